@@ -1,0 +1,106 @@
+"""wheelprint: maturin as a build backend, with fingerprints.
+
+The hooks of PEP 517 and PEP 660. They describe the interpreter they run in and hand over to the
+compiled module, which is imported by the first call: frontends import a backend in more processes
+than call it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    ConfigSettings = Mapping[str, Any] | None
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+
+def _call(
+    hook: str,
+    directory: str | None,
+    config_settings: ConfigSettings,
+    metadata_directory: str | None = None,
+) -> Any:
+    import os
+    import sys
+    from importlib.machinery import EXTENSION_SUFFIXES
+
+    from . import _native
+
+    machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    interpreter = {
+        "executable": sys.executable,
+        "base_executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
+        "prefix": sys.prefix,
+        "implementation": sys.implementation.name,
+        "version": ".".join(str(part) for part in sys.version_info[:3]),
+        "extension_suffix": EXTENSION_SUFFIXES[0],
+        "platform": f"{sys.platform}-{machine}-{sys.maxsize.bit_length() + 1}",
+        "sys_path": [entry for entry in sys.path if entry],
+    }
+    return _native.call(
+        hook, os.getcwd(), directory, config_settings, metadata_directory, interpreter
+    )
+
+
+def get_requires_for_build_wheel(config_settings: ConfigSettings = None) -> list[str]:
+    """PEP 517: what building a wheel needs beyond ``build-system.requires``."""
+    return _call("get_requires_for_build_wheel", None, config_settings)
+
+
+def get_requires_for_build_sdist(config_settings: ConfigSettings = None) -> list[str]:
+    """PEP 517: what building a source distribution needs."""
+    return _call("get_requires_for_build_sdist", None, config_settings)
+
+
+def get_requires_for_build_editable(config_settings: ConfigSettings = None) -> list[str]:
+    """PEP 660: what building an editable wheel needs; nothing if a stored one is fresh."""
+    return _call("get_requires_for_build_editable", None, config_settings)
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: ConfigSettings = None
+) -> str:
+    """PEP 517: writes the dist-info folder and returns its name."""
+    return _call("prepare_metadata_for_build_wheel", metadata_directory, config_settings)
+
+
+def prepare_metadata_for_build_editable(
+    metadata_directory: str, config_settings: ConfigSettings = None
+) -> str:
+    """PEP 660: writes the dist-info folder and returns its name."""
+    return _call("prepare_metadata_for_build_editable", metadata_directory, config_settings)
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: ConfigSettings = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """PEP 517: builds a wheel and returns its file name."""
+    return _call("build_wheel", wheel_directory, config_settings, metadata_directory)
+
+
+def build_sdist(sdist_directory: str, config_settings: ConfigSettings = None) -> str:
+    """PEP 517: builds a source distribution and returns its file name."""
+    return _call("build_sdist", sdist_directory, config_settings)
+
+
+def build_editable(
+    wheel_directory: str,
+    config_settings: ConfigSettings = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """PEP 660: builds an editable wheel, or takes a fresh one from the store."""
+    return _call("build_editable", wheel_directory, config_settings, metadata_directory)

@@ -1,0 +1,11 @@
+from collections.abc import Mapping
+from typing import Any
+
+def call(
+    hook: str,
+    root: str,
+    directory: str | None,
+    config_settings: Mapping[str, Any] | None,
+    metadata_directory: str | None,
+    interpreter: Mapping[str, Any],
+) -> Any: ...

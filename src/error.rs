@@ -1,0 +1,162 @@
+//! The errors a user can meet, and what to do about each.
+//!
+//! Wording: the field or path first, then the cause; the hint stands apart (see [`Error::hint`]).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Shorthand used by every room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a hook could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("{}: {cause}", path.display())]
+    Path { path: PathBuf, cause: String },
+
+    /// `pyproject.toml` (or another TOML file) is missing, is no TOML or has a wrong type in it.
+    #[error("{}{}: {}{cause}", path.display(), At(*position), Field(field.as_deref()))]
+    Toml {
+        path: PathBuf,
+        /// Line and column, counted from one.
+        position: Option<(usize, usize)>,
+        field: Option<String>,
+        cause: String,
+        hint: Option<String>,
+    },
+
+    /// A wheelprint setting has an unknown name or value.
+    #[error("{source_name}: {cause}")]
+    Setting {
+        /// Where it was set, e.g. `pyproject.toml: tool.wheelprint.on-stal`.
+        source_name: String,
+        cause: String,
+        hint: Option<String>,
+    },
+
+    /// A program or package that the build needs is not there.
+    #[error("{name}: {cause}")]
+    Missing { name: String, cause: String, hint: String },
+
+    /// maturin said no. Its own output, which ends with the compiler's, has been shown already.
+    #[error("maturin: {hook} failed")]
+    BuildFailed { hook: &'static str },
+
+    /// What maturin returned is no proper wheel.
+    #[error("{}: {cause}", wheel.display())]
+    Wheel { wheel: PathBuf, cause: String },
+
+    /// Anything that should not happen; said plainly instead of panicking.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Error {
+    /// An I/O error with its path. `fs-err` puts the path into its own message; it is taken off
+    /// again here so that it is not said twice.
+    pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        let cause = match std::error::Error::source(error) {
+            Some(inner) => inner.to_string(),
+            None => error
+                .get_ref()
+                .and_then(|inner| inner.source())
+                .map_or_else(|| error.to_string(), ToString::to_string),
+        };
+        Self::Path { path: path.into(), cause }
+    }
+
+    /// A wheel that is not what a wheel must be (PEP 427).
+    pub fn wheel(wheel: &Path, cause: impl fmt::Display) -> Self {
+        Self::Wheel { wheel: wheel.to_owned(), cause: cause.to_string() }
+    }
+
+    /// cargo is needed and is not on PATH.
+    pub fn missing_cargo() -> Self {
+        Self::Missing {
+            name: "cargo".to_owned(),
+            cause: "not found on PATH".to_owned(),
+            hint: "install Rust from https://rustup.rs, or: pip install puccinialin (with build \
+                   isolation it is installed for the build unless MATURIN_NO_INSTALL_RUST is set)"
+                .to_owned(),
+        }
+    }
+
+    /// What the user can do about it, if anything can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Toml { hint, .. } | Self::Setting { hint, .. } => hint.clone(),
+            Self::Missing { hint, .. } => Some(hint.clone()),
+            Self::Wheel { .. } => Some(
+                "nothing was delivered; run the build again, and report it to maturin if it persists"
+                    .to_owned(),
+            ),
+            Self::Path { .. } | Self::BuildFailed { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// True if the user has seen the cause already and nothing may be printed after it.
+    pub fn already_shown(&self) -> bool {
+        matches!(self, Self::BuildFailed { .. })
+    }
+}
+
+/// Puts the path onto an I/O result.
+pub trait PathContext<T> {
+    /// # Errors
+    /// The I/O error, as [`Error::Path`].
+    fn at(self, path: impl Into<PathBuf>) -> Result<T>;
+}
+
+impl<T> PathContext<T> for std::io::Result<T> {
+    fn at(self, path: impl Into<PathBuf>) -> Result<T> {
+        self.map_err(|error| Error::io(path, &error))
+    }
+}
+
+struct At(Option<(usize, usize)>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((line, column)) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Field<'a>(Option<&'a str>);
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(field) => write!(f, "{field}: "),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_io_error_says_its_path_once() {
+        let error = fs_err::read("/nowhere/at/all").unwrap_err();
+        let text = Error::io("/nowhere/at/all", &error).to_string();
+        assert_eq!(text.matches("/nowhere/at/all").count(), 1, "{text}");
+        assert!(text.contains("No such file") || text.contains("cannot find"), "{text}");
+    }
+
+    #[test]
+    fn a_toml_error_says_path_then_position_then_field_then_cause() {
+        let error = Error::Toml {
+            path: "pyproject.toml".into(),
+            position: Some((3, 8)),
+            field: Some("project.name".into()),
+            cause: "expected a string".into(),
+            hint: None,
+        };
+        assert_eq!(error.to_string(), "pyproject.toml:3:8: project.name: expected a string");
+    }
+}

@@ -1,0 +1,419 @@
+//! Looking at inputs: watches become keys with values.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ignore::WalkBuilder;
+use rayon::prelude::*;
+use walkdir::WalkDir;
+
+use super::{Inputs, Value, toml_view};
+use crate::digest;
+use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient, slashed};
+use crate::request::{Artifact, Environment, Request};
+use crate::settings::Settings;
+use crate::stat_cache::Digests;
+use crate::toolchain;
+
+/// Fewer files than this are hashed on one thread: starting others costs more.
+const WORTH_THREADS: usize = 32;
+
+/// Everything that looking needs.
+pub struct Observer<'a> {
+    pub request: &'a Request,
+    pub settings: &'a Settings,
+    /// As the build sees it (see `interpreter`).
+    pub environment: &'a Environment,
+    /// What in a variable's value only says where the stable interpreter lies.
+    pub hidden: &'a str,
+    pub digests: &'a Digests,
+    /// Where the toolchain's version is remembered.
+    pub toolchain_memory: Option<PathBuf>,
+    rustc: OnceLock<Value>,
+}
+
+/// One input to look at.
+struct Item {
+    key: Key,
+    look: Look,
+}
+
+enum Look {
+    Content(PathBuf),
+    Meaning(PathBuf, View),
+    Known(Value),
+}
+
+impl<'a> Observer<'a> {
+    /// See the fields.
+    pub fn new(
+        request: &'a Request,
+        settings: &'a Settings,
+        environment: &'a Environment,
+        hidden: &'a str,
+        digests: &'a Digests,
+        toolchain_memory: Option<PathBuf>,
+    ) -> Self {
+        let rustc = OnceLock::new();
+        Self { request, settings, environment, hidden, digests, toolchain_memory, rustc }
+    }
+
+    /// The inputs of these watches as they are now.
+    pub fn observe(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Inputs {
+        self.look(self.items(watches, roots))
+    }
+
+    /// The same, and the keys of those that changed at or after `since` (nanoseconds since 1970).
+    pub fn observe_since(
+        &self,
+        watches: &BTreeSet<Watch>,
+        roots: &Roots,
+        since: i128,
+    ) -> (Inputs, BTreeSet<Key>) {
+        let items = self.items(watches, roots);
+        let mut raced = BTreeSet::new();
+        for item in &items {
+            let (Look::Content(path) | Look::Meaning(path, _)) = &item.look else { continue };
+            if changed_since(path, since) {
+                raced.insert(item.key.clone());
+            }
+        }
+        (self.look(items), raced)
+    }
+
+    fn look(&self, items: Vec<Item>) -> Inputs {
+        let look = |item: Item| {
+            let value = match &item.look {
+                Look::Known(value) => value.clone(),
+                Look::Content(path) => content(self.digests.file(path)),
+                Look::Meaning(path, view) => {
+                    content(self.digests.derived(path, &format!("{view:?}"), |path| {
+                        Ok(toml_view::digest(&fs_err::read(path)?, *view))
+                    }))
+                }
+            };
+            (item.key, value)
+        };
+        if items.len() < WORTH_THREADS {
+            items.into_iter().map(look).collect()
+        } else {
+            items.into_par_iter().map(look).collect::<Vec<_>>().into_iter().collect()
+        }
+    }
+
+    fn items(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Item> {
+        let mut items = Vec::new();
+        for watch in watches {
+            self.expand(watch, roots, &mut items);
+        }
+        items
+    }
+
+    fn expand(&self, watch: &Watch, roots: &Roots, items: &mut Vec<Item>) {
+        match watch {
+            Watch::Path { part, place } => {
+                located(*part, Kind::File, place, roots, items, |path, items| {
+                    expand_path(*part, place, path, items);
+                });
+            }
+            Watch::Toml { part, view, place } => {
+                located(*part, Kind::Toml, place, roots, items, |path, items| {
+                    items.push(Item {
+                        key: toml_key(*part, *view, place),
+                        look: Look::Meaning(path, *view),
+                    });
+                });
+            }
+            Watch::Folder { part, place } => {
+                located(*part, Kind::Folder, place, roots, items, |path, items| {
+                    let value =
+                        if path.is_dir() { Value::Text("folder".into()) } else { Value::Absent };
+                    let key = Key::place(*part, Kind::Folder, place);
+                    items.push(Item { key, look: Look::Known(value) });
+                });
+            }
+            Watch::Listing { part, place } => {
+                located(*part, Kind::Folder, place, roots, items, |path, items| {
+                    let key = Key::place(*part, Kind::Folder, place);
+                    items.push(Item { key, look: Look::Known(listing(&path)) });
+                });
+            }
+            Watch::Glob { part, root, glob } => expand_glob(*part, root, glob, roots, items),
+            Watch::Package { part, place } => {
+                located(*part, Kind::Folder, place, roots, items, |path, items| {
+                    // git's rules, as cargo's own listing of a package obeys them.
+                    let walk = WalkBuilder::new(&path)
+                        .hidden(false)
+                        .filter_entry(|entry| !is_junk(entry.path()))
+                        .build();
+                    let files = walk.map(|entry| {
+                        entry.map(ignore::DirEntry::into_path).map_err(|error| error.to_string())
+                    });
+                    push_files(*part, place, &path, files, items);
+                });
+            }
+            Watch::Python { part, place } => {
+                located(*part, Kind::Folder, place, roots, items, |path, items| {
+                    // The walk of maturin's `write_python_part`.
+                    let walk = WalkBuilder::new(&path)
+                        .hidden(false)
+                        .parents(false)
+                        .git_global(false)
+                        .git_exclude(false)
+                        .filter_entry(|entry| !is_junk(entry.path()))
+                        .build();
+                    let files = walk.map(|entry| {
+                        entry.map(ignore::DirEntry::into_path).map_err(|error| error.to_string())
+                    });
+                    push_files(*part, place, &path, files, items);
+                });
+            }
+            Watch::CargoConfig => {
+                let found = ambient::cargo_configs(&self.request.root, self.environment);
+                items.extend(found.into_iter().map(|found| whole_toml(Part::Manifest, found)));
+            }
+            Watch::ToolchainFile => {
+                let found = ambient::toolchain_file(&self.request.root);
+                items.extend(found.map(|found| whole_toml(Part::Toolchain, found)));
+            }
+            Watch::Variable { name } => items.push(self.variable(name)),
+            Watch::Variables => {
+                let names = ambient::set_variables(self.environment);
+                items.extend(names.iter().map(|name| self.variable(name)));
+            }
+            Watch::Toolchain => self.toolchain(items),
+            Watch::Request => self.request(items),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Item {
+        let value = match self.environment.get(name) {
+            None => Value::Absent,
+            Some(value) => match value.to_str() {
+                Some(value) => {
+                    Value::Sha256(digest::bytes(value.replace(self.hidden, "{python}").as_bytes()))
+                }
+                None => Value::Unreadable("the value is not UTF-8".into()),
+            },
+        };
+        let key = Key::named(Part::Environment, Kind::Variable, name);
+        Item { key, look: Look::Known(value) }
+    }
+
+    fn toolchain(&self, items: &mut Vec<Item>) {
+        let rustc = self.rustc.get_or_init(|| {
+            toolchain::rustc(&self.request.root, self.environment, self.toolchain_memory.as_deref())
+        });
+        let maturin = match ambient::maturin_version(&self.request.interpreter) {
+            Some(version) => Value::Text(version),
+            None => Value::Unknown,
+        };
+        let python = Value::Text(self.request.interpreter.identity());
+        for (name, value) in [("rustc", rustc.clone()), ("maturin", maturin), ("python", python)] {
+            let key = Key::named(Part::Toolchain, Kind::Value, name);
+            items.push(Item { key, look: Look::Known(value) });
+        }
+    }
+
+    fn request(&self, items: &mut Vec<Item>) {
+        let mut value = |name: String, value: Value| {
+            let key = Key::named(Part::Request, Kind::Value, name);
+            items.push(Item { key, look: Look::Known(value) });
+        };
+        value("artifact".into(), Value::Text(self.request.artifact.as_str().into()));
+        value("wheelprint".into(), Value::Text(env!("CARGO_PKG_VERSION").into()));
+        for (name, setting) in self.request.maturin_settings() {
+            let text = serde_json::to_string(&setting).unwrap_or_default();
+            value(format!("config setting {name}"), Value::Sha256(digest::bytes(text.as_bytes())));
+        }
+        if self.request.artifact == Artifact::Editable {
+            value("on-stale".into(), Value::Text(self.settings.on_stale.as_str().into()));
+            let hook = digest::bytes(crate::editable::RUNTIME_HOOK.as_bytes());
+            value("runtime hook".into(), Value::Sha256(hook));
+        }
+    }
+}
+
+/// Did the file's content or the file itself change at or after `since`? ctime where there is
+/// one; a time without fractions may come from a clock of 2 s.
+fn changed_since(path: &Path, since: i128) -> bool {
+    let Ok(meta) = fs_err::metadata(path) else { return false };
+    let changed = match crate::stat_cache::Stat::of(&meta) {
+        Some(stat) => stat.ctime.max(stat.mtime),
+        None => meta.modified().map_or(i128::MAX, |time| {
+            time.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
+        }),
+    };
+    let grain = if changed % 1_000_000_000 == 0 { 2_000_000_000 } else { 0 };
+    changed + grain >= since
+}
+
+fn content(digest: std::io::Result<String>) -> Value {
+    match digest {
+        Ok(digest) => Value::Sha256(digest),
+        Err(error) if is_absence(&error) => Value::Absent,
+        Err(error) => Value::Unreadable(error.kind().to_string()),
+    }
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn located(
+    part: Part,
+    kind: Kind,
+    place: &Place,
+    roots: &Roots,
+    items: &mut Vec<Item>,
+    expand: impl FnOnce(PathBuf, &mut Vec<Item>),
+) {
+    match roots.resolve(place) {
+        Some(path) => expand(path, items),
+        None => {
+            let value = Value::Unreadable(format!("no folder is known for {}", place.root));
+            items.push(Item { key: Key::place(part, kind, place), look: Look::Known(value) });
+        }
+    }
+}
+
+/// A file is one input; a folder is all the files below it, links followed, as cargo's own
+/// `mtime_recursive` does.
+fn expand_path(part: Part, place: &Place, path: PathBuf, items: &mut Vec<Item>) {
+    if !path.is_dir() {
+        let key = Key::place(part, Kind::File, place);
+        items.push(Item { key, look: Look::Content(path) });
+        return;
+    }
+    let key = Key::place(part, Kind::Folder, place);
+    items.push(Item { key, look: Look::Known(Value::Text("folder".into())) });
+    let walk = WalkDir::new(&path)
+        .follow_links(true)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path()));
+    let files = walk
+        .map(|entry| entry.map(walkdir::DirEntry::into_path).map_err(|error| error.to_string()));
+    push_files(part, place, &path, files, items);
+}
+
+fn push_files(
+    part: Part,
+    place: &Place,
+    folder: &Path,
+    files: impl Iterator<Item = Result<PathBuf, String>>,
+    items: &mut Vec<Item>,
+) {
+    for file in files {
+        let path = match file {
+            Ok(path) => path,
+            Err(_) => {
+                // The walker's message holds absolute paths; records must not.
+                let cause = Value::Unreadable("a folder that can't be read, or a loop".into());
+                let key = Key::place(part, Kind::Folder, &child(place, "?"));
+                items.push(Item { key, look: Look::Known(cause) });
+                continue;
+            }
+        };
+        if path.is_dir() {
+            continue;
+        }
+        let relative = path.strip_prefix(folder).ok().and_then(slashed);
+        match relative {
+            Some(relative) => items.push(Item {
+                key: Key::place(part, Kind::File, &child(place, &relative)),
+                look: Look::Content(path),
+            }),
+            None => items.push(Item {
+                key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
+                look: Look::Known(Value::Unreadable("its name is not UTF-8".into())),
+            }),
+        }
+    }
+}
+
+fn child(place: &Place, relative: &str) -> Place {
+    let path = if place.path.is_empty() {
+        relative.to_owned()
+    } else {
+        format!("{}/{relative}", place.path)
+    };
+    Place { root: place.root.clone(), path }
+}
+
+fn expand_glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Vec<Item>) {
+    let folder = roots.get(root);
+    let matcher = globset::GlobBuilder::new(glob)
+        .literal_separator(true)
+        .build()
+        .map(|glob| glob.compile_matcher());
+    let (Some(folder), Ok(matcher)) = (folder, matcher) else {
+        let key = Key { part, kind: Kind::Folder, root: root.to_owned(), name: glob.to_owned() };
+        let value = Value::Unreadable("not a glob, or its root is not known".into());
+        items.push(Item { key, look: Look::Known(value) });
+        return;
+    };
+    // Only the folders before the first wildcard have to be walked, and no deeper than it says.
+    let fixed: PathBuf =
+        glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
+    let start = if fixed == Path::new(glob) { folder.join(&fixed) } else { folder.join(fixed) };
+    let depth = if glob.contains("**") {
+        usize::MAX
+    } else {
+        (glob.split('/').count() + folder.components().count())
+            .saturating_sub(start.components().count())
+    };
+    let walk = WalkDir::new(&start)
+        .follow_links(true)
+        .max_depth(depth)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path()));
+    for entry in walk.flatten().filter(|entry| !entry.file_type().is_dir()) {
+        let Some(relative) = entry.path().strip_prefix(folder).ok().and_then(slashed) else {
+            continue;
+        };
+        if matcher.is_match(&relative) {
+            let place = Place { root: root.to_owned(), path: relative };
+            let key = Key::place(part, Kind::File, &place);
+            items.push(Item { key, look: Look::Content(entry.into_path()) });
+        }
+    }
+}
+
+/// Folders that hold products, not sources: they say so themselves.
+fn is_junk(path: &Path) -> bool {
+    let named = path.file_name().is_some_and(|name| name == ".git" || name == "__pycache__");
+    named
+        || (path.is_dir()
+            && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
+}
+
+fn listing(path: &Path) -> Value {
+    match fs_err::read_dir(path) {
+        Ok(entries) => {
+            let mut names: Vec<String> = entries
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            Value::Sha256(digest::bytes(names.join("\n").as_bytes()))
+        }
+        Err(error) if is_absence(&error) => Value::Absent,
+        Err(error) => Value::Unreadable(error.kind().to_string()),
+    }
+}
+
+fn toml_key(part: Part, view: View, place: &Place) -> Key {
+    let mut key = Key::place(part, Kind::Toml, place);
+    // One file can count twice: the workspace's manifest as a member's and as the root's.
+    if view == View::Workspace {
+        key.name = format!("{} [workspace]", key.name);
+    }
+    key
+}
+
+fn whole_toml(part: Part, found: ambient::Found) -> Item {
+    let key = Key { part, kind: Kind::Toml, root: found.root.to_owned(), name: found.name };
+    Item { key, look: Look::Meaning(found.path, View::Whole) }
+}

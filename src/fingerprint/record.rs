@@ -1,0 +1,131 @@
+//! The record: the versioned JSON that rides in a wheel as `NAME-VERSION.dist-info/wheelprint.json`.
+//!
+//! Portable and reproducible (DESIGN D13): no absolute path, no clock, no variable's value, sorted.
+//! Roots are named with their place relative to the project where there is one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fingerprint, Inputs, Value};
+use crate::inputs::{Key, Watch};
+
+/// The name of the record inside dist-info. A flat file: PEP 770 reserves sub-folders.
+pub const FILE_NAME: &str = "wheelprint.json";
+/// The format this program writes and the only one it compares.
+pub const VERSION: u32 = 1;
+
+/// A fingerprint and what it was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The format's version; another one is never compared.
+    pub wheelprint: u32,
+    pub fingerprint: Fingerprint,
+    /// Where the roots lie, relative to the project, with `/`.
+    pub roots: BTreeMap<String, String>,
+    /// How to look at the inputs again.
+    pub watches: BTreeSet<Watch>,
+    pub inputs: Vec<Input>,
+    /// Why this record may never be matched; empty for one that may (DESIGN D6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untrusted: Vec<String>,
+}
+
+/// One input and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    #[serde(flatten)]
+    pub key: Key,
+    pub value: Value,
+}
+
+impl Record {
+    /// A record of these inputs.
+    pub fn new(
+        inputs: &Inputs,
+        watches: BTreeSet<Watch>,
+        roots: BTreeMap<String, String>,
+        untrusted: Vec<String>,
+    ) -> Self {
+        Self {
+            wheelprint: VERSION,
+            fingerprint: Fingerprint::of(inputs),
+            roots,
+            watches,
+            inputs: inputs
+                .iter()
+                .map(|(key, value)| Input { key: key.clone(), value: value.clone() })
+                .collect(),
+            untrusted,
+        }
+    }
+
+    /// The inputs by key.
+    pub fn inputs(&self) -> Inputs {
+        self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect()
+    }
+
+    /// As it is written into a wheel.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// Why it is none that can be compared: not JSON, another version, a fingerprint that is not
+    /// that of its inputs.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Version {
+            wheelprint: u32,
+        }
+        let Version { wheelprint } = serde_json::from_slice(bytes)
+            .map_err(|error| format!("not a wheelprint record: {error}"))?;
+        if wheelprint != VERSION {
+            return Err(format!("record version {wheelprint}; this program knows {VERSION}"));
+        }
+        let record: Self = serde_json::from_slice(bytes)
+            .map_err(|error| format!("not a wheelprint record: {error}"))?;
+        if Fingerprint::of(&record.inputs()) != record.fingerprint {
+            return Err("the fingerprint is not that of the inputs it names".to_owned());
+        }
+        Ok(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::{Kind, Part};
+
+    fn record() -> Record {
+        let inputs = Inputs::from([(
+            Key::named(Part::Toolchain, Kind::Value, "rustc"),
+            Value::Text("rustc 1.0".into()),
+        )]);
+        Record::new(&inputs, BTreeSet::from([Watch::Toolchain]), BTreeMap::new(), Vec::new())
+    }
+
+    #[test]
+    fn a_record_survives_the_way_through_json() {
+        let record = record();
+        assert_eq!(Record::from_json(&record.to_json()), Ok(record));
+    }
+
+    #[test]
+    fn what_was_tampered_with_is_refused() {
+        let text = String::from_utf8(record().to_json()).unwrap();
+        for (from, to, why) in [
+            ("rustc 1.0", "rustc 2.0", "not that of the inputs"),
+            ("\"wheelprint\": 1", "\"wheelprint\": 2", "record version 2"),
+            ("{", "[", "not a wheelprint record"),
+        ] {
+            let error = Record::from_json(text.replace(from, to).as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a TOML file means: its parsed value, reduced to the tables that matter (DESIGN D2).
+
+use toml::{Table, Value};
+
+use crate::digest;
+use crate::inputs::View;
+
+/// Tables of a workspace's root manifest that reach its members (cargo book, "Workspaces").
+const WORKSPACE_TABLES: &[&str] = &["workspace", "profile", "patch", "replace", "cargo-features"];
+
+/// The digest of a TOML file's meaning. Text that is no TOML counts by its bytes: cargo or maturin
+/// will say what is wrong with it, or understand a newer TOML than we do.
+pub fn digest(bytes: &[u8], view: View) -> String {
+    let parsed = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<Table>().ok());
+    match parsed {
+        Some(table) => digest::bytes(canonical(&reduce(table, view)).as_bytes()),
+        None => digest::bytes(bytes),
+    }
+}
+
+fn reduce(mut table: Table, view: View) -> Table {
+    match view {
+        View::Whole => table,
+        View::Package => {
+            drop_foreign_metadata(table.get_mut("package"));
+            drop_foreign_metadata(table.get_mut("workspace"));
+            // Lints say how loudly rustc speaks, not what it makes.
+            table.remove("lints");
+            table.remove("badges");
+            table
+        }
+        View::Workspace => {
+            table.retain(|name, _| WORKSPACE_TABLES.contains(&name));
+            drop_foreign_metadata(table.get_mut("workspace"));
+            if let Some(Value::Table(workspace)) = table.get_mut("workspace") {
+                workspace.remove("lints");
+            }
+            table
+        }
+        View::Project => only(table, &["project"]),
+        View::Build => {
+            let maturin = match table.remove("tool") {
+                Some(Value::Table(mut tools)) => tools.remove("maturin"),
+                _ => None,
+            };
+            let mut table = only(table, &["build-system"]);
+            table.extend(maturin.map(|maturin| ("tool.maturin".to_owned(), maturin)));
+            table
+        }
+    }
+}
+
+fn only(mut table: Table, names: &[&str]) -> Table {
+    table.retain(|name, _| names.contains(&name));
+    table
+}
+
+/// `metadata` is free for tools to use; maturin's is the one that counts.
+fn drop_foreign_metadata(owner: Option<&mut Value>) {
+    if let Some(Value::Table(owner)) = owner
+        && let Some(Value::Table(metadata)) = owner.get_mut("metadata")
+    {
+        metadata.retain(|name, _| name == "maturin");
+        if metadata.is_empty() {
+            owner.remove("metadata");
+        }
+    }
+}
+
+/// One spelling for each value: keys sorted, strings quoted, types told apart.
+fn canonical(table: &Table) -> String {
+    fn write(value: &Value, text: &mut String) {
+        match value {
+            Value::Table(table) => {
+                text.push('{');
+                let mut entries: Vec<_> = table.iter().collect();
+                entries.sort_by(|a, b| a.0.cmp(b.0));
+                for (name, value) in entries {
+                    text.push_str(&format!("{name:?}:"));
+                    write(value, text);
+                    text.push(',');
+                }
+                text.push('}');
+            }
+            Value::Array(values) => {
+                text.push('[');
+                for value in values {
+                    write(value, text);
+                    text.push(',');
+                }
+                text.push(']');
+            }
+            Value::String(string) => text.push_str(&format!("{string:?}")),
+            Value::Integer(number) => text.push_str(&format!("i{number}")),
+            Value::Float(number) => text.push_str(&format!("f{}", number.to_bits())),
+            Value::Boolean(flag) => text.push_str(&format!("b{flag}")),
+            Value::Datetime(datetime) => text.push_str(&format!("d{datetime}")),
+        }
+    }
+    let mut text = String::new();
+    write(&Value::Table(table.clone()), &mut text);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(view: View, a: &str, b: &str) -> bool {
+        digest(a.as_bytes(), view) == digest(b.as_bytes(), view)
+    }
+
+    #[test]
+    fn comments_and_order_are_no_change() {
+        assert!(same(View::Whole, "a = 1 # one\nb = 'x'", "b = \"x\"\n\na = 0x1"));
+        assert!(!same(View::Whole, "a = 1", "a = '1'"));
+        assert!(!same(View::Whole, "a = [1, 2]", "a = [2, 1]"));
+    }
+
+    #[test]
+    fn other_tools_tables_are_no_change() {
+        let base = "[package]\nname = 'a'\n";
+        assert!(same(View::Package, base, &format!("{base}[package.metadata.docs]\nx = 1")));
+        assert!(!same(View::Package, base, &format!("{base}[package.metadata.maturin]\nx = 1")));
+        assert!(!same(View::Package, base, &format!("{base}[features]\nx = []")));
+        let base = "[tool.maturin]\nfeatures = []\n";
+        assert!(same(View::Build, base, &format!("{base}[tool.ruff]\nx = 1")));
+        assert!(!same(View::Build, base, "[tool.maturin]\nfeatures = ['x']\n"));
+    }
+
+    #[test]
+    fn a_workspace_root_counts_by_what_members_take_from_it() {
+        let base = "[workspace]\nmembers = ['a']\n[package]\nname = 'root'\n";
+        assert!(same(View::Workspace, base, &format!("{base}[dependencies]\nx = '1'")));
+        assert!(!same(View::Workspace, base, &format!("{base}[profile.release]\nlto = true")));
+        assert!(!same(
+            View::Workspace,
+            base,
+            &format!("{base}[patch.crates-io]\nx = {{path='x'}}")
+        ));
+    }
+
+    #[test]
+    fn no_toml_counts_by_its_bytes() {
+        assert!(!same(View::Whole, "a = ", "a =  "));
+    }
+}

@@ -1,0 +1,126 @@
+//! The verdict: a pure comparison of what was recorded with what is there now. No I/O; every
+//! reason, not the first.
+
+use crate::fingerprint::{Inputs, Value};
+use crate::inputs::Key;
+
+/// Is what was built still what would be built?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing that counts has changed; how many inputs were compared.
+    Fresh { inputs: usize },
+    /// At least one reason.
+    Stale(Vec<Reason>),
+}
+
+/// Why something has to be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// An input has another value.
+    Changed { key: Key, old: Value, new: Value },
+    /// An input that was not there before.
+    Added { key: Key, new: Value },
+    /// An input that is no longer there.
+    Removed { key: Key, old: Value },
+    /// It can't be read now, so nothing can be said of it.
+    Unreadable { key: Key, cause: String },
+    /// The record of the last build may not be matched, and why.
+    Untrusted(String),
+    /// There is no earlier build to compare with.
+    NoRecord,
+    /// The setting `reuse` says to build.
+    NotReused,
+}
+
+/// Compares recorded with observed inputs.
+pub fn compare(recorded: &Inputs, untrusted: &[String], observed: &Inputs) -> Verdict {
+    let mut reasons: Vec<Reason> = untrusted.iter().cloned().map(Reason::Untrusted).collect();
+    for (key, old) in recorded {
+        match observed.get(key) {
+            None => reasons.push(Reason::Removed { key: key.clone(), old: old.clone() }),
+            Some(new) => reasons.extend(compare_values(key, old, new)),
+        }
+    }
+    for (key, new) in observed {
+        if !recorded.contains_key(key) {
+            reasons.push(Reason::Added { key: key.clone(), new: new.clone() });
+        }
+    }
+    if reasons.is_empty() {
+        Verdict::Fresh { inputs: recorded.len() }
+    } else {
+        Verdict::Stale(reasons)
+    }
+}
+
+fn compare_values(key: &Key, old: &Value, new: &Value) -> Option<Reason> {
+    match (old, new) {
+        // Nothing may be concluded from what can't be read, even if it was so before.
+        (_, Value::Unreadable(cause)) | (Value::Unreadable(cause), _) => {
+            Some(Reason::Unreadable { key: key.clone(), cause: cause.clone() })
+        }
+        (_, Value::Unknown) => None,
+        (old, new) if old == new => None,
+        (Value::Absent, _) => Some(Reason::Added { key: key.clone(), new: new.clone() }),
+        (_, Value::Absent) => Some(Reason::Removed { key: key.clone(), old: old.clone() }),
+        _ => Some(Reason::Changed { key: key.clone(), old: old.clone(), new: new.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::{Kind, Part};
+
+    fn key(name: &str) -> Key {
+        Key::named(Part::Rust, Kind::File, name)
+    }
+
+    fn sha(text: &str) -> Value {
+        Value::Sha256(text.to_owned())
+    }
+
+    fn inputs(entries: &[(&str, Value)]) -> Inputs {
+        entries.iter().map(|(name, value)| (key(name), value.clone())).collect()
+    }
+
+    #[test]
+    fn equal_inputs_are_fresh() {
+        let inputs = inputs(&[("a", sha("1")), ("b", Value::Absent)]);
+        assert_eq!(compare(&inputs, &[], &inputs), Verdict::Fresh { inputs: 2 });
+    }
+
+    #[test]
+    fn every_reason_is_given() {
+        let recorded = inputs(&[
+            ("changed", sha("1")),
+            ("gone", sha("1")),
+            ("appeared", Value::Absent),
+            ("unlisted", sha("1")),
+        ]);
+        let observed = inputs(&[
+            ("changed", sha("2")),
+            ("gone", Value::Absent),
+            ("appeared", sha("1")),
+            ("new", sha("1")),
+        ]);
+        let Verdict::Stale(reasons) = compare(&recorded, &["raced".into()], &observed) else {
+            panic!("stale expected");
+        };
+        assert_eq!(reasons.len(), 6, "{reasons:?}");
+        assert_eq!(reasons[0], Reason::Untrusted("raced".into()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_fresh() {
+        let inputs = inputs(&[("a", Value::Unreadable("no permission".into()))]);
+        assert!(matches!(compare(&inputs, &[], &inputs), Verdict::Stale(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_no_reason() {
+        let recorded = inputs(&[("maturin", Value::Text("1.0".into()))]);
+        let observed = inputs(&[("maturin", Value::Unknown)]);
+        assert_eq!(compare(&recorded, &[], &observed), Verdict::Fresh { inputs: 1 });
+    }
+}

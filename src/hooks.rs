@@ -1,0 +1,549 @@
+//! The order of the stages; nothing else (DESIGN section 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::editable;
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::observe::Observer;
+use crate::fingerprint::{Record, record};
+use crate::freshness::{self, Reason, Verdict};
+use crate::inputs::cargo::{self, Metadata};
+use crate::inputs::{Part, Roots, Watch, extra, metadata};
+use crate::interpreter::Plan;
+use crate::log;
+use crate::maturin::{self, Maturin};
+use crate::project::Project;
+use crate::publish;
+use crate::report;
+use crate::request::{Artifact, Request};
+use crate::settings::{Reuse, Settings};
+use crate::stat_cache::{self, Digests};
+use crate::store::{Entry, Store};
+use crate::wheel::Wheel;
+
+/// The coarsest clock tick the kernel stamps files with, with room to spare.
+const TICK: i128 = 20_000_000;
+
+/// Everything one hook call works with.
+pub struct Session {
+    request: Request,
+    /// Did the frontend give config settings at all? maturin is told the same.
+    has_settings: bool,
+    project: Project,
+    settings: Settings,
+    store: Option<Store>,
+    plan: Plan,
+    digests: Digests,
+}
+
+/// The answer from the store.
+enum Lookup {
+    Fresh { entry: Box<Entry>, inputs: usize },
+    Stale { reasons: Vec<Reason>, roots: BTreeMap<String, String> },
+}
+
+impl Session {
+    /// Reads the project and opens the store.
+    ///
+    /// # Errors
+    /// pyproject.toml or a setting is wrong.
+    pub fn open(request: Request, has_settings: bool) -> Result<Self> {
+        let project = Project::load(&request.root)?;
+        let settings = Settings::resolve(&project, &request)?;
+        log::set_level(settings.log);
+        let store = Store::open(&request, project.name.as_deref());
+        let plan = Plan::new(
+            &request.interpreter,
+            &request.environment,
+            store.as_ref().map(Store::interpreters),
+        );
+        let digests = store
+            .as_ref()
+            .map_or_else(Digests::default, |store| Digests::load(store.stat_memory()));
+        Ok(Self { request, has_settings, project, settings, store, plan, digests })
+    }
+
+    /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
+    ///
+    /// # Errors
+    /// maturin's hook fails, where it is asked.
+    pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
+        if self.reuses()
+            && let Lookup::Fresh { entry, .. } = self.lookup()
+            && let Some(store) = &self.store
+        {
+            store.promise(&self.request, &entry);
+            return Ok(Vec::new());
+        }
+        if maturin::is_importable(&self.request.interpreter) {
+            let (python, plan) = self.prepared_interpreter();
+            return self.maturin(&python, &plan).requires(hook);
+        }
+        let mut requires = maturin::requires(
+            self.project.maturin.bindings.as_deref(),
+            &self.request.interpreter,
+            &self.request.environment,
+            self.request.artifact != Artifact::Sdist,
+        );
+        if !self.project.pins_maturin() {
+            requires.push(maturin::REQUIREMENT.to_owned());
+        }
+        Ok(requires)
+    }
+
+    /// `prepare_metadata_for_build_*`: the dist-info folder's name.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn prepare_metadata(&self, hook: &'static str, folder: &Path) -> Result<String> {
+        if self.reuses() {
+            if let Lookup::Fresh { entry, .. } = self.lookup()
+                && let Some(name) = self.stored_metadata(&entry, folder)?
+            {
+                return Ok(name);
+            }
+            if !maturin::is_importable(&self.request.interpreter)
+                && let Some(entry) = self.promised()
+                && let Some(name) = self.stored_metadata(&entry, folder)?
+            {
+                return Ok(name);
+            }
+        }
+        let _lock = self.store.as_ref().and_then(Store::lock);
+        let (python, plan) = self.prepared_interpreter();
+        self.maturin(&python, &plan).make(hook, folder)
+    }
+
+    /// `build_sdist`: the archive's file name.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_sdist(&self, folder: &Path) -> Result<String> {
+        let _lock = self.store.as_ref().and_then(Store::lock);
+        let (python, plan) = self.prepared_interpreter();
+        self.maturin(&python, &plan).make("build_sdist", folder)
+    }
+
+    /// `build_wheel` and `build_editable`: the wheel's file name.
+    ///
+    /// # Errors
+    /// maturin or cargo is missing, the build fails, what comes back is no wheel, or a file can't
+    /// be read or written. Nothing is delivered then.
+    pub fn build(
+        &self,
+        hook: &'static str,
+        folder: &Path,
+        metadata: Option<&Path>,
+    ) -> Result<String> {
+        let mut lookup = self.answer();
+        if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
+            return Ok(name);
+        }
+        if self.reuses()
+            && !maturin::is_importable(&self.request.interpreter)
+            && let Some(entry) = self.promised()
+            && let Some(name) = self.deliver(&entry, folder)?
+        {
+            log::info("the sources changed since maturin was asked for; the next build sees it");
+            return Ok(name);
+        }
+        let lock = self.store.as_ref().and_then(Store::lock);
+        if lock.is_some() && self.reuses() {
+            // Another process may have built just this while we waited.
+            self.digests.look_again();
+            lookup = self.answer();
+            if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
+                return Ok(name);
+            }
+        }
+        if let Lookup::Stale { reasons, roots } = &lookup {
+            log::info(report::stale(reasons, roots));
+            for reason in reasons {
+                log::debug(format_args!("  {}", report::reason(reason, roots)));
+            }
+            return self.build_stale(hook, folder, metadata, reasons);
+        }
+        // Fresh, but the stored wheel is damaged or does not fit the prepared metadata.
+        self.build_stale(hook, folder, metadata, &[Reason::NoRecord])
+    }
+
+    fn deliver_if_fresh(
+        &self,
+        lookup: &Lookup,
+        folder: &Path,
+        metadata: Option<&Path>,
+    ) -> Result<Option<String>> {
+        let Lookup::Fresh { entry, inputs } = lookup else { return Ok(None) };
+        if let Some(metadata) = metadata
+            && !self.metadata_fits(entry, metadata)
+        {
+            return Ok(None);
+        }
+        let name = self.deliver(entry, folder)?;
+        if name.is_some() {
+            log::info(report::fresh(*inputs));
+        }
+        Ok(name)
+    }
+
+    fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {
+        match &self.store {
+            Some(store) => store.deliver(entry, folder),
+            None => Ok(None),
+        }
+    }
+
+    fn promised(&self) -> Option<Entry> {
+        self.store.as_ref()?.promised(&self.request)
+    }
+
+    /// May this artifact be answered from the store?
+    fn reuses(&self) -> bool {
+        match (self.settings.reuse, self.request.artifact) {
+            (Reuse::Never, _) | (_, Artifact::Sdist) => false,
+            (Reuse::Always, _) => true,
+            (Reuse::Editable, artifact) => artifact == Artifact::Editable,
+        }
+    }
+
+    fn answer(&self) -> Lookup {
+        if self.reuses() {
+            self.lookup()
+        } else {
+            Lookup::Stale { reasons: vec![Reason::NotReused], roots: BTreeMap::new() }
+        }
+    }
+
+    /// Compares the tree with earlier builds: the first that matches is the answer; if none does,
+    /// the reasons are those of the one that comes nearest.
+    fn lookup(&self) -> Lookup {
+        let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], roots: BTreeMap::new() };
+        let Some(store) = &self.store else { return nearest };
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        for entry in store.candidates(self.request.artifact) {
+            let observed = observer.observe(&entry.record.watches, &entry.roots);
+            let verdict =
+                freshness::compare(&entry.record.inputs(), &entry.record.untrusted, &observed);
+            match verdict {
+                Verdict::Fresh { inputs } if entry.wheel.is_some() => {
+                    self.digests.save();
+                    return Lookup::Fresh { entry: Box::new(entry), inputs };
+                }
+                Verdict::Fresh { .. } => {}
+                Verdict::Stale(reasons) => {
+                    let nearer = match &nearest {
+                        Lookup::Stale { reasons: known, .. } => {
+                            known[..] == [Reason::NoRecord] || reasons.len() < known.len()
+                        }
+                        Lookup::Fresh { .. } => false,
+                    };
+                    if nearer {
+                        nearest = Lookup::Stale { reasons, roots: entry.record.roots };
+                    }
+                }
+            }
+        }
+        nearest
+    }
+
+    fn observer<'a>(&'a self, hidden: &'a str) -> Observer<'a> {
+        Observer::new(
+            &self.request,
+            &self.settings,
+            &self.plan.environment,
+            hidden,
+            &self.digests,
+            self.store.as_ref().map(Store::toolchain_memory),
+        )
+    }
+
+    /// The stable interpreter, or the frontend's own if none can be kept.
+    fn prepared_interpreter(&self) -> (PathBuf, Plan) {
+        match self.plan.prepare(&self.request.interpreter) {
+            Ok(python) => (python, self.plan.clone()),
+            Err(error) => {
+                log::warn(format_args!(
+                    "no stable interpreter, the build will compile more than it must: {error}"
+                ));
+                let plan = Plan::new(&self.request.interpreter, &self.request.environment, None);
+                (self.request.interpreter.executable.clone(), plan)
+            }
+        }
+    }
+
+    fn maturin<'a>(&'a self, python: &'a Path, plan: &'a Plan) -> Maturin<'a> {
+        let settings = self.request.maturin_settings();
+        Maturin {
+            python,
+            root: &self.request.root,
+            environment: &plan.environment,
+            config_settings: self.has_settings.then_some(settings),
+        }
+    }
+
+    fn build_stale(
+        &self,
+        hook: &'static str,
+        folder: &Path,
+        metadata: Option<&Path>,
+        reasons: &[Reason],
+    ) -> Result<String> {
+        if !maturin::is_importable(&self.request.interpreter) {
+            return Err(maturin::missing());
+        }
+        self.need_cargo()?;
+        let (python, plan) = self.prepared_interpreter();
+        let manifest = self.project.manifest_path(&self.request);
+        let cargo = self.cargo_metadata(&plan, &manifest, reasons);
+        let layout = self.layout(&manifest);
+        let before = match self.request.artifact {
+            Artifact::Editable => Some(editable::Before::look(&self.project, layout.clone())?),
+            _ => None,
+        };
+
+        let since = stat_cache::now() - TICK;
+        let made = tempfile::Builder::new()
+            .prefix("wheelprint-")
+            .tempdir()
+            .map_err(|error| Error::io("temporary folder", &error))?;
+        let built = self.maturin(&python, &plan).build(hook, made.path(), metadata);
+        let products = before.map(editable::Before::products);
+        let delivered = built.and_then(|name| {
+            let source = made.path().join(&name);
+            self.stamp(&source, folder, products.as_ref(), |modules| {
+                self.record(&plan, &manifest, cargo.as_ref(), &layout, modules, since)
+            })
+        });
+        if let Some(products) = &products {
+            products.clean()?;
+        }
+        let (name, record, roots) = delivered?;
+        if let Some(store) = &self.store {
+            store.publish(self.request.artifact, &record, &roots, &folder.join(&name));
+        }
+        for cause in &record.untrusted {
+            log::info(format_args!("this build will not be reused: {cause}"));
+        }
+        self.digests.save();
+        Ok(name)
+    }
+
+    fn need_cargo(&self) -> Result<()> {
+        let installs_itself = self
+            .request
+            .interpreter
+            .sys_path
+            .iter()
+            .any(|entry| entry.join("puccinialin").is_dir())
+            && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none();
+        if self.plan.environment.which("cargo").is_none() && !installs_itself {
+            return Err(Error::missing_cargo());
+        }
+        Ok(())
+    }
+
+    /// Asked before the build. Where the lock file may be about to change, cargo is asked in the
+    /// way that brings it up to date: a lock written during the build would look like a race.
+    fn cargo_metadata(&self, plan: &Plan, manifest: &Path, reasons: &[Reason]) -> Option<Metadata> {
+        let resolves = reasons.iter().any(|reason| match reason {
+            Reason::NoRecord | Reason::NotReused => true,
+            Reason::Changed { key, .. }
+            | Reason::Added { key, .. }
+            | Reason::Removed { key, .. } => key.part == Part::Manifest,
+            Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
+        });
+        match Metadata::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
+            Ok(metadata) => Some(metadata),
+            Err(error) => {
+                // maturin meets the same and says it in its own words.
+                log::debug(error);
+                None
+            }
+        }
+    }
+
+    fn layout(&self, manifest: &Path) -> crate::project::Layout {
+        let table: toml::Table = fs::read_to_string(manifest)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default();
+        let name = |table_name: &str| {
+            table.get(table_name).and_then(|table| table.get("name")).and_then(toml::Value::as_str)
+        };
+        self.project.layout(name("lib"), name("package"))
+    }
+
+    /// What the finished build was made from.
+    fn record(
+        &self,
+        plan: &Plan,
+        manifest: &Path,
+        cargo: Option<&Metadata>,
+        layout: &crate::project::Layout,
+        modules: &BTreeSet<String>,
+        since: i128,
+    ) -> (Record, Roots) {
+        let mut found = match cargo {
+            Some(cargo) => cargo::discover(
+                &self.project,
+                &self.request,
+                &plan.environment,
+                cargo,
+                manifest,
+                modules,
+            ),
+            None => cargo::Discovered {
+                gaps: vec!["cargo could not be asked what was built".to_owned()],
+                ..Default::default()
+            },
+        };
+        let manifest_dir = manifest.parent().unwrap_or(&self.project.root);
+        found.watches.extend(metadata::watches(
+            &self.project,
+            layout,
+            self.request.artifact,
+            manifest_dir,
+            &mut found.roots,
+        ));
+        found.watches.extend(extra::watches(&self.settings));
+
+        self.digests.look_again();
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let (inputs, raced) = observer.observe_since(&found.watches, &found.roots, since);
+        let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
+        let mut untrusted = found.gaps;
+        untrusted.extend(
+            raced.iter().map(|key| {
+                format!("{} changed while it was being built", report::name(key, &roots))
+            }),
+        );
+        (Record::new(&inputs, found.watches, roots, untrusted), found.roots)
+    }
+
+    /// Writes the finished wheel, with its record, into the frontend's folder.
+    fn stamp(
+        &self,
+        source: &Path,
+        folder: &Path,
+        products: Option<&editable::Products>,
+        record: impl FnOnce(&BTreeSet<String>) -> (Record, Roots),
+    ) -> Result<(String, Record, Roots)> {
+        let mut wheel = Wheel::open(source)?;
+        let mut modules: BTreeSet<String> =
+            wheel.files().map(|(_, digest)| digest.to_owned()).collect();
+        for (path, _) in products.iter().flat_map(|products| &products.files) {
+            modules.insert(crate::digest::file(path).at(path)?);
+        }
+        let (record, roots) = record(&modules);
+        let mut edit = match products {
+            Some(products) => products.edit(&mut wheel)?,
+            None => Default::default(),
+        };
+        edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), record.to_json()));
+
+        let name = source
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| Error::wheel(source, "its name is not UTF-8"))?
+            .to_owned();
+        let target = folder.join(&name);
+        let mut file = publish::beside(&target).at(folder)?;
+        wheel.rewrite(file.as_file_mut(), edit)?;
+        publish::share(&file).at(&target)?;
+        publish::persist(file, &target).at(&target)?;
+        Ok((name, record, roots))
+    }
+
+    /// Unpacks the dist-info of a stored wheel as `prepare_metadata_*` would have written it.
+    fn stored_metadata(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {
+        let Ok(unpacked) = tempfile::tempdir() else { return Ok(None) };
+        let Some(name) = self.deliver(entry, unpacked.path())? else { return Ok(None) };
+        let mut wheel = Wheel::open(&unpacked.path().join(name))?;
+        let dist_info = wheel.dist_info.clone();
+        for name in metadata_names(&wheel) {
+            let target = folder.join(&name);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).at(parent)?;
+            }
+            let bytes = wheel.read(&name)?;
+            fs::write(&target, bytes).at(&target)?;
+        }
+        Ok(Some(dist_info))
+    }
+
+    /// PEP 517: a wheel's metadata must be what was prepared.
+    fn metadata_fits(&self, entry: &Entry, prepared: &Path) -> bool {
+        let fits = || -> Result<bool> {
+            let unpacked =
+                tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+            let Some(name) = self.deliver(entry, unpacked.path())? else { return Ok(false) };
+            let mut wheel = Wheel::open(&unpacked.path().join(name))?;
+            let stored = wheel.read(&format!("{}/METADATA", wheel.dist_info))?;
+            let prepared = prepared.join("METADATA");
+            Ok(fs::read(&prepared).at(&prepared)? == stored)
+        };
+        fits().unwrap_or(false)
+    }
+}
+
+/// What of dist-info is metadata, and not about this one archive.
+fn metadata_names(wheel: &Wheel) -> Vec<String> {
+    let prefix = format!("{}/", wheel.dist_info);
+    wheel
+        .files()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            name.strip_prefix(&prefix)
+                .is_some_and(|rest| rest != record::FILE_NAME && !rest.starts_with("sboms/"))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Where the roots that inputs name lie as seen from the project; those that have no such place
+/// are left out.
+fn relative_roots(
+    project: &Path,
+    roots: &Roots,
+    watches: &BTreeSet<Watch>,
+) -> BTreeMap<String, String> {
+    let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
+    roots
+        .iter()
+        .filter(|(name, _)| used.contains(name))
+        .filter(|(name, _)| !name.starts_with("outside:") && *name != crate::inputs::CARGO_HOME)
+        .filter_map(|(name, folder)| Some((name.to_owned(), relative(project, folder)?)))
+        .collect()
+}
+
+fn relative(from: &Path, to: &Path) -> Option<String> {
+    let (from, to): (Vec<Component>, Vec<Component>) =
+        (from.components().collect(), to.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if shared == 0 {
+        return None;
+    }
+    let mut parts = vec!["..".to_owned(); from.len() - shared];
+    for part in &to[shared..] {
+        parts.push(part.as_os_str().to_str()?.to_owned());
+    }
+    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_named_as_seen_from_the_project() {
+        let relative = |to: &str| relative(Path::new("/w/py/app"), Path::new(to));
+        assert_eq!(relative("/w/py/app").as_deref(), Some("."));
+        assert_eq!(relative("/w/core").as_deref(), Some("../../core"));
+        assert_eq!(relative("/w/py/app/rust").as_deref(), Some("rust"));
+    }
+}

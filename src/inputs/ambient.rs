@@ -1,0 +1,272 @@
+//! Environment and toolchain: which variables count, where configuration is searched for, and
+//! what rustc and maturin are in use.
+
+use std::path::{Path, PathBuf};
+
+use crate::request::{Environment, Interpreter};
+
+/// Variables that decide what is compiled, by exact name.
+const EXACT: &[&str] = &[
+    "RUSTFLAGS",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_LINKER",
+    "RUSTC_BOOTSTRAP",
+    "CC",
+    "CXX",
+    "AR",
+    "LD",
+    "RANLIB",
+    "CFLAGS",
+    "CXXFLAGS",
+    "CPPFLAGS",
+    "LDFLAGS",
+    "ARFLAGS",
+    "CROSS_COMPILE",
+    "ARCHFLAGS",
+    "MACOSX_DEPLOYMENT_TARGET",
+    "IPHONEOS_DEPLOYMENT_TARGET",
+    "SDKROOT",
+    "DEVELOPER_DIR",
+    "SOURCE_DATE_EPOCH",
+    "_PYTHON_HOST_PLATFORM",
+    "_PYTHON_SYSCONFIGDATA_NAME",
+];
+
+/// Families of such variables, by prefix.
+const PREFIXES: &[&str] = &[
+    "CARGO_",
+    "MATURIN_",
+    "PYO3_",
+    "UNSAFE_PYO3_",
+    "CC_",
+    "CXX_",
+    "AR_",
+    "CFLAGS_",
+    "CXXFLAGS_",
+    "HOST_CC",
+    "HOST_CXX",
+    "HOST_CFLAGS",
+    "TARGET_CC",
+    "TARGET_CXX",
+    "TARGET_CFLAGS",
+    "PKG_CONFIG",
+    "BINDGEN_EXTRA_CLANG_ARGS",
+];
+
+/// Members of the families that say how to show, fetch or publish, or where a thing lies, or that
+/// cargo sets itself for what it runs: none of them changes what is compiled.
+const NOT: &[&str] = &[
+    "CARGO_HOME",
+    "CARGO_LOG",
+    "CARGO_TERM_",
+    "CARGO_NET_",
+    "CARGO_HTTP_",
+    "CARGO_REGISTRY_",
+    "CARGO_REGISTRIES_",
+    "CARGO_CACHE_",
+    "CARGO_ALIAS_",
+    "CARGO_BUILD_JOBS",
+    "CARGO_MAKEFLAGS",
+    "CARGO_PKG_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "MATURIN_PEP517_METADATA_DIR",
+    "MATURIN_PYPI_TOKEN",
+    "MATURIN_PASSWORD",
+    "MATURIN_USERNAME",
+    "MATURIN_REPOSITORY",
+    "MATURIN_REPOSITORY_",
+    "MATURIN_NON_INTERACTIVE",
+    "MATURIN_NO_INSTALL_RUST",
+];
+
+/// Does this variable count even if no build script or source names it?
+pub fn is_well_known(name: &str) -> bool {
+    if EXACT.contains(&name) {
+        return true;
+    }
+    let in_family = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let is_exception = |not: &str| {
+        if not.ends_with('_') { name.starts_with(not) } else { name == not }
+    };
+    in_family && !NOT.iter().any(|not| is_exception(not))
+}
+
+/// The well-known variables that are set, sorted.
+pub fn set_variables(environment: &Environment) -> Vec<String> {
+    environment
+        .iter()
+        .filter_map(|(name, _)| name.to_str())
+        .filter(|name| is_well_known(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The folder of cargo's configuration and registries.
+pub fn cargo_home(environment: &Environment) -> Option<PathBuf> {
+    environment
+        .non_empty("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(home(environment)?.join(".cargo")))
+}
+
+/// The user's home folder, as cargo and rustup find it.
+pub fn home(environment: &Environment) -> Option<PathBuf> {
+    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    environment.non_empty(variable).map(PathBuf::from)
+}
+
+/// A configuration file found on a search path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The root it was found under and its name there; `above` counts folders upwards, as `../`.
+    pub root: &'static str,
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// The cargo configuration files in force for a project, nearest first, cargo's home last (cargo
+/// book, "Hierarchical structure").
+pub fn cargo_configs(root: &Path, environment: &Environment) -> Vec<Found> {
+    let home = cargo_home(environment);
+    let mut found = Vec::new();
+    for (level, folder) in root.ancestors().enumerate() {
+        let folder = folder.join(".cargo");
+        // Cargo reads its home folder last and once, even when it lies above the project.
+        if home.as_deref() == Some(folder.as_path()) {
+            continue;
+        }
+        if let Some(file) = first_file(&folder, &["config", "config.toml"]) {
+            let name = format!("{}.cargo/{file}", "../".repeat(level));
+            found.push(Found { root: "above", name, path: folder.join(file) });
+        }
+    }
+    if let Some(home) = home
+        && let Some(file) = first_file(&home, &["config", "config.toml"])
+    {
+        found.push(Found { root: super::CARGO_HOME, name: file.to_owned(), path: home.join(file) });
+    }
+    found
+}
+
+/// The toolchain file rustup obeys: the nearest one (rustup book, "Overrides").
+pub fn toolchain_file(root: &Path) -> Option<Found> {
+    root.ancestors().enumerate().find_map(|(level, folder)| {
+        let file = first_file(folder, &["rust-toolchain", "rust-toolchain.toml"])?;
+        Some(Found {
+            root: "above",
+            name: format!("{}{file}", "../".repeat(level)),
+            path: folder.join(file),
+        })
+    })
+}
+
+fn first_file<'a>(folder: &Path, names: &[&'a str]) -> Option<&'a str> {
+    names.iter().copied().find(|name| folder.join(name).is_file())
+}
+
+/// The rustc that cargo will call: `RUSTC`, `build.rustc`, else the one on PATH.
+pub fn rustc(root: &Path, environment: &Environment) -> Option<PathBuf> {
+    for variable in ["RUSTC", "CARGO_BUILD_RUSTC"] {
+        if let Some(rustc) = environment.non_empty(variable) {
+            return named_program(root, Path::new(rustc), environment);
+        }
+    }
+    for config in cargo_configs(root, environment) {
+        let Ok(text) = fs_err::read_to_string(&config.path) else { continue };
+        let Ok(table) = text.parse::<toml::Table>() else { continue };
+        let rustc = table.get("build").and_then(|build| build.get("rustc"));
+        if let Some(rustc) = rustc.and_then(toml::Value::as_str) {
+            // Relative to the folder that holds `.cargo` (cargo book, "Executable paths").
+            let folder = config.path.parent().and_then(Path::parent).unwrap_or(root);
+            return named_program(folder, Path::new(rustc), environment);
+        }
+    }
+    environment.which("rustc")
+}
+
+fn named_program(folder: &Path, program: &Path, environment: &Environment) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        Some(folder.join(program))
+    } else {
+        environment.which(program.to_str()?)
+    }
+}
+
+/// The version of the maturin that the interpreter would import, from its dist-info folder.
+pub fn maturin_version(interpreter: &Interpreter) -> Option<String> {
+    interpreter.sys_path.iter().find_map(|folder| {
+        fs_err::read_dir(folder).ok()?.flatten().find_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let version = name.strip_prefix("maturin-")?.strip_suffix(".dist-info")?;
+            Some(version.to_owned())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_count_but_for_their_exceptions() {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "PYO3_PYTHON",
+            "MATURIN_PEP517_ARGS",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "CARGO_TARGET_DIR",
+            "CARGO_INCREMENTAL",
+            "CARGO_BUILD_TARGET",
+            "PKG_CONFIG_PATH",
+        ] {
+            assert!(is_well_known(name), "{name} should count");
+        }
+        for name in [
+            "CARGO_HOME",
+            "CARGO_TERM_COLOR",
+            "CARGO_BUILD_JOBS",
+            "CARGO_PKG_NAME",
+            "MATURIN_PYPI_TOKEN",
+            "MATURIN_REPOSITORY_URL",
+            "PATH",
+            "HOME",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_REGISTRIES_MINE_TOKEN",
+        ] {
+            assert!(!is_well_known(name), "{name} should not count");
+        }
+    }
+
+    #[test]
+    fn configuration_is_searched_upwards_and_at_home_last() {
+        let above = tempfile::tempdir().unwrap();
+        let root = above.path().join("a/b");
+        let home = above.path().join("home");
+        for folder in [root.join(".cargo"), above.path().join(".cargo"), home.clone()] {
+            fs_err::create_dir_all(&folder).unwrap();
+            fs_err::write(folder.join("config.toml"), "").unwrap();
+        }
+        let mut environment = Environment::default();
+        environment.set("CARGO_HOME", home.as_os_str());
+        let names: Vec<(&str, String)> = cargo_configs(&root, &environment)
+            .into_iter()
+            .map(|found| (found.root, found.name))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("above", ".cargo/config.toml".to_owned()),
+                ("above", "../../.cargo/config.toml".to_owned()),
+                ("cargo-home", "config.toml".to_owned()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Readers for what cargo and rustc leave behind: dep-info files and build script outputs.
+//!
+//! Formats: cargo's `core/compiler/output_depinfo.rs` and `fingerprint/dep_info.rs` (Makefile
+//! rules, `\ ` for a space in a name, `# env-dep:NAME[=VALUE]`), and the build script instructions
+//! of the cargo book. Any bytes may come in; what is not understood is left out, never a panic.
+
+use std::path::PathBuf;
+
+/// The dependencies of all rules in a cargo dep-info file, in order, without repetition.
+pub fn parse_rules(text: &str) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for line in text.lines() {
+        if line.starts_with('#') {
+            continue;
+        }
+        // A Windows drive is a colon without a space behind it.
+        let Some(rest) = line.split_once(": ").map(|(_, rest)| rest) else { continue };
+        for name in split_names(rest) {
+            let path = PathBuf::from(name);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    paths
+}
+
+/// Splits at spaces that no backslash stands before.
+fn split_names(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' if chars.peek() == Some(&' ') => {
+                chars.next();
+                name.push(' ');
+            }
+            ' ' | '\t' | '\r' => {
+                if !name.is_empty() {
+                    names.push(std::mem::take(&mut name));
+                }
+            }
+            other => name.push(other),
+        }
+    }
+    if !name.is_empty() {
+        names.push(name);
+    }
+    names
+}
+
+/// The variables that `env!` and `option_env!` read, from a rustc dep-info file.
+pub fn parse_env_deps(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("# env-dep:"))
+        .map(|rest| unescape(rest.split_once('=').map_or(rest, |(name, _)| name)))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// rustc escapes backslash, newline and carriage return in names and values.
+fn unescape(text: &str) -> String {
+    text.replace("\\n", "\n").replace("\\r", "\r").replace("\\\\", "\\")
+}
+
+/// What a build script told cargo to watch.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct BuildScript {
+    /// `rerun-if-changed`, as written: relative ones are relative to the package.
+    pub paths: Vec<PathBuf>,
+    /// `rerun-if-env-changed`.
+    pub variables: Vec<String>,
+}
+
+impl BuildScript {
+    /// Reads a build script's recorded output. Both spellings, `cargo:` and `cargo::`, count.
+    pub fn parse(output: &str) -> Self {
+        let mut script = Self::default();
+        for line in output.lines() {
+            let Some(rest) = line.strip_prefix("cargo:") else { continue };
+            let rest = rest.strip_prefix(':').unwrap_or(rest);
+            match rest.split_once('=') {
+                Some(("rerun-if-changed", path)) => script.paths.push(PathBuf::from(path.trim())),
+                Some(("rerun-if-env-changed", name)) => {
+                    script.variables.push(name.trim().to_owned());
+                }
+                _ => {}
+            }
+        }
+        script
+    }
+
+    /// Cargo watches the whole package for a script that names nothing.
+    pub fn names_nothing(&self) -> bool {
+        self.paths.is_empty() && self.variables.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_keep_spaces_and_drives() {
+        let text =
+            "/t/lib.so: /p/src/lib.rs /p/my\\ dir/a.rs\n\nC:\\t\\x.d: C:\\p\\lib.rs\n/p/lib.rs:\n";
+        assert_eq!(
+            parse_rules(text),
+            [
+                PathBuf::from("/p/src/lib.rs"),
+                PathBuf::from("/p/my dir/a.rs"),
+                PathBuf::from("C:\\p\\lib.rs")
+            ]
+        );
+    }
+
+    #[test]
+    fn env_deps_are_names_set_or_not() {
+        let text = "x.d: a.rs\n\n# env-dep:SET=some=value\n# env-dep:UNSET\n# other\n";
+        assert_eq!(parse_env_deps(text), ["SET", "UNSET"]);
+    }
+
+    #[test]
+    fn build_scripts_speak_both_dialects() {
+        let script = BuildScript::parse(
+            "cargo:rerun-if-changed=proto\ncargo::rerun-if-env-changed=X\nhello\ncargo:rustc-cfg=a\n",
+        );
+        assert_eq!(script.paths, [PathBuf::from("proto")]);
+        assert_eq!(script.variables, ["X"]);
+        assert!(BuildScript::parse("cargo:rustc-link-lib=z\n").names_nothing());
+    }
+}

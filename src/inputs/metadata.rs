@@ -1,0 +1,145 @@
+//! What reaches the wheel besides the compiled module: core metadata, readme, licences, Python
+//! sources and data, by maturin's rules.
+
+use std::path::Path;
+
+use super::{PROJECT, Part, Place, Roots, View, Watch, slashed};
+use crate::project::{Layout, Project};
+use crate::request::Artifact;
+
+/// maturin packs these without being asked (PEP 639's customary names).
+const LICENCE_GLOBS: &[&str] = &["LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*"];
+
+/// The watches for metadata and for the Python part of the artifact.
+pub fn watches(
+    project: &Project,
+    layout: &Layout,
+    artifact: Artifact,
+    manifest_dir: &Path,
+    roots: &mut Roots,
+) -> Vec<Watch> {
+    let mut watches = Vec::new();
+    let pyproject = Place { root: PROJECT.to_owned(), path: "pyproject.toml".to_owned() };
+    watches.push(Watch::Toml { part: Part::Manifest, view: View::Build, place: pyproject.clone() });
+    watches.push(Watch::Toml { part: Part::Metadata, view: View::Project, place: pyproject });
+    for file in metadata_files(project) {
+        push_path(&mut watches, Part::Metadata, &project.root.join(file), roots);
+    }
+    for glob in licence_globs(project) {
+        watches.push(Watch::Glob { part: Part::Metadata, root: PROJECT.to_owned(), glob });
+    }
+    if manifest_dir != project.root
+        && let Some(place) = roots.name(manifest_dir)
+    {
+        for glob in LICENCE_GLOBS {
+            let glob = join(&place.path, glob);
+            watches.push(Watch::Glob { part: Part::Metadata, root: place.root.clone(), glob });
+        }
+    }
+    python_part(&mut watches, project, layout, artifact, roots);
+    watches
+}
+
+fn python_part(
+    watches: &mut Vec<Watch>,
+    project: &Project,
+    layout: &Layout,
+    artifact: Artifact,
+    roots: &mut Roots,
+) {
+    // Whether this folder exists decides between the pure and the mixed layout.
+    if let Some(place) = roots.name(&layout.python_root.join(&layout.top)) {
+        watches.push(Watch::Folder { part: Part::Python, place });
+    }
+    let data = match &project.maturin.data {
+        Some(data) => project.root.join(data),
+        None => project.root.join(format!("{}.data", data_name(layout))),
+    };
+    push_path(watches, Part::Python, &data, roots);
+    if !layout.mixed {
+        let stub = project.root.join(format!("{}.pyi", layout.extension));
+        push_path(watches, Part::Python, &stub, roots);
+    }
+    // An editable install reads the Python sources where they are.
+    if artifact == Artifact::Wheel {
+        for package in &layout.packages {
+            if let Some(place) = roots.name(&layout.python_root.join(package)) {
+                watches.push(Watch::Python { part: Part::Python, place });
+            }
+        }
+        for glob in wheel_includes(project) {
+            for root in [project.root.as_path(), layout.python_root.as_path()] {
+                if let Some(place) = roots.name(root) {
+                    let glob = join(&place.path, &glob);
+                    watches.push(Watch::Glob { part: Part::Python, root: place.root, glob });
+                }
+            }
+        }
+    }
+}
+
+fn data_name(layout: &Layout) -> String {
+    let mut parts: Vec<String> = slashed(&layout.folder)
+        .into_iter()
+        .flat_map(|folder| folder.split('/').map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    if parts.last() != Some(&layout.extension) {
+        parts.push(layout.extension.clone());
+    }
+    parts.join(".")
+}
+
+/// Readme and licence files that `[project]` names.
+fn metadata_files(project: &Project) -> Vec<String> {
+    let Some(table) = project.document.get("project").and_then(toml::Value::as_table) else {
+        return Vec::new();
+    };
+    ["readme", "license"]
+        .into_iter()
+        .filter_map(|field| match table.get(field)? {
+            toml::Value::String(path) if field == "readme" => Some(path.clone()),
+            toml::Value::Table(table) => Some(table.get("file")?.as_str()?.to_owned()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn licence_globs(project: &Project) -> Vec<String> {
+    let named = project
+        .document
+        .get("project")
+        .and_then(|table| table.get("license-files"))
+        .and_then(toml::Value::as_array);
+    match named {
+        Some(globs) => globs.iter().filter_map(|glob| Some(glob.as_str()?.to_owned())).collect(),
+        None => LICENCE_GLOBS.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The globs of `[tool.maturin] include` that reach a wheel. Those from OUT_DIR are made by the
+/// build itself.
+fn wheel_includes(project: &Project) -> Vec<String> {
+    project
+        .maturin
+        .include
+        .iter()
+        .flatten()
+        .filter_map(|pattern| match pattern {
+            toml::Value::String(glob) => Some(glob.clone()),
+            toml::Value::Table(table) if !table.contains_key("from") => {
+                Some(table.get("path")?.as_str()?.to_owned())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn push_path(watches: &mut Vec<Watch>, part: Part, path: &Path, roots: &mut Roots) {
+    if let Some(place) = roots.name(path) {
+        watches.push(Watch::Path { part, place });
+    }
+}
+
+fn join(folder: &str, glob: &str) -> String {
+    if folder.is_empty() { glob.to_owned() } else { format!("{}/{glob}", globset::escape(folder)) }
+}

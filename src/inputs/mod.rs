@@ -1,0 +1,304 @@
+//! What counts: the names of everything that reaches an artifact, never its contents.
+//!
+//! A [`Watch`] is a recipe ("this file", "every file below", "this variable") that can be looked
+//! at again later; `fingerprint::observe` turns it into [`Key`]s with values. Places are named by
+//! root and path inside that root (DESIGN D13), so that a name means the same on every machine.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub mod ambient;
+pub mod cargo;
+pub mod dep_info;
+pub mod extra;
+pub mod metadata;
+
+/// The part digests a fingerprint is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Sources of the crate and its local dependencies, and what their build scripts watch.
+    Rust,
+    /// Cargo.toml, Cargo.lock, cargo configuration, `[tool.maturin]`.
+    Manifest,
+    /// Python sources and data that go into the wheel.
+    Python,
+    /// `[project]`, readme, licences.
+    Metadata,
+    /// Environment variables.
+    Environment,
+    /// rustc, maturin, the interpreter.
+    Toolchain,
+    /// What was asked for: artifact, config settings.
+    Request,
+}
+
+/// What kind of thing a key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A file's content.
+    File,
+    /// A TOML file's meaning.
+    Toml,
+    /// A folder: that it is one, or which names it holds.
+    Folder,
+    /// An environment variable.
+    Variable,
+    /// A version or setting.
+    Value,
+}
+
+/// A place: a path inside a named root, with `/` between its parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// `project`, `workspace`, `crate:NAME`, `above`, `cargo-home` or `outside:N`.
+    pub root: String,
+    pub path: String,
+}
+
+/// The root that is the project's own folder.
+pub const PROJECT: &str = "project";
+/// The folder of the workspace's Cargo.toml.
+pub const WORKSPACE: &str = "workspace";
+/// Cargo's home folder.
+pub const CARGO_HOME: &str = "cargo-home";
+
+/// One input, as it is named in a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    pub part: Part,
+    pub kind: Kind,
+    /// The root of a place; empty for what is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub root: String,
+    /// The path inside the root, or the name of a variable or value.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of a place.
+    pub fn place(part: Part, kind: Kind, place: &Place) -> Self {
+        Self { part, kind, root: place.root.clone(), name: place.path.clone() }
+    }
+
+    /// The key of a variable or value.
+    pub fn named(part: Part, kind: Kind, name: impl Into<String>) -> Self {
+        Self { part, kind, root: String::new(), name: name.into() }
+    }
+}
+
+/// What of a TOML file counts (DESIGN D2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// A package's Cargo.toml, less other tools' metadata.
+    Package,
+    /// The workspace's root Cargo.toml: only what members inherit or are built with.
+    Workspace,
+    /// All of it: Cargo.lock, cargo configuration, rust-toolchain.toml.
+    Whole,
+    /// pyproject.toml: `[build-system]` and `[tool.maturin]`.
+    Build,
+    /// pyproject.toml: `[project]`.
+    Project,
+}
+
+/// A recipe for looking at inputs again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "watch", rename_all = "kebab-case")]
+pub enum Watch {
+    /// A file's content or its absence; if it is a folder, every file below it.
+    Path {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// A TOML file's meaning or its absence.
+    Toml {
+        part: Part,
+        view: View,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// Is there a folder of this name?
+    Folder {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// The names in a folder, not their contents.
+    Listing {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// Files matching a glob, from a root.
+    Glob { part: Part, root: String, glob: String },
+    /// Every file of a package that git does not ignore: what cargo watches for a build script
+    /// that names nothing to watch.
+    Package {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// The Python files of a package as maturin would pack them.
+    Python {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// Every cargo configuration file on cargo's search path, from the project root upwards.
+    CargoConfig,
+    /// Every toolchain file on rustup's search path.
+    ToolchainFile,
+    /// One variable, set or not.
+    Variable { name: String },
+    /// The well-known variables that are set.
+    Variables,
+    /// rustc, maturin, interpreter.
+    Toolchain,
+    /// Artifact, config settings, wheelprint's settings that reach the wheel.
+    Request,
+}
+
+impl Watch {
+    /// The root this watch looks below, if it looks at a place.
+    pub fn root(&self) -> Option<&str> {
+        match self {
+            Self::Path { place, .. }
+            | Self::Toml { place, .. }
+            | Self::Folder { place, .. }
+            | Self::Listing { place, .. }
+            | Self::Package { place, .. }
+            | Self::Python { place, .. } => Some(&place.root),
+            Self::Glob { root, .. } => Some(root),
+            Self::CargoConfig
+            | Self::ToolchainFile
+            | Self::Variable { .. }
+            | Self::Variables
+            | Self::Toolchain
+            | Self::Request => None,
+        }
+    }
+}
+
+/// Where the named roots lie on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Roots(BTreeMap<String, PathBuf>);
+
+impl Roots {
+    /// Names a folder. The first folder given a name keeps it.
+    pub fn add(&mut self, name: impl Into<String>, folder: impl Into<PathBuf>) {
+        self.0.entry(name.into()).or_insert_with(|| folder.into());
+    }
+
+    /// The folder of a root.
+    pub fn get(&self, name: &str) -> Option<&Path> {
+        self.0.get(name).map(PathBuf::as_path)
+    }
+
+    /// All roots, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.0.iter().map(|(name, folder)| (name.as_str(), folder.as_path()))
+    }
+
+    /// The path of a place, or `None` if its root is not known here.
+    pub fn resolve(&self, place: &Place) -> Option<PathBuf> {
+        let root = self.get(&place.root)?;
+        Some(if place.path.is_empty() { root.to_owned() } else { root.join(&place.path) })
+    }
+
+    /// Names a path: by the innermost root that holds it, a crate before the workspace or project
+    /// that shares its folder. A path in none gets a root of its own. `None` if it is not UTF-8.
+    pub fn name(&mut self, path: &Path) -> Option<Place> {
+        let path = normalize(path);
+        let innermost = self
+            .0
+            .iter()
+            .filter(|(name, folder)| !name.starts_with("outside:") && path.starts_with(folder))
+            .max_by_key(|(name, folder)| (folder.components().count(), name.starts_with("crate:")))
+            .map(|(name, folder)| (name.clone(), folder.clone()));
+        let (root, folder) = match innermost {
+            Some(found) => found,
+            None => self.outside(path.parent().unwrap_or(&path)),
+        };
+        Some(Place { root, path: slashed(path.strip_prefix(&folder).ok()?)? })
+    }
+
+    fn outside(&mut self, folder: &Path) -> (String, PathBuf) {
+        let known = self
+            .0
+            .iter()
+            .find(|(name, known)| name.starts_with("outside:") && known.as_path() == folder);
+        if let Some((name, folder)) = known {
+            return (name.clone(), folder.clone());
+        }
+        let count = self.0.keys().filter(|name| name.starts_with("outside:")).count();
+        let name = format!("outside:{}", count + 1);
+        self.0.insert(name.clone(), folder.to_owned());
+        (name, folder.to_owned())
+    }
+}
+
+/// A relative path with `/` between its parts; `None` if it is not UTF-8.
+pub fn slashed(path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> =
+        path.components().map(|part| part.as_os_str().to_str()).collect();
+    Some(parts?.join("/"))
+}
+
+/// Takes `.` and `..` out of a path without asking the file system, as cargo does: the symlink
+/// itself is what was named.
+pub fn normalize(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !normal.pop() {
+                    normal.push("..");
+                }
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_by_the_innermost_root() {
+        let mut roots = Roots::default();
+        roots.add(PROJECT, "/w/py");
+        roots.add("crate:core", "/w/core");
+        roots.add("crate:py", "/w/py");
+        roots.add(WORKSPACE, "/w");
+        let mut named = |path: &str| {
+            let place = roots.name(Path::new(path)).unwrap();
+            format!("{} {}", place.root, place.path)
+        };
+        assert_eq!(named("/w/py/src/lib.rs"), "crate:py src/lib.rs");
+        assert_eq!(named("/w/core/src/../data.txt"), "crate:core data.txt");
+        assert_eq!(named("/w/Cargo.lock"), "workspace Cargo.lock");
+        assert_eq!(named("/usr/include/z.h"), "outside:1 z.h");
+        assert_eq!(named("/opt/x/y.h"), "outside:2 y.h");
+        assert_eq!(named("/usr/include/a.h"), "outside:1 a.h");
+    }
+
+    #[test]
+    fn a_place_leads_back_to_its_path() {
+        let mut roots = Roots::default();
+        roots.add(PROJECT, "/p");
+        for path in ["/p/a/b.rs", "/p", "/elsewhere/c.h"] {
+            let place = roots.name(Path::new(path)).unwrap();
+            assert_eq!(roots.resolve(&place), Some(PathBuf::from(path)));
+        }
+    }
+}

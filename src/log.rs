@@ -1,0 +1,69 @@
+//! The one way to say something from inside a hook: lines on stderr, filtered by `WHEELPRINT_LOG`.
+//!
+//! stdout is left to the frontend. Frontends hide a backend's output unless they are verbose, so
+//! `info` is the default: `uv sync -v` or `pip -v` then show the verdict without further settings.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How much is said; each level includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl Level {
+    /// The names `WHEELPRINT_LOG` takes.
+    pub const NAMES: [&'static str; 5] = ["off", "error", "warn", "info", "debug"];
+
+    /// `None` for a name that is none of [`Level::NAMES`].
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "off" => Some(Self::Off),
+            "error" => Some(Self::Error),
+            "warn" => Some(Self::Warn),
+            "info" => Some(Self::Info),
+            "debug" => Some(Self::Debug),
+            _ => None,
+        }
+    }
+}
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// Sets the level for this process.
+pub fn set_level(level: Level) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Would a line of this level be shown?
+pub fn enabled(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// One line on stderr. A closed stderr is no reason to fail a build.
+pub fn line(level: Level, text: impl std::fmt::Display) {
+    if enabled(level) {
+        let _ = writeln!(std::io::stderr().lock(), "wheelprint: {text}");
+    }
+}
+
+/// The verdict and what was done.
+pub fn info(text: impl std::fmt::Display) {
+    line(Level::Info, text);
+}
+
+/// Something the user should know though the build goes on.
+pub fn warn(text: impl std::fmt::Display) {
+    line(Level::Warn, format_args!("warning: {text}"));
+}
+
+/// What is needed to understand a surprising verdict.
+pub fn debug(text: impl std::fmt::Display) {
+    line(Level::Debug, text);
+}

@@ -1,0 +1,197 @@
+//! Calling maturin's own hooks. Its odd protocol stays in here.
+//!
+//! The hooks run in a process of the stable interpreter, whose `sys.executable` they then pass on.
+//! They print what they like on stdout and end a failing build with `sys.exit(1)`; what they return
+//! comes back through a file. On failure maturin repeats its command line after the compiler's
+//! output; those lines are held back, so that the compiler has the last word.
+
+use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::inputs::ambient;
+use crate::request::{ConfigSettings, Environment, Interpreter};
+
+/// The versions that are supported; the test suite runs the lowest and the newest.
+pub const REQUIREMENT: &str = "maturin>=1.9,<2";
+
+/// Ends the child when maturin can't be imported; no hook of maturin's ends so.
+const NO_MATURIN: i32 = 86;
+
+/// Run with `-c`: the empty entry of `sys.path`, the project's folder, must not shadow modules.
+const BOOTSTRAP: &str = "\
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import json
+call = json.loads(sys.argv[1])
+try:
+    import maturin
+except ModuleNotFoundError:
+    sys.exit(86)
+result = getattr(maturin, call['hook'])(*call['arguments'])
+with open(call['result'], 'w', encoding='utf-8') as file:
+    json.dump(result, file)
+";
+
+/// Where and with what maturin is called.
+pub struct Maturin<'a> {
+    pub python: &'a Path,
+    pub root: &'a Path,
+    pub environment: &'a Environment,
+    /// `None` and an empty dictionary are passed on as they came.
+    pub config_settings: Option<ConfigSettings>,
+}
+
+impl Maturin<'_> {
+    /// `build_wheel` or `build_editable`: the wheel's file name in `folder`.
+    ///
+    /// # Errors
+    /// The build failed (its output was shown), or maturin is not there.
+    pub fn build(
+        &self,
+        hook: &'static str,
+        folder: &Path,
+        metadata: Option<&Path>,
+    ) -> Result<String> {
+        self.call(hook, &json!([folder, self.config_settings, metadata]))
+    }
+
+    /// `build_sdist` or `prepare_metadata_*`: the name of what was made in `folder`.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn make(&self, hook: &'static str, folder: &Path) -> Result<String> {
+        self.call(hook, &json!([folder, self.config_settings]))
+    }
+
+    /// `get_requires_*`.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
+        self.call(hook, &json!([self.config_settings]))
+    }
+
+    fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        hook: &'static str,
+        arguments: &serde_json::Value,
+    ) -> Result<T> {
+        let folder = tempfile::Builder::new()
+            .prefix("wheelprint-")
+            .tempdir()
+            .map_err(|error| Error::io("temporary folder", &error))?;
+        let result = folder.path().join("result.json");
+        let call = json!({"hook": hook, "arguments": arguments, "result": result});
+        let mut command = Command::new(self.python);
+        command
+            .args(["-c", BOOTSTRAP, &call.to_string()])
+            .current_dir(self.root)
+            .env_clear()
+            .envs(self.environment.iter())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
+            command.env("CARGO_TERM_COLOR", "always");
+        }
+        let mut child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
+        let mut tail = Tail::default();
+        if let Some(stderr) = child.stderr.take() {
+            tail.forward(BufReader::new(stderr));
+        }
+        let status = child.wait().map_err(|error| Error::io(self.python, &error))?;
+        if status.code() == Some(NO_MATURIN) {
+            return Err(missing());
+        }
+        tail.finish();
+        if !status.success() {
+            return Err(Error::BuildFailed { hook });
+        }
+        let bytes = fs_err::read(&result).map_err(|error| Error::io(&result, &error))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Other(format!("maturin: {hook} returned no result: {error}")))
+    }
+}
+
+/// maturin is needed and can't be imported.
+pub fn missing() -> Error {
+    Error::Missing {
+        name: "maturin".to_owned(),
+        cause: "a build is needed, and maturin is not installed where the build runs".to_owned(),
+        hint: format!("without build isolation: pip install \"{REQUIREMENT}\""),
+    }
+}
+
+/// Can the frontend's interpreter import maturin?
+pub fn is_importable(interpreter: &Interpreter) -> bool {
+    ambient::maturin_version(interpreter).is_some()
+        || interpreter.sys_path.iter().any(|entry| entry.join("maturin/__init__.py").is_file())
+}
+
+/// What maturin's own `get_requires_*` would say, for when it is not there yet to be asked.
+pub fn requires(
+    bindings: Option<&str>,
+    interpreter: &Interpreter,
+    environment: &Environment,
+    wheel: bool,
+) -> Vec<String> {
+    let mut requires = Vec::new();
+    if wheel && bindings == Some("cffi") && interpreter.implementation != "pypy" {
+        requires.push("cffi".to_owned());
+    }
+    if environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
+        && environment.which("cargo").is_none()
+    {
+        requires.push("puccinialin".to_owned());
+    }
+    requires
+}
+
+/// Passes stderr on, line by line, but for what maturin says after the compiler.
+#[derive(Default)]
+struct Tail {
+    held: Vec<Vec<u8>>,
+    holding: bool,
+}
+
+impl Tail {
+    fn forward(&mut self, mut stderr: impl std::io::BufRead) {
+        let mut line = Vec::new();
+        while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            self.line(std::mem::take(&mut line));
+        }
+    }
+
+    fn line(&mut self, line: Vec<u8>) {
+        let text = String::from_utf8_lossy(&line);
+        // True of every project here, and no mistake.
+        if text.contains("`build-backend` in pyproject.toml is not set to `maturin`") {
+            return;
+        }
+        self.holding |= text.contains("maturin failed");
+        if self.holding {
+            self.held.push(line);
+        } else {
+            let _ = std::io::stderr().lock().write_all(&line);
+        }
+    }
+
+    fn finish(&mut self) {
+        // Cargo's own words were shown already; for any other failure these lines are the cause.
+        if self.held.iter().any(|line| contains(line, "Cargo build finished with")) {
+            return;
+        }
+        for line in self.held.drain(..) {
+            if !line.starts_with(b"Error: command ") {
+                let _ = std::io::stderr().lock().write_all(&line);
+            }
+        }
+    }
+}
+
+fn contains(line: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(line).contains(text)
+}

@@ -1,0 +1,333 @@
+//! The project as its pyproject.toml describes it: root, the tables that matter, maturin's layout.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, PathContext as _, Result};
+use crate::request::Request;
+
+/// A project: where it lies and what its pyproject.toml says.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The folder of pyproject.toml; absolute.
+    pub root: PathBuf,
+    /// The whole document, for those who look at single tables.
+    pub document: toml::Table,
+    pub build_system: BuildSystem,
+    pub name: Option<String>,
+    pub maturin: Maturin,
+    /// `[tool.wheelprint]`, unchecked: `settings` owns its meaning.
+    pub own_table: Option<toml::Table>,
+}
+
+/// `[build-system]` (PEP 518).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BuildSystem {
+    #[serde(default)]
+    pub requires: Vec<String>,
+    pub build_backend: Option<String>,
+}
+
+/// The keys of `[tool.maturin]` that decide what is built and where it is put.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Maturin {
+    pub bindings: Option<String>,
+    pub manifest_path: Option<PathBuf>,
+    pub module_name: Option<String>,
+    pub python_source: Option<PathBuf>,
+    pub python_packages: Option<Vec<String>>,
+    pub data: Option<PathBuf>,
+    pub locked: Option<bool>,
+    pub frozen: Option<bool>,
+    /// Globs, as strings or as tables with `path` and `format`.
+    pub include: Option<Vec<toml::Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document {
+    #[serde(default)]
+    build_system: BuildSystem,
+    project: Option<ProjectTable>,
+    #[serde(default)]
+    tool: Tool,
+}
+
+#[derive(Deserialize)]
+struct ProjectTable {
+    name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Tool {
+    #[serde(default)]
+    maturin: Maturin,
+    wheelprint: Option<toml::Table>,
+}
+
+impl Project {
+    /// Reads `root/pyproject.toml`.
+    ///
+    /// # Errors
+    /// The file is missing, unreadable, not TOML, or a field has a wrong type: path, line, field.
+    pub fn load(root: &Path) -> Result<Self> {
+        let path = root.join("pyproject.toml");
+        let bytes = match fs_err::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::Toml {
+                    path,
+                    position: None,
+                    field: None,
+                    cause: "no such file".into(),
+                    hint: Some(
+                        "run the build in the project's folder, the one with pyproject.toml".into(),
+                    ),
+                });
+            }
+            Err(error) => return Err(error).at(path),
+        };
+        let text = String::from_utf8(bytes).map_err(|error| Error::Toml {
+            path: path.clone(),
+            position: None,
+            field: None,
+            cause: format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
+            hint: Some("save the file as UTF-8".into()),
+        })?;
+        Self::parse(root, &path, &text)
+    }
+
+    fn parse(root: &Path, path: &Path, text: &str) -> Result<Self> {
+        let document: toml::Table =
+            toml::from_str(text).map_err(|error| toml_error(path, text, None, &error))?;
+        let deserializer = toml::Deserializer::parse(text)
+            .map_err(|error| toml_error(path, text, None, &error))?;
+        let typed: Document = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            let field = error.path().to_string();
+            toml_error(path, text, Some(field), error.inner())
+        })?;
+        Ok(Self {
+            root: root.to_owned(),
+            document,
+            build_system: typed.build_system,
+            name: typed.project.and_then(|project| project.name),
+            maturin: typed.tool.maturin,
+            own_table: typed.tool.wheelprint,
+        })
+    }
+
+    /// Does the project itself ask for maturin in `[build-system] requires`? Then its version
+    /// wins and ours is not asked for.
+    pub fn pins_maturin(&self) -> bool {
+        self.build_system
+            .requires
+            .iter()
+            .any(|requirement| requirement_name(requirement) == "maturin")
+    }
+
+    /// The Cargo.toml that maturin builds, by maturin's rules: `--manifest-path`, `manifest-path`,
+    /// `rust/Cargo.toml` beside Python sources, `Cargo.toml`.
+    pub fn manifest_path(&self, request: &Request) -> PathBuf {
+        if let Some(path) = argument(&request.maturin_arguments(), "--manifest-path", Some('m')) {
+            return self.root.join(path);
+        }
+        if let Some(path) = &self.maturin.manifest_path {
+            return self.root.join(path);
+        }
+        let nested = self.root.join("rust").join("Cargo.toml");
+        if nested.is_file() && (self.maturin.python_source.is_some() || self.src_has_package()) {
+            return nested;
+        }
+        self.root.join("Cargo.toml")
+    }
+
+    /// The folder that holds the Python packages, by maturin's rules.
+    pub fn python_root(&self) -> PathBuf {
+        match &self.maturin.python_source {
+            Some(source) => self.root.join(source),
+            None if self.root.join("rust").join("Cargo.toml").is_file()
+                && self.src_has_package() =>
+            {
+                self.root.join("src")
+            }
+            None => self.root.clone(),
+        }
+    }
+
+    fn src_has_package(&self) -> bool {
+        let own = self.name.as_ref().map(|name| name.replace('-', "_"));
+        own.iter()
+            .chain(self.maturin.python_packages.iter().flatten())
+            .any(|package| self.root.join("src").join(package).join("__init__.py").is_file())
+    }
+
+    /// Where things are put. `library` is Cargo.toml's `lib.name` and `package` its `package.name`.
+    pub fn layout(&self, library: Option<&str>, package: Option<&str>) -> Layout {
+        let module_name = self
+            .maturin
+            .module_name
+            .as_deref()
+            .or(library)
+            .or(self.name.as_deref())
+            .or(package)
+            .unwrap_or_default()
+            .to_owned();
+        let python_root = self.python_root();
+        let mut parts: Vec<&str> = module_name.split('.').collect();
+        // A name without a dot is looked for, and built, inside a folder of that name.
+        let last = if parts.len() > 1 { parts.pop() } else { parts.first().copied() };
+        let extension = last.unwrap_or_default().to_owned();
+        let top = parts.first().copied().unwrap_or_default().to_owned();
+        let folder: PathBuf = parts.iter().collect();
+        let package = python_root.join(&top);
+        // A folder with a Cargo.toml and no __init__.py is a crate that shares the module's name.
+        let is_crate =
+            !package.join("__init__.py").is_file() && package.join("Cargo.toml").is_file();
+        let mixed = !top.is_empty() && package.is_dir() && !is_crate;
+        let mut packages = Vec::new();
+        if mixed {
+            packages.push(top.clone());
+        }
+        for package in self.maturin.python_packages.iter().flatten() {
+            if !packages.contains(package) {
+                packages.push(package.clone());
+            }
+        }
+        Layout { python_root, top, folder, extension, mixed, packages }
+    }
+}
+
+/// maturin's project layout: what the compiled module is called and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Holds the Python packages; the root of the wheel's Python part.
+    pub python_root: PathBuf,
+    /// The top-level package.
+    pub top: String,
+    /// The package folder the compiled module goes to, relative to the wheel's root.
+    pub folder: PathBuf,
+    /// The compiled module's own name, without package and suffix.
+    pub extension: String,
+    /// Are there Python sources beside the Rust ones?
+    pub mixed: bool,
+    /// All Python packages of the wheel, relative to `python_root`.
+    pub packages: Vec<String>,
+}
+
+/// The value of a command-line option in any of its spellings.
+pub fn argument(arguments: &[String], long: &str, short: Option<char>) -> Option<String> {
+    let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
+    let mut found = None;
+    while let Some(argument) = arguments.next() {
+        if argument == long || short.is_some_and(|short| *argument == format!("-{short}")) {
+            found = arguments.next().cloned();
+        } else if let Some(value) =
+            argument.strip_prefix(long).and_then(|rest| rest.strip_prefix('='))
+        {
+            found = Some(value.to_owned());
+        } else if let Some(value) =
+            short.and_then(|short| argument.strip_prefix(&format!("-{short}")))
+            && !argument.starts_with("--")
+        {
+            found = Some(value.trim_start_matches('=').to_owned());
+        }
+    }
+    found
+}
+
+/// The normalised name (PEP 503) in a requirement (PEP 508).
+pub fn requirement_name(requirement: &str) -> String {
+    let name: String = requirement
+        .trim_start()
+        .chars()
+        .take_while(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
+        .collect();
+    normalize_name(&name)
+}
+
+/// PEP 503: lower case, runs of `-`, `_` and `.` become one `-`.
+pub fn normalize_name(name: &str) -> String {
+    let mut normalized = String::with_capacity(name.len());
+    for char in name.chars() {
+        if matches!(char, '-' | '_' | '.') {
+            if !normalized.ends_with('-') {
+                normalized.push('-');
+            }
+        } else {
+            normalized.push(char.to_ascii_lowercase());
+        }
+    }
+    normalized
+}
+
+/// A TOML error as ours: position from the parser's span, field from serde's path.
+fn toml_error(path: &Path, text: &str, field: Option<String>, error: &toml::de::Error) -> Error {
+    let position = error.span().map(|span| {
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    });
+    Error::Toml {
+        path: path.to_owned(),
+        position,
+        field: field.filter(|field| field != "."),
+        cause: error.message().trim().replace('\n', ": "),
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Project> {
+        Project::parse(Path::new("/p"), Path::new("/p/pyproject.toml"), text)
+    }
+
+    #[test]
+    fn wrong_types_name_line_and_field() {
+        let error = parse("[build-system]\nrequires = 3\n").unwrap_err().to_string();
+        assert!(error.starts_with("/p/pyproject.toml:2:12: build-system.requires: "), "{error}");
+        let error = parse("[tool]\nmaturin = true\n").unwrap_err().to_string();
+        assert!(error.contains("2:11: tool.maturin"), "{error}");
+    }
+
+    #[test]
+    fn broken_toml_names_the_line() {
+        let error = parse("[project]\nname = \n").unwrap_err().to_string();
+        assert!(error.starts_with("/p/pyproject.toml:2:"), "{error}");
+    }
+
+    #[test]
+    fn names_in_requirements_are_normalised() {
+        assert_eq!(requirement_name(" Maturin[zig] >=1.0; python_version > '3'"), "maturin");
+        assert_eq!(requirement_name("a_b.c~=1"), "a-b-c");
+    }
+
+    #[test]
+    fn options_are_found_in_every_spelling() {
+        let find = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            argument(&words, "--manifest-path", Some('m'))
+        };
+        assert_eq!(find(&["--manifest-path", "a"]), Some("a".into()));
+        assert_eq!(find(&["--manifest-path=b"]), Some("b".into()));
+        assert_eq!(find(&["-mc"]), Some("c".into()));
+        assert_eq!(find(&["-m", "d", "--release"]), Some("d".into()));
+        assert_eq!(find(&["--", "-m", "d"]), None);
+        assert_eq!(find(&["--manylinux", "off"]), None);
+    }
+
+    #[test]
+    fn maturin_is_pinned_only_by_its_own_name() {
+        let pinned = |requires: &str| {
+            parse(&format!("[build-system]\nrequires = [{requires}]")).unwrap().pins_maturin()
+        };
+        assert!(pinned("'wheelprint', 'maturin==1.9.4'"));
+        assert!(!pinned("'wheelprint', 'maturin-import-hook'"));
+    }
+}

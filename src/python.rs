@@ -1,0 +1,140 @@
+//! The only pyo3 code: conversion, GIL release, errors to exceptions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use pyo3::exceptions::{PySystemExit, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict};
+
+use crate::error::{Error, Result};
+use crate::hooks::Session;
+use crate::log;
+use crate::request::{Artifact, ConfigSettings, ConfigValue, Environment, Interpreter, Request};
+
+/// What a hook returns.
+#[derive(IntoPyObject)]
+enum Answer {
+    Name(String),
+    Requirements(Vec<String>),
+}
+
+/// Runs a hook by its PEP 517 name. Ends as maturin's hooks do, with `SystemExit(1)`: the cause
+/// was printed, and a traceback through a build backend helps nobody.
+#[pyfunction]
+fn call(
+    py: Python<'_>,
+    hook: &str,
+    root: PathBuf,
+    directory: Option<PathBuf>,
+    config_settings: Option<&Bound<'_, PyDict>>,
+    metadata_directory: Option<PathBuf>,
+    interpreter: &Bound<'_, PyDict>,
+) -> PyResult<Answer> {
+    let (hook, artifact) = known_hook(hook)
+        .ok_or_else(|| PyTypeError::new_err(format!("{hook}: not a hook of PEP 517 or 660")))?;
+    let request = Request {
+        artifact,
+        root,
+        config_settings: config_settings.map(settings).transpose()?.unwrap_or_default(),
+        interpreter: describe(interpreter)?,
+        environment: Environment::current(),
+    };
+    let has_settings = config_settings.is_some();
+    let absolute = |path: Option<PathBuf>| path.map(|path| request.root.join(path));
+    let (directory, metadata) = (absolute(directory), absolute(metadata_directory));
+    let answer = py.detach(|| {
+        catch_unwind(AssertUnwindSafe(|| run(hook, request, has_settings, directory, metadata)))
+            .unwrap_or_else(|_| {
+                Err(Error::Other(format!("{hook}: an internal error, please report it")))
+            })
+    });
+    answer.map_err(|error| {
+        if !error.already_shown() {
+            log::line(log::Level::Error, format_args!("error: {error}"));
+            if let Some(hint) = error.hint() {
+                log::line(log::Level::Error, format_args!("hint: {hint}"));
+            }
+        }
+        PySystemExit::new_err(1)
+    })
+}
+
+fn run(
+    hook: &'static str,
+    request: Request,
+    has_settings: bool,
+    directory: Option<PathBuf>,
+    metadata: Option<PathBuf>,
+) -> Result<Answer> {
+    let session = Session::open(request, has_settings)?;
+    let directory = directory.unwrap_or_default();
+    let name = match hook {
+        "build_wheel" | "build_editable" => session.build(hook, &directory, metadata.as_deref()),
+        "build_sdist" => session.build_sdist(&directory),
+        "prepare_metadata_for_build_wheel" | "prepare_metadata_for_build_editable" => {
+            session.prepare_metadata(hook, &directory)
+        }
+        _ => return session.requires(hook).map(Answer::Requirements),
+    };
+    name.map(Answer::Name)
+}
+
+fn known_hook(name: &str) -> Option<(&'static str, Artifact)> {
+    const HOOKS: [(&str, Artifact); 8] = [
+        ("build_wheel", Artifact::Wheel),
+        ("build_editable", Artifact::Editable),
+        ("build_sdist", Artifact::Sdist),
+        ("prepare_metadata_for_build_wheel", Artifact::Wheel),
+        ("prepare_metadata_for_build_editable", Artifact::Editable),
+        ("get_requires_for_build_wheel", Artifact::Wheel),
+        ("get_requires_for_build_editable", Artifact::Editable),
+        ("get_requires_for_build_sdist", Artifact::Sdist),
+    ];
+    HOOKS.into_iter().find(|(hook, _)| *hook == name)
+}
+
+/// Frontends give strings, lists of strings and, some of them, flags.
+fn settings(given: &Bound<'_, PyDict>) -> PyResult<ConfigSettings> {
+    given
+        .iter()
+        .map(|(name, value)| {
+            let name: String = name.extract()?;
+            let value = if value.is_instance_of::<PyBool>() {
+                ConfigValue::Flag(value.extract()?)
+            } else if let Ok(text) = value.extract::<String>() {
+                ConfigValue::Text(text)
+            } else {
+                ConfigValue::List(value.extract().map_err(|_| {
+                    PyTypeError::new_err(format!(
+                        "config setting {name}: expected a string or a list of strings"
+                    ))
+                })?)
+            };
+            Ok((name, value))
+        })
+        .collect()
+}
+
+fn describe(given: &Bound<'_, PyDict>) -> PyResult<Interpreter> {
+    let field = |name: &str| {
+        given.get_item(name)?.ok_or_else(|| PyTypeError::new_err(format!("interpreter.{name}")))
+    };
+    Ok(Interpreter {
+        executable: field("executable")?.extract()?,
+        base_executable: field("base_executable")?.extract()?,
+        prefix: field("prefix")?.extract()?,
+        implementation: field("implementation")?.extract()?,
+        version: field("version")?.extract()?,
+        extension_suffix: field("extension_suffix")?.extract()?,
+        platform: field("platform")?.extract()?,
+        sys_path: field("sys_path")?.extract()?,
+    })
+}
+
+/// The compiled half of the Python package.
+#[pymodule]
+#[pyo3(name = "_native")]
+pub fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(call, module)?)
+}

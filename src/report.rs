@@ -1,0 +1,132 @@
+//! Verdicts in words.
+
+use std::collections::BTreeMap;
+
+use crate::fingerprint::Value;
+use crate::freshness::Reason;
+use crate::inputs::{Key, Kind};
+
+/// So many reasons are named in one line.
+const NAMED: usize = 3;
+
+/// `fresh: 214 inputs unchanged`
+pub fn fresh(inputs: usize) -> String {
+    format!("fresh: {inputs} inputs unchanged")
+}
+
+/// `stale: src/lib.rs changed, ../core/src/a.rs is new and 2 more`
+pub fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
+    let mut words: Vec<String> =
+        reasons.iter().take(NAMED).map(|reason| self::reason(reason, roots)).collect();
+    if reasons.len() > NAMED {
+        let more = format!("{} more", reasons.len() - NAMED);
+        let last = words.pop().unwrap_or_default();
+        words.push(format!("{last} and {more}"));
+    }
+    format!("stale: {}", words.join(", "))
+}
+
+/// One reason in words.
+pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
+    match reason {
+        Reason::Changed { key, old, new } => match (key.kind, old, new) {
+            (Kind::Value, Value::Text(old), Value::Text(new)) => {
+                let (old, new) = (shorten(&key.name, old), shorten(&key.name, new));
+                format!("{}: {old} -> {new}", key.name)
+            }
+            (Kind::Variable, ..) => format!("{}: another value", key.name),
+            _ => format!("{} changed", name(key, roots)),
+        },
+        Reason::Added { key, .. } => match key.kind {
+            Kind::Variable => format!("{}: unset -> set", key.name),
+            Kind::Value => format!("{}: now given", key.name),
+            _ => format!("{} is new", name(key, roots)),
+        },
+        Reason::Removed { key, .. } => match key.kind {
+            Kind::Variable => format!("{}: set -> unset", key.name),
+            Kind::Value => format!("{}: no longer given", key.name),
+            _ => format!("{} is gone", name(key, roots)),
+        },
+        Reason::Unreadable { key, cause } => {
+            format!("{} can't be relied on: {cause}", name(key, roots))
+        }
+        Reason::Untrusted(cause) => cause.clone(),
+        Reason::NoRecord => "no earlier build to compare with".to_owned(),
+        Reason::NotReused => "the store is not asked (setting `reuse`)".to_owned(),
+    }
+}
+
+/// An input's name as a user would write it: relative to the project.
+pub fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
+    let name = if key.name.is_empty() { "." } else { key.name.as_str() };
+    if key.root.is_empty() || key.root == "above" {
+        return name.to_owned();
+    }
+    match roots.get(&key.root).map(String::as_str) {
+        Some("." | "") => name.to_owned(),
+        Some(root) => format!("{root}/{name}"),
+        None => format!("{}: {name}", key.root),
+    }
+}
+
+/// `rustc -vV` says more than a line should: `rustc 1.95.0`.
+fn shorten(key: &str, text: &str) -> String {
+    let first = text.split(';').next().unwrap_or(text);
+    if key == "rustc" {
+        first.split(" (").next().unwrap_or(first).trim_start_matches("rustc ").to_owned()
+    } else {
+        first.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Part;
+
+    fn key(root: &str, name: &str) -> Key {
+        Key { part: Part::Rust, kind: Kind::File, root: root.into(), name: name.into() }
+    }
+
+    fn changed(key: Key) -> Reason {
+        Reason::Changed { key, old: Value::Absent, new: Value::Absent }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_project() {
+        let roots: BTreeMap<String, String> = [("crate:app", "."), ("crate:core", "../core")]
+            .map(|(name, path)| (name.to_owned(), path.to_owned()))
+            .into();
+        let reasons = [
+            changed(key("crate:app", "src/lib.rs")),
+            Reason::Removed { key: key("crate:core", "src/a.rs"), old: Value::Absent },
+            Reason::Added { key: key("above", "../.cargo/config.toml"), new: Value::Absent },
+            Reason::NoRecord,
+        ];
+        assert_eq!(
+            stale(&reasons, &roots),
+            "stale: src/lib.rs changed, ../core/src/a.rs is gone, ../.cargo/config.toml is new and 1 more"
+        );
+        assert_eq!(stale(&reasons[..1], &roots), "stale: src/lib.rs changed");
+    }
+
+    #[test]
+    fn versions_are_short_and_variables_are_never_shown() {
+        let value = |kind, name: &str, old: Value, new: Value| {
+            let key = Key::named(Part::Toolchain, kind, name);
+            reason(&Reason::Changed { key, old, new }, &BTreeMap::new())
+        };
+        let text = |text: &str| Value::Text(text.into());
+        assert_eq!(
+            value(
+                Kind::Value,
+                "rustc",
+                text("rustc 1.94.1 (a 2026); x"),
+                text("rustc 1.95.0 (b); y")
+            ),
+            "rustc: 1.94.1 -> 1.95.0"
+        );
+        let sha = |text: &str| Value::Sha256(text.into());
+        assert_eq!(value(Kind::Variable, "TOKEN", sha("aa"), sha("bb")), "TOKEN: another value");
+    }
+}

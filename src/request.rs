@@ -1,0 +1,227 @@
+//! What the frontend asked for: hook, directories, config settings, interpreter, environment.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// What is to be made. The `prepare_metadata_*` and `get_requires_*` hooks ask about one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Artifact {
+    /// `build_wheel` (PEP 517).
+    Wheel,
+    /// `build_editable` (PEP 660).
+    Editable,
+    /// `build_sdist` (PEP 517).
+    Sdist,
+}
+
+impl Artifact {
+    /// The word used in records and file names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wheel => "wheel",
+            Self::Editable => "editable",
+            Self::Sdist => "sdist",
+        }
+    }
+}
+
+/// One value of PEP 517's `config_settings`; frontends give strings or lists of strings.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum ConfigValue {
+    Text(String),
+    List(Vec<String>),
+    Flag(bool),
+}
+
+/// Config settings by name, sorted.
+pub type ConfigSettings = BTreeMap<String, ConfigValue>;
+
+/// The prefix of the config settings that are wheelprint's own; all others are maturin's.
+pub const OWN_PREFIX: &str = "wheelprint.";
+
+/// The interpreter the frontend runs the hooks with, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    /// `sys.executable`
+    pub executable: PathBuf,
+    /// `sys._base_executable`, what a virtual environment was made from
+    pub base_executable: PathBuf,
+    /// `sys.prefix`
+    pub prefix: PathBuf,
+    /// `sys.implementation.name`, e.g. `cpython`
+    pub implementation: String,
+    /// e.g. `3.11.7`
+    pub version: String,
+    /// The first of `importlib.machinery.EXTENSION_SUFFIXES`: ABI flags, debug and free-threaded
+    /// builds and the platform in one word, e.g. `.cpython-313t-x86_64-linux-gnu.so`
+    pub extension_suffix: String,
+    /// `sys.platform` and the machine, e.g. `linux-x86_64`
+    pub platform: String,
+    /// `sys.path` without empty entries
+    pub sys_path: Vec<PathBuf>,
+}
+
+impl Interpreter {
+    /// What two interpreters must share for a build with one to serve the other.
+    pub fn identity(&self) -> String {
+        format!(
+            "{} {} {} {}",
+            self.implementation, self.version, self.extension_suffix, self.platform
+        )
+    }
+}
+
+/// The environment variables, read once. Everything else asks here (see clippy.toml).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// The variables of this process.
+    pub fn current() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// The value, if the variable is set.
+    pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+        self.0.get(&fold(name.as_ref())).map(OsString::as_os_str)
+    }
+
+    /// The value, if it is set and not empty.
+    pub fn non_empty(&self, name: &str) -> Option<&OsStr> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Sets a variable.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.insert(fold(OsStr::new(name)), value.into());
+    }
+
+    /// All variables, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The first file of this name on PATH that can be run (PATHEXT counts on Windows).
+    pub fn which(&self, program: &str) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        let names: Vec<String> = if cfg!(windows) {
+            vec![format!("{program}.exe"), format!("{program}.cmd"), format!("{program}.bat")]
+        } else {
+            vec![program.to_owned()]
+        };
+        std::env::split_paths(path)
+            .flat_map(|dir| names.iter().map(move |name| dir.join(name)))
+            .find(|candidate| is_executable(candidate))
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (fold(&name), value)).collect())
+    }
+}
+
+/// Windows does not tell `Path` from `PATH`.
+fn fold(name: &OsStr) -> OsString {
+    if cfg!(windows) { name.to_ascii_uppercase() } else { name.to_owned() }
+}
+
+#[cfg(unix)]
+fn is_executable(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(path: &std::path::Path) -> bool {
+    path.is_file()
+}
+
+/// One hook call.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub artifact: Artifact,
+    /// PEP 517: the working directory is the source root. Absolute.
+    pub root: PathBuf,
+    pub config_settings: ConfigSettings,
+    pub interpreter: Interpreter,
+    pub environment: Environment,
+}
+
+impl Request {
+    /// The config settings that go to maturin: all but wheelprint's own.
+    pub fn maturin_settings(&self) -> ConfigSettings {
+        self.config_settings
+            .iter()
+            .filter(|(name, _)| !name.starts_with(OWN_PREFIX))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// maturin's command-line arguments, found as maturin's own hooks find them: the config
+    /// setting `maturin.build-args` or `build-args`, else `MATURIN_PEP517_ARGS`.
+    pub fn maturin_arguments(&self) -> Vec<String> {
+        let setting = self
+            .config_settings
+            .get("maturin.build-args")
+            .or_else(|| self.config_settings.get("build-args"));
+        match setting {
+            Some(ConfigValue::List(arguments)) => arguments.clone(),
+            Some(ConfigValue::Text(text)) => split_shell_words(text),
+            Some(ConfigValue::Flag(_)) => Vec::new(),
+            None => self
+                .environment
+                .get("MATURIN_PEP517_ARGS")
+                .map(|text| split_shell_words(&text.to_string_lossy()))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Splits as Python's `shlex.split` does for all that build arguments contain: quotes of both
+/// kinds and backslashes. An unclosed quote takes the rest; maturin then says what is wrong.
+fn split_shell_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match (quote, char) {
+            (None, ' ' | '\t' | '\n' | '\r') => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(char);
+                word.get_or_insert_default();
+            }
+            (Some(open), close) if open == close => quote = None,
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
+            (_, other) => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shell_words_split_as_shlex_does() {
+        let split = |text: &str| split_shell_words(text);
+        assert_eq!(split("--profile dev  -F 'a b'"), ["--profile", "dev", "-F", "a b"]);
+        assert_eq!(split(r#"--config "k=\"v\"" a\ b"#), ["--config", r#"k="v""#, "a b"]);
+        assert_eq!(split("''"), [""]);
+        assert!(split("  ").is_empty());
+    }
+
+    #[test]
+    fn a_missing_variable_and_an_empty_one_differ() {
+        let environment: Environment =
+            [(OsString::from("EMPTY"), OsString::new())].into_iter().collect();
+        assert_eq!(environment.get("EMPTY"), Some(OsStr::new("")));
+        assert_eq!(environment.non_empty("EMPTY"), None);
+        assert_eq!(environment.get("MISSING"), None);
+    }
+}

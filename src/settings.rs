@@ -1,0 +1,198 @@
+//! `[tool.wheelprint]`: names, values, precedence.
+//!
+//! One chain for every setting: environment, config setting, pyproject.toml, default. A name or
+//! value that is not known is an error that suggests the nearest one; it never becomes a default.
+
+use crate::error::{Error, Result};
+use crate::log::Level;
+use crate::project::Project;
+use crate::request::{ConfigValue, OWN_PREFIX, Request};
+
+/// The settings in force for one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub on_stale: OnStale,
+    pub reuse: Reuse,
+    /// Globs from the project root.
+    pub extra_inputs: Vec<String>,
+    pub log: Level,
+}
+
+/// What an editable install does when it is imported and found stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStale {
+    Rebuild,
+    Warn,
+    Error,
+    Ignore,
+}
+
+/// Which hooks may answer from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    Editable,
+    Always,
+    Never,
+}
+
+const ON_STALE: &[(&str, OnStale)] = &[
+    ("rebuild", OnStale::Rebuild),
+    ("warn", OnStale::Warn),
+    ("error", OnStale::Error),
+    ("ignore", OnStale::Ignore),
+];
+const REUSE: &[(&str, Reuse)] =
+    &[("editable", Reuse::Editable), ("always", Reuse::Always), ("never", Reuse::Never)];
+/// The keys of `[tool.wheelprint]`.
+const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs"];
+/// What may be given as `wheelprint.NAME=VALUE`.
+const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "log"];
+
+impl OnStale {
+    /// The word used in pyproject.toml.
+    pub fn as_str(self) -> &'static str {
+        name_of(ON_STALE, self)
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// A key or value that is not known, with where it was set and the nearest known one.
+    pub fn resolve(project: &Project, request: &Request) -> Result<Self> {
+        let table = project.own_table.clone().unwrap_or_default();
+        for key in table.keys() {
+            if !KEYS.contains(&key.as_str()) {
+                return Err(unknown_key(&in_pyproject(key), key, KEYS));
+            }
+        }
+        for key in request.config_settings.keys() {
+            if let Some(name) = key.strip_prefix(OWN_PREFIX)
+                && !CONFIG_KEYS.contains(&name)
+            {
+                return Err(unknown_key(&format!("config setting {key}"), name, CONFIG_KEYS));
+            }
+        }
+        let chain = Chain { table: &table, request };
+        let log_names: Vec<(&str, Level)> =
+            Level::NAMES.into_iter().filter_map(|name| Some((name, Level::parse(name)?))).collect();
+        Ok(Self {
+            on_stale: chain.choice("on-stale", ON_STALE)?.unwrap_or(OnStale::Rebuild),
+            reuse: chain.choice("reuse", REUSE)?.unwrap_or(Reuse::Editable),
+            extra_inputs: extra_inputs(&table)?,
+            log: chain.choice("log", &log_names)?.unwrap_or(Level::Info),
+        })
+    }
+}
+
+struct Chain<'a> {
+    table: &'a toml::Table,
+    request: &'a Request,
+}
+
+impl Chain<'_> {
+    fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        let variable = format!("WHEELPRINT_{}", key.to_ascii_uppercase().replace('-', "_"));
+        if let Some(value) = self.request.environment.non_empty(&variable) {
+            let value = value.to_string_lossy();
+            return parse(&format!("environment variable {variable}"), &value, choices).map(Some);
+        }
+        let setting = format!("{OWN_PREFIX}{key}");
+        if let Some(value) = self.request.config_settings.get(&setting) {
+            let source = format!("config setting {setting}");
+            let ConfigValue::Text(value) = value else {
+                return Err(wrong_type(&source, "expected one value"));
+            };
+            return parse(&source, value, choices).map(Some);
+        }
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(toml::Value::String(value)) => parse(&in_pyproject(key), value, choices).map(Some),
+            Some(other) => Err(wrong_type(
+                &in_pyproject(key),
+                &format!("expected a string, found {}", describe(other)),
+            )),
+        }
+    }
+}
+
+fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
+    let source = in_pyproject("extra-inputs");
+    let globs = match table.get("extra-inputs") {
+        None => return Ok(Vec::new()),
+        Some(toml::Value::Array(globs)) => globs,
+        Some(other) => {
+            return Err(wrong_type(
+                &source,
+                &format!("expected a list of strings, found {}", describe(other)),
+            ));
+        }
+    };
+    globs
+        .iter()
+        .map(|glob| {
+            let toml::Value::String(glob) = glob else {
+                return Err(wrong_type(
+                    &source,
+                    &format!("expected a list of strings, found {} in it", describe(glob)),
+                ));
+            };
+            globset::Glob::new(glob).map_err(|error| Error::Setting {
+                source_name: source.clone(),
+                cause: error.to_string(),
+                hint: None,
+            })?;
+            Ok(glob.clone())
+        })
+        .collect()
+}
+
+fn parse<T: Copy>(source: &str, value: &str, choices: &[(&str, T)]) -> Result<T> {
+    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        Error::Setting {
+            source_name: source.to_owned(),
+            cause: format!("unknown value `{value}`"),
+            hint: Some(match nearest(value, &names) {
+                Some(name) => format!("did you mean `{name}`? ({})", names.join(" | ")),
+                None => format!("use one of {}", names.join(" | ")),
+            }),
+        }
+    })
+}
+
+fn unknown_key(source: &str, key: &str, known: &[&str]) -> Error {
+    Error::Setting {
+        source_name: source.to_owned(),
+        cause: "unknown key".into(),
+        hint: Some(match nearest(key, known) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("the keys are {}", known.join(", ")),
+        }),
+    }
+}
+
+fn wrong_type(source: &str, cause: &str) -> Error {
+    Error::Setting { source_name: source.to_owned(), cause: cause.to_owned(), hint: None }
+}
+
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let word = word.replace('_', "-");
+    known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(&word, name), *name))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+fn in_pyproject(key: &str) -> String {
+    format!("pyproject.toml: tool.wheelprint.{key}")
+}
+
+fn describe(value: &toml::Value) -> &'static str {
+    value.type_str()
+}
+
+fn name_of<T: PartialEq + Copy>(choices: &[(&'static str, T)], value: T) -> &'static str {
+    choices.iter().find(|(_, choice)| *choice == value).map_or("", |(name, _)| name)
+}

@@ -1,0 +1,230 @@
+//! The memory (path, size, mtime, ctime, inode) -> digest. Deleting it changes no answer.
+//!
+//! Stat accelerates, content decides (DESIGN D4). A remembered digest is used only if every stat
+//! value is as it was when the file was hashed, and only if the file was then at rest: last
+//! changed longer ago than the coarsest clock we expect (2 s, FAT). A file hashed within that
+//! time could change again without its timestamps showing it, as git's "racily clean" entries
+//! do. ctime is what makes this sound: it can't be set back by `touch -r`, `rsync -t` or `tar`.
+//! Where there is no ctime (Windows), every file is hashed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+
+/// Longer than any file system's timestamp granularity.
+const AT_REST: Duration = Duration::from_secs(2);
+/// An unknown version is treated as an empty cache.
+const VERSION: u32 = 1;
+
+/// What `stat` says of a file, in nanoseconds where there are times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    pub size: u64,
+    pub mtime: i128,
+    pub ctime: i128,
+    pub inode: u64,
+    pub device: u64,
+}
+
+impl Stat {
+    /// `None` where the platform has no ctime: then nothing may be concluded.
+    #[cfg(unix)]
+    pub fn of(meta: &std::fs::Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let nanos =
+            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Some(Self {
+            size: meta.size(),
+            mtime: nanos(meta.mtime(), meta.mtime_nsec()),
+            ctime: nanos(meta.ctime(), meta.ctime_nsec()),
+            inode: meta.ino(),
+            device: meta.dev(),
+        })
+    }
+
+    /// `None` where the platform has no ctime: then nothing may be concluded.
+    #[cfg(not(unix))]
+    pub fn of(_meta: &std::fs::Metadata) -> Option<Self> {
+        None
+    }
+
+    /// Was the file left alone for long enough before `now` that a later change must show? A
+    /// timestamp in the future (a clock that jumped back) is no rest.
+    fn at_rest(&self, now: i128) -> bool {
+        let latest = self.mtime.max(self.ctime);
+        now - latest > AT_REST.as_nanos().cast_signed()
+    }
+}
+
+/// Now, in nanoseconds since 1970.
+pub fn now() -> i128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Remembered {
+    stat: Stat,
+    digest: String,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    version: u32,
+    files: BTreeMap<String, Remembered>,
+}
+
+/// Digests of files, each made at most once in a process.
+#[derive(Debug, Default)]
+pub struct Digests {
+    path: Option<PathBuf>,
+    remembered: BTreeMap<String, Remembered>,
+    /// What was looked at in this process: what is written back, and never asked twice.
+    seen: Mutex<BTreeMap<String, (Option<Remembered>, String)>>,
+}
+
+impl Digests {
+    /// With a memory on disk; one that can't be read, or is of another version, is empty.
+    pub fn load(path: PathBuf) -> Self {
+        let memory: Memory = fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .filter(|memory: &Memory| memory.version == VERSION)
+            .unwrap_or_default();
+        Self { path: Some(path), remembered: memory.files, seen: Mutex::default() }
+    }
+
+    /// The digest of a file's content.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn file(&self, path: &Path) -> std::io::Result<String> {
+        self.derived(path, "", digest::file)
+    }
+
+    /// A digest derived from a file's content alone; `view` names the derivation.
+    ///
+    /// # Errors
+    /// The file can't be read, or what `derive` says.
+    pub fn derived(
+        &self,
+        path: &Path,
+        view: &str,
+        derive: impl FnOnce(&Path) -> std::io::Result<String>,
+    ) -> std::io::Result<String> {
+        let Some(name) = path.to_str().map(|path| format!("{view}:{path}")) else {
+            return derive(path);
+        };
+        if let Some((_, digest)) = lock(&self.seen).get(&name) {
+            return Ok(digest.clone());
+        }
+        let before = Stat::of(&fs::metadata(path)?);
+        if let (Some(remembered), Some(stat)) = (self.remembered.get(&name), before)
+            && remembered.stat == stat
+        {
+            let digest = remembered.digest.clone();
+            lock(&self.seen).insert(name, (Some(remembered.clone()), digest.clone()));
+            return Ok(digest);
+        }
+        let now = now();
+        let digest = derive(path)?;
+        // The stat from before hashing: a change while hashing then shows as another stat.
+        let remembered = before
+            .filter(|stat| stat.at_rest(now))
+            .map(|stat| Remembered { stat, digest: digest.clone() });
+        lock(&self.seen).insert(name, (remembered, digest.clone()));
+        Ok(digest)
+    }
+
+    /// Forgets what this process saw, so that the next question looks at the files again.
+    pub fn look_again(&self) {
+        lock(&self.seen).clear();
+    }
+
+    /// Writes the memory back. A memory that can't be written is only slower.
+    pub fn save(&self) {
+        let Some(path) = &self.path else { return };
+        let seen = lock(&self.seen);
+        let mut files = self.remembered.clone();
+        let mut changed = false;
+        for (name, (remembered, _)) in seen.iter() {
+            match remembered {
+                Some(remembered) => {
+                    let old = files.insert(name.clone(), remembered.clone());
+                    changed |= old.is_none_or(|old| old.stat != remembered.stat);
+                }
+                None => changed |= files.remove(name).is_some(),
+            }
+        }
+        // What lies under other roots of this project is forgotten with its files.
+        if files.len() > 4 * seen.len() + 1000 {
+            files.retain(|name, _| seen.contains_key(name));
+            changed = true;
+        }
+        if changed && let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
+            let _ = crate::publish::bytes(path, &bytes);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn set_mtime(path: &Path, time: SystemTime) {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.into_parts().0.set_modified(time).unwrap();
+    }
+
+    #[test]
+    fn the_same_size_and_mtime_do_not_hide_a_change() {
+        // jj's racy-timestamp test: many quick rewrites of the same length, mtime set back.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lib.rs");
+        let memory = folder.path().join("stat.json");
+        let old = SystemTime::now() - Duration::from_secs(1000);
+        for round in 0..200 {
+            let text = format!("{round:08}");
+            fs::write(&path, &text).unwrap();
+            set_mtime(&path, old);
+            let digests = Digests::load(memory.clone());
+            assert_eq!(digests.file(&path).unwrap(), digest::bytes(text.as_bytes()), "{round}");
+            digests.save();
+        }
+    }
+
+    #[test]
+    fn a_file_at_rest_is_not_read_again() {
+        let stat = Stat { size: 1, mtime: 0, ctime: 0, inode: 1, device: 1 };
+        let second = 1_000_000_000;
+        assert!(!stat.at_rest(second));
+        assert!(stat.at_rest(3 * second));
+        assert!(!Stat { ctime: 10 * second, ..stat }.at_rest(5 * second), "a clock that went back");
+    }
+
+    #[test]
+    fn remembered_digests_are_used_and_a_damaged_memory_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let memory = folder.path().join("stat.json");
+        fs::write(&path, "a").unwrap();
+        let stat = Stat::of(&fs::metadata(&path).unwrap()).unwrap();
+        let name = format!(":{}", path.display());
+        let remembered = Remembered { stat, digest: "remembered".into() };
+        let files = [(name, remembered)].into_iter().collect();
+        let bytes = serde_json::to_vec(&Memory { version: VERSION, files }).unwrap();
+        fs::write(&memory, &bytes).unwrap();
+        assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), "remembered");
+        fs::write(&memory, &bytes[..bytes.len() / 2]).unwrap();
+        assert_eq!(Digests::load(memory).file(&path).unwrap(), digest::bytes(b"a"));
+    }
+}

@@ -1,0 +1,498 @@
+//! Finished wheels and their records, found again by content (DESIGN D3, D14, D15).
+//!
+//! One folder per project root below the user's cache folder, safe to delete at any time:
+//!
+//! ```text
+//! projects/NAME-HASH/entries/ARTIFACT-FINGERPRINT.json   record, roots, which wheel
+//!                    wheels/SHA256/FILENAME.whl
+//!                    promises/KEY.json                   what get_requires said yes to
+//!                    interpreters/                       see `interpreter`
+//!                    build.lock, stat.json, toolchain.json
+//! ```
+//!
+//! Nothing read from here is believed: entries carry a checksum and the root they were made for,
+//! wheels are hashed while they are copied out. What does not fit is as good as not there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{self, Tagged};
+use crate::error::{PathContext as _, Result};
+use crate::fingerprint::{Record, record};
+use crate::inputs::Roots;
+use crate::log;
+use crate::publish;
+use crate::request::{Artifact, Environment, Request};
+
+/// Entries of another version are not there.
+const VERSION: u32 = 1;
+/// "The latest few dozen" (DESIGN D3).
+const CANDIDATES: usize = 32;
+const MAX_ENTRIES: usize = 64;
+const MAX_BYTES: u64 = 2 << 30;
+/// Wheels nobody names are kept for this long: a promise may be about to be kept.
+const GRACE: Duration = Duration::from_secs(3600);
+
+/// One project's part of the store.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    root: PathBuf,
+}
+
+/// A finished build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    version: u32,
+    root: PathBuf,
+    artifact: String,
+    /// Where the record's roots lie on this machine.
+    pub roots: Roots,
+    pub record: Record,
+    /// None for a build whose record may not be matched.
+    pub wheel: Option<StoredWheel>,
+}
+
+/// A wheel in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredWheel {
+    pub file_name: String,
+    sha256: String,
+    size: u64,
+}
+
+/// Held while a project is built; released by the operating system when the process ends.
+#[derive(Debug)]
+pub struct BuildLock {
+    _file: std::fs::File,
+}
+
+impl Store {
+    /// Opens the part of the store for a project, making it if need be. `None`, after one
+    /// warning, if it can't be written: builds go on without it.
+    pub fn open(request: &Request, name: Option<&str>) -> Option<Self> {
+        let base = match base_folder(&request.environment) {
+            Some(base) => base,
+            None => {
+                log::warn("no cache folder: neither WHEELPRINT_CACHE_DIR nor a home folder is set");
+                return None;
+            }
+        };
+        let root = fs::canonicalize(&request.root).unwrap_or_else(|_| request.root.clone());
+        let mut tagged = Tagged::new("project");
+        tagged.field("root", &root.to_string_lossy());
+        let slug: String = name
+            .unwrap_or("project")
+            .chars()
+            .filter(|char| char.is_ascii_alphanumeric() || "-_".contains(*char))
+            .take(40)
+            .collect();
+        let folder = base.join("projects").join(format!("{slug}-{}", &tagged.finish()[..16]));
+        let store = Self { folder, root };
+        match store.make_folders() {
+            Ok(()) => Some(store),
+            Err(error) => {
+                log::warn(format_args!(
+                    "the cache folder can't be used, builds go on without it: {error}"
+                ));
+                None
+            }
+        }
+    }
+
+    fn make_folders(&self) -> std::io::Result<()> {
+        for folder in ["entries", "wheels", "promises"] {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            let folder = self.folder.join(folder);
+            builder.create(&folder).map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+            })?;
+        }
+        // A folder that is there may still be read-only.
+        drop(publish::beside(&self.folder.join("entries/x"))?);
+        Ok(())
+    }
+
+    /// The file the stat cache lives in.
+    pub fn stat_memory(&self) -> PathBuf {
+        self.folder.join("stat.json")
+    }
+
+    /// The file the toolchain's version is remembered in.
+    pub fn toolchain_memory(&self) -> PathBuf {
+        self.folder.join("toolchain.json")
+    }
+
+    /// The folder of the stable interpreters.
+    pub fn interpreters(&self) -> PathBuf {
+        self.folder.join("interpreters")
+    }
+
+    /// Waits until no other process builds this project.
+    pub fn lock(&self) -> Option<BuildLock> {
+        let path = self.folder.join("build.lock");
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .ok()?
+            .into_parts()
+            .0;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                log::info("waiting for another build of this project");
+                file.lock().ok()?;
+            }
+            // A file system without locks: cargo's own lock still orders the compiling.
+            Err(std::fs::TryLockError::Error(_)) => return None,
+        }
+        Some(BuildLock { _file: file })
+    }
+
+    /// Earlier builds of this kind of artifact, the last used first.
+    pub fn candidates(&self, artifact: Artifact) -> Vec<Entry> {
+        let mut files = self.entry_files();
+        files.retain(|(path, _)| {
+            path.file_name().is_some_and(|name| {
+                name.to_string_lossy().starts_with(&format!("{}-", artifact.as_str()))
+            })
+        });
+        files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+        files
+            .iter()
+            .take(CANDIDATES)
+            .filter_map(|(path, _)| self.read_entry(path, artifact))
+            .collect()
+    }
+
+    fn entry_files(&self) -> Vec<(PathBuf, SystemTime)> {
+        let Ok(entries) = fs::read_dir(self.folder.join("entries")) else { return Vec::new() };
+        entries
+            .flatten()
+            .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.modified().ok()?)))
+            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "json"))
+            .collect()
+    }
+
+    fn read_entry(&self, path: &Path, artifact: Artifact) -> Option<Entry> {
+        let entry = fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            let entry: Entry = unseal(&bytes)?;
+            if entry.version != VERSION {
+                return Err(format!("written by another version ({})", entry.version));
+            }
+            if entry.record.wheelprint != record::VERSION {
+                return Err("its record is of another version".to_owned());
+            }
+            if entry.root != self.root || entry.artifact != artifact.as_str() {
+                return Err("made for another project".to_owned());
+            }
+            Ok(entry)
+        });
+        match entry {
+            Ok(entry) => Some(entry),
+            Err(cause) => {
+                log::warn(format_args!("{}: {cause}; it is not used", path.display()));
+                let _ = fs::remove_file(path);
+                None
+            }
+        }
+    }
+
+    /// Copies a stored wheel into a folder and gives its name. `None` if it is not what was
+    /// stored: the entry is then forgotten.
+    ///
+    /// # Errors
+    /// The folder can't be written to.
+    pub fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {
+        let Some(wheel) = &entry.wheel else { return Ok(None) };
+        let delivered = self.deliver_wheel(wheel, folder)?;
+        let path = self.entry_path(entry);
+        if delivered.is_none() {
+            let _ = fs::remove_file(path);
+        } else if let Ok(file) = fs::OpenOptions::new().write(true).open(&path) {
+            // The time of the last use: what is used is looked at first and removed last.
+            let _ = file.into_parts().0.set_modified(SystemTime::now());
+        }
+        Ok(delivered)
+    }
+
+    fn deliver_wheel(&self, wheel: &StoredWheel, folder: &Path) -> Result<Option<String>> {
+        let Some(stored) = self.wheel_path(wheel) else { return Ok(None) };
+        let target = folder.join(&wheel.file_name);
+        let mut file = publish::beside(&target).at(folder)?;
+        match digest::copy(&stored, &mut file) {
+            Ok((sha256, size)) if sha256 == wheel.sha256 && size == wheel.size => {
+                publish::share(&file).at(&target)?;
+                publish::persist(file, &target).at(&target)?;
+                Ok(Some(wheel.file_name.clone()))
+            }
+            Ok(_) => {
+                log::warn(format_args!("{}: damaged; it is not used", stored.display()));
+                let _ = fs::remove_file(&stored);
+                Ok(None)
+            }
+            // Which of the two files failed decides who hears of it.
+            Err(_) if fs::File::open(&stored).is_err() => Ok(None),
+            Err(error) => Err(error).at(target),
+        }
+    }
+
+    /// The path of a stored wheel, for reading; its content is not yet checked.
+    fn wheel_path(&self, wheel: &StoredWheel) -> Option<PathBuf> {
+        let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
+        (plain(&wheel.file_name) && plain(&wheel.sha256))
+            .then(|| self.folder.join("wheels").join(&wheel.sha256).join(&wheel.file_name))
+    }
+
+    /// Stores a finished wheel under its record. Failing to store is no failure of the build.
+    pub fn publish(&self, artifact: Artifact, record: &Record, roots: &Roots, wheel: &Path) {
+        let stored = if record.untrusted.is_empty() {
+            match self.store_wheel(wheel) {
+                Ok(stored) => Some(stored),
+                Err(error) => {
+                    log::warn(format_args!("the wheel could not be stored: {error}"));
+                    return;
+                }
+            }
+        } else {
+            None
+        };
+        let entry = Entry {
+            version: VERSION,
+            root: self.root.clone(),
+            artifact: artifact.as_str().to_owned(),
+            roots: roots.clone(),
+            record: record.clone(),
+            wheel: stored,
+        };
+        let path = self.entry_path(&entry);
+        if let Err(error) = seal(&entry).and_then(|bytes| publish::bytes(&path, &bytes)) {
+            log::warn(format_args!("{}: {error}", path.display()));
+        }
+        self.prune();
+    }
+
+    fn store_wheel(&self, wheel: &Path) -> std::io::Result<StoredWheel> {
+        let file_name = wheel
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| std::io::Error::other("the wheel's name is not UTF-8"))?
+            .to_owned();
+        let wheels = self.folder.join("wheels");
+        let mut file = publish::beside(&wheels.join(&file_name))?;
+        let (sha256, size) = digest::copy(wheel, &mut file)?;
+        let folder = wheels.join(&sha256);
+        fs::create_dir_all(&folder)?;
+        publish::persist(file, &folder.join(&file_name))?;
+        Ok(StoredWheel { file_name, sha256, size })
+    }
+
+    fn entry_path(&self, entry: &Entry) -> PathBuf {
+        let name = if entry.wheel.is_some() {
+            &entry.record.fingerprint.sha256[..40]
+        } else {
+            "untrusted"
+        };
+        self.folder.join("entries").join(format!("{}-{name}.json", entry.artifact))
+    }
+
+    /// Notes that this request will be answered from the store (DESIGN D12).
+    pub fn promise(&self, request: &Request, entry: &Entry) {
+        if let Ok(bytes) = seal(entry) {
+            let _ = publish::bytes(&self.promise_path(request), &bytes);
+        }
+    }
+
+    /// What was promised for this request, if anything.
+    pub fn promised(&self, request: &Request) -> Option<Entry> {
+        let path = self.promise_path(request);
+        let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
+        if age > GRACE {
+            return None;
+        }
+        self.read_entry(&path, request.artifact)
+    }
+
+    fn promise_path(&self, request: &Request) -> PathBuf {
+        let mut tagged = Tagged::new("promise");
+        tagged.field("artifact", request.artifact.as_str());
+        tagged.field("interpreter", &request.interpreter.identity());
+        let settings = serde_json::to_string(&request.config_settings).unwrap_or_default();
+        tagged.field("settings", &settings);
+        self.folder.join("promises").join(format!("{}.json", &tagged.finish()[..32]))
+    }
+
+    /// Keeps the store within its limits: the entries used longest ago go first, then the wheels
+    /// nobody names, then what killed processes left.
+    fn prune(&self) {
+        let mut files = self.entry_files();
+        files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+        let mut named = BTreeSet::new();
+        let mut bytes = 0;
+        for (index, (path, _)) in files.iter().enumerate() {
+            let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
+            let wheel = entry.and_then(|entry| entry.wheel);
+            bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
+            // The newest stays, however large.
+            if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {
+                let _ = fs::remove_file(path);
+            } else {
+                named.extend(wheel.map(|wheel| wheel.sha256));
+            }
+        }
+        for folder in ["wheels", "entries", "promises", ""] {
+            let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let old = entry
+                    .metadata()
+                    .and_then(|meta| meta.modified())
+                    .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
+                if folder == "wheels" && old && !named.contains(&name) && entry.path().is_dir() {
+                    let _ = fs::remove_dir_all(entry.path());
+                } else if old && (name.starts_with(publish::TEMPORARY) || folder == "promises") {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+}
+
+/// The user's cache folder for wheelprint: `WHEELPRINT_CACHE_DIR`, else the platform's custom.
+pub fn base_folder(environment: &Environment) -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    match environment.non_empty("WHEELPRINT_CACHE_DIR") {
+        Some(folder) => std::path::absolute(Path::new(folder)).ok(),
+        None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("wheelprint")),
+    }
+}
+
+/// A checksum in the first line, JSON behind it.
+fn seal(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)?;
+    let mut bytes = digest::bytes(&json).into_bytes();
+    bytes.push(b'\n');
+    bytes.extend(json);
+    Ok(bytes)
+}
+
+fn unseal<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("truncated")?;
+    let (checksum, json) = (&bytes[..end], &bytes[end + 1..]);
+    if digest::bytes(json).as_bytes() != checksum {
+        return Err("damaged (its checksum does not fit)".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| format!("written by another version ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::{Inputs, Value};
+    use crate::inputs::{Key, Kind, Part};
+
+    fn request(folder: &Path) -> Request {
+        let mut environment = Environment::default();
+        environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
+        let root = folder.join("project");
+        fs::create_dir_all(&root).unwrap();
+        Request {
+            artifact: Artifact::Editable,
+            root,
+            config_settings: Default::default(),
+            interpreter: crate::request::Interpreter {
+                executable: "python".into(),
+                base_executable: "python".into(),
+                prefix: "/".into(),
+                implementation: "cpython".into(),
+                version: "3.11.0".into(),
+                extension_suffix: ".so".into(),
+                platform: "linux".into(),
+                sys_path: Vec::new(),
+            },
+            environment,
+        }
+    }
+
+    fn record(value: &str) -> Record {
+        let key = Key::named(Part::Request, Kind::Value, "x");
+        let inputs = Inputs::from([(key, Value::Text(value.into()))]);
+        Record::new(&inputs, Default::default(), Default::default(), Vec::new())
+    }
+
+    fn filled(folder: &Path, values: &[&str]) -> Store {
+        let store = Store::open(&request(folder), Some("p")).unwrap();
+        let wheel = folder.join("p-1-py3-none-any.whl");
+        for value in values {
+            fs::write(&wheel, value).unwrap();
+            store.publish(Artifact::Editable, &record(value), &Roots::default(), &wheel);
+        }
+        store
+    }
+
+    #[test]
+    fn what_was_stored_is_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), &["a", "b"]);
+        let candidates = store.candidates(Artifact::Editable);
+        assert_eq!(candidates.len(), 2);
+        assert!(store.candidates(Artifact::Wheel).is_empty());
+        let entry = candidates.iter().find(|entry| entry.record == record("a")).unwrap();
+        let name = store.deliver(entry, folder.path()).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "a");
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_never_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), &["a"]);
+        let path = store.entry_files()[0].0.clone();
+        let bytes = fs::read(&path).unwrap();
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 1;
+            fs::write(&path, &damaged).unwrap();
+            assert!(store.candidates(Artifact::Editable).is_empty(), "byte {position}");
+        }
+        fs::write(&path, &bytes).unwrap();
+        let entry = store.candidates(Artifact::Editable).remove(0);
+        let wheel = store.wheel_path(entry.wheel.as_ref().unwrap()).unwrap();
+        fs::write(wheel, "b").unwrap();
+        assert_eq!(store.deliver(&entry, folder.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn another_projects_entry_is_not_used() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (store, other) = (filled(one.path(), &["a"]), filled(two.path(), &[]));
+        let path = store.entry_files()[0].0.clone();
+        fs::copy(&path, other.folder.join("entries").join(path.file_name().unwrap())).unwrap();
+        assert!(other.candidates(Artifact::Editable).is_empty());
+    }
+
+    #[test]
+    fn the_store_is_bounded_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let values: Vec<String> = (0..MAX_ENTRIES + 10).map(|value| value.to_string()).collect();
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let store = filled(folder.path(), &values);
+        assert_eq!(store.entry_files().len(), MAX_ENTRIES);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&store.folder).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Which rustc is in use, without running it each time.
+//!
+//! `rustc -vV` through rustup costs tens of milliseconds. Its answer is remembered together with
+//! everything that decides it: the variables and files rustup resolves a toolchain from, and the
+//! stat values of the program on PATH and of the rustc inside the sysroot it named (cargo's
+//! `.rustc_info.json` does the same). Forgetting changes no answer.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Tagged;
+use crate::fingerprint::Value;
+use crate::inputs::ambient;
+use crate::request::Environment;
+use crate::stat_cache::Stat;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
+    /// Digest of what rustup resolves from.
+    circumstances: String,
+    programs: Vec<(PathBuf, Stat)>,
+    version: String,
+}
+
+/// The text of `rustc -vV`, one line. Unreadable if there is no rustc that runs: nothing is fresh
+/// then, and the build says what is missing.
+pub fn rustc(root: &Path, environment: &Environment, memory: Option<&Path>) -> Value {
+    let Some(program) = ambient::rustc(root, environment) else {
+        return Value::Unreadable("no rustc found on PATH".into());
+    };
+    let circumstances = circumstances(&program, root, environment);
+    if let Some(version) = memory.and_then(|memory| recall(memory, &circumstances)) {
+        return Value::Text(version);
+    }
+    let ask = |arguments: &[&str]| -> Option<String> {
+        let output = Command::new(&program)
+            .args(arguments)
+            .current_dir(root)
+            .env_clear()
+            .envs(environment.iter())
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(version) = ask(&["-vV"]) else {
+        return Value::Unreadable(format!("{} -vV failed", file_name(&program)));
+    };
+    let version = version.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    if let Some(memory) = memory
+        && let Some(sysroot) = ask(&["--print", "sysroot"])
+    {
+        let inner = Path::new(sysroot.trim())
+            .join("bin")
+            .join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
+        remember(memory, circumstances, &[program, inner], &version);
+    }
+    Value::Text(version)
+}
+
+fn circumstances(program: &Path, root: &Path, environment: &Environment) -> String {
+    let mut tagged = Tagged::new("rustc");
+    tagged.field("program", &program.to_string_lossy());
+    tagged.field("root", &root.to_string_lossy());
+    for name in ["RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "HOME", "USERPROFILE"] {
+        let value = environment.get(name).map(|value| value.to_string_lossy().into_owned());
+        tagged.field(name, value.as_deref().unwrap_or("\0unset"));
+    }
+    let rustup_home = environment
+        .non_empty("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(ambient::home(environment)?.join(".rustup")));
+    let settings = rustup_home.map(|home| home.join("settings.toml"));
+    let toolchain_file = ambient::toolchain_file(root).map(|found| found.path);
+    for path in [settings, toolchain_file].into_iter().flatten() {
+        tagged.field("file", &path.to_string_lossy());
+        tagged.field(
+            "content",
+            &fs_err::read(&path)
+                .map_or_else(|_| String::new(), |bytes| crate::digest::bytes(&bytes)),
+        );
+    }
+    tagged.finish()
+}
+
+fn recall(memory: &Path, circumstances: &str) -> Option<String> {
+    let memory: Memory = serde_json::from_slice(&fs_err::read(memory).ok()?).ok()?;
+    let same = memory.circumstances == circumstances
+        && memory.programs.iter().all(|(path, stat)| stat_of(path).is_some_and(|now| now == *stat));
+    same.then_some(memory.version)
+}
+
+fn remember(memory: &Path, circumstances: String, programs: &[PathBuf], version: &str) {
+    let programs: Option<Vec<(PathBuf, Stat)>> =
+        programs.iter().map(|path| Some((path.clone(), stat_of(path)?))).collect();
+    if let Some(programs) = programs
+        && let Ok(bytes) =
+            serde_json::to_vec(&Memory { circumstances, programs, version: version.to_owned() })
+    {
+        let _ = crate::publish::bytes(memory, &bytes);
+    }
+}
+
+fn stat_of(path: &Path) -> Option<Stat> {
+    Stat::of(&fs_err::metadata(path).ok()?)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}

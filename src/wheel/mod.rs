@@ -1,0 +1,369 @@
+//! Wheels as archives (PEP 427): reading, checking, rewriting. Knows nothing of fingerprints.
+//!
+//! A rewritten wheel differs from its original in what was added and removed, and in RECORD;
+//! every other entry is copied as it is, without recompressing, in the same order.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use crate::error::{Error, Result};
+
+pub mod record_file;
+
+use record_file::RecordFile;
+
+/// An open wheel whose RECORD is right.
+pub struct Wheel {
+    path: PathBuf,
+    archive: ZipArchive<std::io::BufReader<fs::File>>,
+    /// `NAME-VERSION.dist-info`
+    pub dist_info: String,
+    record: RecordFile,
+}
+
+/// A file to be added.
+pub struct Addition {
+    /// Its name in the archive, with `/`.
+    pub name: String,
+    pub content: Content,
+    pub executable: bool,
+}
+
+/// Where an added file's content is.
+pub enum Content {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+/// What is to be changed in a wheel.
+#[derive(Default)]
+pub struct Edit {
+    /// Names to be left out.
+    pub remove: Vec<String>,
+    /// Files outside dist-info; they go before it.
+    pub add: Vec<Addition>,
+    /// Files for dist-info, by name inside it; they go last, before RECORD.
+    pub add_to_dist_info: Vec<(String, Vec<u8>)>,
+}
+
+impl Wheel {
+    /// Opens a wheel and checks its RECORD against its contents.
+    ///
+    /// # Errors
+    /// No zip, not one dist-info folder, unsafe or repeated names, RECORD missing or wrong.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
+        let mut archive = ZipArchive::new(std::io::BufReader::new(file))
+            .map_err(|error| Error::wheel(path, format_args!("not a wheel: {error}")))?;
+        let mut names = BTreeMap::new();
+        for index in 0..archive.len() {
+            let entry = archive.by_index_raw(index).map_err(|error| Error::wheel(path, error))?;
+            let name = entry.name().to_owned();
+            check_name(path, &name)?;
+            if names.insert(name.clone(), entry.size()).is_some() {
+                return Err(Error::wheel(path, format_args!("{name}: twice in the archive")));
+            }
+        }
+        let dist_info = dist_info(path, names.keys())?;
+        let record_name = format!("{dist_info}/RECORD");
+        let mut text = String::new();
+        archive
+            .by_name(&record_name)
+            .map_err(|_| Error::wheel(path, "there is no RECORD in it"))?
+            .read_to_string(&mut text)
+            .map_err(|error| Error::wheel(path, format_args!("{record_name}: {error}")))?;
+        let record = RecordFile::parse(&text)
+            .map_err(|cause| Error::wheel(path, format_args!("{record_name}: {cause}")))?;
+        let wheel = Self { path: path.to_owned(), archive, dist_info, record };
+        wheel.check_record(&names)?;
+        Ok(wheel)
+    }
+
+    fn check_record(&self, names: &BTreeMap<String, u64>) -> Result<()> {
+        let wrong = |cause: String| {
+            Err(Error::wheel(&self.path, format_args!("{}/RECORD: {cause}", self.dist_info)))
+        };
+        for (name, size) in names {
+            if name.ends_with('/') || self.is_record(name) {
+                continue;
+            }
+            match self.record.get(name) {
+                None => return wrong(format!("{name} is not in it")),
+                Some(line) if line.size != Some(*size) => {
+                    return wrong(format!("the size of {name} is not {size}"));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(line) = self.record.lines().find(|line| !names.contains_key(&line.name)) {
+            return wrong(format!("{} is not in the archive", line.name));
+        }
+        self.check_digests()
+    }
+
+    fn check_digests(&self) -> Result<()> {
+        let mut archive = self.archive.clone_for_reading(&self.path)?;
+        for index in 0..archive.len() {
+            let entry = archive.by_index(index).map_err(|error| Error::wheel(&self.path, error))?;
+            let name = entry.name().to_owned();
+            let Some(line) = self.record.get(&name).filter(|_| !self.is_record(&name)) else {
+                continue;
+            };
+            let (digest, _) = crate::digest::reader(entry)
+                .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
+            if line.sha256.as_deref() != Some(digest.as_str()) {
+                return Err(Error::wheel(
+                    &self.path,
+                    format_args!("{}/RECORD: the digest of {name} is wrong", self.dist_info),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_record(&self, name: &str) -> bool {
+        name.strip_prefix(&self.dist_info)
+            .is_some_and(|rest| ["/RECORD", "/RECORD.jws", "/RECORD.p7s"].contains(&rest))
+    }
+
+    /// Names and digests of all files that RECORD lists.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.record.lines().filter_map(|line| Some((line.name.as_str(), line.sha256.as_deref()?)))
+    }
+
+    /// The content of a small file.
+    ///
+    /// # Errors
+    /// It is not there or can't be read.
+    pub fn read(&mut self, name: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.archive
+            .by_name(name)
+            .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
+        Ok(bytes)
+    }
+
+    /// Writes the edited wheel.
+    ///
+    /// # Errors
+    /// The original can't be read or the target can't be written.
+    pub fn rewrite(&mut self, target: impl Write + Seek, edit: Edit) -> Result<()> {
+        let path = self.path.clone();
+        let failed = |error: zip::result::ZipError| Error::wheel(&path, error);
+        let Edit { remove, add, add_to_dist_info } = edit;
+        let mut record = self.record.clone();
+        record.remove(|name| remove.iter().any(|removed| removed == name));
+
+        let mut writer = ZipWriter::new(std::io::BufWriter::new(target));
+        let record_name = format!("{}/RECORD", self.dist_info);
+        let record_time = self.archive.by_name(&record_name).map_err(failed)?.last_modified();
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .last_modified_time(record_time.unwrap_or_default());
+        let mut additions = Some(add);
+        for index in 0..self.archive.len() {
+            let entry = self.archive.by_index_raw(index).map_err(failed)?;
+            let name = entry.name().to_owned();
+            if name == record_name || remove.contains(&name) {
+                continue;
+            }
+            // dist-info is recommended to come last (PEP 427).
+            if name.starts_with(&self.dist_info)
+                && let Some(additions) = additions.take()
+            {
+                for addition in additions {
+                    add_file(&mut writer, &path, options, &mut record, addition)?;
+                }
+            }
+            writer.raw_copy_file(entry).map_err(failed)?;
+        }
+        for (name, bytes) in add_to_dist_info {
+            let addition = Addition {
+                name: format!("{}/{name}", self.dist_info),
+                content: Content::Bytes(bytes),
+                executable: false,
+            };
+            add_file(&mut writer, &path, options, &mut record, addition)?;
+        }
+        writer.start_file(&record_name, options.unix_permissions(0o644)).map_err(failed)?;
+        let io = |error: std::io::Error| Error::wheel(&path, error);
+        writer.write_all(record.to_text().as_bytes()).map_err(io)?;
+        writer.finish().map_err(failed)?.flush().map_err(io)
+    }
+}
+
+/// A second reader of the same file: entries are read while RECORD is borrowed.
+trait CloneForReading: Sized {
+    fn clone_for_reading(&self, path: &Path) -> Result<Self>;
+}
+
+impl CloneForReading for ZipArchive<std::io::BufReader<fs::File>> {
+    fn clone_for_reading(&self, path: &Path) -> Result<Self> {
+        let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
+        Self::new(std::io::BufReader::new(file)).map_err(|error| Error::wheel(path, error))
+    }
+}
+
+fn add_file(
+    writer: &mut ZipWriter<impl Write + Seek>,
+    wheel: &Path,
+    options: SimpleFileOptions,
+    record: &mut RecordFile,
+    addition: Addition,
+) -> Result<()> {
+    let Addition { name, content, executable } = addition;
+    let size = match &content {
+        Content::Bytes(bytes) => bytes.len() as u64,
+        Content::File(path) => fs::metadata(path).map_err(|error| Error::io(path, &error))?.len(),
+    };
+    let options = options
+        .unix_permissions(if executable { 0o755 } else { 0o644 })
+        .large_file(size > u64::from(u32::MAX));
+    writer.start_file(&name, options).map_err(|error| Error::wheel(wheel, error))?;
+    let written = match content {
+        Content::Bytes(bytes) => {
+            writer.write_all(&bytes).map(|()| (crate::digest::bytes(&bytes), size))
+        }
+        Content::File(path) => crate::digest::copy(&path, writer),
+    };
+    let (sha256, size) =
+        written.map_err(|error| Error::wheel(wheel, format_args!("{name}: {error}")))?;
+    record.add(name, &sha256, size);
+    Ok(())
+}
+
+/// Names that would leave the folder a wheel is unpacked into.
+fn check_name(wheel: &Path, name: &str) -> Result<()> {
+    let unsafe_name = name.starts_with('/')
+        || name.contains(['\\', '\0'])
+        || name.split('/').any(|part| part == "..")
+        || name.get(1..2) == Some(":");
+    if unsafe_name {
+        return Err(Error::wheel(wheel, format_args!("{name:?}: a name that leads outside")));
+    }
+    Ok(())
+}
+
+fn dist_info<'a>(wheel: &Path, names: impl Iterator<Item = &'a String>) -> Result<String> {
+    let mut found: Vec<&str> = names
+        .filter_map(|name| name.split_once('/').map(|(folder, _)| folder))
+        .filter(|folder| folder.ends_with(".dist-info"))
+        .collect();
+    found.dedup();
+    match found[..] {
+        [one] => Ok(one.to_owned()),
+        [] => Err(Error::wheel(wheel, "there is no dist-info folder in it")),
+        _ => Err(Error::wheel(
+            wheel,
+            format_args!("more than one dist-info folder: {}", found.join(", ")),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(path: &Path, files: &[(&str, &str)], record: Option<&str>) {
+        let mut writer = ZipWriter::new(fs::File::create(path).unwrap());
+        let mut lines = RecordFile::default();
+        for (name, text) in files {
+            writer.start_file(*name, SimpleFileOptions::default()).unwrap();
+            writer.write_all(text.as_bytes()).unwrap();
+            lines.add(
+                (*name).to_owned(),
+                &crate::digest::bytes(text.as_bytes()),
+                text.len() as u64,
+            );
+        }
+        lines.add_itself("a-1.dist-info/RECORD");
+        let own = lines.to_text();
+        if let Some(text) = record.or(Some(&own)).filter(|text| !text.is_empty()) {
+            writer.start_file("a-1.dist-info/RECORD", SimpleFileOptions::default()).unwrap();
+            writer.write_all(text.as_bytes()).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    fn refused(files: &[(&str, &str)], record: Option<&str>) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1-py3-none-any.whl");
+        make(&path, files, record);
+        let Err(error) = Wheel::open(&path) else { panic!("accepted") };
+        let text = error.to_string();
+        assert!(text.contains("a-1-py3-none-any.whl: "), "{text}");
+        text
+    }
+
+    const GOOD: &[(&str, &str)] = &[("a/__init__.py", "x = 1"), ("a-1.dist-info/METADATA", "m")];
+
+    #[test]
+    fn a_rewritten_wheel_is_right_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1-py3-none-any.whl");
+        make(&path, GOOD, None);
+        let mut wheel = Wheel::open(&path).unwrap();
+        let edit = Edit {
+            remove: vec!["a/__init__.py".into()],
+            add: vec![Addition {
+                name: "b, with comma.py".into(),
+                content: Content::Bytes(b"y = 1".to_vec()),
+                executable: true,
+            }],
+            add_to_dist_info: vec![("extra.json".into(), b"{}".to_vec())],
+        };
+        let target = folder.path().join("b-1-py3-none-any.whl");
+        wheel.rewrite(fs::File::create(&target).unwrap(), edit).unwrap();
+        let mut again = Wheel::open(&target).unwrap();
+        let names: Vec<&str> = again.archive.file_names().collect();
+        assert_eq!(
+            names,
+            [
+                "b, with comma.py",
+                "a-1.dist-info/METADATA",
+                "a-1.dist-info/extra.json",
+                "a-1.dist-info/RECORD"
+            ]
+        );
+        assert_eq!(again.read("b, with comma.py").unwrap(), b"y = 1");
+    }
+
+    #[test]
+    fn wrong_wheels_are_refused_with_the_reason() {
+        assert!(refused(GOOD, Some("")).contains("no RECORD"));
+        assert!(refused(GOOD, Some("a/__init__.py,,\n")).contains("is not"));
+        assert!(refused(&[("../x", "")], None).contains("leads outside"));
+        assert!(refused(&[("/x", "")], None).contains("leads outside"));
+        assert!(refused(&[("b-1.dist-info/METADATA", "")], None).contains("more than one"));
+        let wrong = |from: &str, to: &str| {
+            let mut lines = RecordFile::default();
+            for (name, text) in GOOD {
+                lines.add(
+                    (*name).into(),
+                    &crate::digest::bytes(text.as_bytes()),
+                    text.len() as u64,
+                );
+            }
+            lines.add_itself("a-1.dist-info/RECORD");
+            refused(GOOD, Some(&lines.to_text().replace(from, to)))
+        };
+        assert!(wrong(",5\n", ",6\n").contains("size"));
+        assert!(wrong("sha256=", "sha256=A").contains("RECORD"));
+        assert!(wrong("a-1.dist-info/METADATA", "a-1.dist-info/METADATB").contains("not in it"));
+    }
+
+    #[test]
+    fn what_is_no_zip_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.whl");
+        fs::write(&path, "no zip").unwrap();
+        assert!(Wheel::open(&path).err().unwrap().to_string().contains("not a wheel"));
+    }
+}

@@ -1,0 +1,105 @@
+//! RECORD: every file of a wheel with digest and size (PEP 376, PEP 427).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use indexmap::IndexMap;
+
+/// The lines of a RECORD, in order.
+#[derive(Debug, Clone, Default)]
+pub struct RecordFile {
+    lines: IndexMap<String, Line>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub name: String,
+    /// Hex; `None` for RECORD itself.
+    pub sha256: Option<String>,
+    pub size: Option<u64>,
+}
+
+impl RecordFile {
+    /// Reads the CSV.
+    ///
+    /// # Errors
+    /// No CSV, another digest than SHA-256, a name twice.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut record = Self::default();
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        for line in reader.records() {
+            let line = line.map_err(|error| error.to_string())?;
+            let field = |index| line.get(index).filter(|field: &&str| !field.is_empty());
+            let name = field(0).ok_or("a line without a name")?.to_owned();
+            let sha256 = field(1).map(|digest| decode(&name, digest)).transpose()?;
+            let size = field(2)
+                .map(|size| size.parse().map_err(|_| format!("{name}: {size} is no size")))
+                .transpose()?;
+            if record.get(&name).is_some() {
+                return Err(format!("{name} is in it twice"));
+            }
+            record.lines.insert(name.clone(), Line { name, sha256, size });
+        }
+        Ok(record)
+    }
+
+    /// The line of a file.
+    pub fn get(&self, name: &str) -> Option<&Line> {
+        self.lines.get(name)
+    }
+
+    /// All lines.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.values()
+    }
+
+    /// Takes lines out.
+    pub fn remove(&mut self, which: impl Fn(&str) -> bool) {
+        self.lines.retain(|name, _| !which(name));
+    }
+
+    /// Adds a file, before RECORD's own line.
+    pub fn add(&mut self, name: String, sha256: &str, size: u64) {
+        let line = Line { name: name.clone(), sha256: Some(sha256.to_owned()), size: Some(size) };
+        let own = self.lines.values().position(|line| line.sha256.is_none());
+        self.lines.shift_insert(own.unwrap_or(self.lines.len()), name, line);
+    }
+
+    /// Adds RECORD's own line.
+    #[cfg(test)]
+    pub fn add_itself(&mut self, name: &str) {
+        let line = Line { name: name.to_owned(), sha256: None, size: None };
+        self.lines.insert(name.to_owned(), line);
+    }
+
+    /// As CSV.
+    pub fn to_text(&self) -> String {
+        let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+        for line in self.lines.values() {
+            let digest = line.sha256.as_deref().map(encode).unwrap_or_default();
+            let size = line.size.map(|size| size.to_string()).unwrap_or_default();
+            // Writing to memory does not fail.
+            let _ = writer.write_record([line.name.as_str(), &digest, &size]);
+        }
+        writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+fn decode(name: &str, digest: &str) -> Result<String, String> {
+    let digest = digest
+        .strip_prefix("sha256=")
+        .ok_or_else(|| format!("{name}: its digest is not SHA-256"))?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(digest)
+        .ok()
+        .filter(|bytes| bytes.len() == 32)
+        .ok_or_else(|| format!("{name}: {digest} is no digest"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn encode(hex: &str) -> String {
+    let bytes: Vec<u8> = (0..hex.len() / 2)
+        .filter_map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).ok())
+        .collect();
+    format!("sha256={}", URL_SAFE_NO_PAD.encode(bytes))
+}
