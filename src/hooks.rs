@@ -21,7 +21,7 @@ use crate::report;
 use crate::request::{Artifact, Request};
 use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
-use crate::store::{Entry, Store};
+use crate::store::{BuildLock, Entry, Store};
 use crate::wheel::Wheel;
 
 /// The coarsest clock tick the kernel stamps files with, with room to spare.
@@ -299,6 +299,7 @@ impl Session {
         let (python, plan) = self.prepared_interpreter();
         let manifest = self.project.manifest_path(&self.request);
         let cargo = self.cargo_metadata(&plan, &manifest, reasons);
+        let _lock = self.lock_target(cargo.as_ref());
         let layout = self.layout(&manifest);
         let before = match self.request.artifact {
             Artifact::Editable => Some(editable::Before::look(&self.project, layout.clone())?),
@@ -330,6 +331,10 @@ impl Session {
         }
         self.digests.save();
         Ok(name)
+    }
+
+    fn lock_target(&self, cargo: Option<&Metadata>) -> Option<BuildLock> {
+        self.store.as_ref()?.lock_target(&cargo?.target_directory)
     }
 
     fn need_cargo(&self) -> Result<()> {
@@ -414,7 +419,8 @@ impl Session {
         self.digests.look_again();
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
-        let (inputs, raced) = observer.observe_since(&found.watches, &found.roots, since);
+        let written = layout.python_root.join(&layout.folder);
+        let (inputs, raced) = observer.observe_since(&found.watches, &found.roots, since, &written);
         let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
         let mut untrusted = found.gaps;
         untrusted.extend(

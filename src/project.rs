@@ -41,6 +41,10 @@ pub struct Maturin {
     pub python_packages: Option<Vec<String>>,
     pub data: Option<PathBuf>,
     pub locked: Option<bool>,
+    /// `--config` values for cargo.
+    pub config: Option<Vec<String>>,
+    /// A triple, or the path of a target specification.
+    pub target: Option<toml::Value>,
     pub frozen: Option<bool>,
     /// Globs, as strings or as tables with `path` and `format`.
     pub include: Option<Vec<toml::Value>>,
@@ -217,22 +221,27 @@ pub struct Layout {
     pub packages: Vec<String>,
 }
 
-/// The value of a command-line option in any of its spellings.
+/// The last value of a command-line option, in any of its spellings.
 pub fn argument(arguments: &[String], long: &str, short: Option<char>) -> Option<String> {
+    all_arguments(arguments, long, short).pop()
+}
+
+/// Every value of a command-line option that may be given more than once.
+pub fn all_arguments(arguments: &[String], long: &str, short: Option<char>) -> Vec<String> {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
-    let mut found = None;
+    let mut found = Vec::new();
     while let Some(argument) = arguments.next() {
         if argument == long || short.is_some_and(|short| *argument == format!("-{short}")) {
-            found = arguments.next().cloned();
+            found.extend(arguments.next().cloned());
         } else if let Some(value) =
             argument.strip_prefix(long).and_then(|rest| rest.strip_prefix('='))
         {
-            found = Some(value.to_owned());
+            found.push(value.to_owned());
         } else if let Some(value) =
             short.and_then(|short| argument.strip_prefix(&format!("-{short}")))
             && !argument.starts_with("--")
         {
-            found = Some(value.trim_start_matches('=').to_owned());
+            found.push(value.trim_start_matches('=').to_owned());
         }
     }
     found

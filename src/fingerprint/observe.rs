@@ -44,6 +44,8 @@ enum Look {
     Content(PathBuf),
     Meaning(PathBuf, View),
     Known(Value),
+    /// No input itself: a folder below which every file counts. Its time tells of removals.
+    Holder(PathBuf),
 }
 
 impl<'a> Observer<'a> {
@@ -66,17 +68,22 @@ impl<'a> Observer<'a> {
     }
 
     /// The same, and the keys of those that changed at or after `since` (nanoseconds since 1970).
+    /// `written` is the folder maturin itself writes to.
     pub fn observe_since(
         &self,
         watches: &BTreeSet<Watch>,
         roots: &Roots,
         since: i128,
+        written: &Path,
     ) -> (Inputs, BTreeSet<Key>) {
         let items = self.items(watches, roots);
         let mut raced = BTreeSet::new();
         for item in &items {
-            let (Look::Content(path) | Look::Meaning(path, _)) = &item.look else { continue };
-            if changed_since(path, since) {
+            let (Look::Content(path) | Look::Meaning(path, _) | Look::Holder(path)) = &item.look
+            else {
+                continue;
+            };
+            if path != written && changed_since(path, since) {
                 raced.insert(item.key.clone());
             }
         }
@@ -87,6 +94,7 @@ impl<'a> Observer<'a> {
         let look = |item: Item| {
             let value = match &item.look {
                 Look::Known(value) => value.clone(),
+                Look::Holder(_) => return None,
                 Look::Content(path) => content(self.digests.file(path)),
                 Look::Meaning(path, view) => {
                     content(self.digests.derived(path, &format!("{view:?}"), |path| {
@@ -94,12 +102,12 @@ impl<'a> Observer<'a> {
                     }))
                 }
             };
-            (item.key, value)
+            Some((item.key, value))
         };
         if items.len() < WORTH_THREADS {
-            items.into_iter().map(look).collect()
+            items.into_iter().filter_map(look).collect()
         } else {
-            items.into_par_iter().map(look).collect::<Vec<_>>().into_iter().collect()
+            items.into_par_iter().filter_map(look).collect::<Vec<_>>().into_iter().collect()
         }
     }
 
@@ -288,14 +296,23 @@ fn expand_path(part: Part, place: &Place, path: PathBuf, items: &mut Vec<Item>) 
         return;
     }
     let key = Key::place(part, Kind::Folder, place);
-    items.push(Item { key, look: Look::Known(Value::Text("folder".into())) });
+    items.push(Item { key: key.clone(), look: Look::Known(Value::Text("folder".into())) });
     let walk = WalkDir::new(&path)
         .follow_links(true)
         .into_iter()
         .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path()));
+    let mut items_of_holders = Vec::new();
     let files = walk
         .map(|entry| entry.map(walkdir::DirEntry::into_path).map_err(|error| error.to_string()));
+    let files = files.inspect(|file| {
+        if let Ok(file) = file
+            && file.is_dir()
+        {
+            items_of_holders.push(Item { key: key.clone(), look: Look::Holder(file.clone()) });
+        }
+    });
     push_files(part, place, &path, files, items);
+    items.extend(items_of_holders);
 }
 
 fn push_files(
@@ -316,10 +333,10 @@ fn push_files(
                 continue;
             }
         };
+        let relative = path.strip_prefix(folder).ok().and_then(slashed);
         if path.is_dir() {
             continue;
         }
-        let relative = path.strip_prefix(folder).ok().and_then(slashed);
         match relative {
             Some(relative) => items.push(Item {
                 key: Key::place(part, Kind::File, &child(place, &relative)),

@@ -131,7 +131,7 @@ pub struct Found {
 }
 
 /// The cargo configuration files in force for a project, nearest first, cargo's home last (cargo
-/// book, "Hierarchical structure").
+/// book, "Hierarchical structure"), each followed by what it includes.
 pub fn cargo_configs(root: &Path, environment: &Environment) -> Vec<Found> {
     let home = cargo_home(environment);
     let mut found = Vec::new();
@@ -143,15 +143,51 @@ pub fn cargo_configs(root: &Path, environment: &Environment) -> Vec<Found> {
         }
         if let Some(file) = first_file(&folder, &["config", "config.toml"]) {
             let name = format!("{}.cargo/{file}", "../".repeat(level));
-            found.push(Found { root: "above", name, path: folder.join(file) });
+            push_config(Found { root: "above", name, path: folder.join(file) }, &mut found);
         }
     }
     if let Some(home) = home
         && let Some(file) = first_file(&home, &["config", "config.toml"])
     {
-        found.push(Found { root: super::CARGO_HOME, name: file.to_owned(), path: home.join(file) });
+        let name = file.to_owned();
+        push_config(Found { root: super::CARGO_HOME, name, path: home.join(file) }, &mut found);
     }
     found
+}
+
+/// Adds a configuration file and, behind it, the files its `include` names: a path, or a table
+/// with `path`, or a list of either; relative to the including file. One that is not there is
+/// named too: it may appear.
+fn push_config(config: Found, found: &mut Vec<Found>) {
+    if found.iter().any(|known| known.path == config.path) {
+        return;
+    }
+    let included = include_paths(&config.path);
+    let Found { root, name, path } = config.clone();
+    found.push(config);
+    for include in included {
+        let folder = |of: &str| of.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        let name = match folder(&name) {
+            folder if folder.is_empty() => include.clone(),
+            folder => format!("{folder}/{include}"),
+        };
+        let path = path.parent().unwrap_or(&path).join(include);
+        push_config(Found { root, name, path }, found);
+    }
+}
+
+fn include_paths(config: &Path) -> Vec<String> {
+    let table =
+        fs_err::read_to_string(config).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let one = |value: &toml::Value| -> Option<String> {
+        let path = value.get("path").unwrap_or(value);
+        Some(path.as_str()?.to_owned())
+    };
+    match table.as_ref().and_then(|table| table.get("include")) {
+        None => Vec::new(),
+        Some(toml::Value::Array(values)) => values.iter().filter_map(one).collect(),
+        Some(value) => one(value).into_iter().collect(),
+    }
 }
 
 /// The toolchain file rustup obeys: the nearest one (rustup book, "Overrides").
@@ -243,6 +279,25 @@ mod tests {
         ] {
             assert!(!is_well_known(name), "{name} should not count");
         }
+    }
+
+    #[test]
+    fn included_configuration_counts_present_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cargo = folder.path().join(".cargo");
+        fs_err::create_dir_all(&cargo).unwrap();
+        fs_err::write(
+            cargo.join("config.toml"),
+            "include = ['a.toml', {path = 'b.toml', optional = true}]",
+        )
+        .unwrap();
+        // A cycle is cargo's to refuse, and not ours to follow for ever.
+        fs_err::write(cargo.join("a.toml"), "include = 'config.toml'").unwrap();
+        let names: Vec<String> = cargo_configs(folder.path(), &Environment::default())
+            .into_iter()
+            .map(|found| found.name)
+            .collect();
+        assert_eq!(names, [".cargo/config.toml", ".cargo/a.toml", ".cargo/b.toml"]);
     }
 
     #[test]

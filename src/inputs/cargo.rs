@@ -15,7 +15,7 @@ use super::{CARGO_HOME, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, nor
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::inputs::ambient;
-use crate::project::{Project, argument};
+use crate::project::{Project, all_arguments, argument};
 use crate::request::{Environment, Request};
 
 /// The part of `cargo metadata` that is read here.
@@ -160,18 +160,19 @@ pub fn discover(
             package.name
         ));
     }
-    let sources = local_sources(metadata, package, &folders);
+    let sources = local_sources(metadata, package, &folders, &mut found.gaps);
     let owners = owners(&sources, manifest, &mut found.roots);
     add_sources(&sources, &owners, request, metadata, &mut found);
     add_manifests(&owners, &mut found);
     add_generators(manifest, &mut found);
+    add_named_files(project, request, environment, &mut found);
 
     let build_folders: Vec<PathBuf> = folders
         .iter()
         .filter_map(|folder| folder.strip_prefix(&metadata.target_directory).ok())
         .map(|profile| metadata.build_root().join(profile))
         .collect();
-    add_env_deps(&build_folders, &mut found);
+    add_rustc_dep_info(&build_folders, &sources, &owners, &mut found);
     add_build_scripts(&build_folders, &owners, metadata, &mut found);
 
     found.watches.insert(Watch::CargoConfig);
@@ -239,12 +240,21 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Every local file the dep-info names, without what the build itself made.
-fn local_sources(metadata: &Metadata, package: &Package, folders: &[PathBuf]) -> BTreeSet<PathBuf> {
+fn local_sources(
+    metadata: &Metadata,
+    package: &Package,
+    folders: &[PathBuf],
+    gaps: &mut Vec<String>,
+) -> BTreeSet<PathBuf> {
     let mut sources = BTreeSet::new();
     for folder in folders {
         for stem in artifact_stems(package) {
             let Ok(bytes) = fs_err::read(folder.join(format!("{stem}.d"))) else { continue };
-            for path in dep_info::parse_rules(&String::from_utf8_lossy(&bytes)) {
+            let Ok(text) = std::str::from_utf8(&bytes) else {
+                gaps.push(format!("{stem}.d names a source that is not UTF-8"));
+                continue;
+            };
+            for path in dep_info::parse_rules(text) {
                 // Relative only under `build.dep-info-basedir`.
                 sources.insert(normalize(&metadata.workspace_root.join(path)));
             }
@@ -365,14 +375,63 @@ fn add_generators(manifest: &Path, found: &mut Discovered) {
     }
 }
 
-/// `env!` and `option_env!` of every crate in these folders. Crates of the registry are among
-/// them: what they read is as good an input.
-fn add_env_deps(build_folders: &[PathBuf], found: &mut Discovered) {
+/// Files that settings name: configuration given as `--config FILE`, target specifications.
+fn add_named_files(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    found: &mut Discovered,
+) {
+    let arguments = request.maturin_arguments();
+    let mut names = all_arguments(&arguments, "--config", None);
+    names.extend(all_arguments(&arguments, "--target", None));
+    names.extend(project.maturin.config.iter().flatten().cloned());
+    names.extend(project.maturin.target.iter().filter_map(|target| Some(target.as_str()?.into())));
+    names.extend(
+        environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
+    );
+    for name in names {
+        let path = project.root.join(&name);
+        if (path.is_file() || name.ends_with(".toml") || name.ends_with(".json"))
+            && let Some(place) = found.roots.name(&path)
+        {
+            found.watches.insert(Watch::Path { part: Part::Manifest, place });
+        }
+    }
+}
+
+/// What rustc's own dep-info says of every crate in these folders: the variables that `env!` and
+/// `option_env!` read (crates of the registry are among them; what they read is as good an input),
+/// and the sources that were compiled. One of those that is no longer there was removed during
+/// the build; its absence must not be taken for what was built.
+fn add_rustc_dep_info(
+    build_folders: &[PathBuf],
+    sources: &BTreeSet<PathBuf>,
+    owners: &BTreeMap<PathBuf, String>,
+    found: &mut Discovered,
+) {
+    let missing: Vec<&PathBuf> = sources.iter().filter(|path| !path.exists()).collect();
+    // rustc runs in the package's or the workspace's folder, and names sources relative to it.
+    let mut bases: Vec<PathBuf> = owners.keys().cloned().collect();
+    bases.extend(found.roots.get(WORKSPACE).map(Path::to_owned));
     for folder in build_folders {
         for path in files_ending(&folder.join("deps"), ".d") {
             let Ok(bytes) = fs_err::read(&path) else { continue };
-            for name in dep_info::parse_env_deps(&String::from_utf8_lossy(&bytes)) {
+            let text = String::from_utf8_lossy(&bytes);
+            for name in dep_info::parse_env_deps(&text) {
                 add_variable(name, found);
+            }
+            if missing.is_empty() {
+                continue;
+            }
+            for source in dep_info::parse_rules(&text) {
+                for base in &bases {
+                    let source = normalize(&base.join(&source));
+                    if missing.iter().any(|missing| **missing == source) {
+                        let name = source.file_name().unwrap_or_default().to_string_lossy();
+                        found.gaps.push(format!("{name} was removed while it was being built"));
+                    }
+                }
             }
         }
     }
