@@ -5,13 +5,14 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::cargo_mtime::{self, Note};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::observe::Observer;
 use crate::fingerprint::{Record, record};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::cargo::{self, Metadata};
-use crate::inputs::{Part, Roots, Watch, extra, metadata};
+use crate::inputs::target::Target;
+use crate::inputs::{Key, Part, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin::{self, Maturin};
@@ -298,14 +299,15 @@ impl Session {
         self.need_cargo()?;
         let (python, plan) = self.prepared_interpreter();
         let manifest = self.project.manifest_path(&self.request);
-        let cargo = self.cargo_metadata(&plan, &manifest, reasons);
-        let _lock = self.lock_target(cargo.as_ref());
+        let target = self.target(&plan, &manifest, reasons);
+        let _lock = self.lock_target(target.as_ref());
         let layout = self.layout(&manifest);
         let before = match self.request.artifact {
             Artifact::Editable => Some(editable::Before::look(&self.project, layout.clone())?),
             _ => None,
         };
 
+        self.forget_unseen(target.as_ref());
         let since = stat_cache::now() - TICK;
         let made = tempfile::Builder::new()
             .prefix("wheelprint-")
@@ -316,7 +318,7 @@ impl Session {
         let delivered = built.and_then(|name| {
             let source = made.path().join(&name);
             self.stamp(&source, folder, products.as_ref(), |modules| {
-                self.record(&plan, &manifest, cargo.as_ref(), &layout, modules, since)
+                self.record(&plan, &manifest, target.as_ref(), &layout, modules, since)
             })
         });
         if let Some(products) = &products {
@@ -333,8 +335,8 @@ impl Session {
         Ok(name)
     }
 
-    fn lock_target(&self, cargo: Option<&Metadata>) -> Option<BuildLock> {
-        self.store.as_ref()?.lock_target(&cargo?.target_directory)
+    fn lock_target(&self, target: Option<&Target>) -> Option<BuildLock> {
+        self.store.as_ref()?.lock_target(&target?.metadata.target_directory)
     }
 
     fn need_cargo(&self) -> Result<()> {
@@ -353,7 +355,7 @@ impl Session {
 
     /// Asked before the build. Where the lock file may be about to change, cargo is asked in the
     /// way that brings it up to date: a lock written during the build would look like a race.
-    fn cargo_metadata(&self, plan: &Plan, manifest: &Path, reasons: &[Reason]) -> Option<Metadata> {
+    fn target(&self, plan: &Plan, manifest: &Path, reasons: &[Reason]) -> Option<Target> {
         let resolves = reasons.iter().any(|reason| match reason {
             Reason::NoRecord | Reason::NotReused => true,
             Reason::Changed { key, .. }
@@ -361,8 +363,8 @@ impl Session {
             | Reason::Removed { key, .. } => key.part == Part::Manifest,
             Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
         });
-        match Metadata::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
-            Ok(metadata) => Some(metadata),
+        match Target::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
+            Ok(target) => Some(target),
             Err(error) => {
                 // maturin meets the same and says it in its own words.
                 log::debug(error);
@@ -387,20 +389,15 @@ impl Session {
         &self,
         plan: &Plan,
         manifest: &Path,
-        cargo: Option<&Metadata>,
+        target: Option<&Target>,
         layout: &crate::project::Layout,
         modules: &BTreeSet<String>,
         since: i128,
     ) -> (Record, Roots) {
-        let mut found = match cargo {
-            Some(cargo) => cargo::discover(
-                &self.project,
-                &self.request,
-                &plan.environment,
-                cargo,
-                manifest,
-                modules,
-            ),
+        let mut found = match target {
+            Some(target) => {
+                cargo::discover(&self.project, &self.request, &plan.environment, target, modules)
+            }
             None => cargo::Discovered {
                 gaps: vec!["cargo could not be asked what was built".to_owned()],
                 ..Default::default()
@@ -428,7 +425,37 @@ impl Session {
                 format!("{} changed while it was being built", report::name(key, &roots))
             }),
         );
-        (Record::new(&inputs, found.watches, roots, untrusted), found.roots)
+        let record = Record::new(&inputs, found.watches, roots, untrusted);
+        self.note(target, &found.folders, &record, &found.roots, &raced);
+        (record, found.roots)
+    }
+
+    /// Makes cargo compile what its clock would not show (DESIGN D5).
+    fn forget_unseen(&self, target: Option<&Target>) {
+        let Some(target) = target else { return };
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        for folder in target.folders() {
+            let note = self.store.as_ref().and_then(|store| store.note(&folder));
+            let unseen = cargo_mtime::unseen(target, &folder, note.as_ref(), |record, roots| {
+                observer.observe(&record.watches, roots)
+            });
+            cargo_mtime::forget(target, &folder, &unseen);
+        }
+    }
+
+    fn note(
+        &self,
+        target: Option<&Target>,
+        folders: &[PathBuf],
+        record: &Record,
+        roots: &Roots,
+        raced: &BTreeSet<Key>,
+    ) {
+        let (Some(target), Some(store)) = (target, &self.store) else { return };
+        for folder in folders {
+            store.write_note(folder, &Note::new(target, folder, record, roots, raced));
+        }
     }
 
     /// Writes the finished wheel, with its record, into the frontend's folder.

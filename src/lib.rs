@@ -15,6 +15,7 @@
 //! | `digest`, `stat_cache` | hashing, and its memory | - |
 //! | `toolchain` | which rustc, and its memory | `inputs::ambient`, `digest`, `stat_cache` |
 //! | `fingerprint` | the value, the record, looking at inputs | `inputs`, `digest`, `stat_cache`, `toolchain` |
+//! | `cargo_mtime` | what cargo's clock would not show | `inputs::target`, `fingerprint`, `freshness` |
 //! | `freshness` | comparing records; no I/O | `fingerprint` (types) |
 //! | `store` | stored wheels and records | `fingerprint`, `digest` |
 //! | `interpreter` | the stable interpreter | `request` |
@@ -25,6 +26,7 @@
 //! | `publish` | write beside, then rename | - |
 //! | `error`, `log` | errors and hints; lines on stderr | - |
 
+pub mod cargo_mtime;
 pub mod digest;
 pub mod editable;
 pub mod error;

@@ -6,6 +6,7 @@
 //! projects/NAME-HASH/entries/ARTIFACT-FINGERPRINT.json   record, roots, which wheel
 //!                    wheels/SHA256/FILENAME.whl
 //!                    promises/KEY.json                   what get_requires said yes to
+//!                    notes/FOLDER.json                   see `cargo_mtime`
 //!                    interpreters/                       see `interpreter`
 //!                    build.lock, stat.json, toolchain.json
 //! ```
@@ -20,6 +21,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use crate::cargo_mtime::Note;
 use crate::digest::{self, Tagged};
 use crate::error::{PathContext as _, Result};
 use crate::fingerprint::{Record, record};
@@ -107,7 +109,7 @@ impl Store {
     }
 
     fn make_folders(&self) -> std::io::Result<()> {
-        for folder in ["entries", "wheels", "promises"] {
+        for folder in ["entries", "wheels", "promises", "notes"] {
             let mut builder = std::fs::DirBuilder::new();
             builder.recursive(true);
             #[cfg(unix)]
@@ -297,6 +299,26 @@ impl Store {
             "untrusted"
         };
         self.folder.join("entries").join(format!("{}-{name}.json", entry.artifact))
+    }
+
+    /// What a profile folder was last built from, if we built it.
+    pub fn note(&self, folder: &Path) -> Option<Note> {
+        unseal(&fs::read(self.note_path(folder)).ok()?).ok()
+    }
+
+    /// Notes what a profile folder was built from. A note that can't be written is removed: an
+    /// old one must not speak for the new build.
+    pub fn write_note(&self, folder: &Path, note: &Note) {
+        let path = self.note_path(folder);
+        if seal(note).and_then(|bytes| publish::bytes(&path, &bytes)).is_err() {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn note_path(&self, folder: &Path) -> PathBuf {
+        let mut tagged = Tagged::new("profile folder");
+        tagged.field("path", &folder.to_string_lossy());
+        self.folder.join("notes").join(format!("{}.json", &tagged.finish()[..16]))
     }
 
     /// Notes that this request will be answered from the store (DESIGN D12).

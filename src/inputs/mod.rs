@@ -14,6 +14,7 @@ pub mod cargo;
 pub mod dep_info;
 pub mod extra;
 pub mod metadata;
+pub mod target;
 
 /// The part digests a fingerprint is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
