@@ -9,21 +9,22 @@ use crate::cargo_mtime::{self, Note};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::observe::Observer;
-use crate::fingerprint::{Record, record};
+use crate::fingerprint::{Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Roots, Watch, cargo, extra, metadata};
+use crate::inputs::{Key, Part, Place, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin::{self, Maturin};
 use crate::project::Project;
 use crate::publish;
+use crate::renew;
 use crate::report;
 use crate::request::{Artifact, Request};
 use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
 use crate::store::{BuildLock, Entry, Store};
-use crate::wheel::Wheel;
+use crate::wheel::{Edit, Wheel, sbom};
 
 /// The coarsest clock tick the kernel stamps files with, with room to spare.
 const TICK: i128 = 20_000_000;
@@ -42,8 +43,13 @@ pub struct Session {
 
 /// The answer from the store.
 enum Lookup {
-    Fresh { entry: Box<Entry>, inputs: usize },
-    Stale { reasons: Vec<Reason>, roots: BTreeMap<String, String> },
+    Fresh {
+        entry: Box<Entry>,
+        /// What there is to say of it.
+        line: String,
+    },
+    /// With the earlier build that comes nearest, if there is one.
+    Stale { reasons: Vec<Reason>, nearest: Option<Box<Entry>> },
 }
 
 impl Session {
@@ -160,10 +166,12 @@ impl Session {
                 return Ok(name);
             }
         }
-        if let Lookup::Stale { reasons, roots } = &lookup {
-            log::info(report::stale(reasons, roots));
+        if let Lookup::Stale { reasons, nearest } = &lookup {
+            let roots =
+                nearest.as_ref().map(|entry| entry.record.roots.clone()).unwrap_or_default();
+            log::info(report::stale(reasons, &roots));
             for reason in reasons {
-                log::debug(format_args!("  {}", report::reason(reason, roots)));
+                log::debug(format_args!("  {}", report::reason(reason, &roots)));
             }
             return self.build_stale(hook, folder, metadata, reasons);
         }
@@ -177,7 +185,7 @@ impl Session {
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<Option<String>> {
-        let Lookup::Fresh { entry, inputs } = lookup else { return Ok(None) };
+        let Lookup::Fresh { entry, line } = lookup else { return Ok(None) };
         if let Some(metadata) = metadata
             && !self.metadata_fits(entry, metadata)
         {
@@ -185,7 +193,7 @@ impl Session {
         }
         let name = self.deliver(entry, folder)?;
         if name.is_some() {
-            log::info(report::fresh(*inputs));
+            log::info(line);
         }
         Ok(name)
     }
@@ -214,14 +222,14 @@ impl Session {
         if self.reuses() {
             self.lookup()
         } else {
-            Lookup::Stale { reasons: vec![Reason::NotReused], roots: BTreeMap::new() }
+            Lookup::Stale { reasons: vec![Reason::NotReused], nearest: None }
         }
     }
 
     /// Compares the tree with earlier builds: the first that matches is the answer; if none does,
     /// the reasons are those of the one that comes nearest.
     fn lookup(&self) -> Lookup {
-        let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], roots: BTreeMap::new() };
+        let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], nearest: None };
         let Some(store) = &self.store else { return nearest };
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
@@ -232,7 +240,8 @@ impl Session {
             match verdict {
                 Verdict::Fresh { inputs } if entry.wheel.is_some() => {
                     self.digests.save();
-                    return Lookup::Fresh { entry: Box::new(entry), inputs };
+                    let line = report::fresh(inputs);
+                    return Lookup::Fresh { entry: Box::new(entry), line };
                 }
                 Verdict::Fresh { .. } => {}
                 Verdict::Stale(reasons) => {
@@ -243,12 +252,57 @@ impl Session {
                         Lookup::Fresh { .. } => false,
                     };
                     if nearer {
-                        nearest = Lookup::Stale { reasons, roots: entry.record.roots };
+                        nearest = Lookup::Stale { reasons, nearest: Some(Box::new(entry)) };
                     }
                 }
             }
         }
-        nearest
+        self.renewed(nearest)
+    }
+
+    /// Where only readme or licence files changed, the stored wheel with their new contents.
+    fn renewed(&self, lookup: Lookup) -> Lookup {
+        let Lookup::Stale { reasons, nearest: Some(entry) } = &lookup else { return lookup };
+        match self.renew(reasons, entry) {
+            Ok(Some(renewed)) => {
+                let line = report::stale(reasons, &entry.record.roots);
+                let line = format!("{line}; only the metadata was renewed");
+                Lookup::Fresh { entry: Box::new(renewed), line }
+            }
+            Ok(None) => lookup,
+            Err(error) => {
+                log::debug(format_args!("the metadata could not be renewed: {error}"));
+                lookup
+            }
+        }
+    }
+
+    fn renew(&self, reasons: &[Reason], entry: &Entry) -> Result<Option<Entry>> {
+        let (Some(store), Some(files)) = (&self.store, renew::only_metadata_files(reasons)) else {
+            return Ok(None);
+        };
+        let mut record = entry.record.clone();
+        let mut changes = Vec::new();
+        for (key, old) in files {
+            let place = Place { root: key.root.clone(), path: key.name.clone() };
+            let Some(path) = entry.roots.resolve(&place) else { return Ok(None) };
+            let bytes = fs::read(&path).at(&path)?;
+            record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
+            changes.push((old.to_owned(), bytes));
+        }
+        let unpacked =
+            tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+        let Some(name) = self.deliver(entry, unpacked.path())? else { return Ok(None) };
+        let mut wheel = Wheel::open(&unpacked.path().join(&name))?;
+        let Some(mut replace) = renew::replacements(&mut wheel, &changes)? else {
+            return Ok(None);
+        };
+        replace.insert(format!("{}/{}", wheel.dist_info, record::FILE_NAME), record.to_json());
+        let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+        let target = folder.path().join(&name);
+        let file = fs::File::create(&target).at(&target)?;
+        wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
+        Ok(store.publish(self.request.artifact, &record, &entry.roots, &target))
     }
 
     fn observer<'a>(&'a self, hidden: &'a str) -> Observer<'a> {
@@ -477,6 +531,7 @@ impl Session {
             Some(products) => products.edit(&mut wheel)?,
             None => Default::default(),
         };
+        settle_sboms(&mut wheel, &mut edit)?;
         edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), record.to_json()));
 
         let name = source
@@ -522,6 +577,22 @@ impl Session {
         };
         fits().unwrap_or(false)
     }
+}
+
+/// Takes chance out of what maturin generated (see `wheel::sbom`).
+fn settle_sboms(wheel: &mut Wheel, edit: &mut Edit) -> Result<()> {
+    let prefix = format!("{}/", wheel.dist_info);
+    let generated: Vec<String> = wheel
+        .files()
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.strip_prefix(&prefix).is_some_and(sbom::is_generated))
+        .collect();
+    for name in generated {
+        if let Some(bytes) = sbom::settled(&wheel.read(&name)?) {
+            edit.replace.insert(name, bytes);
+        }
+    }
+    Ok(())
 }
 
 /// What of dist-info is metadata, and not about this one archive.

@@ -22,6 +22,7 @@
 //! | `maturin` | calling maturin's hooks | `request`, `inputs::ambient` |
 //! | `wheel` | zip, RECORD, dist-info | `digest` |
 //! | `editable` | the self-contained layout | `wheel`, `project` |
+//! | `renew` | a stored wheel with new readme and licence files | `wheel`, `freshness` (types) |
 //! | `report` | verdicts in words | types only |
 //! | `publish` | write beside, then rename | - |
 //! | `error`, `log` | errors and hints; lines on stderr | - |
@@ -40,6 +41,7 @@ pub mod maturin;
 pub mod project;
 pub mod publish;
 pub mod python;
+pub mod renew;
 pub mod report;
 pub mod request;
 pub mod settings;

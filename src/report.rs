@@ -52,7 +52,7 @@ pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
         }
         Reason::Untrusted(cause) => cause.clone(),
         Reason::NoRecord => "no earlier build to compare with".to_owned(),
-        Reason::NotReused => "the store is not asked (setting `reuse`)".to_owned(),
+        Reason::NotReused => "not compared, `reuse` says to build".to_owned(),
     }
 }
 

@@ -250,13 +250,19 @@ impl Store {
     }
 
     /// Stores a finished wheel under its record. Failing to store is no failure of the build.
-    pub fn publish(&self, artifact: Artifact, record: &Record, roots: &Roots, wheel: &Path) {
+    pub fn publish(
+        &self,
+        artifact: Artifact,
+        record: &Record,
+        roots: &Roots,
+        wheel: &Path,
+    ) -> Option<Entry> {
         let stored = if record.untrusted.is_empty() {
             match self.store_wheel(wheel) {
                 Ok(stored) => Some(stored),
                 Err(error) => {
                     log::warn(format_args!("the wheel could not be stored: {error}"));
-                    return;
+                    return None;
                 }
             }
         } else {
@@ -273,8 +279,10 @@ impl Store {
         let path = self.entry_path(&entry);
         if let Err(error) = seal(&entry).and_then(|bytes| publish::bytes(&path, &bytes)) {
             log::warn(format_args!("{}: {error}", path.display()));
+            return None;
         }
         self.prune();
+        Some(entry)
     }
 
     fn store_wheel(&self, wheel: &Path) -> std::io::Result<StoredWheel> {

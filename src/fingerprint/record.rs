@@ -66,6 +66,16 @@ impl Record {
         self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect()
     }
 
+    /// Gives an input another value, and the record its new fingerprint.
+    pub fn set(&mut self, key: &Key, value: Value) {
+        for input in &mut self.inputs {
+            if input.key == *key {
+                input.value = value.clone();
+            }
+        }
+        self.fingerprint = Fingerprint::of(&self.inputs());
+    }
+
     /// As it is written into a wheel.
     pub fn to_json(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();

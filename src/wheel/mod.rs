@@ -14,6 +14,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::error::{Error, Result};
 
 pub mod record_file;
+pub mod sbom;
 
 use record_file::RecordFile;
 
@@ -45,6 +46,8 @@ pub enum Content {
 pub struct Edit {
     /// Names to be left out.
     pub remove: Vec<String>,
+    /// New contents for what is there, by full name; place and mode stay.
+    pub replace: BTreeMap<String, Vec<u8>>,
     /// Files outside dist-info; they go before it.
     pub add: Vec<Addition>,
     /// Files for dist-info, by name inside it; they go last, before RECORD.
@@ -157,7 +160,7 @@ impl Wheel {
     pub fn rewrite(&mut self, target: impl Write + Seek, edit: Edit) -> Result<()> {
         let path = self.path.clone();
         let failed = |error: zip::result::ZipError| Error::wheel(&path, error);
-        let Edit { remove, add, add_to_dist_info } = edit;
+        let Edit { remove, mut replace, add, add_to_dist_info } = edit;
         let mut record = self.record.clone();
         record.remove(|name| remove.iter().any(|removed| removed == name));
 
@@ -181,6 +184,14 @@ impl Wheel {
                 for addition in additions {
                     add_file(&mut writer, &path, options, &mut record, addition)?;
                 }
+            }
+            if let Some(bytes) = replace.remove(&name) {
+                let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
+                drop(entry);
+                record.remove(|known| known == name);
+                let addition = Addition { name, content: Content::Bytes(bytes), executable };
+                add_file(&mut writer, &path, options, &mut record, addition)?;
+                continue;
             }
             writer.raw_copy_file(entry).map_err(failed)?;
         }
@@ -312,6 +323,7 @@ mod tests {
         let mut wheel = Wheel::open(&path).unwrap();
         let edit = Edit {
             remove: vec!["a/__init__.py".into()],
+            replace: [("a-1.dist-info/METADATA".into(), b"new".to_vec())].into(),
             add: vec![Addition {
                 name: "b, with comma.py".into(),
                 content: Content::Bytes(b"y = 1".to_vec()),
@@ -333,6 +345,7 @@ mod tests {
             ]
         );
         assert_eq!(again.read("b, with comma.py").unwrap(), b"y = 1");
+        assert_eq!(again.read("a-1.dist-info/METADATA").unwrap(), b"new");
     }
 
     #[test]

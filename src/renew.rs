@@ -1,0 +1,101 @@
+//! A readme or licence file that changed reaches the wheel's metadata and nothing that cargo makes:
+//! the stored wheel is renewed with the file's new content, without cargo or maturin.
+//!
+//! Where the old content went is not guessed: it is found by its digest. A file that can't be
+//! found so (converted, renamed, used twice in different ways) takes the ordinary way.
+
+use std::collections::BTreeMap;
+
+use crate::digest;
+use crate::error::Result;
+use crate::fingerprint::Value;
+use crate::freshness::Reason;
+use crate::inputs::{Key, Kind, Part};
+use crate::wheel::Wheel;
+
+/// The changed metadata files and their old digests, if there is nothing else among the reasons.
+pub fn only_metadata_files(reasons: &[Reason]) -> Option<Vec<(&Key, &str)>> {
+    reasons
+        .iter()
+        .map(|reason| match reason {
+            Reason::Changed { key, old: Value::Sha256(old), new: Value::Sha256(_) }
+                if key.part == Part::Metadata && key.kind == Kind::File =>
+            {
+                Some((key, old.as_str()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What to write where in the wheel, for files whose content changed from a digest to new bytes.
+/// `None` if a file's old content is not found in it.
+///
+/// # Errors
+/// The wheel can't be read.
+pub fn replacements(
+    wheel: &mut Wheel,
+    changes: &[(String, Vec<u8>)],
+) -> Result<Option<BTreeMap<String, Vec<u8>>>> {
+    let metadata_name = format!("{}/METADATA", wheel.dist_info);
+    let licences = format!("{}/licenses/", wheel.dist_info);
+    let mut metadata = wheel.read(&metadata_name)?;
+    let mut replacements = BTreeMap::new();
+    for (old, new) in changes {
+        let mut found = false;
+        // The description is the readme as it is, and a line end (core metadata, "Description").
+        if let Some(body) = body_start(&metadata)
+            && metadata.last() == Some(&b'\n')
+            && digest::bytes(&metadata[body..metadata.len() - 1]) == *old
+            && std::str::from_utf8(new).is_ok()
+        {
+            metadata.truncate(body);
+            metadata.extend_from_slice(new);
+            metadata.push(b'\n');
+            replacements.insert(metadata_name.clone(), metadata.clone());
+            found = true;
+        }
+        let copies: Vec<String> = wheel
+            .files()
+            .filter(|(name, digest)| name.starts_with(&licences) && digest == old)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        for name in copies {
+            replacements.insert(name, new.clone());
+            found = true;
+        }
+        if !found {
+            return Ok(None);
+        }
+    }
+    Ok(Some(replacements))
+}
+
+/// Behind the empty line that ends the headers.
+fn body_start(metadata: &[u8]) -> Option<usize> {
+    metadata.windows(2).position(|pair| pair == b"\n\n").map(|position| position + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(part: Part, kind: Kind) -> Reason {
+        let value = |text: &str| Value::Sha256(text.to_owned());
+        Reason::Changed { key: Key::named(part, kind, "x"), old: value("1"), new: value("2") }
+    }
+
+    #[test]
+    fn one_other_reason_is_enough_to_build() {
+        let readme = changed(Part::Metadata, Kind::File);
+        assert_eq!(
+            only_metadata_files(std::slice::from_ref(&readme)).map(|files| files.len()),
+            Some(1)
+        );
+        for other in
+            [changed(Part::Rust, Kind::File), changed(Part::Metadata, Kind::Toml), Reason::NoRecord]
+        {
+            assert_eq!(only_metadata_files(&[readme.clone(), other]), None);
+        }
+    }
+}
