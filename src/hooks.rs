@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 
@@ -361,6 +362,10 @@ impl Session {
             _ => None,
         };
 
+        if target.as_ref().is_some_and(Target::resolved_anew) {
+            // The new lock file's time must be seen to lie before the build.
+            std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
+        }
         self.forget_unseen(target.as_ref());
         let since = stat_cache::now() - TICK;
         let made = tempfile::Builder::new()
@@ -382,8 +387,9 @@ impl Session {
         if let Some(store) = &self.store {
             store.publish(self.request.artifact, &record, &roots, &folder.join(&name));
         }
-        for cause in &record.untrusted {
-            log::info(format_args!("this build will not be reused: {cause}"));
+        if !record.untrusted.is_empty() {
+            let causes = report::named(record.untrusted.iter().cloned());
+            log::info(format_args!("this build will not be reused: {causes}"));
         }
         self.digests.save();
         Ok(name)

@@ -16,14 +16,15 @@ pub fn fresh(inputs: usize) -> String {
 
 /// `stale: src/lib.rs changed, ../core/src/a.rs is new and 2 more`
 pub fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
-    let mut words: Vec<String> =
-        reasons.iter().take(NAMED).map(|reason| self::reason(reason, roots)).collect();
-    if reasons.len() > NAMED {
-        let more = format!("{} more", reasons.len() - NAMED);
-        let last = words.pop().unwrap_or_default();
-        words.push(format!("{last} and {more}"));
-    }
-    format!("stale: {}", words.join(", "))
+    format!("stale: {}", named(reasons.iter().map(|reason| self::reason(reason, roots))))
+}
+
+/// The first few, and how many more there are.
+pub fn named(words: impl ExactSizeIterator<Item = String>) -> String {
+    let more = words.len().saturating_sub(NAMED);
+    let first: Vec<String> = words.take(NAMED).collect();
+    let first = first.join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 /// One reason in words.

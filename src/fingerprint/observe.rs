@@ -123,7 +123,7 @@ impl<'a> Observer<'a> {
         match watch {
             Watch::Path { part, place } => {
                 located(*part, Kind::File, place, roots, items, |path, items| {
-                    expand_path(*part, place, path, items);
+                    expand_path(*part, place, path, roots, items);
                 });
             }
             Watch::Toml { part, view, place } => {
@@ -154,7 +154,10 @@ impl<'a> Observer<'a> {
                     // git's rules, as cargo's own listing of a package obeys them.
                     let walk = WalkBuilder::new(&path)
                         .hidden(false)
-                        .filter_entry(|entry| !is_junk(entry.path()))
+                        .filter_entry({
+                            let roots = roots.clone();
+                            move |entry| !is_junk(entry.path(), &roots)
+                        })
                         .build();
                     let files = walk.map(|entry| {
                         entry.map(ignore::DirEntry::into_path).map_err(|error| error.to_string())
@@ -170,7 +173,10 @@ impl<'a> Observer<'a> {
                         .parents(false)
                         .git_global(false)
                         .git_exclude(false)
-                        .filter_entry(|entry| !is_junk(entry.path()))
+                        .filter_entry({
+                            let roots = roots.clone();
+                            move |entry| !is_junk(entry.path(), &roots)
+                        })
                         .build();
                     let files = walk.map(|entry| {
                         entry.map(ignore::DirEntry::into_path).map_err(|error| error.to_string())
@@ -289,7 +295,7 @@ fn located(
 
 /// A file is one input; a folder is all the files below it, links followed, as cargo's own
 /// `mtime_recursive` does.
-fn expand_path(part: Part, place: &Place, path: PathBuf, items: &mut Vec<Item>) {
+fn expand_path(part: Part, place: &Place, path: PathBuf, roots: &Roots, items: &mut Vec<Item>) {
     if !path.is_dir() {
         let key = Key::place(part, Kind::File, place);
         items.push(Item { key, look: Look::Content(path) });
@@ -300,7 +306,7 @@ fn expand_path(part: Part, place: &Place, path: PathBuf, items: &mut Vec<Item>) 
     let walk = WalkDir::new(&path)
         .follow_links(true)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path()));
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
     let mut items_of_holders = Vec::new();
     let files = walk
         .map(|entry| entry.map(walkdir::DirEntry::into_path).map_err(|error| error.to_string()));
@@ -385,7 +391,7 @@ fn expand_glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Ve
         .follow_links(true)
         .max_depth(depth)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path()));
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
     for entry in walk.flatten().filter(|entry| !entry.file_type().is_dir()) {
         let Some(relative) = entry.path().strip_prefix(folder).ok().and_then(slashed) else {
             continue;
@@ -399,9 +405,10 @@ fn expand_glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Ve
 }
 
 /// Folders that hold products, not sources: they say so themselves.
-fn is_junk(path: &Path) -> bool {
+fn is_junk(path: &Path, roots: &Roots) -> bool {
     let named = path.file_name().is_some_and(|name| name == ".git" || name == "__pycache__");
     named
+        || roots.is_products(path)
         || (path.is_dir()
             && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::dep_info::{self, BuildScript};
 use super::target::{Owners, Package, Target, subfolders};
-use super::{CARGO_HOME, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
+use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
 use crate::inputs::ambient;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -37,6 +37,10 @@ pub fn discover(
     let mut found = Discovered::default();
     found.roots.add(PROJECT, &project.root);
     found.roots.add(WORKSPACE, &target.metadata.workspace_root);
+    found.roots.add(format!("{PRODUCTS}target"), &target.metadata.target_directory);
+    if let Some(folder) = &target.metadata.build_directory {
+        found.roots.add(format!("{PRODUCTS}build"), folder);
+    }
     if let Some(home) = ambient::cargo_home(environment) {
         found.roots.add(CARGO_HOME, home);
     }

@@ -64,6 +64,8 @@ pub struct Place {
 pub const PROJECT: &str = "project";
 /// The folder of the workspace's Cargo.toml.
 pub const WORKSPACE: &str = "workspace";
+/// Roots whose contents the build itself makes, and that never count, by prefix.
+pub const PRODUCTS: &str = "products:";
 /// Cargo's home folder.
 pub const CARGO_HOME: &str = "cargo-home";
 
@@ -207,6 +209,11 @@ impl Roots {
         self.0.iter().map(|(name, folder)| (name.as_str(), folder.as_path()))
     }
 
+    /// Is this a folder the build itself writes to?
+    pub fn is_products(&self, path: &Path) -> bool {
+        self.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && folder == path)
+    }
+
     /// The path of a place, or `None` if its root is not known here.
     pub fn resolve(&self, place: &Place) -> Option<PathBuf> {
         let root = self.get(&place.root)?;
@@ -220,7 +227,11 @@ impl Roots {
         let innermost = self
             .0
             .iter()
-            .filter(|(name, folder)| !name.starts_with("outside:") && path.starts_with(folder))
+            .filter(|(name, folder)| {
+                !name.starts_with("outside:")
+                    && !name.starts_with(PRODUCTS)
+                    && path.starts_with(folder)
+            })
             .max_by_key(|(name, folder)| (folder.components().count(), name.starts_with("crate:")))
             .map(|(name, folder)| (name.clone(), folder.clone()));
         let (root, folder) = match innermost {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
@@ -26,6 +27,7 @@ pub struct Target {
     pub manifest: PathBuf,
     root: PathBuf,
     environment: Environment,
+    resolved_anew: bool,
 }
 
 /// The part of `cargo metadata` that is read here.
@@ -69,6 +71,7 @@ impl Target {
         resolve: bool,
     ) -> Result<Self> {
         let ask = |arguments: &[&str]| ask(request, environment, manifest, arguments);
+        let asked = SystemTime::now();
         let mut metadata = if resolve && !is_locked(project, request) {
             ask(&[]).or_else(|_| ask(&["--no-deps"]))?
         } else {
@@ -79,12 +82,20 @@ impl Target {
             metadata.target_directory = request.root.join(&folder);
             metadata.build_directory = None;
         }
+        let lock = fs_err::metadata(metadata.workspace_root.join("Cargo.lock"));
+        let written = lock.and_then(|lock| lock.modified());
         Ok(Self {
+            resolved_anew: written.is_ok_and(|written| written + Duration::from_secs(2) > asked),
             metadata,
             manifest: manifest.to_owned(),
             root: request.root.clone(),
             environment: environment.clone(),
         })
+    }
+
+    /// Was Cargo.lock written just now?
+    pub fn resolved_anew(&self) -> bool {
+        self.resolved_anew
     }
 
     /// cargo, to be run as maturin runs it. `None` if there is none.

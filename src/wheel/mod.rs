@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
 
@@ -50,7 +50,8 @@ pub struct Edit {
     pub replace: BTreeMap<String, Vec<u8>>,
     /// Files outside dist-info; they go before it.
     pub add: Vec<Addition>,
-    /// Files for dist-info, by name inside it; they go last, before RECORD.
+    /// Files for dist-info, by name inside it; they go last, before RECORD, and take the place of
+    /// what has that name already.
     pub add_to_dist_info: Vec<(String, Vec<u8>)>,
 }
 
@@ -161,20 +162,25 @@ impl Wheel {
         let path = self.path.clone();
         let failed = |error: zip::result::ZipError| Error::wheel(&path, error);
         let Edit { remove, mut replace, add, add_to_dist_info } = edit;
+        let added: Vec<String> =
+            add_to_dist_info.iter().map(|(name, _)| format!("{}/{name}", self.dist_info)).collect();
+        let is_removed = |name: &str| remove.iter().chain(&added).any(|removed| removed == name);
         let mut record = self.record.clone();
-        record.remove(|name| remove.iter().any(|removed| removed == name));
+        record.remove(is_removed);
 
         let mut writer = ZipWriter::new(std::io::BufWriter::new(target));
         let record_name = format!("{}/RECORD", self.dist_info);
-        let record_time = self.archive.by_name(&record_name).map_err(failed)?.last_modified();
+        // What is added looks like what is there.
+        let old_record = self.archive.by_name(&record_name).map_err(failed)?;
         let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Deflated)
-            .last_modified_time(record_time.unwrap_or_default());
+            .compression_method(old_record.compression())
+            .last_modified_time(old_record.last_modified().unwrap_or_default());
+        drop(old_record);
         let mut additions = Some(add);
         for index in 0..self.archive.len() {
             let entry = self.archive.by_index_raw(index).map_err(failed)?;
             let name = entry.name().to_owned();
-            if name == record_name || remove.contains(&name) {
+            if name == record_name || is_removed(&name) {
                 continue;
             }
             // dist-info is recommended to come last (PEP 427).
