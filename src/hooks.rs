@@ -485,6 +485,12 @@ impl Session {
                 format!("{} changed while it was being built", report::name(key, &roots))
             }),
         );
+        untrusted.extend(inputs.iter().filter_map(|(key, value)| match value {
+            Value::Unreadable(cause) => {
+                Some(format!("{} can't be relied on: {cause}", report::name(key, &roots)))
+            }
+            _ => None,
+        }));
         let record = Record::new(&inputs, found.watches, roots, untrusted);
         self.note(target, &found.folders, &record, &found.roots, &raced);
         (record, found.roots)

@@ -44,6 +44,8 @@ const GRACE: Duration = Duration::from_secs(3600);
 pub struct Store {
     folder: PathBuf,
     root: PathBuf,
+    /// One warning is enough: whatever is wrong, the build goes on without the store.
+    warned: std::cell::Cell<bool>,
 }
 
 /// A finished build.
@@ -96,7 +98,7 @@ impl Store {
             .take(40)
             .collect();
         let folder = base.join("projects").join(format!("{slug}-{}", &tagged.finish()[..16]));
-        let store = Self { folder, root };
+        let store = Self { folder, root, warned: std::cell::Cell::new(false) };
         match store.make_folders() {
             Ok(()) => Some(store),
             Err(error) => {
@@ -105,6 +107,12 @@ impl Store {
                 ));
                 None
             }
+        }
+    }
+
+    fn warn(&self, text: std::fmt::Arguments<'_>) {
+        if !self.warned.replace(true) {
+            log::warn(text);
         }
     }
 
@@ -196,8 +204,8 @@ impl Store {
         match entry {
             Ok(entry) => Some(entry),
             Err(cause) => {
-                log::warn(format_args!("{}: {cause}; it is not used", path.display()));
-                let _ = fs::remove_file(path);
+                self.warn(format_args!("{}: {cause}; it is not used", path.display()));
+                discard(path);
                 None
             }
         }
@@ -213,7 +221,7 @@ impl Store {
         let delivered = self.deliver_wheel(wheel, folder)?;
         let path = self.entry_path(entry);
         if delivered.is_none() {
-            let _ = fs::remove_file(path);
+            discard(&path);
         } else if let Ok(file) = fs::OpenOptions::new().write(true).open(&path) {
             // The time of the last use: what is used is looked at first and removed last.
             let _ = file.into_parts().0.set_modified(SystemTime::now());
@@ -232,8 +240,8 @@ impl Store {
                 Ok(Some(wheel.file_name.clone()))
             }
             Ok(_) => {
-                log::warn(format_args!("{}: damaged; it is not used", stored.display()));
-                let _ = fs::remove_file(&stored);
+                self.warn(format_args!("{}: damaged; it is not used", stored.display()));
+                discard(&stored);
                 Ok(None)
             }
             // Which of the two files failed decides who hears of it.
@@ -261,7 +269,8 @@ impl Store {
             match self.store_wheel(wheel) {
                 Ok(stored) => Some(stored),
                 Err(error) => {
-                    log::warn(format_args!("the wheel could not be stored: {error}"));
+                    let folder = self.folder.display();
+                    self.warn(format_args!("{folder}: the wheel could not be stored: {error}"));
                     return None;
                 }
             }
@@ -278,7 +287,7 @@ impl Store {
         };
         let path = self.entry_path(&entry);
         if let Err(error) = seal(&entry).and_then(|bytes| publish::bytes(&path, &bytes)) {
-            log::warn(format_args!("{}: {error}", path.display()));
+            self.warn(format_args!("{}: {error}", path.display()));
             return None;
         }
         self.prune();
@@ -388,6 +397,13 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+/// Removes what is damaged, whatever it is.
+fn discard(path: &Path) {
+    if fs::remove_file(path).is_err() {
+        let _ = fs::remove_dir_all(path);
     }
 }
 

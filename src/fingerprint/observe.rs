@@ -160,7 +160,9 @@ impl<'a> Observer<'a> {
                         })
                         .build();
                     let files = walk.map(|entry| {
-                        entry.map(ignore::DirEntry::into_path).map_err(|error| error.to_string())
+                        entry
+                            .map(ignore::DirEntry::into_path)
+                            .map_err(|error| ignored_cause(&error))
                     });
                     push_files(*part, place, &path, files, items);
                 });
@@ -179,7 +181,9 @@ impl<'a> Observer<'a> {
                         })
                         .build();
                     let files = walk.map(|entry| {
-                        entry.map(ignore::DirEntry::into_path).map_err(|error| error.to_string())
+                        entry
+                            .map(ignore::DirEntry::into_path)
+                            .map_err(|error| ignored_cause(&error))
                     });
                     push_files(*part, place, &path, files, items);
                 });
@@ -308,8 +312,11 @@ fn expand_path(part: Part, place: &Place, path: PathBuf, roots: &Roots, items: &
         .into_iter()
         .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
     let mut items_of_holders = Vec::new();
-    let files = walk
-        .map(|entry| entry.map(walkdir::DirEntry::into_path).map_err(|error| error.to_string()));
+    let files = walk.map(|entry| {
+        entry
+            .map(walkdir::DirEntry::into_path)
+            .map_err(|error| (error.path().map(Path::to_owned), walk_cause(&error)))
+    });
     let files = files.inspect(|file| {
         if let Ok(file) = file
             && file.is_dir()
@@ -325,17 +332,17 @@ fn push_files(
     part: Part,
     place: &Place,
     folder: &Path,
-    files: impl Iterator<Item = Result<PathBuf, String>>,
+    files: impl Iterator<Item = Result<PathBuf, (Option<PathBuf>, String)>>,
     items: &mut Vec<Item>,
 ) {
     for file in files {
         let path = match file {
             Ok(path) => path,
-            Err(_) => {
-                // The walker's message holds absolute paths; records must not.
-                let cause = Value::Unreadable("a folder that can't be read, or a loop".into());
-                let key = Key::place(part, Kind::Folder, &child(place, "?"));
-                items.push(Item { key, look: Look::Known(cause) });
+            Err((path, cause)) => {
+                let path = path.as_deref().and_then(|path| path.strip_prefix(folder).ok());
+                let name = path.map_or_else(|| "?".into(), Path::to_string_lossy);
+                let key = Key::place(part, Kind::Folder, &child(place, &name));
+                items.push(Item { key, look: Look::Known(Value::Unreadable(cause)) });
                 continue;
             }
         };
@@ -350,7 +357,7 @@ fn push_files(
             }),
             None => items.push(Item {
                 key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
-                look: Look::Known(Value::Unreadable("its name is not UTF-8".into())),
+                look: Look::Known(Value::Unreadable(NOT_UTF8.into())),
             }),
         }
     }
@@ -392,15 +399,54 @@ fn expand_glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Ve
         .max_depth(depth)
         .into_iter()
         .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
-    for entry in walk.flatten().filter(|entry| !entry.file_type().is_dir()) {
-        let Some(relative) = entry.path().strip_prefix(folder).ok().and_then(slashed) else {
-            continue;
+    for entry in walk {
+        let (path, unreadable) = match entry {
+            Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) => (entry.into_path(), None),
+            Err(error) if error.io_error().is_some_and(is_absence) => continue,
+            Err(error) => match error.path() {
+                Some(path) => (path.to_owned(), Some(walk_cause(&error))),
+                None => continue,
+            },
         };
-        if matcher.is_match(&relative) {
-            let place = Place { root: root.to_owned(), path: relative };
-            let key = Key::place(part, Kind::File, &place);
-            items.push(Item { key, look: Look::Content(entry.into_path()) });
+        let Ok(relative) = path.strip_prefix(folder) else { continue };
+        // A folder that can't be entered may hold matches: it is named whether it matches or not.
+        if unreadable.is_none() && !matcher.is_match(relative) {
+            continue;
         }
+        let (name, unreadable) = match slashed(relative) {
+            Some(name) => (name, unreadable),
+            None => (relative.to_string_lossy().into_owned(), Some(NOT_UTF8.to_owned())),
+        };
+        let key = Key { part, kind: Kind::File, root: root.to_owned(), name };
+        let look = match unreadable {
+            Some(cause) => Look::Known(Value::Unreadable(cause)),
+            None => Look::Content(path),
+        };
+        items.push(Item { key, look });
+    }
+}
+
+const NOT_UTF8: &str = "its name is not UTF-8";
+
+fn ignored_cause(error: &ignore::Error) -> (Option<PathBuf>, String) {
+    let path = match error {
+        ignore::Error::WithPath { path, .. } => Some(path.clone()),
+        ignore::Error::Loop { child, .. } => Some(child.clone()),
+        _ => None,
+    };
+    let cause = match error.io_error() {
+        Some(error) => error.kind().to_string(),
+        None => "a loop of links".to_owned(),
+    };
+    (path, cause)
+}
+
+/// The walker's own message holds absolute paths; records must not.
+fn walk_cause(error: &walkdir::Error) -> String {
+    match error.io_error() {
+        Some(error) => error.kind().to_string(),
+        None => "a loop of links".to_owned(),
     }
 }
 
