@@ -20,7 +20,7 @@ use crate::wheel::{Addition, Content, Edit, Wheel};
 /// The runtime hook's source, as it is copied into wheels.
 pub const RUNTIME_HOOK: &str = include_str!("../python/wheelprint/_runtime.py");
 /// The line of the hook that a wheel's own data replaces.
-const CONFIG_LINE: &str = "MODULES: dict[str, str] = {}";
+const CONFIG_LINE: &str = "MODULES: \"dict[str, str]\" = {}";
 
 const NATIVE: &[&str] = &["so", "pyd", "dll", "dylib", "pdb", "dwp"];
 
@@ -218,7 +218,7 @@ impl Products {
                 executable: is_native(path),
             });
         }
-        let mut config = String::from("MODULES: dict[str, str] = {\n");
+        let mut config = String::from("MODULES: \"dict[str, str]\" = {\n");
         for (module, folder) in &modules {
             config.push_str(&format!("    {module:?}: {folder:?},\n"));
         }

@@ -3,10 +3,9 @@
 A copy of this file lies in every editable wheel that holds a compiled module, with ``MODULES``
 filled in. It maps those modules into the package whose Python sources are still in the project.
 Standard library only, and at interpreter start nothing that is not loaded already: this runs in
-every process of the environment, whether or not the package is imported.
+every process of the environment, whether or not the package is imported, and pip's isolation runs
+it with nothing else on ``sys.path`` (so not even ``__future__`` can be imported).
 """
-
-from __future__ import annotations
 
 import os
 import sys
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 # Module to folder, relative to this file's. Filled in when the wheel is made.
-MODULES: dict[str, str] = {}
+MODULES: "dict[str, str]" = {}
 
 
 class Finder:
@@ -31,9 +30,9 @@ class Finder:
     @staticmethod
     def find_spec(
         name: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,
+    ) -> "ModuleSpec | None":
         folder = MODULES.get(name)
         if folder is None:
             return None
