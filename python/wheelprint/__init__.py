@@ -38,10 +38,15 @@ def _call(
 
     from . import _native
 
-    machine = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    if hasattr(os, "uname"):
+        machine = os.uname().machine
+    else:
+        machine = os.environ.get("PROCESSOR_ARCHITECTURE", "")
+    # What a virtual environment was made from; not every implementation says.
+    base = getattr(sys, "_base_executable", None) or sys.executable
     interpreter = {
         "executable": sys.executable,
-        "base_executable": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
+        "base_executable": os.path.realpath(base),
         "prefix": sys.prefix,
         "implementation": sys.implementation.name,
         "version": ".".join(str(part) for part in sys.version_info[:3]),

@@ -351,6 +351,11 @@ fn push_files(
             continue;
         }
         match relative {
+            // Manifests count by meaning here too: a comment in one is no change to anybody.
+            Some(relative) if is_manifest(&path) => items.push(Item {
+                key: Key::place(part, Kind::Toml, &child(place, &relative)),
+                look: Look::Meaning(path, View::Whole),
+            }),
             Some(relative) => items.push(Item {
                 key: Key::place(part, Kind::File, &child(place, &relative)),
                 look: Look::Content(path),
@@ -448,6 +453,12 @@ fn walk_cause(error: &walkdir::Error) -> String {
         Some(error) => error.kind().to_string(),
         None => "a loop of links".to_owned(),
     }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| {
+        ["Cargo.toml", "Cargo.lock", "pyproject.toml"].iter().any(|manifest| name == *manifest)
+    })
 }
 
 /// Folders that hold products, not sources: they say so themselves.
