@@ -1,0 +1,78 @@
+"""Everything a contributor runs: `pip install nox && nox -s tests`.
+
+A machine needs Rust, Python and pip; each session installs the rest into an environment of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "tests"]
+
+#: See Cargo.toml: quick to compile, which is what counts here.
+TEST_PROFILE = "testing"
+PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The crate's own tests, then the backend through real frontends. Arguments go to pytest."""
+    session.install("build", "installer", "maturin", "packaging", "pytest", "uv")
+    session.run(
+        *("cargo", "test", "--locked", "--profile", TEST_PROFILE),
+        env=_cargo_test_environment(session),
+        external=True,
+    )
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run("pytest", *session.posargs, env={"WHEELPRINT_DIST": str(dist)})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting and lints; warnings are errors."""
+    session.install("ruff")
+    session.run("cargo", "fmt", "--check", external=True)
+    samples = [str(path) for folder in ("examples", "tests") for path in Path(folder).rglob("*.rs")]
+    session.run("rustfmt", "--check", "--edition", "2024", *samples, external=True)
+    session.run(
+        *("cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"),
+        env={"PYO3_PYTHON": _python(session)},
+        external=True,
+    )
+    session.run("ruff", "check", *PYTHON_FILES)
+    session.run("ruff", "format", "--check", *PYTHON_FILES)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The same steps with maturin and with wheelprint: what was compiled, and the seconds."""
+    session.install("installer", "maturin", "packaging", "pytest", "uv")
+    dist = _build_wheel(session, "--release")
+    session.run("python", "tests/demo.py", env={"WHEELPRINT_DIST": str(dist)})
+
+
+def _build_wheel(session: nox.Session, *profile: str) -> Path:
+    """Build our own wheel, once, into a folder that holds nothing else."""
+    dist = session.cache_dir / session.name / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("maturin", "build", "--locked", *profile, "--out", str(dist))
+    return dist.resolve()
+
+
+def _python(session: nox.Session) -> str:
+    return shutil.which("python", path=session.bin) or sys.executable
+
+
+def _cargo_test_environment(session: nox.Session) -> dict[str, str]:
+    """Outside of an interpreter the crate's tests link libpython, which may lie anywhere."""
+    variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
+    folders = [os.environ.get(variable, ""), sysconfig.get_config_var("LIBDIR") or ""]
+    return {"PYO3_PYTHON": _python(session), variable: os.pathsep.join(filter(None, folders))}

@@ -1,0 +1,111 @@
+"""Fixtures: the built wheel, a workbench per worker, and samples checked out on it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+from support import asking, samples
+from support.spy import Spy
+from support.tree import Tree
+from support.versions import LOWEST_MATURIN
+from support.workbench import Workbench, fill_wheelhouse, lock_folder, newest_maturin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.project import Project
+
+    CheckOut = Callable[..., Project]
+
+_NO_DIST = """WHEELPRINT_DIST must name the folder with wheelprint's own wheel. Either run
+    nox -s tests
+or build it first:
+    maturin build --profile testing --out dist && WHEELPRINT_DIST=dist pytest"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
+    config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if Spy.supported():
+        return
+    for item in items:
+        if item.get_closest_marker("spy"):
+            item.add_marker(pytest.mark.skip(reason="the spy's wrappers are shell scripts"))
+
+
+@pytest.fixture(scope="session")
+def dist() -> Path:
+    """The folder with our own wheel."""
+    folder = os.environ.get("WHEELPRINT_DIST")
+    if folder is None or not list(Path(folder).glob("wheelprint-*.whl")):
+        pytest.exit(_NO_DIST, returncode=2)
+    return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def bench(dist: Path) -> Iterator[Workbench]:
+    """The place on disk where this worker checks samples out."""
+    parent = os.environ.get("WHEELPRINT_TEST_DIR")
+    base = Path(parent) if parent else Path(tempfile.gettempdir()) / "wheelprint-tests"
+    folder, lock = lock_folder(base)
+    wheelhouse = folder / "wheelhouse"
+    fill_wheelhouse(wheelhouse)
+    workbench = Workbench(folder, dist, wheelhouse)
+    yield workbench
+    workbench.put_away()
+    if lock is not None:
+        lock.close()
+
+
+@pytest.fixture
+def check_out(bench: Workbench) -> Iterator[CheckOut]:
+    """Checks out the sample of that name."""
+    yield bench.check_out
+    bench.put_away()
+
+
+@pytest.fixture(scope="module")
+def shared_every_input(bench: Workbench) -> Iterator[Project]:
+    """The sample with every kind of input, checked out and built once for a file of tests."""
+    project = bench.check_out(samples.EVERY_INPUT.name)
+    project.editable()
+    yield project
+    bench.put_away()
+
+
+@pytest.fixture
+def every_input(shared_every_input: Project) -> Iterator[Project]:
+    """The same, put back to what it was after each test; cargo's target folder lives on."""
+    project = shared_every_input
+    trees = [Tree(project.bench.checkout_folder), *map(Tree, asking.entry_folders(project))]
+    env = dict(project.env)
+    yield project
+    for tree in trees:
+        tree.restore()
+    project.env.clear()
+    project.env.update(env)
+
+
+@pytest.fixture(params=list(samples.BY_NAME))
+def each_sample(request: pytest.FixtureRequest, check_out: CheckOut) -> Project:
+    """Every sample, one after the other."""
+    return check_out(request.param)
+
+
+@pytest.fixture(params=["lowest", "newest"])
+def each_maturin(request: pytest.FixtureRequest, bench: Workbench) -> str:
+    """The oldest supported maturin, and the newest there is."""
+    return LOWEST_MATURIN if request.param == "lowest" else newest_maturin(bench.wheelhouse)
+
+
+@pytest.fixture
+def bench_versions(bench: Workbench) -> tuple[str, str]:
+    """Both of them."""
+    return LOWEST_MATURIN, newest_maturin(bench.wheelhouse)

@@ -1,0 +1,1 @@
+pub const ODD: &str = "odd 1";

@@ -1,0 +1,1 @@
+pub const LINKED: &str = "linked 1";

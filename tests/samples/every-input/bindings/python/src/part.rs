@@ -1,0 +1,2 @@
+pub const PART: &str = "part 1";
+pub const FILE: &str = module_path!();

@@ -1,0 +1,4 @@
+fn main() {
+    println!("cargo::rerun-if-changed=c");
+    cc::Build::new().file("c/answer.c").compile("answer");
+}

@@ -1,0 +1,1 @@
+pub const NOTES: &str = env!("NOTES");

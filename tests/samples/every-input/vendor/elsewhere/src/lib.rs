@@ -1,0 +1,1 @@
+pub const ELSEWHERE: &str = "elsewhere 1";

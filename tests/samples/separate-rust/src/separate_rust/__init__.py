@@ -1,0 +1,3 @@
+from separate_rust._native import double
+
+__all__ = ["double"]

@@ -1,0 +1,3 @@
+from workspace_sample._native import horsepower
+
+__all__ = ["horsepower"]

@@ -1,0 +1,3 @@
+pub fn horsepower() -> u32 {
+    90
+}

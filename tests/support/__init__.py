@@ -1,0 +1,17 @@
+"""What the tests share: sample projects in fixed places, real frontends, and a log of the compiler.
+
+| module | what it does |
+|---|---|
+| `versions` | the range of maturin that is tested |
+| `environment` | the variables every tool is started with |
+| `spy` | `cargo`, `rustc` and `maturin` that write down that they were called |
+| `samples` | which sample projects there are |
+| `workbench` | one place on disk per worker, where samples are checked out |
+| `project` | a checked-out sample: edit it, call hooks, run uv, pip and build on it |
+| `asking` | building a project and asking the compiled module what it sees |
+| `background` | a build that runs while a test does something else |
+| `cases` | a kind of change, what the module says then, and the reason given |
+| `tree` | a folder's files, to be restored after a change |
+| `wheels` | reading, checking and comparing wheels |
+| `privileges` | making files unreadable and unwritable, for root too |
+"""

@@ -1,0 +1,98 @@
+"""A build that runs while the test does something else: edits, switches branches, kills it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+from . import environment
+from .project import CALL_HOOK, HookRun
+
+if TYPE_CHECKING:
+    from .project import Project
+
+_SECONDS = 120
+
+#: Put into a build script: it says that it has come here, and waits until it may go on.
+HOLD = """
+    if let Some(folder) = std::env::var_os("HOLD_IN") {
+        let folder = std::path::PathBuf::from(folder);
+        std::fs::write(folder.join("here"), "").unwrap();
+        while !folder.join("go").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+"""
+
+
+class Build:
+    """A `build_editable` that has been started."""
+
+    def __init__(self, project: Project, *, venv: Path | None = None, hold: bool = False) -> None:
+        self.output = project.output_folder()
+        self._notes = project.output_folder()
+        self._answer = self._notes / "answer.json"
+        venv = venv or project.bench.venv("newest")
+        env = dict(project.env)
+        env["PATH"] = os.pathsep.join([str(environment.scripts_folder(venv)), env["PATH"]])
+        if hold:
+            env["HOLD_IN"] = str(self._notes)
+        arguments = json.dumps([[str(self.output), None], {}])
+        self._command = [
+            *(str(environment.python_in(venv)), str(CALL_HOOK), "wheelprint", "build_editable"),
+            *(arguments, str(self._answer)),
+        ]
+        with (self._notes / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=project.root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self._notes / "log").read_text(errors="replace")
+
+    def wait_until_held(self) -> None:
+        """Wait until the build script holds it."""
+        wait_for(lambda: (self._notes / "here").exists() or self._process.poll() is not None)
+        assert (self._notes / "here").exists(), self.log
+
+    def go_on(self) -> None:
+        (self._notes / "go").write_text("")
+
+    def finish(self) -> HookRun:
+        """Let it go on and wait for its end."""
+        self.go_on()
+        code = self._process.wait(_SECONDS)
+        result = json.loads(self._answer.read_text()) if self._answer.exists() else None
+        return HookRun(self._command, code, "", self.log, result)
+
+    def wheel(self) -> Path:
+        """Wait for its end, which must be a success."""
+        return self.output / self.finish().ok().result
+
+    def kill(self) -> None:
+        """End it and everything that it started, with no chance to clean up."""
+        assert sys.platform != "win32"
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(_SECONDS)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Look again and again, for a while."""
+    end = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited for too long"
+        time.sleep(0.01)

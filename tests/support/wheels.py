@@ -1,0 +1,141 @@
+"""Reading, checking and comparing wheels."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import struct
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from installer.sources import WheelFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RECORD_NAME = "wheelprint.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Everything an archive says of one file, its compressed bytes as they lie there."""
+
+    name: str
+    compressed: bytes
+    method: int
+    timestamp: tuple[int, int, int, int, int, int]
+    mode: int
+    crc: int
+    size: int
+
+
+def entries(wheel: Path) -> list[Entry]:
+    """The files of an archive in their order."""
+    data = wheel.read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        return [
+            Entry(
+                info.filename,
+                _compressed(data, info),
+                info.compress_type,
+                info.date_time,
+                info.external_attr,
+                info.CRC,
+                info.file_size,
+            )
+            for info in archive.infolist()
+        ]
+
+
+def _compressed(data: bytes, info: zipfile.ZipInfo) -> bytes:
+    # The local header has its own lengths of name and extra field.
+    name_length, extra_length = struct.unpack_from("<HH", data, info.header_offset + 26)
+    start = info.header_offset + 30 + name_length + extra_length
+    return data[start : start + info.compress_size]
+
+
+def names(wheel: Path) -> list[str]:
+    """The names of the files in their order."""
+    return [entry.name for entry in entries(wheel)]
+
+
+def read(wheel: Path, name: str) -> bytes:
+    """One file's content; `*` in the name stands for anything."""
+    with zipfile.ZipFile(wheel) as archive:
+        pattern = re.compile(re.escape(name).replace(r"\*", ".*"))
+        found = [entry for entry in archive.namelist() if pattern.fullmatch(entry)]
+        assert len(found) == 1, f"{name}: {found} in {archive.namelist()}"
+        return archive.read(found[0])
+
+
+def record_bytes(wheel: Path) -> bytes:
+    """The record, as it lies in the wheel."""
+    return read(wheel, f"*.dist-info/{RECORD_NAME}")
+
+
+def record(wheel: Path) -> dict[str, Any]:
+    """The record, parsed."""
+    parsed: dict[str, Any] = json.loads(record_bytes(wheel))
+    return parsed
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def check(wheel: Path) -> None:
+    """Everything that can be wrong with the archive and with RECORD."""
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.testzip() is None
+        all_names = archive.namelist()
+        assert len(all_names) == len(set(all_names)), f"twice in the archive: {all_names}"
+        folder = re.sub(r"^([^-]+-[^-]+)-.*", r"\1.dist-info", wheel.name)
+        assert all_names[-1] == f"{folder}/RECORD", "RECORD comes last"
+        listed = list(csv.reader(io.StringIO(archive.read(f"{folder}/RECORD").decode())))
+        for path, digest, size in listed:
+            if path == f"{folder}/RECORD":
+                assert (digest, size) == ("", "")
+                continue
+            content = archive.read(path)
+            expected = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+            assert digest == f"sha256={expected.decode()}", path
+            assert size == str(len(content)), path
+        assert sorted(path for path, _, _ in listed) == sorted(all_names)
+    with WheelFile.open(wheel) as opened:
+        opened.validate_record(validate_contents=True)
+
+
+def assert_only_stamped(stamped: Path, original: Path) -> None:
+    """The first wheel is the second with a record in it, and not a byte else is different."""
+    assert stamped.name == original.name
+    before = {entry.name: entry for entry in entries(original)}
+    after = {entry.name: entry for entry in entries(stamped)}
+    (added,) = after.keys() - before.keys()
+    assert added.endswith(f".dist-info/{RECORD_NAME}"), added
+    assert before.keys() <= after.keys()
+    changed = {name for name, entry in before.items() if after[name] != entry}
+    (record_file,) = changed
+    assert record_file.endswith(".dist-info/RECORD"), changed
+    old, new = before[record_file], after[record_file]
+    assert (new.method, new.timestamp, new.mode) == (old.method, old.timestamp, old.mode)
+    in_order = [name for name in after if name != added]
+    assert in_order == list(before), "the order of the entries has changed"
+    # RECORD itself: the same lines, and one more.
+    lines = read(original, record_file).decode().splitlines()
+    stamped_lines = read(stamped, record_file).decode().splitlines()
+    assert [line for line in stamped_lines if not line.startswith(added)] == lines

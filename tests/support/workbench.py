@@ -1,0 +1,265 @@
+"""One place on disk per worker, where samples are checked out, at paths that never change.
+
+pyo3 takes seconds to compile and is compiled again when the interpreter's path or the target folder
+changes. So all samples of a worker are checked out at the same path, one after the other, and what
+cargo compiled of crates.io's packages is kept for the next one. Everything else is made anew: the
+files (with new timestamps, so that cargo compiles the project's own crates afresh), the caches of
+uv and wheelprint, the log of calls.
+
+The folder outlives the test run, which spares the next run the first compilation too. It is never
+inside the repository: maturin leaves out what git ignores, and cargo and uv look for workspaces in
+the folders above.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from packaging.utils import parse_wheel_filename
+
+from . import environment, samples
+from .project import Project
+from .spy import Spy
+from .versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
+
+_IGNORED = shutil.ignore_patterns(
+    "target", ".venv", "__pycache__", "*.so", "*.pyd", "uv.lock", "dist", ".gitignore"
+)
+
+
+class Workbench:
+    """What a worker keeps for the whole test run."""
+
+    def __init__(self, folder: Path, dist: Path, wheelhouse: Path) -> None:
+        self.folder = folder
+        self.dist = dist
+        self.wheelhouse = wheelhouse
+        self.spy = Spy(folder / "spy")
+        self._venvs: dict[str, Path] = {}
+        self._state = folder / "state"
+        self._project: Project | None = None
+        self._parked: Path | None = None
+        self._references: dict[tuple[str, str], Path] = {}
+
+    @property
+    def checkout_folder(self) -> Path:
+        """The one path where all samples lie."""
+        return self.folder / "checkout"
+
+    @property
+    def uv(self) -> Path:
+        """The uv that runs."""
+        return find_uv()
+
+    def environment(self) -> dict[str, str]:
+        """What tools are started with: no maturin on PATH, uv and pip offline, the spy in front."""
+        env = environment.inherited()
+        path = environment.path_without("maturin", env["PATH"])
+        env["PATH"] = os.pathsep.join([str(self.spy.programs), path])
+        env["SPY_LOG"] = str(self.spy.log)
+        env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+        env["UV_CACHE_DIR"] = str(self.folder / "uv-cache")
+        env["UV_PYTHON"] = sys.executable
+        env["UV_PYTHON_DOWNLOADS"] = "never"
+        env["UV_NO_PROGRESS"] = "1"
+        env["WHEELPRINT_CACHE_DIR"] = str(self._state / "wheelprint")
+        environment.add_find_links(env, [self.dist, self.wheelhouse])
+        return env
+
+    def _warm_target(self, sample: samples.Sample, backend: str) -> Path:
+        """Where a sample's target folder is kept between checkouts.
+
+        One for each sample: the stable interpreter has the project's name in its path. The first
+        time it is a copy of another sample's, so that only what depends on that path is compiled.
+        """
+        parking = self.folder / "targets" / backend
+        own = _made(parking) / sample.name
+        others = sorted(parking.iterdir())
+        if sample.uses_pyo3 and others and not own.exists():
+            shutil.copytree(others[0], own)
+        return own
+
+    def check_out(
+        self, name: str, folder: Path | None = None, *, built_by: str = "wheelprint"
+    ) -> Project:
+        """A fresh copy of a sample, at the path all of them have.
+
+        With plain maturin pyo3 sees another interpreter, and would be compiled again at each change
+        from one backend to the other: `built_by` has the warm target folders kept apart. In
+        `folder` it is one more copy of the project, beside the one that is checked out.
+        """
+        sample = samples.find(name)
+        if folder is None:
+            self.put_away()
+        checkout = folder or self.checkout_folder
+        # Three levels for all of them, so that the Python project's own path is the same too.
+        nested = checkout / "bindings" / "python"
+        if sample.project == ".":
+            _copy(sample.folder / name, nested)
+            for sibling in sample.siblings:
+                _copy(sample.folder / sibling, nested.parent / sibling)
+        else:
+            _copy(sample.folder / name, checkout)
+        env = self.environment()
+        project = Project(sample=sample, root=nested, env=env, bench=self)
+        if folder is None:
+            self._parked = self._warm_target(sample, built_by)
+            if self._parked.exists():
+                shutil.move(self._parked, project.target)
+            shutil.rmtree(self._state, ignore_errors=True)
+            forget_projects(Path(env["UV_CACHE_DIR"]))
+            self._project = project
+        elif self._project and sample.uses_pyo3 and self._project.target.exists():
+            shutil.copytree(self._project.target, project.target)
+            keep_registry_packages(project.target)
+        self.spy.clear()
+        return project
+
+    def put_away(self) -> None:
+        """Wipe the checkout; what cargo compiled of other people's packages is kept."""
+        if self._project and self._parked and self._project.target.exists():
+            shutil.rmtree(self._parked, ignore_errors=True)
+            shutil.move(self._project.target, self._parked)
+            keep_registry_packages(self._parked)
+        self._project = None
+        _remove(self.checkout_folder)
+
+    def reference(self, name: str, kind: str = "wheel") -> Path:
+        """What plain maturin makes of a sample, at the same path. Checks that sample out, so it
+        must come before the test's own checkout."""
+        key = (name, kind)
+        if key not in self._references:
+            folder = self.folder / "references" / f"{name}-{kind}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            project = self.check_out(name, built_by="maturin")
+            project.reproducible()
+            _, self._references[key] = project.build(kind, folder=folder, backend="maturin")
+        return self._references[key]
+
+    def venv(self, maturin: str | None = "newest") -> Path:
+        """A virtual environment with wheelprint in it, and that maturin (or none)."""
+        key = maturin or "none"
+        if key not in self._venvs:
+            venv = self.folder / "venvs" / key
+            env = self.environment()
+            wanted = ["pip", "wheelprint", "cffi", "setuptools"]
+            if maturin == "newest":
+                wanted.append(f"maturin<{FIRST_UNSUPPORTED_MATURIN}")
+            elif maturin is not None:
+                wanted.append(f"maturin=={maturin}")
+            python = environment.python_in(venv)
+            for command in (
+                ["venv", "--clear", str(venv)],
+                ["pip", "install", "--python", str(python), *wanted],
+            ):
+                _run_quietly([str(self.uv), *command], env)
+            if maturin is not None and Spy.supported():
+                Spy.wrap_in_place(environment.scripts_folder(venv) / "maturin")
+            self._venvs[key] = venv
+        return self._venvs[key]
+
+
+def find_uv() -> Path:
+    """The uv of the environment that runs the tests, or else the one on PATH."""
+    beside = shutil.which("uv", path=str(Path(sys.executable).parent))
+    found = beside or shutil.which("uv")
+    if found is None:
+        raise FileNotFoundError("uv is not installed: pip install uv")
+    return Path(found)
+
+
+def fill_wheelhouse(folder: Path) -> None:
+    """Fetch once what builds need, so that no test depends on the network or on a new release."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
+    newest = f"maturin<{FIRST_UNSUPPORTED_MATURIN}"
+    for wanted in ([newest, "build", "cffi", "pip", "setuptools"], [f"maturin=={LOWEST_MATURIN}"]):
+        _run_quietly([*pip, "--dest", str(folder), *wanted], dict(os.environ))
+
+
+def newest_maturin(wheelhouse: Path) -> str:
+    """The newest maturin there is."""
+    wheels = wheelhouse.glob("maturin-*.whl")
+    return str(max(parse_wheel_filename(wheel.name)[1] for wheel in wheels))
+
+
+def keep_registry_packages(target: Path) -> None:
+    """Reduce a target folder to what cargo compiled of packages from crates.io."""
+    names = {name.replace("-", "_") for name in samples.registry_packages()}
+    hashed = re.compile(r"^(?P<name>.+?)-[0-9a-f]{16}(\..+)?$")
+
+    def from_registry(entry: Path) -> bool:
+        match = hashed.match(entry.name)
+        if match is None:
+            return False
+        name = match["name"].replace("-", "_")
+        return name in names or (name.startswith("lib") and name[3:] in names)
+
+    for entry in target.iterdir():
+        if entry.is_file():
+            continue
+        if not (entry / ".fingerprint").is_dir():
+            _remove(entry)
+            continue
+        for part in entry.iterdir():
+            if part.name not in (".fingerprint", "build", "deps"):
+                _remove(part)
+                continue
+            for unit in part.iterdir():
+                if not from_registry(unit):
+                    _remove(unit)
+
+
+def forget_projects(uv_cache: Path) -> None:
+    """Remove from uv's cache what it built, and keep what it downloaded."""
+    for bucket in (*uv_cache.glob("sdists-*"), *uv_cache.glob("builds-*")):
+        shutil.rmtree(bucket, ignore_errors=True)
+
+
+def lock_folder(parent: Path) -> tuple[Path, IO[str] | None]:
+    """The first folder of a row that no other test run is using, and the lock that says so."""
+    if sys.platform == "win32":
+        return Path(tempfile.mkdtemp(dir=_made(parent))), None
+    import fcntl
+
+    for number in range(100):
+        folder = _made(parent / str(number))
+        lock = (folder / ".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return folder, lock
+    raise RuntimeError(f"a hundred test runs are using {parent}")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _copy(source: Path, destination: Path) -> None:
+    # copyfile: new timestamps, or cargo would take a file for unchanged since an earlier test.
+    shutil.copytree(source, destination, ignore=_IGNORED, copy_function=shutil.copyfile)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _run_quietly(command: list[str], env: dict[str, str]) -> None:
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

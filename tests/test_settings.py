@@ -1,0 +1,129 @@
+"""`[tool.wheelprint]`, its variables and its config settings: names, values, precedence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import CheckOut
+    from support.project import Project
+
+
+def reused(project: Project, settings: dict[str, str] | None = None, **variables: Any) -> bool:
+    """Whether an editable build of an unchanged project is answered from the store."""
+    project.editable()
+    project.spy.clear()
+    project.build("editable", settings, **variables)
+    return not project.spy.calls("cargo")
+
+
+@pytest.mark.spy
+@pytest.mark.parametrize(
+    ("in_project", "config_setting", "variable", "expected"),
+    [
+        (None, None, None, True),
+        ("never", None, None, False),
+        ("never", "editable", None, True),
+        ("editable", "never", None, False),
+        ("never", "never", "editable", True),
+        ("editable", "editable", "never", False),
+        # An empty variable is none.
+        ("never", None, "", False),
+    ],
+)
+def test_precedence(
+    in_project: str | None,
+    config_setting: str | None,
+    variable: str | None,
+    expected: bool,
+    check_out: CheckOut,
+) -> None:
+    project = check_out("bin-bindings")
+    if in_project is not None:
+        project.settings(f'reuse = "{in_project}"')
+    settings = None if config_setting is None else {"wheelprint.reuse": config_setting}
+    variables = {} if variable is None else {"WHEELPRINT_REUSE": variable}
+    assert reused(project, settings, **variables) is expected
+
+
+@pytest.mark.spy
+def test_extra_inputs(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.settings('extra-inputs = ["schema/**/*.json", "NOTES"]')
+    project.write("schema/deep/one.json", "{}")
+    project.editable()
+    assert project.is_fresh()
+    for name in ("schema/deep/one.json", "schema/two.json", "NOTES"):
+        project.write(name, '{"changed": true}')
+        assert not project.is_fresh(), name
+        assert project.is_fresh(), name
+    project.path("schema/two.json").unlink()
+    # The state before two.json was never built with the others as they are now.
+    assert not project.is_fresh()
+    project.write("schema/three.toml", "")
+    assert project.is_fresh()
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "suggested"),
+    [
+        ('on-stal = "rebuild"', "tool.wheelprint.on-stal", "on-stale"),
+        ('on_stale = "rebuild"', "tool.wheelprint.on_stale", "on-stale"),
+        ('resue = "never"', "tool.wheelprint.resue", "reuse"),
+        ('extra-input = ["a"]', "tool.wheelprint.extra-input", "extra-inputs"),
+        ('colour = "green"', "tool.wheelprint.colour", "reuse"),
+        ('reuse = "allways"', "tool.wheelprint.reuse", "always"),
+        ('on-stale = "fail"', "tool.wheelprint.on-stale", "error"),
+        ("reuse = true", "tool.wheelprint.reuse", "string"),
+        ('extra-inputs = "a"', "tool.wheelprint.extra-inputs", "list"),
+        ("extra-inputs = [1]", "tool.wheelprint.extra-inputs", "string"),
+        ('extra-inputs = ["a[b"]', "tool.wheelprint.extra-inputs", "a[b"),
+    ],
+)
+@pytest.mark.parametrize("hook", ["get_requires_for_build_wheel", "build_editable"])
+def test_a_wrong_setting(
+    hook: str, text: str, named: str, suggested: str, check_out: CheckOut
+) -> None:
+    project = check_out("bin-bindings")
+    project.settings(text)
+    args = (None,) if hook.startswith("get") else (project.output_folder(), None)
+    run = project.hook(hook, *args).failed()
+    assert "pyproject.toml" in run.stderr
+    assert named in run.stderr
+    assert suggested in run.stderr.split(named, 1)[1]
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "suggested"),
+    [
+        ("WHEELPRINT_REUSE", "allways", "always"),
+        ("WHEELPRINT_ON_STALE", "rebild", "rebuild"),
+        ("WHEELPRINT_LOG", "inof", "info"),
+    ],
+)
+def test_a_wrong_variable(variable: str, value: str, suggested: str, check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    variables: dict[str, Any] = {variable: value}
+    run = project.hook("build_editable", project.output_folder(), **variables).failed()
+    assert variable in run.stderr
+    assert suggested in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "named", "suggested"),
+    [
+        ({"wheelprint.resue": "never"}, "wheelprint.resue", "reuse"),
+        ({"wheelprint.reuse": "nevr"}, "wheelprint.reuse", "never"),
+        ({"wheelprint.reuse": ["never", "always"]}, "wheelprint.reuse", "one value"),
+    ],
+)
+def test_a_wrong_config_setting(
+    settings: dict[str, object], named: str, suggested: str, check_out: CheckOut
+) -> None:
+    project = check_out("bin-bindings")
+    run = project.hook("build_editable", project.output_folder(), settings).failed()
+    assert named in run.stderr
+    assert suggested in run.stderr
