@@ -19,20 +19,36 @@ nox.options.sessions = ["lint", "tests"]
 
 #: See Cargo.toml: quick to compile, which is what counts here.
 TEST_PROFILE = "testing"
+TEST_REQUIREMENTS = ("build", "installer", "maturin", "packaging", "pytest", "pytest-xdist", "uv")
 PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The crate's own tests, then the backend through real frontends. Arguments go to pytest."""
-    session.install("build", "installer", "maturin", "packaging", "pytest", "uv")
+    """The crate's own tests, then the backend through real frontends. Arguments go to pytest.
+
+    `-- -n 2` runs two tests at a time: quicker once both workers have compiled pyo3.
+    """
+    session.install(*TEST_REQUIREMENTS)
     session.run(
         *("cargo", "test", "--locked", "--profile", TEST_PROFILE),
         env=_cargo_test_environment(session),
         external=True,
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
-    session.run("pytest", *session.posargs, env={"WHEELPRINT_DIST": str(dist)})
+    session.run(
+        *("pytest", "-m", "not freshness", *session.posargs), env={"WHEELPRINT_DIST": str(dist)}
+    )
+
+
+@nox.session
+def freshness(session: nox.Session) -> None:
+    """Every kind of change and of no change, races, cargo's clock: what takes long."""
+    session.install(*TEST_REQUIREMENTS)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run(
+        *("pytest", "-m", "freshness", *session.posargs), env={"WHEELPRINT_DIST": str(dist)}
+    )
 
 
 @nox.session

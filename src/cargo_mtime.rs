@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::fingerprint::{Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::target::{Owners, Target};
-use crate::inputs::{Key, Part, Place, Roots};
+use crate::inputs::{Key, Part, Place, Roots, Watch};
 use crate::log;
 
 /// What a profile folder was last built from.
@@ -85,9 +85,11 @@ pub fn unseen(
                 };
                 let place = Place { root: key.root.clone(), path: key.name.clone() };
                 let Some(path) = note.roots.resolve(&place) else { continue };
+                // What is gone leaves no time of its own; a link that leads elsewhere, and what
+                // only we watch, cargo does not look at.
+                let blind = gone || is_linked(&path) || !is_watched_by_cargo(&place, &note.record);
                 for package in owners_of(target, folder, &path) {
-                    // What is gone leaves no time of its own.
-                    if gone || !is_newer(&path, target, folder, &package) {
+                    if blind || !is_newer(&path, target, folder, &package) {
                         found.insert(Unseen { package, path: path.clone() });
                     }
                 }
@@ -104,6 +106,63 @@ pub fn unseen(
         }
     }
     found
+}
+
+/// Is the path reached through a link?
+fn is_linked(path: &Path) -> bool {
+    fs::canonicalize(path).is_ok_and(|resolved| resolved != path)
+}
+
+/// Does cargo itself look at this place, by dep-info or because a build script named it?
+fn is_watched_by_cargo(place: &Place, record: &Record) -> bool {
+    record.watches.iter().any(|watch| match watch {
+        Watch::Path { part: Part::Rust, place: watched } => {
+            watched.root == place.root
+                && place
+                    .path
+                    .strip_prefix(&watched.path)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+        _ => false,
+    })
+}
+
+/// After a build: a unit that was compiled just now may have twins, compiled with other features,
+/// that were not. They were made from other sources, which the note will not remember; cargo must
+/// not call them fresh by their times. Twins share the names of their fingerprint files.
+pub fn retire_twins(target: &Target, folder: &Path, since: i128) {
+    for package in packages(target, folder) {
+        let units: Vec<(PathBuf, BTreeSet<std::ffi::OsString>, bool)> =
+            fingerprints(target, folder, &package)
+                .into_iter()
+                .map(|unit| {
+                    let files = files(&unit);
+                    let is_new = files.iter().any(|file| modified(file) >= since);
+                    let json = |file: &PathBuf| file.extension().is_some_and(|it| it == "json");
+                    let names = files
+                        .iter()
+                        .filter(|file| json(file))
+                        .filter_map(|file| Some(file.file_name()?.to_owned()))
+                        .collect();
+                    (unit, names, is_new)
+                })
+                .collect();
+        for (unit, names, is_new) in &units {
+            let has_new_twin =
+                units.iter().any(|(_, others, is_new)| *is_new && !others.is_disjoint(names));
+            if !is_new && has_new_twin {
+                let _ = fs::remove_dir_all(unit);
+            }
+        }
+    }
+}
+
+fn modified(file: &Path) -> i128 {
+    let modified = fs::metadata(file).and_then(|meta| meta.modified());
+    modified
+        .ok()
+        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .map_or(0, |age| age.as_nanos().cast_signed())
 }
 
 /// Makes cargo compile these packages anew, in this folder and in that of the host's units.

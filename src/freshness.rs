@@ -37,12 +37,14 @@ pub fn compare(recorded: &Inputs, untrusted: &[String], observed: &Inputs) -> Ve
     let mut reasons: Vec<Reason> = untrusted.iter().cloned().map(Reason::Untrusted).collect();
     for (key, old) in recorded {
         match observed.get(key) {
+            // What was not there, and is now asked for as something else (a folder, say).
+            None if *old == Value::Absent => {}
             None => reasons.push(Reason::Removed { key: key.clone(), old: old.clone() }),
             Some(new) => reasons.extend(compare_values(key, old, new)),
         }
     }
     for (key, new) in observed {
-        if !recorded.contains_key(key) {
+        if !recorded.contains_key(key) && *new != Value::Absent {
             reasons.push(Reason::Added { key: key.clone(), new: new.clone() });
         }
     }
@@ -109,6 +111,18 @@ mod tests {
         };
         assert_eq!(reasons.len(), 6, "{reasons:?}");
         assert_eq!(reasons[0], Reason::Untrusted("raced".into()));
+    }
+
+    #[test]
+    fn absence_under_another_kind_is_no_reason_of_its_own() {
+        let there = inputs(&[("words", sha("1"))]);
+        let gone: Inputs = [(Key::named(Part::Rust, Kind::Folder, "words"), Value::Absent)].into();
+        for (recorded, observed) in [(&there, &gone), (&gone, &there)] {
+            let Verdict::Stale(reasons) = compare(recorded, &[], observed) else {
+                panic!("stale expected");
+            };
+            assert_eq!(reasons.len(), 1, "{reasons:?}");
+        }
     }
 
     #[test]

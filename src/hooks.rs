@@ -1,7 +1,7 @@
 //! The order of the stages; nothing else (DESIGN section 3).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -12,6 +12,7 @@ use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::observe::Observer;
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
+use crate::inputs;
 use crate::inputs::target::Target;
 use crate::inputs::{Key, Part, Place, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
@@ -492,6 +493,11 @@ impl Session {
             _ => None,
         }));
         let record = Record::new(&inputs, found.watches, roots, untrusted);
+        if let Some(target) = target {
+            for folder in &found.folders {
+                cargo_mtime::retire_twins(target, folder, since);
+            }
+        }
         self.note(target, &found.folders, &record, &found.roots, &raced);
         (record, found.roots)
     }
@@ -633,33 +639,6 @@ fn relative_roots(
         .iter()
         .filter(|(name, _)| used.contains(name))
         .filter(|(name, _)| !name.starts_with("outside:") && *name != crate::inputs::CARGO_HOME)
-        .filter_map(|(name, folder)| Some((name.to_owned(), relative(project, folder)?)))
+        .filter_map(|(name, folder)| Some((name.to_owned(), inputs::relative(project, folder)?)))
         .collect()
-}
-
-fn relative(from: &Path, to: &Path) -> Option<String> {
-    let (from, to): (Vec<Component>, Vec<Component>) =
-        (from.components().collect(), to.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    if shared == 0 {
-        return None;
-    }
-    let mut parts = vec!["..".to_owned(); from.len() - shared];
-    for part in &to[shared..] {
-        parts.push(part.as_os_str().to_str()?.to_owned());
-    }
-    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roots_are_named_as_seen_from_the_project() {
-        let relative = |to: &str| relative(Path::new("/w/py/app"), Path::new(to));
-        assert_eq!(relative("/w/py/app").as_deref(), Some("."));
-        assert_eq!(relative("/w/core").as_deref(), Some("../../core"));
-        assert_eq!(relative("/w/py/app/rust").as_deref(), Some("rust"));
-    }
 }

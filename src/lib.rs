@@ -16,6 +16,7 @@
 //! | `toolchain` | which rustc, and its memory | `inputs::ambient`, `digest`, `stat_cache` |
 //! | `fingerprint` | the value, the record, looking at inputs | `inputs`, `digest`, `stat_cache`, `toolchain` |
 //! | `cargo_mtime` | what cargo's clock would not show | `inputs::target`, `fingerprint`, `freshness` |
+//! | `git` | what git knows of a folder | `request` |
 //! | `freshness` | comparing records; no I/O | `fingerprint` (types) |
 //! | `store` | stored wheels and records | `fingerprint`, `digest` |
 //! | `interpreter` | the stable interpreter | `request` |
@@ -33,6 +34,7 @@ pub mod editable;
 pub mod error;
 pub mod fingerprint;
 pub mod freshness;
+pub mod git;
 pub mod hooks;
 pub mod inputs;
 pub mod interpreter;

@@ -129,8 +129,11 @@ def test_the_build_sees_the_frontends_environment(check_out: CheckOut) -> None:
 
 
 def another_python() -> Path | None:
-    """A CPython of another version, on PATH or where pyenv and CI runners keep them all."""
-    names = {f"python3.{minor}" for minor in range(9, 15)} - {f"python3.{sys.version_info.minor}"}
+    """A CPython of another version, on PATH or where pyenv and CI runners keep them all.
+
+    Before 3.11 maturin needs tomli, which the wheelhouse has for our own version only.
+    """
+    names = {f"python3.{minor}" for minor in range(11, 15)} - {f"python3.{sys.version_info.minor}"}
     prefix = Path(sys.base_prefix)
     beside = [*prefix.parent.glob("*/bin/*"), *prefix.parent.parent.glob("*/*/bin/*")]
     found = [path for path in beside if path.name in names]

@@ -11,7 +11,8 @@ use walkdir::WalkDir;
 
 use super::{Inputs, Value, toml_view};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient, slashed};
+use crate::git;
+use crate::inputs::{self, Key, Kind, Part, Place, Roots, View, Watch, ambient, slashed};
 use crate::request::{Artifact, Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
@@ -134,6 +135,12 @@ impl<'a> Observer<'a> {
                     });
                 });
             }
+            Watch::Link { part, place } => {
+                located(*part, Kind::Link, place, roots, items, |path, items| {
+                    let key = Key::place(*part, Kind::Link, place);
+                    items.push(Item { key, look: Look::Known(lead(&path)) });
+                });
+            }
             Watch::Folder { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
                     let value =
@@ -151,19 +158,26 @@ impl<'a> Observer<'a> {
             Watch::Glob { part, root, glob } => expand_glob(*part, root, glob, roots, items),
             Watch::Package { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    // git's rules, as cargo's own listing of a package obeys them.
+                    // git's rules, as cargo's own listing of a package obeys them, and no others.
+                    let tracked = git::tracked_though_ignored(&path, self.environment);
                     let walk = WalkBuilder::new(&path)
                         .hidden(false)
+                        .ignore(false)
+                        .git_ignore(tracked.is_some())
+                        .git_exclude(tracked.is_some())
+                        .git_global(tracked.is_some())
                         .filter_entry({
                             let roots = roots.clone();
                             move |entry| !is_junk(entry.path(), &roots)
                         })
                         .build();
-                    let files = walk.map(|entry| {
-                        entry
-                            .map(ignore::DirEntry::into_path)
-                            .map_err(|error| ignored_cause(&error))
-                    });
+                    let files = walk
+                        .map(|entry| {
+                            entry
+                                .map(ignore::DirEntry::into_path)
+                                .map_err(|error| ignored_cause(&error))
+                        })
+                        .chain(tracked.into_iter().flatten().map(Ok));
                     push_files(*part, place, &path, files, items);
                 });
             }
@@ -246,6 +260,10 @@ impl<'a> Observer<'a> {
             let text = serde_json::to_string(&setting).unwrap_or_default();
             value(format!("config setting {name}"), Value::Sha256(digest::bytes(text.as_bytes())));
         }
+        if !self.settings.extra_inputs.is_empty() {
+            let globs = self.settings.extra_inputs.join("\n");
+            value("extra-inputs".into(), Value::Sha256(digest::bytes(globs.as_bytes())));
+        }
         if self.request.artifact == Artifact::Editable {
             value("on-stale".into(), Value::Text(self.settings.on_stale.as_str().into()));
             let hook = digest::bytes(crate::editable::RUNTIME_HOOK.as_bytes());
@@ -259,7 +277,8 @@ impl<'a> Observer<'a> {
 fn changed_since(path: &Path, since: i128) -> bool {
     let Ok(meta) = fs_err::metadata(path) else { return false };
     let changed = match crate::stat_cache::Stat::of(&meta) {
-        Some(stat) => stat.ctime.max(stat.mtime),
+        // Not mtime: it can be set to any time, the future among them.
+        Some(stat) => stat.ctime,
         None => meta.modified().map_or(i128::MAX, |time| {
             time.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
         }),
@@ -468,6 +487,18 @@ fn is_junk(path: &Path, roots: &Roots) -> bool {
         || roots.is_products(path)
         || (path.is_dir()
             && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
+}
+
+/// Where a path leads, as seen from the folder it is written in (which may itself be a link).
+fn lead(path: &Path) -> Value {
+    match fs_err::canonicalize(path) {
+        Ok(resolved) => {
+            let way = path.parent().and_then(|folder| inputs::relative(folder, &resolved));
+            way.map_or_else(|| Value::Unreadable(NOT_UTF8.into()), Value::Text)
+        }
+        Err(error) if is_absence(&error) => Value::Absent,
+        Err(error) => Value::Unreadable(error.kind().to_string()),
+    }
 }
 
 fn listing(path: &Path) -> Value {

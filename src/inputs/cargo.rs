@@ -196,15 +196,15 @@ fn add_named_files(
 
 /// What rustc's own dep-info says of every crate in these folders: the variables that `env!` and
 /// `option_env!` read (crates of the registry are among them; what they read is as good an input),
-/// and the sources that were compiled. One of those that is no longer there was removed during
-/// the build; its absence must not be taken for what was built.
+/// and the local sources under the names they were asked for by. Those tell two things that
+/// cargo's dep-info does not: a source reached through a link, which may be pointed elsewhere, and
+/// a source that was removed during the build, whose absence must not be taken for what was built.
 fn add_rustc_dep_info(
     build_folders: &[PathBuf],
     sources: &BTreeSet<PathBuf>,
     owners: &BTreeMap<PathBuf, String>,
     found: &mut Discovered,
 ) {
-    let missing: Vec<&PathBuf> = sources.iter().filter(|path| !path.exists()).collect();
     // rustc runs in the package's or the workspace's folder, and names sources relative to it.
     let mut bases: Vec<PathBuf> = owners.keys().cloned().collect();
     bases.extend(found.roots.get(WORKSPACE).map(Path::to_owned));
@@ -215,19 +215,27 @@ fn add_rustc_dep_info(
             for name in dep_info::parse_env_deps(&text) {
                 add_variable(name, found);
             }
-            if missing.is_empty() {
-                continue;
-            }
             for source in dep_info::parse_rules(&text) {
                 for base in &bases {
-                    let source = normalize(&base.join(&source));
-                    if missing.iter().any(|missing| **missing == source) {
-                        let name = source.file_name().unwrap_or_default().to_string_lossy();
-                        found.gaps.push(format!("{name} was removed while it was being built"));
-                    }
+                    add_compiled(&normalize(&base.join(&source)), sources, found);
                 }
             }
         }
+    }
+}
+
+/// A source under the name rustc was asked for it by.
+fn add_compiled(source: &Path, sources: &BTreeSet<PathBuf>, found: &mut Discovered) {
+    if sources.contains(source) {
+        if !source.exists() {
+            let name = source.file_name().unwrap_or_default().to_string_lossy();
+            found.gaps.push(format!("{name} was removed while it was being built"));
+        }
+    } else if let Ok(resolved) = fs_err::canonicalize(source)
+        && sources.contains(&resolved)
+        && let Some(place) = found.roots.name(source)
+    {
+        found.watches.insert(Watch::Link { part: Part::Rust, place });
     }
 }
 

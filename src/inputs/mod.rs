@@ -46,6 +46,8 @@ pub enum Kind {
     Toml,
     /// A folder: that it is one, or which names it holds.
     Folder,
+    /// Where a link leads.
+    Link,
     /// An environment variable.
     Variable,
     /// A version or setting.
@@ -126,6 +128,12 @@ pub enum Watch {
         #[serde(flatten)]
         place: Place,
     },
+    /// Where a path leads that goes through a link; what it leads to is watched by its own name.
+    Link {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
     /// Is there a folder of this name?
     Folder {
         part: Part,
@@ -173,6 +181,7 @@ impl Watch {
         match self {
             Self::Path { place, .. }
             | Self::Toml { place, .. }
+            | Self::Link { place, .. }
             | Self::Folder { place, .. }
             | Self::Listing { place, .. }
             | Self::Package { place, .. }
@@ -263,6 +272,21 @@ pub fn slashed(path: &Path) -> Option<String> {
     Some(parts?.join("/"))
 }
 
+/// The way from one folder to a path, with `/`. `None` if there is none, or it is not UTF-8.
+pub fn relative(from: &Path, to: &Path) -> Option<String> {
+    let (from, to): (Vec<Component>, Vec<Component>) =
+        (from.components().collect(), to.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if shared == 0 {
+        return None;
+    }
+    let mut parts = vec!["..".to_owned(); from.len() - shared];
+    for part in &to[shared..] {
+        parts.push(part.as_os_str().to_str()?.to_owned());
+    }
+    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
+}
+
 /// Takes `.` and `..` out of a path without asking the file system, as cargo does: the symlink
 /// itself is what was named.
 pub fn normalize(path: &Path) -> PathBuf {
@@ -302,6 +326,14 @@ mod tests {
         assert_eq!(named("/usr/include/z.h"), "outside:1 z.h");
         assert_eq!(named("/opt/x/y.h"), "outside:2 y.h");
         assert_eq!(named("/usr/include/a.h"), "outside:1 a.h");
+    }
+
+    #[test]
+    fn roots_are_named_as_seen_from_the_project() {
+        let relative = |to: &str| relative(Path::new("/w/py/app"), Path::new(to));
+        assert_eq!(relative("/w/py/app").as_deref(), Some("."));
+        assert_eq!(relative("/w/core").as_deref(), Some("../../core"));
+        assert_eq!(relative("/w/py/app/rust").as_deref(), Some("rust"));
     }
 
     #[test]
