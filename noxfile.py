@@ -45,10 +45,29 @@ def tests(session: nox.Session) -> None:
 def freshness(session: nox.Session) -> None:
     """Every kind of change and of no change, races, cargo's clock: what takes long."""
     session.install(*TEST_REQUIREMENTS)
+    session.run(
+        *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
+        *("--", "--ignored", "--nocapture"),
+        env={**_cargo_test_environment(session), "WHEELPRINT_TEST_PYTHON": _python(session)},
+        external=True,
+    )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
         *("pytest", "-m", "freshness", *session.posargs), env={"WHEELPRINT_DIST": str(dist)}
     )
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Any bytes for the readers of dep-info, records and manifests; needs a nightly toolchain and
+    cargo-fuzz. An argument sets the seconds for each."""
+    seconds = session.posargs[0] if session.posargs else "60"
+    for target in ("dep_info", "record", "manifest"):
+        session.run(
+            *("cargo", "+nightly", "fuzz", "run", target, "--", f"-max_total_time={seconds}"),
+            env=_cargo_test_environment(session),
+            external=True,
+        )
 
 
 @nox.session

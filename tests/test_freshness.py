@@ -194,7 +194,6 @@ CHANGES: dict[str, tuple[str, Change]] = {
         "hello-pure",
         lambda p: p.replace("pyproject.toml", "[tool.maturin]\n", "[tool.maturin]\nstrip = true\n"),
     ),
-    "the readme": ("hello-pure", lambda p: p.append("README.md", "More.\n")),
     "a licence file appears": ("bin-bindings", lambda p: p.write("LICENSE", "Do as you like.\n")),
 }
 

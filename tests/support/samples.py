@@ -35,6 +35,8 @@ class Sample:
     siblings: tuple[str, ...] = ()
     #: The folder with cargo's target folder in it, from the project's root.
     target_parent: str = "."
+    #: Whether cffi is imported, when it is built or later.
+    needs_cffi: bool = False
     #: Whether the compiled part imports pyo3, and so takes long to compile for the first time.
     uses_pyo3: bool = True
 
@@ -99,6 +101,7 @@ _ALL = (
     ),
     _sample(
         "build-script-import",
+        needs_cffi=True,
         source="src/lib.rs",
         edit=('env!("CFFI_AT_BUILD")', 'concat!("edited ", env!("CFFI_AT_BUILD"))'),
         probe="import build_script_import as b; print('edited' in b.cffi_at_build())",
@@ -106,6 +109,7 @@ _ALL = (
     ),
     _sample(
         "cffi-bindings",
+        needs_cffi=True,
         source="src/lib.rs",
         edit=("left.wrapping_add(right)", "left.wrapping_mul(right)"),
         probe="import cffi_sample; print(cffi_sample.add(3, 5))",

@@ -18,10 +18,12 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import IO
 
+import pytest
 from packaging.utils import parse_wheel_filename
 
 from . import environment, samples
@@ -32,6 +34,11 @@ from .versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
 _IGNORED = shutil.ignore_patterns(
     "target", ".venv", "__pycache__", "*.so", "*.pyd", "uv.lock", "dist", ".gitignore"
 )
+
+
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+#: cffi knows free-threaded Pythons from 3.14 on.
+CFFI = [] if _FREE_THREADED and sys.version_info < (3, 14) else ["cffi"]
 
 
 class Workbench:
@@ -96,6 +103,8 @@ class Workbench:
         `folder` it is one more copy of the project, beside the one that is checked out.
         """
         sample = samples.find(name)
+        if sample.needs_cffi and not CFFI:
+            pytest.skip("there is no cffi for this Python")
         if folder is None:
             self.put_away()
         checkout = folder or self.checkout_folder
@@ -150,7 +159,7 @@ class Workbench:
         if key not in self._venvs:
             venv = self.folder / "venvs" / key
             env = self.environment()
-            wanted = ["pip", "wheelprint", "cffi", "setuptools"]
+            wanted = ["pip", "wheelprint", *CFFI, "setuptools"]
             if maturin == "newest":
                 wanted.append(f"maturin<{FIRST_UNSUPPORTED_MATURIN}")
             elif maturin is not None:
@@ -181,7 +190,7 @@ def fill_wheelhouse(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
     newest = f"maturin<{FIRST_UNSUPPORTED_MATURIN}"
-    for wanted in ([newest, "build", "cffi", "pip", "setuptools"], [f"maturin=={LOWEST_MATURIN}"]):
+    for wanted in ([newest, "build", *CFFI, "pip", "setuptools"], [f"maturin=={LOWEST_MATURIN}"]):
         _run_quietly([*pip, "--dest", str(folder), *wanted], dict(os.environ))
 
 

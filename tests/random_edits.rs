@@ -1,0 +1,292 @@
+//! Random sequences of edits, reverts, renames and changed timestamps on a small crate, each step
+//! followed by a build through the hooks: the program that comes out always says what a clean
+//! build of the same sources would, and where the content is as it was at an earlier build no
+//! cargo process runs.
+//!
+//! Needs an interpreter with maturin, named by `WHEELPRINT_TEST_PYTHON`: `nox -s freshness`.
+
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, reason = "tests read the environment where they need it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use wheelprint::hooks::Session;
+use wheelprint::request::{Artifact, Environment, Interpreter, Request};
+
+/// One thing that happens to the tree. Files are numbered: two modules and an included text.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Another value; the timestamps are those of now.
+    Edit(usize, u8),
+    /// Another value, with the timestamps that the file had (`rsync -t`, a restored cache).
+    EditKeepingTime(usize, u8),
+    /// Another value, dated long ago.
+    EditDatedBack(usize, u8),
+    Touch(usize),
+    DateBack(usize),
+    /// `one.rs` becomes `one/mod.rs`, or back.
+    MoveModule,
+    /// The whole tree as it was some steps ago.
+    Revert(usize),
+    /// Remove what cargo built.
+    RemoveTarget,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let file = 0..3_usize;
+    let value = 0..4_u8;
+    prop_oneof![
+        4 => (file.clone(), value.clone()).prop_map(|(file, value)| Step::Edit(file, value)),
+        3 => (file.clone(), value.clone()).prop_map(|(file, value)| Step::EditKeepingTime(file, value)),
+        3 => (file.clone(), value).prop_map(|(file, value)| Step::EditDatedBack(file, value)),
+        1 => file.clone().prop_map(Step::Touch),
+        1 => file.prop_map(Step::DateBack),
+        2 => Just(Step::MoveModule),
+        3 => (1..6_usize).prop_map(Step::Revert),
+        1 => Just(Step::RemoveTarget),
+    ]
+}
+
+/// What determines the program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Content {
+    values: [u8; 3],
+    moved: bool,
+}
+
+impl Content {
+    /// What a clean build of this content prints.
+    fn says(&self) -> String {
+        format!("{}-{}-{}", self.values[0], self.values[1], self.values[2])
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    interpreter: Interpreter,
+    environment: Environment,
+    content: Content,
+}
+
+impl Bench {
+    fn new(python: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = Environment::current();
+        let spy = folder.path().join("spy");
+        fs::create_dir_all(&spy).unwrap();
+        let cargo = environment.which("cargo").unwrap();
+        let script = spy.join("cargo");
+        let log = folder.path().join("cargo.log");
+        let text = format!(
+            "#!/bin/sh\necho called >> '{}'\nexec '{}' \"$@\"\n",
+            log.display(),
+            cargo.display()
+        );
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let scripts = python.parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        environment.set("PATH", format!("{}:{}:{path}", scripts.display(), spy.display()));
+        environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache").as_os_str());
+        environment.set("WHEELPRINT_LOG", "off");
+        let content = Content { values: [0, 0, 0], moved: false };
+        let bench = Self { interpreter: describe(python), folder, environment, content };
+        let root = bench.root();
+        fs::create_dir_all(root.join("src")).unwrap();
+        fs::write(
+            root.join("pyproject.toml"),
+            "[project]\nname = \"random\"\nversion = \"1\"\n[tool.maturin]\nbindings = \"bin\"\n\
+             [build-system]\nrequires = [\"wheelprint\"]\nbuild-backend = \"wheelprint\"\n",
+        )
+        .unwrap();
+        fs::write(
+            root.join("Cargo.toml"),
+            "[package]\nname = \"random\"\nversion = \"1.0.0\"\nedition = \"2021\"\n\
+             [profile.release]\nopt-level = 0\n[workspace]\n",
+        )
+        .unwrap();
+        fs::write(
+            root.join("src/main.rs"),
+            "mod one;\nmod two;\nfn main() {\n    \
+             println!(\"{}-{}-{}\", one::VALUE, two::VALUE, include_str!(\"three.txt\"));\n}\n",
+        )
+        .unwrap();
+        for file in 0..3 {
+            bench.write(file);
+        }
+        bench
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("project")
+    }
+
+    fn path(&self, file: usize) -> PathBuf {
+        let src = self.root().join("src");
+        match (file, self.content.moved) {
+            (0, false) => src.join("one.rs"),
+            (0, true) => src.join("one/mod.rs"),
+            (1, _) => src.join("two.rs"),
+            _ => src.join("three.txt"),
+        }
+    }
+
+    fn write(&self, file: usize) {
+        let value = self.content.values[file];
+        let text = match file {
+            2 => value.to_string(),
+            _ => format!("pub const VALUE: u8 = {value};\n"),
+        };
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn set_time(&self, file: usize, time: SystemTime) {
+        let path = self.path(file);
+        std::fs::OpenOptions::new().write(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    fn time(&self, file: usize) -> SystemTime {
+        fs::metadata(self.path(file)).unwrap().modified().unwrap()
+    }
+
+    fn move_module(&mut self) {
+        let from = self.path(0);
+        self.content.moved = !self.content.moved;
+        let to = self.path(0);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::rename(from, to).unwrap();
+    }
+
+    fn apply(&mut self, step: &Step, history: &[Content]) {
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        match *step {
+            Step::Edit(file, value) => {
+                self.content.values[file] = value;
+                self.write(file);
+            }
+            Step::EditKeepingTime(file, value) => {
+                let time = self.time(file);
+                self.content.values[file] = value;
+                self.write(file);
+                self.set_time(file, time);
+            }
+            Step::EditDatedBack(file, value) => {
+                self.content.values[file] = value;
+                self.write(file);
+                self.set_time(file, long_ago);
+            }
+            Step::Touch(file) => self.set_time(file, SystemTime::now()),
+            Step::DateBack(file) => self.set_time(file, long_ago),
+            Step::MoveModule => self.move_module(),
+            Step::Revert(steps) => {
+                let earlier = history[history.len().saturating_sub(steps)].clone();
+                if earlier.moved != self.content.moved {
+                    self.move_module();
+                }
+                self.content = earlier;
+                for file in 0..3 {
+                    self.write(file);
+                }
+            }
+            Step::RemoveTarget => {
+                let _ = fs::remove_dir_all(self.root().join("target"));
+            }
+        }
+    }
+
+    /// Builds, and gives what the program says and whether cargo ran.
+    fn build(&self) -> (String, bool) {
+        let log = self.folder.path().join("cargo.log");
+        let _ = fs::remove_file(&log);
+        let out = tempfile::tempdir().unwrap();
+        let request = Request {
+            artifact: Artifact::Editable,
+            root: self.root(),
+            config_settings: BTreeMap::new(),
+            interpreter: self.interpreter.clone(),
+            environment: self.environment.clone(),
+        };
+        let session = Session::open(request, false).unwrap();
+        let name = session.build("build_editable", out.path(), None).unwrap();
+        let unpacked = out.path().join("unpacked");
+        let mut wheel = zip::ZipArchive::new(fs::File::open(out.path().join(name)).unwrap()).unwrap();
+        wheel.extract(&unpacked).unwrap();
+        let program = unpacked.join("random-1.data/scripts/random");
+        let said = Command::new(program).output().unwrap();
+        (String::from_utf8(said.stdout).unwrap().trim().to_owned(), log.exists())
+    }
+}
+
+fn describe(python: &Path) -> Interpreter {
+    let code = "import sys, json; from importlib.machinery import EXTENSION_SUFFIXES as s\n\
+                print(json.dumps([sys.prefix, sys.implementation.name, s[0], sys.platform,\n\
+                '.'.join(map(str, sys.version_info[:3])), [e for e in sys.path if e],\n\
+                getattr(sys, '_base_executable', sys.executable)]))";
+    let output = Command::new(python).args(["-I", "-c", code]).output().unwrap();
+    let said: (PathBuf, String, String, String, String, Vec<PathBuf>, PathBuf) =
+        serde_json::from_slice(&output.stdout).unwrap();
+    let (prefix, implementation, extension_suffix, platform, version, sys_path, base) = said;
+    Interpreter {
+        executable: python.to_owned(),
+        base_executable: base,
+        prefix,
+        implementation,
+        version,
+        extension_suffix,
+        platform,
+        sys_path,
+    }
+}
+
+#[test]
+#[ignore = "builds for minutes; needs WHEELPRINT_TEST_PYTHON (nox -s freshness)"]
+fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
+    let python = PathBuf::from(std::env::var_os("WHEELPRINT_TEST_PYTHON").expect("an interpreter"));
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let config = Config {
+        cases: cases.unwrap_or(8),
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let steps = prop::collection::vec(step(), 6..14);
+    let mut counts = (0, 0);
+    TestRunner::new(config)
+        .run(&steps, |steps| {
+            let mut bench = Bench::new(&python);
+            let mut built = BTreeSet::new();
+            let mut history = vec![bench.content.clone()];
+            let (said, _) = bench.build();
+            prop_assert_eq!(said, bench.content.says());
+            built.insert(bench.content.clone());
+            for step in &steps {
+                bench.apply(step, &history);
+                history.push(bench.content.clone());
+                let (said, cargo_ran) = bench.build();
+                prop_assert_eq!(said, bench.content.says(), "after {:?}", step);
+                if !built.insert(bench.content.clone()) {
+                    prop_assert!(!cargo_ran, "cargo ran for known content, after {:?}", step);
+                    counts.1 += 1;
+                }
+                counts.0 += 1;
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    // For the log: how much was tried.
+    let mut stdout = std::io::stdout();
+    std::io::Write::write_fmt(
+        &mut stdout,
+        format_args!("{} builds, {} of them of known content\n", counts.0, counts.1),
+    )
+    .unwrap();
+}
