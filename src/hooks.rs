@@ -385,7 +385,7 @@ impl Session {
             products.clean()?;
         }
         let (name, record, roots) = delivered?;
-        if let Some(store) = &self.store {
+        if let Some(store) = self.store.as_ref().filter(|_| self.reuses()) {
             store.publish(self.request.artifact, &record, &roots, &folder.join(&name));
         }
         if !record.untrusted.is_empty() {

@@ -8,6 +8,7 @@
 //!                    promises/KEY.json                   what get_requires said yes to
 //!                    notes/FOLDER.json                   see `cargo_mtime`
 //!                    interpreters/                       see `interpreter`
+//!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
 //! ```
 //!
@@ -30,6 +31,8 @@ use crate::log;
 use crate::publish;
 use crate::request::{Artifact, Environment, Request};
 
+/// The file that names a project's root.
+const ROOT: &str = "root";
 /// Entries of another version are not there.
 const VERSION: u32 = 1;
 /// "The latest few dozen" (DESIGN D3).
@@ -129,7 +132,26 @@ impl Store {
         }
         // A folder that is there may still be read-only.
         drop(publish::beside(&self.folder.join("entries/x"))?);
+        let root = self.folder.join(ROOT);
+        if !root.exists() {
+            publish::bytes(&root, self.root.to_string_lossy().as_bytes())?;
+        }
         Ok(())
+    }
+
+    /// Forgets projects that are no more: `uv build` unpacks each sdist into a folder of its own.
+    fn prune_projects(&self) {
+        let Some(Ok(projects)) = self.folder.parent().map(fs::read_dir) else { return };
+        for project in projects.flatten().map(|project| project.path()) {
+            let root = project.join(ROOT);
+            let gone = fs::read_to_string(&root).is_ok_and(|root| !Path::new(&root).exists());
+            let old = fs::metadata(&root)
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
+            if gone && old && project != self.folder {
+                let _ = fs::remove_dir_all(project);
+            }
+        }
     }
 
     /// The file the stat cache lives in.
@@ -326,6 +348,7 @@ impl Store {
     /// Notes what a profile folder was built from. A note that can't be written is removed: an
     /// old one must not speak for the new build.
     pub fn write_note(&self, folder: &Path, note: &Note) {
+        self.prune_projects();
         let path = self.note_path(folder);
         if seal(note).and_then(|bytes| publish::bytes(&path, &bytes)).is_err() {
             let _ = fs::remove_file(path);
@@ -532,6 +555,28 @@ mod tests {
         let path = store.entry_files()[0].0.clone();
         fs::copy(&path, other.folder.join("entries").join(path.file_name().unwrap())).unwrap();
         assert!(other.candidates(Artifact::Editable).is_empty());
+    }
+
+    #[test]
+    fn projects_that_are_no_more_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), &["a"]);
+        let long_ago = SystemTime::now() - 2 * GRACE;
+        let project = |name: &str, root: &Path, time: SystemTime| {
+            let folder = store.folder.with_file_name(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(ROOT), root.to_string_lossy().as_bytes()).unwrap();
+            let file = fs::OpenOptions::new().write(true).open(folder.join(ROOT)).unwrap();
+            file.into_parts().0.set_modified(time).unwrap();
+            folder
+        };
+        let nowhere = folder.path().join("nowhere");
+        let gone = project("gone", &nowhere, long_ago);
+        let just_gone = project("just-gone", &nowhere, SystemTime::now());
+        let there = project("there", folder.path(), long_ago);
+        store.prune_projects();
+        assert!(!gone.exists());
+        assert!(just_gone.exists() && there.exists() && store.folder.exists());
     }
 
     #[test]

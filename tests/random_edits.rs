@@ -8,6 +8,7 @@
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "tests read the environment where they need it")]
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -218,7 +219,8 @@ impl Bench {
         let session = Session::open(request, false).unwrap();
         let name = session.build("build_editable", out.path(), None).unwrap();
         let unpacked = out.path().join("unpacked");
-        let mut wheel = zip::ZipArchive::new(fs::File::open(out.path().join(name)).unwrap()).unwrap();
+        let mut wheel =
+            zip::ZipArchive::new(fs::File::open(out.path().join(name)).unwrap()).unwrap();
         wheel.extract(&unpacked).unwrap();
         let program = unpacked.join("random-1.data/scripts/random");
         let said = Command::new(program).output().unwrap();
@@ -259,7 +261,7 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
         ..Config::default()
     };
     let steps = prop::collection::vec(step(), 6..14);
-    let mut counts = (0, 0);
+    let (builds, known) = (Cell::new(0), Cell::new(0));
     TestRunner::new(config)
         .run(&steps, |steps| {
             let mut bench = Bench::new(&python);
@@ -275,9 +277,9 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
                 prop_assert_eq!(said, bench.content.says(), "after {:?}", step);
                 if !built.insert(bench.content.clone()) {
                     prop_assert!(!cargo_ran, "cargo ran for known content, after {:?}", step);
-                    counts.1 += 1;
+                    known.set(known.get() + 1);
                 }
-                counts.0 += 1;
+                builds.set(builds.get() + 1);
             }
             Ok(())
         })
@@ -286,7 +288,7 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
     let mut stdout = std::io::stdout();
     std::io::Write::write_fmt(
         &mut stdout,
-        format_args!("{} builds, {} of them of known content\n", counts.0, counts.1),
+        format_args!("{} builds, {} of them of known content\n", builds.get(), known.get()),
     )
     .unwrap();
 }
