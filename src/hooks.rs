@@ -87,6 +87,7 @@ impl Session {
             store.promise(&self.request, &entry);
             return Ok(Vec::new());
         }
+        self.end_promise();
         if maturin::is_importable(&self.request.interpreter) {
             let (python, plan) = self.prepared_interpreter();
             return self.maturin(&python, &plan).requires(hook);
@@ -156,6 +157,7 @@ impl Session {
             && let Some(entry) = self.promised()
             && let Some(name) = self.deliver(&entry, folder)?
         {
+            self.end_promise();
             log::info("the sources changed since maturin was asked for; the next build sees it");
             return Ok(name);
         }
@@ -195,6 +197,7 @@ impl Session {
         }
         let name = self.deliver(entry, folder)?;
         if name.is_some() {
+            self.end_promise();
             log::info(line);
         }
         Ok(name)
@@ -204,6 +207,12 @@ impl Session {
         match &self.store {
             Some(store) => store.deliver(entry, folder),
             None => Ok(None),
+        }
+    }
+
+    fn end_promise(&self) {
+        if let Some(store) = &self.store {
+            store.forget_promise(&self.request);
         }
     }
 

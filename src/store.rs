@@ -42,6 +42,10 @@ const MAX_BYTES: u64 = 2 << 30;
 /// Wheels nobody names are kept for this long: a promise may be about to be kept.
 const GRACE: Duration = Duration::from_secs(3600);
 
+/// A promise is kept by the hook that follows at once, or not at all: nobody else, an hour later
+/// and without isolation, must be given old code for it.
+const PROMISE: Duration = Duration::from_secs(60);
+
 /// One project's part of the store.
 #[derive(Debug)]
 pub struct Store {
@@ -372,10 +376,15 @@ impl Store {
     pub fn promised(&self, request: &Request) -> Option<Entry> {
         let path = self.promise_path(request);
         let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
-        if age > GRACE {
+        if age > PROMISE {
             return None;
         }
         self.read_entry(&path, request.artifact)
+    }
+
+    /// Takes a promise back: it was kept, or a build is coming after all.
+    pub fn forget_promise(&self, request: &Request) {
+        let _ = fs::remove_file(self.promise_path(request));
     }
 
     fn promise_path(&self, request: &Request) -> PathBuf {

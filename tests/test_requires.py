@@ -118,6 +118,19 @@ def test_a_promise_made_without_maturin_is_kept(check_out: CheckOut) -> None:
     assert project.python(project.installed(third), project.sample.probe) == project.sample.shows[1]
 
 
+def test_a_promise_is_kept_once(check_out: CheckOut) -> None:
+    """Nobody else is given old code for it, without isolation and without maturin."""
+    project = check_out("hello-pure")
+    project.build("editable")
+    assert required(project) == []
+    project.edit()
+    project.build("editable", venv=None)
+    folder = project.output_folder()
+    run = project.hook("build_editable", folder, None, venv=None).failed()
+    assert "maturin" in run.output
+    assert not list(folder.iterdir())
+
+
 def test_a_promise_is_no_excuse_where_maturin_is_at_hand(check_out: CheckOut) -> None:
     project = check_out("hello-pure")
     project.editable()

@@ -6,9 +6,10 @@
 //! |---|---|---|---|
 //! | sources of the crate, of path dependencies, of proc-macro crates | cargo's dep-info beside the artifact | content | rust |
 //! | `include_str!`, `include_bytes!`, modules by `#[path]` | the same | content | rust |
+//! | where a link leads through which a source was asked for | rustc's dep-info | the way | rust |
 //! | build.rs, and its absence | dep-info; its customary place | content | rust |
 //! | files and folders a build script watches | dep-info; the script's recorded output | content, every file below a folder | rust |
-//! | all files of a package whose build script names nothing | the script's recorded output | content of what git does not ignore | rust |
+//! | all files of a package whose build script names nothing | the script's recorded output | content of what git tracks or does not ignore; manifests by meaning | rust |
 //! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match | rust |
 //! | Cargo.toml of every local package | owners of the sources | parsed value, without other tools' metadata | manifest |
 //! | the workspace's Cargo.toml | cargo metadata | parsed value of what members inherit or are built with | manifest |
@@ -24,7 +25,7 @@
 //! | rustc | `rustc -vV` | text | toolchain |
 //! | maturin | version of the one that would be imported, if one is there | text | toolchain |
 //! | interpreter | implementation, version, ABI, platform | text | toolchain |
-//! | wheel or editable; config settings; `on-stale`; wheelprint itself | the request | digest | request |
+//! | wheel or editable; config settings; `on-stale`; `extra-inputs`; wheelprint itself | the request | text or digest | request |
 //!
 //! Never counts: timestamps, modes, comments and formatting in TOML, other tools' tables, files
 //! outside the module tree, what the build itself writes (below the target folder).
