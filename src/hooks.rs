@@ -394,7 +394,9 @@ impl Session {
             products.clean()?;
         }
         let (name, record, roots) = delivered?;
-        if let Some(store) = self.store.as_ref().filter(|_| self.reuses()) {
+        // An ordinary wheel is not worth the room unless it may be given out again.
+        let kept = self.reuses() || self.request.artifact == Artifact::Editable;
+        if let Some(store) = self.store.as_ref().filter(|_| kept) {
             store.publish(self.request.artifact, &record, &roots, &folder.join(&name));
         }
         if !record.untrusted.is_empty() {
