@@ -9,7 +9,7 @@ use fs_err as fs;
 use crate::cargo_mtime::{self, Note};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::observe::Observer;
+use crate::fingerprint::observe::{Observer, changed_since};
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs;
@@ -41,6 +41,8 @@ pub struct Session {
     store: Option<Store>,
     plan: Plan,
     digests: Digests,
+    /// When pyproject.toml was about to be read, in nanoseconds since 1970.
+    opened: i128,
 }
 
 /// The answer from the store.
@@ -60,6 +62,7 @@ impl Session {
     /// # Errors
     /// pyproject.toml or a setting is wrong.
     pub fn open(request: Request, has_settings: bool) -> Result<Self> {
+        let opened = stat_cache::now() - TICK;
         let project = Project::load(&request.root)?;
         let settings = Settings::resolve(&project, &request)?;
         log::set_level(settings.log);
@@ -72,7 +75,7 @@ impl Session {
         let digests = store
             .as_ref()
             .map_or_else(Digests::default, |store| Digests::load(store.stat_memory()));
-        Ok(Self { request, has_settings, project, settings, store, plan, digests })
+        Ok(Self { request, has_settings, project, settings, store, plan, digests, opened })
     }
 
     /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
@@ -376,8 +379,10 @@ impl Session {
             // The new lock file's time must be seen to lie before the build.
             std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
         }
-        self.forget_unseen(target.as_ref());
+        // From here on every change is a race; what came before is looked at afresh.
         let since = stat_cache::now() - TICK;
+        self.digests.look_again();
+        self.forget_unseen(target.as_ref());
         let made = tempfile::Builder::new()
             .prefix("wheelprint-")
             .tempdir()
@@ -492,6 +497,10 @@ impl Session {
         let (inputs, raced) = observer.observe_since(&found.watches, &found.roots, since, &written);
         let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
         let mut untrusted = found.gaps;
+        // We read it once, at the start, perhaps long before we had the lock; maturin reads it anew.
+        if changed_since(&self.project.root.join("pyproject.toml"), self.opened) {
+            untrusted.push("pyproject.toml changed while a build was waited for".to_owned());
+        }
         untrusted.extend(
             raced.iter().map(|key| {
                 format!("{} changed while it was being built", report::name(key, &roots))

@@ -78,17 +78,23 @@ impl<'a> Observer<'a> {
         written: &Path,
     ) -> (Inputs, BTreeSet<Key>) {
         let items = self.items(watches, roots);
-        let mut raced = BTreeSet::new();
-        for item in &items {
-            let (Look::Content(path) | Look::Meaning(path, _) | Look::Holder(path)) = &item.look
-            else {
-                continue;
-            };
-            if path != written && changed_since(path, since) {
-                raced.insert(item.key.clone());
-            }
-        }
-        (self.look(items), raced)
+        let places: Vec<(Key, PathBuf)> = items
+            .iter()
+            .filter_map(|item| match &item.look {
+                Look::Content(path) | Look::Meaning(path, _) | Look::Holder(path) => {
+                    Some((item.key.clone(), path.clone()))
+                }
+                Look::Known(_) => None,
+            })
+            .collect();
+        // First the content, then the time: an edit between the two must show as one.
+        let inputs = self.look(items);
+        let raced = places
+            .into_iter()
+            .filter(|(_, path)| path != written && changed_since(path, since))
+            .map(|(key, _)| key)
+            .collect();
+        (inputs, raced)
     }
 
     fn look(&self, items: Vec<Item>) -> Inputs {
@@ -274,7 +280,7 @@ impl<'a> Observer<'a> {
 
 /// Did the file's content or the file itself change at or after `since`? ctime where there is
 /// one; a time without fractions may come from a clock of 2 s.
-fn changed_since(path: &Path, since: i128) -> bool {
+pub fn changed_since(path: &Path, since: i128) -> bool {
     let Ok(meta) = fs_err::metadata(path) else { return false };
     let changed = match crate::stat_cache::Stat::of(&meta) {
         // Not mtime: it can be set to any time, the future among them.
