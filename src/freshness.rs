@@ -2,7 +2,7 @@
 //! reason, not the first.
 
 use crate::fingerprint::{Inputs, Value};
-use crate::inputs::Key;
+use crate::inputs::{Key, Kind, Part};
 
 /// Is what was built still what would be built?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,21 @@ pub enum Reason {
     NotReused,
 }
 
-/// Compares recorded with observed inputs.
+impl Reason {
+    /// What it is sorted by; those that are about no input come first.
+    fn place(&self) -> Option<(Part, &str, &str, Kind)> {
+        match self {
+            Self::Changed { key, .. }
+            | Self::Added { key, .. }
+            | Self::Removed { key, .. }
+            | Self::Unreadable { key, .. } => Some((key.part, &key.root, &key.name, key.kind)),
+            Self::Untrusted(_) | Self::NoRecord | Self::NotReused => None,
+        }
+    }
+}
+
+/// Compares recorded with observed inputs. Reasons come in the order of parts and places, a folder
+/// before what is in it.
 pub fn compare(recorded: &Inputs, untrusted: &[String], observed: &Inputs) -> Verdict {
     let mut reasons: Vec<Reason> = untrusted.iter().cloned().map(Reason::Untrusted).collect();
     for (key, old) in recorded {
@@ -48,6 +62,7 @@ pub fn compare(recorded: &Inputs, untrusted: &[String], observed: &Inputs) -> Ve
             reasons.push(Reason::Added { key: key.clone(), new: new.clone() });
         }
     }
+    reasons.sort_by(|one, other| one.place().cmp(&other.place()));
     if reasons.is_empty() {
         Verdict::Fresh { inputs: recorded.len() }
     } else {
@@ -72,7 +87,6 @@ fn compare_values(key: &Key, old: &Value, new: &Value) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::{Kind, Part};
 
     fn key(name: &str) -> Key {
         Key::named(Part::Rust, Kind::File, name)
@@ -111,6 +125,24 @@ mod tests {
         };
         assert_eq!(reasons.len(), 6, "{reasons:?}");
         assert_eq!(reasons[0], Reason::Untrusted("raced".into()));
+    }
+
+    #[test]
+    fn a_folder_is_named_before_what_is_in_it() {
+        let of = |kind, name: &str| (Key::named(Part::Rust, kind, name), sha("1"));
+        let observed: Inputs = [
+            of(Kind::File, "words/one.txt"),
+            of(Kind::Folder, "words"),
+            of(Kind::File, "a.rs"),
+            of(Kind::Toml, "Cargo.toml"),
+        ]
+        .into();
+        let Verdict::Stale(reasons) = compare(&Inputs::new(), &[], &observed) else {
+            panic!("stale expected");
+        };
+        let names: Vec<&str> =
+            reasons.iter().filter_map(|reason| Some(reason.place()?.2)).collect();
+        assert_eq!(names, ["Cargo.toml", "a.rs", "words", "words/one.txt"]);
     }
 
     #[test]

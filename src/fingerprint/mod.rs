@@ -50,6 +50,7 @@ use crate::inputs::{Key, Part};
 pub mod observe;
 pub mod record;
 pub mod toml_view;
+mod walk;
 
 pub use record::Record;
 

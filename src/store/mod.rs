@@ -15,9 +15,8 @@
 //! Nothing read from here is believed: entries carry a checksum and the root they were made for,
 //! wheels are hashed while they are copied out. What does not fit is as good as not there.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -31,20 +30,20 @@ use crate::log;
 use crate::publish;
 use crate::request::{Artifact, Environment, Request};
 
+mod lock;
+mod promise;
+mod prune;
+mod seal;
+
+pub use lock::BuildLock;
+use seal::{seal, unseal};
+
 /// The file that names a project's root.
 const ROOT: &str = "root";
 /// Entries of another version are not there.
 const VERSION: u32 = 1;
 /// "The latest few dozen" (DESIGN D3).
 const CANDIDATES: usize = 32;
-const MAX_ENTRIES: usize = 64;
-const MAX_BYTES: u64 = 2 << 30;
-/// Wheels nobody names are kept for this long: a promise may be about to be kept.
-const GRACE: Duration = Duration::from_secs(3600);
-
-/// A promise is kept by the hook that follows at once, or not at all: nobody else, an hour later
-/// and without isolation, must be given old code for it.
-const PROMISE: Duration = Duration::from_secs(60);
 
 /// One project's part of the store.
 #[derive(Debug)]
@@ -76,12 +75,6 @@ pub struct StoredWheel {
     pub file_name: String,
     sha256: String,
     size: u64,
-}
-
-/// Held while a project is built; released by the operating system when the process ends.
-#[derive(Debug)]
-pub struct BuildLock {
-    _file: std::fs::File,
 }
 
 impl Store {
@@ -143,21 +136,6 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets projects that are no more: `uv build` unpacks each sdist into a folder of its own.
-    fn prune_projects(&self) {
-        let Some(Ok(projects)) = self.folder.parent().map(fs::read_dir) else { return };
-        for project in projects.flatten().map(|project| project.path()) {
-            let root = project.join(ROOT);
-            let gone = fs::read_to_string(&root).is_ok_and(|root| !Path::new(&root).exists());
-            let old = fs::metadata(&root)
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
-            if gone && old && project != self.folder {
-                let _ = fs::remove_dir_all(project);
-            }
-        }
-    }
-
     /// The file the stat cache lives in.
     pub fn stat_memory(&self) -> PathBuf {
         self.folder.join("stat.json")
@@ -171,21 +149,6 @@ impl Store {
     /// The folder of the stable interpreters.
     pub fn interpreters(&self) -> PathBuf {
         self.folder.join("interpreters")
-    }
-
-    /// Waits until no other process builds this project.
-    pub fn lock(&self) -> Option<BuildLock> {
-        lock_file(&self.folder.join("build.lock"), "this project")
-    }
-
-    /// Waits until no other project builds in the same target folder: maturin works below it, and
-    /// two members of a workspace may call their modules alike. To be taken after [`Self::lock`].
-    pub fn lock_target(&self, target: &Path) -> Option<BuildLock> {
-        let mut tagged = Tagged::new("target");
-        tagged.field("folder", &target.to_string_lossy());
-        let folder = self.folder.parent()?.parent()?.join("locks");
-        fs::create_dir_all(&folder).ok()?;
-        lock_file(&folder.join(format!("{}.lock", &tagged.finish()[..16])), "its target folder")
     }
 
     /// Earlier builds of this kind of artifact, the last used first.
@@ -364,72 +327,6 @@ impl Store {
         tagged.field("path", &folder.to_string_lossy());
         self.folder.join("notes").join(format!("{}.json", &tagged.finish()[..16]))
     }
-
-    /// Notes that this request will be answered from the store (DESIGN D12).
-    pub fn promise(&self, request: &Request, entry: &Entry) {
-        if let Ok(bytes) = seal(entry) {
-            let _ = publish::bytes(&self.promise_path(request), &bytes);
-        }
-    }
-
-    /// What was promised for this request, if anything.
-    pub fn promised(&self, request: &Request) -> Option<Entry> {
-        let path = self.promise_path(request);
-        let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
-        if age > PROMISE {
-            return None;
-        }
-        self.read_entry(&path, request.artifact)
-    }
-
-    /// Takes a promise back: it was kept, or a build is coming after all.
-    pub fn forget_promise(&self, request: &Request) {
-        let _ = fs::remove_file(self.promise_path(request));
-    }
-
-    fn promise_path(&self, request: &Request) -> PathBuf {
-        let mut tagged = Tagged::new("promise");
-        tagged.field("artifact", request.artifact.as_str());
-        tagged.field("interpreter", &request.interpreter.identity());
-        let settings = serde_json::to_string(&request.config_settings).unwrap_or_default();
-        tagged.field("settings", &settings);
-        self.folder.join("promises").join(format!("{}.json", &tagged.finish()[..32]))
-    }
-
-    /// Keeps the store within its limits: the entries used longest ago go first, then the wheels
-    /// nobody names, then what killed processes left.
-    fn prune(&self) {
-        let mut files = self.entry_files();
-        files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        let mut named = BTreeSet::new();
-        let mut bytes = 0;
-        for (index, (path, _)) in files.iter().enumerate() {
-            let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
-            let wheel = entry.and_then(|entry| entry.wheel);
-            bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
-            // The newest stays, however large.
-            if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {
-                let _ = fs::remove_file(path);
-            } else {
-                named.extend(wheel.map(|wheel| wheel.sha256));
-            }
-        }
-        for folder in ["wheels", "entries", "promises", ""] {
-            let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let old = entry
-                    .metadata()
-                    .and_then(|meta| meta.modified())
-                    .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
-                if folder == "wheels" && old && !named.contains(&name) && entry.path().is_dir() {
-                    let _ = fs::remove_dir_all(entry.path());
-                } else if old && (name.starts_with(publish::TEMPORARY) || folder == "promises") {
-                    let _ = fs::remove_file(entry.path());
-                }
-            }
-        }
-    }
 }
 
 /// Removes what is damaged, whatever it is.
@@ -437,21 +334,6 @@ fn discard(path: &Path) {
     if fs::remove_file(path).is_err() {
         let _ = fs::remove_dir_all(path);
     }
-}
-
-fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
-    let file = file.into_parts().0;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            log::info(format_args!("waiting for another build of {what}"));
-            file.lock().ok()?;
-        }
-        // A file system without locks: cargo's own lock still orders the compiling.
-        Err(std::fs::TryLockError::Error(_)) => return None,
-    }
-    Some(BuildLock { _file: file })
 }
 
 /// The user's cache folder for wheelprint: `WHEELPRINT_CACHE_DIR`, else the platform's custom.
@@ -463,26 +345,9 @@ pub fn base_folder(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// A checksum in the first line, JSON behind it.
-fn seal(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(value)?;
-    let mut bytes = digest::bytes(&json).into_bytes();
-    bytes.push(b'\n');
-    bytes.extend(json);
-    Ok(bytes)
-}
-
-fn unseal<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
-    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("truncated")?;
-    let (checksum, json) = (&bytes[..end], &bytes[end + 1..]);
-    if digest::bytes(json).as_bytes() != checksum {
-        return Err("damaged (its checksum does not fit)".to_owned());
-    }
-    serde_json::from_slice(json).map_err(|error| format!("written by another version ({error})"))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::prune::{GRACE, MAX_ENTRIES};
     use super::*;
     use crate::fingerprint::{Inputs, Value};
     use crate::inputs::{Key, Kind, Part};

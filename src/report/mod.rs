@@ -1,10 +1,12 @@
-//! Verdicts in words.
+//! Verdicts in words; as JSON in [`json`].
 
 use std::collections::BTreeMap;
 
 use crate::fingerprint::Value;
 use crate::freshness::Reason;
 use crate::inputs::{Key, Kind};
+
+pub mod json;
 
 /// So many reasons are named in one line.
 const NAMED: usize = 3;

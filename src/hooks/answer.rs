@@ -1,0 +1,181 @@
+//! The way that ends with a stored wheel: no maturin, no cargo.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::Session;
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::{Value, record};
+use crate::freshness::{self, Reason, Verdict};
+use crate::inputs::Place;
+use crate::log;
+use crate::renew;
+use crate::report;
+use crate::store::Entry;
+use crate::wheel::{Edit, Wheel};
+
+/// The answer from the store.
+pub(super) enum Lookup {
+    Fresh {
+        entry: Box<Entry>,
+        /// What there is to say of it.
+        line: String,
+    },
+    /// With the earlier build that comes nearest, if there is one.
+    Stale { reasons: Vec<Reason>, nearest: Option<Box<Entry>> },
+}
+
+impl Session {
+    pub(super) fn answer(&self) -> Lookup {
+        if self.reuses() {
+            self.lookup()
+        } else {
+            Lookup::Stale { reasons: vec![Reason::NotReused], nearest: None }
+        }
+    }
+
+    /// Compares the tree with earlier builds: the first that matches is the answer; if none does,
+    /// the reasons are those of the one that comes nearest.
+    pub(super) fn lookup(&self) -> Lookup {
+        let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], nearest: None };
+        let Some(store) = &self.store else { return nearest };
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        for entry in store.candidates(self.request.artifact) {
+            let observed = observer.observe(&entry.record.watches, &entry.roots);
+            let verdict =
+                freshness::compare(&entry.record.inputs(), &entry.record.untrusted, &observed);
+            match verdict {
+                Verdict::Fresh { inputs } if entry.wheel.is_some() => {
+                    self.digests.save();
+                    let line = report::fresh(inputs);
+                    return Lookup::Fresh { entry: Box::new(entry), line };
+                }
+                Verdict::Fresh { .. } => {}
+                Verdict::Stale(reasons) => {
+                    let nearer = match &nearest {
+                        Lookup::Stale { reasons: known, .. } => {
+                            known[..] == [Reason::NoRecord] || reasons.len() < known.len()
+                        }
+                        Lookup::Fresh { .. } => false,
+                    };
+                    if nearer {
+                        nearest = Lookup::Stale { reasons, nearest: Some(Box::new(entry)) };
+                    }
+                }
+            }
+        }
+        self.renewed(nearest)
+    }
+
+    /// Where only readme or licence files changed, the stored wheel with their new contents.
+    fn renewed(&self, lookup: Lookup) -> Lookup {
+        let Lookup::Stale { reasons, nearest: Some(entry) } = &lookup else { return lookup };
+        match self.renew(reasons, entry) {
+            Ok(Some(renewed)) => {
+                let line = report::stale(reasons, &entry.record.roots);
+                let line = format!("{line}; only the metadata was renewed");
+                Lookup::Fresh { entry: Box::new(renewed), line }
+            }
+            Ok(None) => lookup,
+            Err(error) => {
+                log::debug(format_args!("the metadata could not be renewed: {error}"));
+                lookup
+            }
+        }
+    }
+
+    fn renew(&self, reasons: &[Reason], entry: &Entry) -> Result<Option<Entry>> {
+        let (Some(store), Some(files)) = (&self.store, renew::only_metadata_files(reasons)) else {
+            return Ok(None);
+        };
+        let mut record = entry.record.clone();
+        let mut changes = Vec::new();
+        for (key, old) in files {
+            let place = Place { root: key.root.clone(), path: key.name.clone() };
+            let Some(path) = entry.roots.resolve(&place) else { return Ok(None) };
+            let bytes = fs::read(&path).at(&path)?;
+            record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
+            changes.push((old.to_owned(), bytes));
+        }
+        let unpacked =
+            tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+        let Some(name) = self.deliver(entry, unpacked.path())? else { return Ok(None) };
+        let mut wheel = Wheel::open(&unpacked.path().join(&name))?;
+        let Some(mut replace) = renew::replacements(&mut wheel, &changes)? else {
+            return Ok(None);
+        };
+        replace.insert(format!("{}/{}", wheel.dist_info, record::FILE_NAME), record.to_json());
+        let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+        let target = folder.path().join(&name);
+        let file = fs::File::create(&target).at(&target)?;
+        wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
+        Ok(store.publish(self.request.artifact, &record, &entry.roots, &target))
+    }
+
+    pub(super) fn deliver_if_fresh(
+        &self,
+        lookup: &Lookup,
+        folder: &Path,
+        metadata: Option<&Path>,
+    ) -> Result<Option<String>> {
+        let Lookup::Fresh { entry, line } = lookup else { return Ok(None) };
+        if let Some(metadata) = metadata
+            && !self.metadata_fits(entry, metadata)
+        {
+            return Ok(None);
+        }
+        let name = self.deliver(entry, folder)?;
+        if name.is_some() {
+            self.end_promise();
+            log::info(line);
+        }
+        Ok(name)
+    }
+
+    /// Unpacks the dist-info of a stored wheel as `prepare_metadata_*` would have written it.
+    pub(super) fn stored_metadata(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {
+        let Ok(unpacked) = tempfile::tempdir() else { return Ok(None) };
+        let Some(name) = self.deliver(entry, unpacked.path())? else { return Ok(None) };
+        let mut wheel = Wheel::open(&unpacked.path().join(name))?;
+        let dist_info = wheel.dist_info.clone();
+        for name in metadata_names(&wheel) {
+            let target = folder.join(&name);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).at(parent)?;
+            }
+            let bytes = wheel.read(&name)?;
+            fs::write(&target, bytes).at(&target)?;
+        }
+        Ok(Some(dist_info))
+    }
+
+    /// PEP 517: a wheel's metadata must be what was prepared.
+    pub(super) fn metadata_fits(&self, entry: &Entry, prepared: &Path) -> bool {
+        let fits = || -> Result<bool> {
+            let unpacked =
+                tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+            let Some(name) = self.deliver(entry, unpacked.path())? else { return Ok(false) };
+            let mut wheel = Wheel::open(&unpacked.path().join(name))?;
+            let stored = wheel.read(&format!("{}/METADATA", wheel.dist_info))?;
+            let prepared = prepared.join("METADATA");
+            Ok(fs::read(&prepared).at(&prepared)? == stored)
+        };
+        fits().unwrap_or(false)
+    }
+}
+
+/// What of dist-info is metadata, and not about this one archive.
+fn metadata_names(wheel: &Wheel) -> Vec<String> {
+    let prefix = format!("{}/", wheel.dist_info);
+    wheel
+        .files()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            name.strip_prefix(&prefix)
+                .is_some_and(|rest| rest != record::FILE_NAME && !rest.starts_with("sboms/"))
+        })
+        .map(str::to_owned)
+        .collect()
+}

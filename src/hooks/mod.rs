@@ -1,0 +1,231 @@
+//! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
+//! stored wheel, `make` the one through maturin.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::fingerprint::observe::Observer;
+use crate::freshness::Reason;
+use crate::interpreter::Plan;
+use crate::log;
+use crate::maturin::{self, Maturin};
+use crate::project::Project;
+use crate::report;
+use crate::request::{Artifact, Request};
+use crate::settings::{Reuse, Settings};
+use crate::stat_cache::{self, Digests};
+use crate::store::{Entry, Store};
+
+mod answer;
+mod make;
+
+use answer::Lookup;
+
+/// The coarsest clock tick the kernel stamps files with, with room to spare.
+const TICK: i128 = 20_000_000;
+
+/// Everything one hook call works with.
+pub struct Session {
+    request: Request,
+    /// Did the frontend give config settings at all? maturin is told the same.
+    has_settings: bool,
+    project: Project,
+    settings: Settings,
+    store: Option<Store>,
+    plan: Plan,
+    digests: Digests,
+    /// When pyproject.toml was about to be read, in nanoseconds since 1970.
+    opened: i128,
+}
+
+impl Session {
+    /// Reads the project and opens the store.
+    ///
+    /// # Errors
+    /// pyproject.toml or a setting is wrong.
+    pub fn open(request: Request, has_settings: bool) -> Result<Self> {
+        let opened = stat_cache::now() - TICK;
+        let project = Project::load(&request.root)?;
+        let settings = Settings::resolve(&project, &request)?;
+        log::set_level(settings.log);
+        let store = Store::open(&request, project.name.as_deref());
+        let plan = Plan::new(
+            &request.interpreter,
+            &request.environment,
+            store.as_ref().map(Store::interpreters),
+        );
+        let digests = store
+            .as_ref()
+            .map_or_else(Digests::default, |store| Digests::load(store.stat_memory()));
+        Ok(Self { request, has_settings, project, settings, store, plan, digests, opened })
+    }
+
+    /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
+    ///
+    /// # Errors
+    /// maturin's hook fails, where it is asked.
+    pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
+        if self.reuses()
+            && let Lookup::Fresh { entry, .. } = self.lookup()
+            && let Some(store) = &self.store
+        {
+            store.promise(&self.request, &entry);
+            return Ok(Vec::new());
+        }
+        self.end_promise();
+        if maturin::is_importable(&self.request.interpreter) {
+            let (python, plan) = self.prepared_interpreter();
+            return self.maturin(&python, &plan).requires(hook);
+        }
+        let mut requires = maturin::requires(
+            self.project.maturin.bindings.as_deref(),
+            &self.request.interpreter,
+            &self.request.environment,
+            self.request.artifact != Artifact::Sdist,
+        );
+        if !self.project.pins_maturin() {
+            requires.push(maturin::REQUIREMENT.to_owned());
+        }
+        Ok(requires)
+    }
+
+    /// `prepare_metadata_for_build_*`: the dist-info folder's name.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn prepare_metadata(&self, hook: &'static str, folder: &Path) -> Result<String> {
+        if self.reuses() {
+            if let Lookup::Fresh { entry, .. } = self.lookup()
+                && let Some(name) = self.stored_metadata(&entry, folder)?
+            {
+                return Ok(name);
+            }
+            if !maturin::is_importable(&self.request.interpreter)
+                && let Some(entry) = self.promised()
+                && let Some(name) = self.stored_metadata(&entry, folder)?
+            {
+                return Ok(name);
+            }
+        }
+        let _lock = self.store.as_ref().and_then(Store::lock);
+        let (python, plan) = self.prepared_interpreter();
+        self.maturin(&python, &plan).make(hook, folder)
+    }
+
+    /// `build_sdist`: the archive's file name.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_sdist(&self, folder: &Path) -> Result<String> {
+        let _lock = self.store.as_ref().and_then(Store::lock);
+        let (python, plan) = self.prepared_interpreter();
+        self.maturin(&python, &plan).make("build_sdist", folder)
+    }
+
+    /// `build_wheel` and `build_editable`: the wheel's file name.
+    ///
+    /// # Errors
+    /// maturin or cargo is missing, the build fails, what comes back is no wheel, or a file can't
+    /// be read or written. Nothing is delivered then.
+    pub fn build(
+        &self,
+        hook: &'static str,
+        folder: &Path,
+        metadata: Option<&Path>,
+    ) -> Result<String> {
+        let mut lookup = self.answer();
+        if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
+            return Ok(name);
+        }
+        if self.reuses()
+            && !maturin::is_importable(&self.request.interpreter)
+            && let Some(entry) = self.promised()
+            && let Some(name) = self.deliver(&entry, folder)?
+        {
+            self.end_promise();
+            log::info("the sources changed since maturin was asked for; the next build sees it");
+            return Ok(name);
+        }
+        let lock = self.store.as_ref().and_then(Store::lock);
+        if lock.is_some() && self.reuses() {
+            // Another process may have built just this while we waited.
+            self.digests.look_again();
+            lookup = self.answer();
+            if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
+                return Ok(name);
+            }
+        }
+        if let Lookup::Stale { reasons, nearest } = &lookup {
+            let roots =
+                nearest.as_ref().map(|entry| entry.record.roots.clone()).unwrap_or_default();
+            log::info(report::stale(reasons, &roots));
+            for reason in reasons {
+                log::debug(format_args!("  {}", report::reason(reason, &roots)));
+            }
+            return self.build_stale(hook, folder, metadata, reasons);
+        }
+        // Fresh, but the stored wheel is damaged or does not fit the prepared metadata.
+        self.build_stale(hook, folder, metadata, &[Reason::NoRecord])
+    }
+
+    fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {
+        match &self.store {
+            Some(store) => store.deliver(entry, folder),
+            None => Ok(None),
+        }
+    }
+
+    fn end_promise(&self) {
+        if let Some(store) = &self.store {
+            store.forget_promise(&self.request);
+        }
+    }
+
+    fn promised(&self) -> Option<Entry> {
+        self.store.as_ref()?.promised(&self.request)
+    }
+
+    /// May this artifact be answered from the store?
+    fn reuses(&self) -> bool {
+        match (self.settings.reuse, self.request.artifact) {
+            (Reuse::Never, _) | (_, Artifact::Sdist) => false,
+            (Reuse::Always, _) => true,
+            (Reuse::Editable, artifact) => artifact == Artifact::Editable,
+        }
+    }
+
+    fn observer<'a>(&'a self, hidden: &'a str) -> Observer<'a> {
+        Observer::new(
+            &self.request,
+            &self.settings,
+            &self.plan.environment,
+            hidden,
+            &self.digests,
+            self.store.as_ref().map(Store::toolchain_memory),
+        )
+    }
+
+    /// The stable interpreter, or the frontend's own if none can be kept.
+    fn prepared_interpreter(&self) -> (PathBuf, Plan) {
+        match self.plan.prepare(&self.request.interpreter) {
+            Ok(python) => (python, self.plan.clone()),
+            Err(error) => {
+                log::warn(format_args!(
+                    "no stable interpreter, the build will compile more than it must: {error}"
+                ));
+                let plan = Plan::new(&self.request.interpreter, &self.request.environment, None);
+                (self.request.interpreter.executable.clone(), plan)
+            }
+        }
+    }
+
+    fn maturin<'a>(&'a self, python: &'a Path, plan: &'a Plan) -> Maturin<'a> {
+        let settings = self.request.maturin_settings();
+        Maturin {
+            python,
+            root: &self.request.root,
+            environment: &plan.environment,
+            config_settings: self.has_settings.then_some(settings),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What `get_requires_for_build_*` said yes to, for the hook that follows (DESIGN D12).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fs_err as fs;
+
+use super::seal::seal;
+use super::{Entry, Store};
+use crate::digest::Tagged;
+use crate::publish;
+use crate::request::Request;
+
+/// A promise is kept by the hook that follows at once, or not at all: nobody else, an hour later
+/// and without isolation, must be given old code for it.
+const PROMISE: Duration = Duration::from_secs(60);
+
+impl Store {
+    /// Notes that this request will be answered from the store (DESIGN D12).
+    pub fn promise(&self, request: &Request, entry: &Entry) {
+        if let Ok(bytes) = seal(entry) {
+            let _ = publish::bytes(&self.promise_path(request), &bytes);
+        }
+    }
+
+    /// What was promised for this request, if anything.
+    pub fn promised(&self, request: &Request) -> Option<Entry> {
+        let path = self.promise_path(request);
+        let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
+        if age > PROMISE {
+            return None;
+        }
+        self.read_entry(&path, request.artifact)
+    }
+
+    /// Takes a promise back: it was kept, or a build is coming after all.
+    pub fn forget_promise(&self, request: &Request) {
+        let _ = fs::remove_file(self.promise_path(request));
+    }
+
+    fn promise_path(&self, request: &Request) -> PathBuf {
+        let mut tagged = Tagged::new("promise");
+        tagged.field("artifact", request.artifact.as_str());
+        tagged.field("interpreter", &request.interpreter.identity());
+        let settings = serde_json::to_string(&request.config_settings).unwrap_or_default();
+        tagged.field("settings", &settings);
+        self.folder.join("promises").join(format!("{}.json", &tagged.finish()[..32]))
+    }
+}

@@ -1,0 +1,23 @@
+//! How files are kept, so that damage shows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+
+/// A checksum in the first line, JSON behind it.
+pub(super) fn seal(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(value)?;
+    let mut bytes = digest::bytes(&json).into_bytes();
+    bytes.push(b'\n');
+    bytes.extend(json);
+    Ok(bytes)
+}
+
+pub(super) fn unseal<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("truncated")?;
+    let (checksum, json) = (&bytes[..end], &bytes[end + 1..]);
+    if digest::bytes(json).as_bytes() != checksum {
+        return Err("damaged (its checksum does not fit)".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| format!("written by another version ({error})"))
+}
