@@ -61,10 +61,16 @@ def freshness(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Any bytes for the readers of dep-info, records and manifests; needs a nightly toolchain and
     cargo-fuzz. An argument sets the seconds for each."""
+    if shutil.which("cargo-fuzz") is None:
+        session.error("needs: cargo install cargo-fuzz && rustup toolchain install nightly")
     seconds = session.posargs[0] if session.posargs else "60"
     for target in ("dep_info", "record", "manifest"):
+        # What is found is added to the first folder; the second one is ours to begin with.
+        corpus = Path("fuzz", "corpus", target)
+        corpus.mkdir(parents=True, exist_ok=True)
         session.run(
-            *("cargo", "+nightly", "fuzz", "run", target, "--", f"-max_total_time={seconds}"),
+            *("cargo", "+nightly", "fuzz", "run", target, str(corpus), f"fuzz/seeds/{target}"),
+            *("--", f"-max_total_time={seconds}"),
             env=_cargo_test_environment(session),
             external=True,
         )

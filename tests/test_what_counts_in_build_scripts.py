@@ -92,7 +92,7 @@ BUILD_SCRIPTS = {
     "a watched folder removed": Case(
         lambda p: shutil.rmtree(p.path("words")),
         {"words": ""},
-        "words/first.txt is gone, words/second.txt is gone, words is gone",
+        "words is gone, words/first.txt is gone, words/second.txt is gone",
     ),
     "a watched folder replaced by a link": Case(
         lambda p: (

@@ -312,3 +312,62 @@ fn whole_toml(part: Part, found: ambient::Found) -> Item {
     let key = Key { part, kind: Kind::Toml, root: found.root.to_owned(), name: found.name };
     Item { key, look: Look::Meaning(found.path, View::Whole) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fs_err as fs;
+
+    use super::*;
+    use crate::log::Level;
+    use crate::request::Interpreter;
+    use crate::settings::{OnStale, Reuse};
+    use crate::stat_cache;
+
+    #[test]
+    fn an_edit_while_others_are_hashed_is_a_race() {
+        let folder = tempfile::tempdir().unwrap();
+        let (large, edited) = (folder.path().join("large"), folder.path().join("edited"));
+        // Takes a while to hash, and no room.
+        fs::File::create(&large).unwrap().set_len(512 << 20).unwrap();
+        fs::write(&edited, "one").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        let since = stat_cache::now();
+
+        let request = Request {
+            artifact: Artifact::Editable,
+            root: folder.path().to_owned(),
+            config_settings: Default::default(),
+            interpreter: Interpreter::default(),
+            environment: Environment::default(),
+        };
+        let settings = Settings {
+            on_stale: OnStale::Rebuild,
+            reuse: Reuse::Editable,
+            extra_inputs: Vec::new(),
+            log: Level::Info,
+        };
+        let digests = Digests::default();
+        let environment = Environment::default();
+        let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
+        let mut roots = Roots::default();
+        roots.add(inputs::PROJECT, folder.path());
+        let watches = ["large", "edited"].map(|name| {
+            let place = Place { root: inputs::PROJECT.into(), path: name.into() };
+            Watch::Path { part: Part::Rust, place }
+        });
+        let editor = std::thread::spawn({
+            let edited = edited.clone();
+            move || {
+                std::thread::sleep(Duration::from_millis(30));
+                fs::write(&edited, "two").unwrap();
+            }
+        });
+        let (_, raced) =
+            observer.observe_since(&watches.into(), &roots, since, Path::new("nowhere"));
+        editor.join().unwrap();
+        let names: Vec<&str> = raced.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["edited"]);
+    }
+}

@@ -86,8 +86,8 @@ impl Record {
     /// Reads a record.
     ///
     /// # Errors
-    /// Why it is none that can be compared: not JSON, another version, a fingerprint that is not
-    /// that of its inputs.
+    /// Why it is none that can be compared: not JSON, another version, inputs out of order, a
+    /// fingerprint that is not that of its inputs.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Version {
@@ -100,6 +100,10 @@ impl Record {
         }
         let record: Self = serde_json::from_slice(bytes)
             .map_err(|error| format!("not a wheelprint record: {error}"))?;
+        // Each input once and in order: what is written twice could be read in two ways.
+        if !record.inputs.is_sorted_by(|one, next| one.key < next.key) {
+            return Err("its inputs are not in order".to_owned());
+        }
         if Fingerprint::of(&record.inputs()) != record.fingerprint {
             return Err("the fingerprint is not that of the inputs it names".to_owned());
         }
@@ -124,6 +128,15 @@ mod tests {
     fn a_record_survives_the_way_through_json() {
         let record = record();
         assert_eq!(Record::from_json(&record.to_json()), Ok(record));
+    }
+
+    #[test]
+    fn an_input_given_twice_is_refused() {
+        let mut record = record();
+        let twice = record.inputs[0].clone();
+        record.inputs.push(twice);
+        let error = Record::from_json(&record.to_json()).unwrap_err();
+        assert_eq!(error, "its inputs are not in order");
     }
 
     #[test]

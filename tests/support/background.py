@@ -34,7 +34,14 @@ HOLD = """
 class Build:
     """A `build_editable` that has been started."""
 
-    def __init__(self, project: Project, *, venv: Path | None = None, hold: bool = False) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *,
+        venv: Path | None = None,
+        hold: bool = False,
+        stderr: int | None = None,
+    ) -> None:
         self.output = project.output_folder()
         self._notes = project.output_folder()
         self._answer = self._notes / "answer.json"
@@ -55,7 +62,7 @@ class Build:
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 start_new_session=True,
             )
 
