@@ -1,7 +1,7 @@
-//! Random sequences of edits, reverts, renames and changed timestamps on a small crate, each step
-//! followed by a build through the hooks: the program that comes out always says what a clean
-//! build of the same sources would, and where the content is as it was at an earlier build no
-//! cargo process runs.
+//! Random sequences of edits, reverts, renames, changed timestamps and restored caches on a small
+//! crate and one it depends on, each step followed by a build through the hooks: the program that
+//! comes out always says what a clean build of the same sources would, and where the content is as
+//! it was at an earlier build no cargo process runs.
 //!
 //! Needs an interpreter with maturin, named by `WHEELPRINT_TEST_PYTHON`: `nox -s freshness`.
 
@@ -21,7 +21,10 @@ use proptest::test_runner::{Config, TestRunner};
 use wheelprint::hooks::Session;
 use wheelprint::request::{Artifact, Environment, Interpreter, Request};
 
-/// One thing that happens to the tree. Files are numbered: two modules and an included text.
+const FILES: usize = 4;
+
+/// One thing that happens to the tree. Files are numbered: two modules, an included text, and the
+/// crate that the project depends on by path.
 #[derive(Debug, Clone)]
 enum Step {
     /// Another value; the timestamps are those of now.
@@ -38,10 +41,22 @@ enum Step {
     Revert(usize),
     /// Remove what cargo built.
     RemoveTarget,
+    /// Put what cargo built aside, as a cache does.
+    KeepTarget,
+    /// Put it back: with the times it had, or newer than all sources.
+    RestoreTarget {
+        keeping_times: bool,
+    },
+    /// cargo, by hand.
+    CargoBuild,
+    /// wheelprint's own memory is lost.
+    ForgetBuilds,
+    /// Only the stored wheels are lost: what cargo's folder holds is still known.
+    ForgetEntries,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let file = 0..3_usize;
+    let file = 0..FILES;
     let value = 0..4_u8;
     prop_oneof![
         4 => (file.clone(), value.clone()).prop_map(|(file, value)| Step::Edit(file, value)),
@@ -52,20 +67,25 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::MoveModule),
         3 => (1..6_usize).prop_map(Step::Revert),
         1 => Just(Step::RemoveTarget),
+        1 => Just(Step::KeepTarget),
+        2 => any::<bool>().prop_map(|keeping_times| Step::RestoreTarget { keeping_times }),
+        1 => Just(Step::CargoBuild),
+        1 => Just(Step::ForgetBuilds),
+        1 => Just(Step::ForgetEntries),
     ]
 }
 
 /// What determines the program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Content {
-    values: [u8; 3],
+    values: [u8; FILES],
     moved: bool,
 }
 
 impl Content {
     /// What a clean build of this content prints.
     fn says(&self) -> String {
-        format!("{}-{}-{}", self.values[0], self.values[1], self.values[2])
+        self.values.map(|value| value.to_string()).join("-")
     }
 }
 
@@ -97,7 +117,7 @@ impl Bench {
         environment.set("PATH", format!("{}:{}:{path}", scripts.display(), spy.display()));
         environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache").as_os_str());
         environment.set("WHEELPRINT_LOG", "off");
-        let content = Content { values: [0, 0, 0], moved: false };
+        let content = Content { values: [0; FILES], moved: false };
         let bench = Self { interpreter: describe(python), folder, environment, content };
         let root = bench.root();
         fs::create_dir_all(root.join("src")).unwrap();
@@ -110,16 +130,25 @@ impl Bench {
         fs::write(
             root.join("Cargo.toml"),
             "[package]\nname = \"random\"\nversion = \"1.0.0\"\nedition = \"2021\"\n\
+             [dependencies]\ncore_part = { path = \"../core\" }\n\
              [profile.release]\nopt-level = 0\n[workspace]\n",
         )
         .unwrap();
         fs::write(
             root.join("src/main.rs"),
             "mod one;\nmod two;\nfn main() {\n    \
-             println!(\"{}-{}-{}\", one::VALUE, two::VALUE, include_str!(\"three.txt\"));\n}\n",
+             println!(\n        \"{}-{}-{}-{}\", one::VALUE, two::VALUE, include_str!(\"three.txt\"),\n        \
+             core_part::VALUE\n    );\n}\n",
         )
         .unwrap();
-        for file in 0..3 {
+        let core = bench.folder.path().join("core");
+        fs::create_dir_all(core.join("src")).unwrap();
+        fs::write(
+            core.join("Cargo.toml"),
+            "[package]\nname = \"core_part\"\nversion = \"1.0.0\"\nedition = \"2021\"\n",
+        )
+        .unwrap();
+        for file in 0..FILES {
             bench.write(file);
         }
         bench
@@ -135,6 +164,7 @@ impl Bench {
             (0, false) => src.join("one.rs"),
             (0, true) => src.join("one/mod.rs"),
             (1, _) => src.join("two.rs"),
+            (3, _) => self.folder.path().join("core/src/lib.rs"),
             _ => src.join("three.txt"),
         }
     }
@@ -194,13 +224,41 @@ impl Bench {
                     self.move_module();
                 }
                 self.content = earlier;
-                for file in 0..3 {
+                for file in 0..FILES {
                     self.write(file);
                 }
             }
             Step::RemoveTarget => {
                 let _ = fs::remove_dir_all(self.root().join("target"));
             }
+            Step::KeepTarget => self.copy("project/target", "kept", "-a"),
+            Step::RestoreTarget { keeping_times } => {
+                self.copy("kept", "project/target", if keeping_times { "-a" } else { "-r" });
+            }
+            Step::CargoBuild => {
+                let mut cargo = Command::new("cargo");
+                cargo.args(["build", "--quiet", "--release"]).current_dir(self.root());
+                assert!(cargo.status().unwrap().success());
+            }
+            Step::ForgetBuilds => self.remove("cache"),
+            Step::ForgetEntries => {
+                for project in fs::read_dir(self.folder.path().join("cache/projects")).unwrap() {
+                    let _ = fs::remove_dir_all(project.unwrap().path().join("entries"));
+                }
+            }
+        }
+    }
+
+    fn remove(&self, name: &str) {
+        let _ = fs::remove_dir_all(self.folder.path().join(name));
+    }
+
+    fn copy(&self, from: &str, to: &str, how: &str) {
+        if self.folder.path().join(from).is_dir() {
+            self.remove(to);
+            let mut copy = Command::new("cp");
+            copy.args([how, from, to]).current_dir(self.folder.path());
+            assert!(copy.status().unwrap().success());
         }
     }
 
@@ -255,12 +313,12 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
     let python = PathBuf::from(std::env::var_os("WHEELPRINT_TEST_PYTHON").expect("an interpreter"));
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = Config {
-        cases: cases.unwrap_or(8),
+        cases: cases.unwrap_or(40),
         max_shrink_iters: 20,
         failure_persistence: None,
         ..Config::default()
     };
-    let steps = prop::collection::vec(step(), 6..14);
+    let steps = prop::collection::vec(step(), 6..16);
     let (builds, known) = (Cell::new(0), Cell::new(0));
     TestRunner::new(config)
         .run(&steps, |steps| {
@@ -273,6 +331,9 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
             for step in &steps {
                 bench.apply(step, &history);
                 history.push(bench.content.clone());
+                if matches!(step, Step::ForgetBuilds | Step::ForgetEntries) {
+                    built.clear();
+                }
                 let (said, cargo_ran) = bench.build();
                 prop_assert_eq!(said, bench.content.says(), "after {:?}", step);
                 if !built.insert(bench.content.clone()) {

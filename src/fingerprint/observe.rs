@@ -230,7 +230,7 @@ impl<'a> Observer<'a> {
 
 /// Did the file's content or the file itself change at or after `since`? ctime where there is
 /// one; a time without fractions may come from a clock of 2 s.
-pub fn changed_since(path: &Path, since: i128) -> bool {
+fn changed_since(path: &Path, since: i128) -> bool {
     let Ok(meta) = fs_err::metadata(path) else { return false };
     let changed = match crate::stat_cache::Stat::of(&meta) {
         // Not mtime: it can be set to any time, the future among them.

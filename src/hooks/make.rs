@@ -10,7 +10,6 @@ use super::{Session, TICK};
 use crate::cargo_mtime::{self, Note};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::observe::changed_since;
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
@@ -18,6 +17,7 @@ use crate::inputs::{self, Key, Part, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin;
+use crate::project::Project;
 use crate::publish;
 use crate::report;
 use crate::request::Artifact;
@@ -170,7 +170,8 @@ impl Session {
         let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
         let mut untrusted = found.gaps;
         // We read it once, at the start, perhaps long before we had the lock; maturin reads it anew.
-        if changed_since(&self.project.root.join("pyproject.toml"), self.opened) {
+        let now = Project::load(&self.project.root).map(|project| project.document);
+        if now.ok().as_ref() != Some(&self.project.document) {
             untrusted.push("pyproject.toml changed while a build was waited for".to_owned());
         }
         untrusted.extend(
