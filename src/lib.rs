@@ -7,26 +7,30 @@
 //!
 //! | room | owns | may call |
 //! |---|---|---|
-//! | `python` | the only pyo3 code | `hooks` |
+//! | `python` | the only pyo3 code | `hooks`, `request` |
 //! | `hooks` | the order of the stages | all below |
-//! | `request` | hook, folders, config settings, interpreter, environment | - |
-//! | `project`, `settings` | pyproject.toml; `[tool.wheelprint]` and its precedence | `request` |
-//! | `inputs` | what counts: names, never contents | `project`, `settings`, `request` |
-//! | `digest`, `stat_cache` | hashing, and its memory | - |
-//! | `toolchain` | which rustc, and its memory | `inputs::ambient`, `digest`, `stat_cache` |
-//! | `fingerprint` | the value, the record, looking at inputs | `inputs`, `digest`, `stat_cache`, `toolchain` |
-//! | `cargo_mtime` | what cargo's clock would not show | `inputs::target`, `fingerprint`, `freshness` |
-//! | `git` | what git knows of a folder | `request` |
-//! | `freshness` | comparing records; no I/O | `fingerprint` (types) |
-//! | `store` | stored wheels and records | `fingerprint`, `digest` |
+//! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
+//! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |
+//! | `store` | stored wheels and records | `fingerprint` (types), `inputs` (types), `cargo_mtime` (types), `request` |
+//! | `cargo_mtime` | what cargo's clock would not show | `inputs`, `fingerprint` (types), `freshness` |
+//! | `freshness` | comparing records; no I/O | `fingerprint` (types), `inputs` (types) |
+//! | `fingerprint` | the value, the record, looking at inputs | `inputs`, `request`, `settings`, `stat_cache`, `toolchain`, `git`, `editable` (the runtime hook's text) |
+//! | `editable` | the self-contained layout | `wheel`, `project`, `inputs`, `stat_cache` |
+//! | `maturin` | calling maturin's hooks | `request`, `inputs` |
 //! | `interpreter` | the stable interpreter | `request` |
-//! | `maturin` | calling maturin's hooks | `request`, `inputs::ambient` |
-//! | `wheel` | zip, RECORD, dist-info | `digest` |
-//! | `editable` | the self-contained layout | `wheel`, `project` |
-//! | `renew` | a stored wheel with new readme and licence files | `wheel`, `freshness` (types) |
-//! | `report` | verdicts in words | types only |
+//! | `toolchain` | which rustc, and its memory | `inputs`, `request`, `stat_cache` |
+//! | `git` | what git knows of a folder | `request` |
+//! | `inputs` | what counts: names, never contents | `project`, `settings`, `request` |
+//! | `settings` | `[tool.wheelprint]` and its precedence | `project`, `request` |
+//! | `project` | pyproject.toml | `request` |
+//! | `request` | hook, folders, config settings, interpreter, environment | - |
+//! | `wheel` | zip, RECORD, dist-info | - |
+//! | `stat_cache` | the memory of what was hashed | - |
+//! | `digest` | hashing | - |
 //! | `publish` | write beside, then rename | - |
 //! | `error`, `log` | errors and hints; lines on stderr | - |
+//!
+//! Everyone may call the last three lines. `tests/house.rs` holds this table against the code.
 
 pub mod cargo_mtime;
 pub mod digest;

@@ -11,7 +11,6 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Tagged;
-use crate::fingerprint::Value;
 use crate::inputs::ambient;
 use crate::request::Environment;
 use crate::stat_cache::Stat;
@@ -24,15 +23,21 @@ struct Memory {
     version: String,
 }
 
-/// The text of `rustc -vV`, one line. Unreadable if there is no rustc that runs: nothing is fresh
-/// then, and the build says what is missing.
-pub fn rustc(root: &Path, environment: &Environment, memory: Option<&Path>) -> Value {
+/// The text of `rustc -vV`, one line.
+///
+/// # Errors
+/// There is no rustc that runs: nothing is fresh then, and the build says what is missing.
+pub fn rustc(
+    root: &Path,
+    environment: &Environment,
+    memory: Option<&Path>,
+) -> Result<String, String> {
     let Some(program) = ambient::rustc(root, environment) else {
-        return Value::Unreadable("no rustc found on PATH".into());
+        return Err("no rustc found on PATH".into());
     };
     let circumstances = circumstances(&program, root, environment);
     if let Some(version) = memory.and_then(|memory| recall(memory, &circumstances)) {
-        return Value::Text(version);
+        return Ok(version);
     }
     let ask = |arguments: &[&str]| -> Option<String> {
         let output = Command::new(&program)
@@ -46,7 +51,7 @@ pub fn rustc(root: &Path, environment: &Environment, memory: Option<&Path>) -> V
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let Some(version) = ask(&["-vV"]) else {
-        return Value::Unreadable(format!("{} -vV failed", file_name(&program)));
+        return Err(format!("{} -vV failed", file_name(&program)));
     };
     let version = version.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     if let Some(memory) = memory
@@ -57,7 +62,7 @@ pub fn rustc(root: &Path, environment: &Environment, memory: Option<&Path>) -> V
             .join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
         remember(memory, circumstances, &[program, inner], &version);
     }
-    Value::Text(version)
+    Ok(version)
 }
 
 fn circumstances(program: &Path, root: &Path, environment: &Environment) -> String {

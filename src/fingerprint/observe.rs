@@ -192,7 +192,11 @@ impl<'a> Observer<'a> {
 
     fn toolchain(&self, items: &mut Vec<Item>) {
         let rustc = self.rustc.get_or_init(|| {
-            toolchain::rustc(&self.request.root, self.environment, self.toolchain_memory.as_deref())
+            let memory = self.toolchain_memory.as_deref();
+            match toolchain::rustc(&self.request.root, self.environment, memory) {
+                Ok(version) => Value::Text(version),
+                Err(cause) => Value::Unreadable(cause),
+            }
         });
         let maturin = match ambient::maturin_version(&self.request.interpreter) {
             Some(version) => Value::Text(version),

@@ -1,0 +1,83 @@
+//! The rooms and who may call whom: the table in `src/lib.rs` is what the code does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use fs_err as fs;
+
+/// Rooms that serve everyone.
+const SERVANTS: [&str; 4] = ["digest", "publish", "error", "log"];
+
+type Edges = BTreeMap<String, BTreeSet<String>>;
+
+/// The names between backticks.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The table, top to bottom, with the rooms each room may call.
+fn table(docs: &str) -> (Vec<String>, Edges) {
+    let mut order = Vec::new();
+    let mut edges = Edges::new();
+    for line in docs.lines() {
+        let Some(row) = line.strip_prefix("//! | `") else { continue };
+        let row = format!("`{row}");
+        let cells: Vec<&str> = row.split('|').collect();
+        for room in quoted(cells[0]) {
+            order.push(room.clone());
+            edges.insert(room, quoted(cells[2]).into_iter().collect());
+        }
+    }
+    (order, edges)
+}
+
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix("src").unwrap().with_extension("");
+            let room = name.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
+            found.push((room, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// The rooms that are called, outside of tests.
+fn called(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| {
+            let end = rest.find(|char: char| !char.is_alphanumeric() && char != '_');
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn data_goes_one_way() {
+    let (order, allowed) = table(&fs::read_to_string("src/lib.rs").unwrap());
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let mut used = Edges::new();
+    for (room, text) in files.iter().filter(|(room, _)| room != "lib") {
+        used.entry(room.clone()).or_default().extend(called(text));
+    }
+    let rooms: BTreeSet<&String> = used.keys().collect();
+    assert_eq!(rooms, order.iter().collect(), "the table names every room, and no other");
+    for (room, used) in &mut used {
+        used.remove(room);
+        used.retain(|other| !SERVANTS.contains(&other.as_str()));
+        let place = order.iter().position(|other| other == room).unwrap();
+        if room != "hooks" {
+            assert_eq!(*used, allowed[room], "what {room} calls");
+        }
+        for other in used.iter() {
+            assert!(order[place..].contains(other), "{room} calls {other}, which stands above it");
+        }
+    }
+}
