@@ -110,7 +110,7 @@ pub fn unseen(
 
 /// Is the path reached through a link?
 fn is_linked(path: &Path) -> bool {
-    fs::canonicalize(path).is_ok_and(|resolved| resolved != path)
+    dunce::canonicalize(path).is_ok_and(|resolved| resolved != path)
 }
 
 /// Does cargo itself look at this place, by dep-info or because a build script named it?

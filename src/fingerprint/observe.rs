@@ -278,7 +278,7 @@ fn located(
 
 /// Where a path leads, as seen from the folder it is written in (which may itself be a link).
 fn lead(path: &Path) -> Value {
-    match fs_err::canonicalize(path) {
+    match dunce::canonicalize(path) {
         Ok(resolved) => {
             let way = path.parent().and_then(|folder| inputs::relative(folder, &resolved));
             way.map_or_else(|| Value::Unreadable(NOT_UTF8.into()), Value::Text)

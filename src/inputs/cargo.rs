@@ -231,7 +231,7 @@ fn add_compiled(source: &Path, sources: &BTreeSet<PathBuf>, found: &mut Discover
             let name = source.file_name().unwrap_or_default().to_string_lossy();
             found.gaps.push(format!("{name} was removed while it was being built"));
         }
-    } else if let Ok(resolved) = fs_err::canonicalize(source)
+    } else if let Ok(resolved) = dunce::canonicalize(source)
         && sources.contains(&resolved)
         && let Some(place) = found.roots.name(source)
     {

@@ -280,5 +280,5 @@ fn package_name(folder: &Path) -> Option<String> {
 }
 
 fn canonical(path: &Path) -> PathBuf {
-    fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -88,7 +88,7 @@ impl Store {
                 return None;
             }
         };
-        let root = fs::canonicalize(&request.root).unwrap_or_else(|_| request.root.clone());
+        let root = dunce::canonicalize(&request.root).unwrap_or_else(|_| request.root.clone());
         let mut tagged = Tagged::new("project");
         tagged.field("root", &root.to_string_lossy());
         let slug: String = name
