@@ -3,10 +3,10 @@
 //! Cargo calls a source unchanged if its mtime is not newer than the last build, whatever its
 //! content (cargo issue 6529). A restored cache, `rsync -t` or `mv` brings changed content with an
 //! old mtime, and a fingerprint of the new content would be stamped on the old code. So each build
-//! leaves a note of what this profile folder was built from, together with the state of cargo's
-//! own fingerprints. Before the next build, where content differs from the note and cargo's clock
-//! would not show it, the owning packages' fingerprints are removed, and cargo compiles them anew.
-//! A folder without a note, or that somebody else built in since, is believed nothing.
+//! leaves a note of what every unit in the profile folder was made from, together with the state of
+//! cargo's own fingerprint of it. Before the next build, where content differs from the note and
+//! cargo's clock would not show it, the unit's fingerprint is removed, and cargo makes it anew. A
+//! unit without a note, or that somebody else built since, is believed nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,253 +16,251 @@ use std::time::SystemTime;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::{Record, Value};
+use crate::fingerprint::record::Input;
+use crate::fingerprint::{Fingerprint, Inputs, Value};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::target::{Owners, Target};
-use crate::inputs::{Key, Part, Place, Roots, Watch};
+use crate::inputs::target::Target;
+use crate::inputs::units::{self, Unit, UnitKind};
+use crate::inputs::{Key, Kind, Part, Place, Roots, Watch, ambient};
 use crate::log;
 
-/// What a profile folder was last built from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What the units in a target folder were made from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Note {
-    record: Record,
-    roots: Roots,
-    /// Cargo's fingerprint files of the local packages, with size and mtime.
-    witness: BTreeMap<String, (u64, SystemTime)>,
+    /// The target folder.
+    pub target: PathBuf,
+    /// By cargo's folder for the unit's fingerprint.
+    units: BTreeMap<PathBuf, UnitNote>,
 }
 
-/// A package whose change cargo would not see, and one file that shows it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unseen {
-    pub package: String,
-    pub path: PathBuf,
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct UnitNote {
+    watches: BTreeSet<Watch>,
+    roots: Roots,
+    inputs: Vec<Input>,
+    /// The packages it may be of: in a target folder that several projects share, cargo gives two
+    /// packages of one name and one place in their workspace the same unit.
+    owners: Vec<PathBuf>,
+    /// The digest of [`besides`].
+    besides: String,
+    /// Cargo's files of the unit, with size and mtime.
+    witness: Witness,
+}
+
+type Witness = BTreeMap<PathBuf, (u64, SystemTime)>;
+
+/// How inputs are looked at.
+pub type Observe<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> Inputs;
+
+impl UnitNote {
+    fn new(watches: &BTreeSet<Watch>, roots: &Roots, unsure: &Unsure, see: Observe) -> Self {
+        let mut inputs: Vec<Input> = see(watches, roots)
+            .into_iter()
+            .map(|(key, value)| {
+                // What changed meanwhile may have been compiled in any of its states.
+                let value = if unsure.raced.contains(&key) { unsure.value() } else { value };
+                Input { key, value }
+            })
+            .collect();
+        // What is gone is found again by nobody.
+        if (unsure.is_gone)(watches) {
+            let key = Key::named(Part::Rust, Kind::File, "removed");
+            inputs.push(Input { key, value: unsure.value() });
+        }
+        Self { watches: watches.clone(), roots: roots.clone(), inputs, ..Self::default() }
+    }
+
+    fn changes(&self, see: Observe) -> Vec<Reason> {
+        let noted: Inputs =
+            self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect();
+        match freshness::compare(&noted, &[], &see(&self.watches, &self.roots)) {
+            Verdict::Fresh { .. } => Vec::new(),
+            Verdict::Stale(reasons) => reasons,
+        }
+    }
+}
+
+/// What changed while it was being built.
+pub struct Unsure<'a> {
+    pub raced: &'a BTreeSet<Key>,
+    /// Would these watches have named a file that was removed?
+    pub is_gone: &'a dyn Fn(&BTreeSet<Watch>) -> bool,
+}
+
+impl Unsure<'_> {
+    fn value(&self) -> Value {
+        Value::Unreadable("changed while it was being built".into())
+    }
 }
 
 impl Note {
-    /// Made after a build. Values of inputs that changed meanwhile are not noted.
+    /// Made after a build of `units`. What is known of other units in the folder stays, as long as
+    /// nobody built them since.
     pub fn new(
+        before: Option<Self>,
         target: &Target,
-        folder: &Path,
-        record: &Record,
+        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
+        besides: &str,
         roots: &Roots,
-        raced: &BTreeSet<Key>,
+        unsure: &Unsure,
+        see: Observe,
     ) -> Self {
-        let mut record = record.clone();
-        for input in &mut record.inputs {
-            if raced.contains(&input.key) {
-                input.value = Value::Unreadable("changed while it was being built".into());
+        let mut noted = before.map(|before| before.units).unwrap_or_default();
+        noted.retain(|folder, _| folder.is_dir());
+        let read = units::read(&target.profiles());
+        let read: BTreeMap<&Path, &Unit> =
+            read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
+        for (folder, watches) in units {
+            let mut note = UnitNote::new(watches, roots, unsure, see);
+            if let Some(unit) = read.get(folder.as_path()) {
+                note.witness = witness(unit);
+                note.owners = owners(target, unit);
             }
+            note.besides = besides.to_owned();
+            noted.insert(folder.clone(), note);
         }
-        Self { record, roots: roots.clone(), witness: witness(target, folder) }
+        Self { target: target.metadata.target_directory.clone(), units: noted }
     }
 }
 
-/// The packages that cargo would wrongly call fresh in this folder.
-///
-/// `observe` looks at a record's inputs as they are now.
-pub fn unseen(
+/// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
+/// digest; an empty one if any of it changed during the build.
+pub fn besides(
+    extra: &BTreeSet<Watch>,
+    roots: &Roots,
+    unsure: Option<&Unsure>,
+    see: Observe,
+) -> String {
+    let mut inputs = see(extra, roots);
+    let changed = |unsure: &Unsure| {
+        (unsure.is_gone)(extra) || inputs.keys().any(|key| unsure.raced.contains(key))
+    };
+    if unsure.is_some_and(changed) {
+        return String::new();
+    }
+    inputs.extend(see(&BTreeSet::from([Watch::Variables]), roots));
+    inputs
+        .retain(|key, _| key.part != Part::Environment || ambient::is_of_the_compilers(&key.name));
+    Fingerprint::of(&inputs).sha256
+}
+
+/// Makes cargo build anew what it would wrongly call fresh.
+pub fn forget_unseen(target: &Target, note: Option<&Note>, besides: &str, see: Observe) {
+    let empty = Note::default();
+    let note = note.unwrap_or(&empty);
+    let units = units::read(&target.profiles());
+    if units.is_empty() && !target.folders().is_empty() {
+        log::debug("cargo keeps its fingerprints where they are not known; all is made anew");
+        clean(target);
+    }
+    for unit in units {
+        let Some(cause) = cause(&unit, target, note, besides, see) else { continue };
+        log::debug(format_args!("{}: {cause}; made anew", unit.package));
+        let _ = fs::remove_dir_all(&unit.folder);
+        if unit.kind == UnitKind::Run {
+            // Else cargo would run the script, and not compile what its output is for.
+            let _ = fs::remove_file(unit.output());
+        }
+    }
+}
+
+/// For a cargo that keeps its fingerprints elsewhere than we know: all that can be edited.
+fn clean(target: &Target) {
+    for folder in target.folders() {
+        let name = |path: Option<&Path>| Some(path?.file_name()?.to_str()?.to_owned());
+        let (Some(mut command), Some(profile)) = (target.cargo(), name(Some(&folder))) else {
+            continue;
+        };
+        command.arg("clean").arg("--manifest-path").arg(&target.manifest);
+        command.arg("--target-dir").arg(&target.metadata.target_directory);
+        command.args(["--profile", if profile == "debug" { "dev" } else { &profile }]);
+        if let Some(parent) = folder.parent()
+            && parent != target.metadata.target_directory
+        {
+            command.args(name(Some(parent)).iter().flat_map(|triple| ["--target", triple]));
+        }
+        for package in target.metadata.packages.iter().filter(|package| package.is_of_a_path()) {
+            command.args(["--package", &package.name]);
+        }
+        let nowhere = Stdio::null;
+        let _ = command.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).status();
+    }
+}
+
+/// Why cargo can't be relied on for this unit.
+fn cause(
+    unit: &Unit,
     target: &Target,
-    folder: &Path,
-    note: Option<&Note>,
-    observe: impl FnOnce(&Record, &Roots) -> crate::fingerprint::Inputs,
-) -> BTreeSet<Unseen> {
-    let mut found = BTreeSet::new();
-    match note.filter(|note| note.witness == witness(target, folder)) {
-        Some(note) => {
-            let rust_part = |inputs: crate::fingerprint::Inputs| -> crate::fingerprint::Inputs {
-                inputs.into_iter().filter(|(key, _)| key.part == Part::Rust).collect()
-            };
-            let observed = rust_part(observe(&note.record, &note.roots));
-            let verdict = freshness::compare(&rust_part(note.record.inputs()), &[], &observed);
-            let Verdict::Stale(reasons) = verdict else { return found };
-            for reason in reasons {
-                let (key, gone) = match reason {
-                    Reason::Changed { key, .. }
-                    | Reason::Added { key, .. }
-                    | Reason::Unreadable { key, .. } => (key, false),
-                    Reason::Removed { key, .. } => (key, true),
-                    Reason::Untrusted(_) | Reason::NoRecord | Reason::NotReused => continue,
-                };
-                let place = Place { root: key.root.clone(), path: key.name.clone() };
-                let Some(path) = note.roots.resolve(&place) else { continue };
-                // What is gone leaves no time of its own; a link that leads elsewhere, and what
-                // only we watch, cargo does not look at.
-                let blind = gone || is_linked(&path) || !is_watched_by_cargo(&place, &note.record);
-                for package in owners_of(target, folder, &path) {
-                    if blind || !is_newer(&path, target, folder, &package) {
-                        found.insert(Unseen { package, path: path.clone() });
-                    }
-                }
-            }
-        }
-        None => {
-            for path in target.sources(folder).0 {
-                for package in owners_of(target, folder, &path) {
-                    if path.is_file() && !is_newer(&path, target, folder, &package) {
-                        found.insert(Unseen { package, path: path.clone() });
-                    }
-                }
-            }
-        }
+    note: &Note,
+    besides: &str,
+    see: Observe,
+) -> Option<&'static str> {
+    let owners = owners(target, unit);
+    let can_be_edited = unit.is_of_a_path() || (unit.kind == UnitKind::Run && !owners.is_empty());
+    if can_be_edited && owners.is_empty() && target.knows_all_packages() {
+        // Another project's, in a target folder that is shared.
+        return None;
     }
-    found
-}
-
-/// Is the path reached through a link?
-fn is_linked(path: &Path) -> bool {
-    dunce::canonicalize(path).is_ok_and(|resolved| resolved != path)
-}
-
-/// Does cargo itself look at this place, by dep-info or because a build script named it?
-fn is_watched_by_cargo(place: &Place, record: &Record) -> bool {
-    record.watches.iter().any(|watch| match watch {
-        Watch::Path { part: Part::Rust, place: watched } => {
-            watched.root == place.root
-                && place
-                    .path
-                    .strip_prefix(&watched.path)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }
-        _ => false,
-    })
-}
-
-/// After a build: a unit that was compiled just now may have twins, compiled with other features,
-/// that were not. They were made from other sources, which the note will not remember; cargo must
-/// not call them fresh by their times. Twins share the names of their fingerprint files.
-pub fn retire_twins(target: &Target, folder: &Path, since: i128) {
-    for package in packages(target, folder) {
-        let units: Vec<(PathBuf, BTreeSet<std::ffi::OsString>, bool)> =
-            fingerprints(target, folder, &package)
-                .into_iter()
-                .map(|unit| {
-                    let files = files(&unit);
-                    let is_new = files.iter().any(|file| modified(file) >= since);
-                    let json = |file: &PathBuf| file.extension().is_some_and(|it| it == "json");
-                    let names = files
-                        .iter()
-                        .filter(|file| json(file))
-                        .filter_map(|file| Some(file.file_name()?.to_owned()))
-                        .collect();
-                    (unit, names, is_new)
-                })
-                .collect();
-        for (unit, names, is_new) in &units {
-            let has_new_twin =
-                units.iter().any(|(_, others, is_new)| *is_new && !others.is_disjoint(names));
-            if !is_new && has_new_twin {
-                let _ = fs::remove_dir_all(unit);
-            }
-        }
+    let noted = match note.units.get(&unit.folder) {
+        Some(noted) if noted.witness == witness(unit) && noted.owners == owners => noted,
+        Some(_) if can_be_edited => return Some("somebody else built it"),
+        None if can_be_edited => return Some("it is not known what it was made from"),
+        _ => return None,
+    };
+    if can_be_edited && noted.besides != besides {
+        return Some("an input that cargo does not know of changed");
     }
-}
-
-fn modified(file: &Path) -> i128 {
-    let modified = fs::metadata(file).and_then(|meta| meta.modified());
-    modified
-        .ok()
-        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-        .map_or(0, |age| age.as_nanos().cast_signed())
-}
-
-/// Makes cargo compile these packages anew, in this folder and in that of the host's units.
-pub fn forget(target: &Target, folder: &Path, unseen: &BTreeSet<Unseen>) {
-    let packages: BTreeSet<&str> = unseen.iter().map(|unseen| unseen.package.as_str()).collect();
-    for package in packages {
-        let folders = fingerprints(target, folder, package);
-        log::debug(format_args!("{package}: cargo's clock can't be relied on; compiled anew"));
-        if folders.is_empty() {
-            clean(target, package);
+    let built = unit.built();
+    let unseen = noted.changes(see).into_iter().any(|reason| {
+        let Some(key) = reason.key() else { return false };
+        if key.part == Part::Environment {
+            // Of its own packages cargo compares variables; of the registry's it does not.
+            return !can_be_edited && unit.kind != UnitKind::Run;
         }
-        for folder in folders {
-            let _ = fs::remove_dir_all(folder);
+        // What is gone leaves no time of its own.
+        if matches!(reason, Reason::Removed { .. }) {
+            return true;
         }
-    }
+        let place = Place { root: key.root.clone(), path: key.name.clone() };
+        let Some(path) = noted.roots.resolve(&place) else { return true };
+        // A link that leads elsewhere brings times of its own.
+        let linked = dunce::canonicalize(&path).is_ok_and(|resolved| resolved != path);
+        let changed = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+        linked || changed.zip(built).is_none_or(|(changed, built)| changed <= built)
+    });
+    unseen.then_some("cargo's clock can't be relied on")
 }
 
-/// For a cargo that keeps its fingerprints elsewhere than we know.
-fn clean(target: &Target, package: &str) {
-    let Some(mut command) = target.cargo() else { return };
-    let _ = command
-        .args(["clean", "--package", package, "--manifest-path"])
-        .arg(&target.manifest)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
+    target.packages_named(&unit.package).map(|package| package.folder().to_owned()).collect()
 }
 
-/// Would cargo see that this file changed since it last built the package?
-fn is_newer(path: &Path, target: &Target, folder: &Path, package: &str) -> bool {
-    let built = fingerprints(target, folder, package)
+/// Cargo's own files of the unit, and rustc's dep-info: of an artifact whose file bears no hash
+/// another package's build may have overwritten it.
+fn witness(unit: &Unit) -> Witness {
+    let files = unit.files().into_iter().chain(unit.dep_infos());
+    files
+        .filter_map(|file| {
+            let meta = fs::metadata(&file).ok()?;
+            Some((file, (meta.len(), meta.modified().ok()?)))
+        })
+        .collect()
+}
+
+/// After a build: of an artifact whose file bears no hash there may be several units, of other
+/// features or flags. They overwrite each other's file, and cargo would call the old ones fresh by
+/// their times. Those that were not built now are removed.
+pub fn retire_twins(target: &Target, since: SystemTime) {
+    let Some(package) = target.package() else { return };
+    let units = units::read(&target.profiles());
+    let products: Vec<&Unit> = units
         .iter()
-        .flat_map(|folder| files(folder))
-        .filter_map(|file| fs::metadata(file).ok()?.modified().ok())
-        .max();
-    let changed = fs::metadata(path).and_then(|meta| meta.modified());
-    match (built, changed) {
-        (Some(built), Ok(changed)) => changed > built,
-        // Never built here: cargo has nothing to call fresh.
-        (None, _) => target.fingerprint_folders(folder).iter().any(|folder| folder.is_dir()),
-        (Some(_), Err(_)) => false,
-    }
-}
-
-fn witness(target: &Target, folder: &Path) -> BTreeMap<String, (u64, SystemTime)> {
-    let mut witness = BTreeMap::new();
-    for package in packages(target, folder) {
-        for fingerprint in fingerprints(target, folder, &package) {
-            for file in files(&fingerprint) {
-                if let Ok(meta) = fs::metadata(&file)
-                    && let Ok(modified) = meta.modified()
-                {
-                    witness.insert(file.to_string_lossy().into_owned(), (meta.len(), modified));
-                }
-            }
+        .filter(|unit| unit.package == package.name && unit.kind == UnitKind::Product)
+        .collect();
+    let is_new = |unit: &Unit| unit.built().is_some_and(|built| built >= since);
+    for unit in &products {
+        if !is_new(unit) && products.iter().any(|other| other.is_twin_of(unit) && is_new(other)) {
+            let _ = fs::remove_dir_all(&unit.folder);
         }
     }
-    witness
-}
-
-/// The local packages whose sources are in this folder's artifact.
-fn packages(target: &Target, folder: &Path) -> BTreeSet<String> {
-    let mut owners = Owners::default();
-    let sources = target.sources(folder).0;
-    let folders = sources.iter().filter_map(|path| path.parent()).chain(target.manifest.parent());
-    folders.filter_map(|folder| owners.of(folder)).map(|(_, name)| name).collect()
-}
-
-/// The package a file belongs to. One that lies outside of all may be anybody's.
-fn owners_of(target: &Target, folder: &Path, path: &Path) -> BTreeSet<String> {
-    let known = packages(target, folder);
-    match path.parent().and_then(|folder| Owners::default().of(folder)) {
-        Some((_, name)) if known.contains(&name) => BTreeSet::from([name]),
-        _ => known,
-    }
-}
-
-/// `.fingerprint/PACKAGE-HASH` below the profile folder and, when cross-compiling, below the
-/// host's (cargo `compiler/layout.rs`).
-fn fingerprints(target: &Target, folder: &Path, package: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for folder in target.fingerprint_folders(folder) {
-        let Ok(entries) = fs::read_dir(folder) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_ours =
-                name.strip_prefix(package).and_then(|rest| rest.strip_prefix('-')).is_some_and(
-                    |hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()),
-                );
-            if is_ours {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect()
 }

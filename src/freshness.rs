@@ -33,15 +33,20 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// What it is sorted by; those that are about no input come first.
-    fn place(&self) -> Option<(Part, &str, &str, Kind)> {
+    /// The input it is about, if it is about one.
+    pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Changed { key, .. }
             | Self::Added { key, .. }
             | Self::Removed { key, .. }
-            | Self::Unreadable { key, .. } => Some((key.part, &key.root, &key.name, key.kind)),
+            | Self::Unreadable { key, .. } => Some(key),
             Self::Untrusted(_) | Self::NoRecord | Self::NotReused => None,
         }
+    }
+
+    /// What it is sorted by; those that are about no input come first.
+    fn place(&self) -> Option<(Part, &str, &str, Kind)> {
+        self.key().map(|key| (key.part, key.root.as_str(), key.name.as_str(), key.kind))
     }
 }
 

@@ -5,14 +5,15 @@ use std::process::{Command, Stdio};
 
 use crate::request::Environment;
 
-/// The files below a folder that git tracks although its own rules ignore them (`git add -f`).
-/// Empty outside of a repository; `None` if there is one and git can't be asked.
-pub fn tracked_though_ignored(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
+/// The files of a package that git tracks. `None` where cargo does not go by git's rules, and where
+/// git can't be asked: outside of a repository, and for a package whose manifest git does not track
+/// (cargo `sources/path.rs`).
+pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
     if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
-        return Some(Vec::new());
+        return None;
     }
     let output = Command::new(environment.which("git")?)
-        .args(["ls-files", "-z", "--ignored", "--cached", "--exclude-standard"])
+        .args(["ls-files", "-z", "--cached"])
         .current_dir(folder)
         .env_clear()
         .envs(environment.iter())
@@ -21,5 +22,6 @@ pub fn tracked_though_ignored(folder: &Path, environment: &Environment) -> Optio
         .ok()
         .filter(|output| output.status.success())?;
     let names = String::from_utf8(output.stdout).ok()?;
-    Some(names.split_terminator('\0').map(|name| folder.join(name)).collect())
+    let names: Vec<&str> = names.split_terminator('\0').collect();
+    names.contains(&"Cargo.toml").then(|| names.iter().map(|name| folder.join(name)).collect())
 }

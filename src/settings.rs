@@ -3,6 +3,8 @@
 //! One chain for every setting: environment, config setting, pyproject.toml, default. A name or
 //! value that is not known is an error that suggests the nearest one; it never becomes a default.
 
+use std::path::Path;
+
 use crate::error::{Error, Result};
 use crate::log::Level;
 use crate::project::Project;
@@ -136,12 +138,34 @@ fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
                     &format!("expected a list of strings, found {} in it", describe(glob)),
                 ));
             };
-            globset::Glob::new(glob).map_err(|error| Error::Setting {
+            let wrong = |cause: String, hint: Option<&str>| Error::Setting {
                 source_name: source.clone(),
-                cause: error.to_string(),
-                hint: None,
-            })?;
-            Ok(glob.clone())
+                cause,
+                hint: hint.map(str::to_owned),
+            };
+            globset::Glob::new(glob).map_err(|error| wrong(error.to_string(), None))?;
+            if Path::new(glob).is_absolute() || glob.starts_with('/') {
+                return Err(wrong(
+                    format!("`{glob}` is an absolute path"),
+                    Some("write it as seen from the project's folder: `../schema/*.json`"),
+                ));
+            }
+            // `./a`, `a/` and `a//b` are ways to write what the file system calls otherwise.
+            let parts: Vec<&str> =
+                glob.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+            if parts.is_empty() {
+                return Err(wrong(
+                    format!("`{glob}` names everything"),
+                    Some("name files or folders"),
+                ));
+            }
+            if parts.iter().skip_while(|part| **part == "..").any(|part| *part == "..") {
+                return Err(wrong(
+                    format!("`{glob}` goes up after going down"),
+                    Some("use `..` at the beginning only"),
+                ));
+            }
+            Ok(parts.join("/"))
         })
         .collect()
 }

@@ -77,6 +77,19 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
         .non_empty("RUSTUP_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(ambient::home(environment)?.join(".rustup")));
+    // `rustup toolchain link` gives a name to a folder, and later perhaps to another one.
+    let toolchains = rustup_home.as_ref().map(|home| home.join("toolchains"));
+    let mut links: Vec<(PathBuf, PathBuf)> = toolchains
+        .and_then(|folder| fs_err::read_dir(folder).ok())
+        .into_iter()
+        .flat_map(Iterator::flatten)
+        .filter_map(|entry| Some((entry.path(), fs_err::read_link(entry.path()).ok()?)))
+        .collect();
+    links.sort();
+    for (name, target) in links {
+        tagged.field("link", &name.to_string_lossy());
+        tagged.field("to", &target.to_string_lossy());
+    }
     let settings = rustup_home.map(|home| home.join("settings.toml"));
     let toolchain_file = ambient::toolchain_file(root).map(|found| found.path);
     for path in [settings, toolchain_file].into_iter().flatten() {

@@ -125,7 +125,7 @@ SOURCES = {
     "where a link leads, edited": Case(
         lambda p: p.write("notes/one.rs", 'pub const LINKED: &str = "two";\n'),
         {"linked": "two"},
-        "notes/one.rs changed",
+        "src/linked.rs changed",
         before=lambda p: (
             p.write("notes/one.rs", 'pub const LINKED: &str = "one";\n'),
             link(p, "src/linked.rs", "../notes/one.rs"),

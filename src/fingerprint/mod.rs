@@ -2,43 +2,75 @@
 //!
 //! # The contract: what counts
 //!
+//! A wheel is fresh if everything that reached it is as it was. This is the list; for users it is
+//! docs/what-counts.md.
+//!
 //! | input | found by | compared by | part |
 //! |---|---|---|---|
-//! | sources of the crate, of path dependencies, of proc-macro crates | cargo's dep-info beside the artifact | content | rust |
-//! | `include_str!`, `include_bytes!`, modules by `#[path]` | the same | content | rust |
-//! | where a link leads through which a source was asked for | rustc's dep-info | the way | rust |
+//! | sources of the crate, of path dependencies, of proc-macro crates; `include_str!`, `include_bytes!`, modules by `#[path]` | rustc's dep-info of every unit in the artifact, cargo's dep-info beside it | content, under the name they were asked for by | rust |
 //! | build.rs, and its absence | dep-info; its customary place | content | rust |
-//! | files and folders a build script watches | dep-info; the script's recorded output | content, every file below a folder | rust |
-//! | all files of a package whose build script names nothing | the script's recorded output | content of what git tracks or does not ignore; manifests by meaning | rust |
-//! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match | rust |
-//! | Cargo.toml of every local package | owners of the sources | parsed value, without other tools' metadata | manifest |
-//! | the workspace's Cargo.toml | cargo metadata | parsed value of what members inherit or are built with | manifest |
+//! | files and folders a build script watches (`rerun-if-changed`), there or not | cargo's fingerprint of the run; the script's recorded output | content; every file and folder below a folder | rust |
+//! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo goes by git; else of all files; the package's own manifests by meaning | rust |
+//! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match, and of all below folders that do | rust |
+//! | Cargo.toml of every local package in the artifact | cargo metadata | parsed value, without other tools' metadata and lints | manifest |
+//! | Cargo.toml of the workspace, the project's and those that path dependencies inherit from; one that appears above | cargo metadata; cargo's search upwards | parsed value of what members inherit or are built with | manifest |
+//! | the other members of the workspace | cargo metadata; globs in `members` | which there are; parsed value of their dependencies | manifest |
 //! | Cargo.lock | cargo metadata | parsed value | manifest |
-//! | cargo configuration, upwards and in cargo's home; present or absent | cargo's search path | parsed value | manifest |
-//! | rust-toolchain(.toml), present or absent | rustup's search path | parsed value | toolchain |
+//! | cargo configuration, in the project, above it and in cargo's home, with what it includes; there or not | cargo's search path | parsed value | manifest |
+//! | files given by `--config` with what they include, target specifications | arguments and settings | content | manifest |
 //! | pyproject.toml: `[build-system]`, `[tool.maturin]` | - | parsed value | manifest |
-//! | pyproject.toml: `[project]`; readme; licence files | PEP 621, PEP 639 | parsed value; content | metadata |
-//! | Python sources, `include`, data (not the sources of an editable install) | maturin's rules | content | python |
-//! | `env!`, `option_env!` | rustc's dep-info | value's digest, or unset | environment |
-//! | `rerun-if-env-changed` | build scripts' recorded outputs | value's digest, or unset | environment |
-//! | RUSTFLAGS, `CARGO_*`, `MATURIN_*`, `PYO3_*`, CC, CFLAGS and kin | `inputs::ambient` | value's digest | environment |
+//! | pyproject.toml: `[project]`; readme; licence files, also those that Cargo.toml names | PEP 621, PEP 639, maturin's rules | parsed value; content | metadata |
+//! | Python sources, `include`, data (not the Python sources of an editable install) | maturin's rules | content | python |
+//! | `env!`, `option_env!`, in crates and build scripts | rustc's dep-info | digest of the value, or unset | environment |
+//! | `rerun-if-env-changed` | cargo's fingerprint of the run; the script's recorded output | digest of the value, or unset | environment |
+//! | `RUSTFLAGS`, `CARGO`, `CARGO_*`, `MATURIN_*`, `PYO3_*`, `CC`, `CFLAGS` and kin | a list of well-known names | digest of the value | environment |
 //! | rustc | `rustc -vV` | text | toolchain |
-//! | maturin | version of the one that would be imported, if one is there | text | toolchain |
+//! | rust-toolchain(.toml), there or not | rustup's search path | parsed value | toolchain |
+//! | maturin | the version that would be imported, if one is there | text | toolchain |
 //! | interpreter | implementation, version, ABI, platform | text | toolchain |
 //! | wheel or editable; config settings; `on-stale`; `extra-inputs`; wheelprint itself | the request | text or digest | request |
 //!
-//! Never counts: timestamps, modes, comments and formatting in TOML, other tools' tables, files
-//! outside the module tree, what the build itself writes (below the target folder).
+//! ## What never counts
 //!
-//! # Known blind spots
+//! Timestamps and modes; comments, order and spelling in TOML; other tools' tables; files outside the
+//! module tree; what the build itself writes; Python's caches; variables that only say how to show,
+//! fetch or publish (`CARGO_TERM_*`, `CARGO_NET_*`, `CARGO_REGISTRIES_*`, `MATURIN_PYPI_TOKEN` and the
+//! like).
 //!
-//! - What a build script or proc macro reads without telling cargo (a file, a variable, git, the
-//!   network): cargo does not see it either. Name it in `extra-inputs`.
-//! - The C compiler's, linker's and system libraries' versions.
-//! - A newer maturin on the package index, as long as none is installed: a fresh project does not
-//!   ask the index.
-//! - On a machine without rustup, a `rustc` wrapper script whose own file stays the same while
-//!   what it runs, outside the sysroot it named, changes.
+//! A readme or licence that changed renews the stored wheel's metadata; nothing is compiled.
+//!
+//! ## What cargo would not see
+//!
+//! Cargo goes by timestamps. For every unit in the target folder wheelprint keeps a note of what it was
+//! made from; where content differs and cargo's clock would not show it, where somebody else built the
+//! unit since, where `extra-inputs` or a compiler's variable changed, which cargo does not compare, the
+//! unit is made anew.
+//!
+//! ## What can't be relied on
+//!
+//! An input that can't be read (permission, a loop of links, a name that is not UTF-8), that changed,
+//! moved or went away while the build ran, or dep-info that is not there: the wheel is delivered, and
+//! its record is never matched. The next build says so.
+//!
+//! ## Secrets
+//!
+//! No variable's value is in a record, but its SHA-256 is, if the variable is an input. A short or
+//! guessable secret can be guessed from that: don't let one reach a build of a wheel that you publish.
+//!
+//! ## Blind spots
+//!
+//! - What a build script or proc macro reads without telling cargo: a file, a variable that is not well
+//!   known, git, the network. Name files in `extra-inputs`.
+//! - The versions of the C compiler, the linker and system libraries; static libraries that
+//!   `rustc-link-search` finds; linker scripts.
+//! - Rust sources in cargo's own registry and git checkouts, and of vendored packages, edited in place:
+//!   cargo takes them for what Cargo.lock says. What their build scripts watch does count.
+//! - A newer maturin on the package index, as long as none is installed: a fresh project does not ask
+//!   the index.
+//! - On a machine without rustup, a `rustc` wrapper script whose own file stays the same while what it
+//!   runs, outside the sysroot it named, changes.
+//! - A comment in a manifest whose build script names nothing to watch and embeds the manifest's text.
+//! - A file that another program changes in place through a memory map without its times changing.
 
 use std::collections::BTreeMap;
 
@@ -49,6 +81,8 @@ use crate::inputs::{Key, Part};
 
 pub mod observe;
 pub mod record;
+mod search;
+pub mod snapshot;
 pub mod toml_view;
 mod walk;
 

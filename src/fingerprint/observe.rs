@@ -7,11 +7,13 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::walk::{self, Item, Look, NOT_UTF8};
+use super::search;
+use super::snapshot::Snapshot;
+use super::walk::{self, Item, Look};
 use super::{Inputs, Value, toml_view};
 use crate::digest;
 use crate::git;
-use crate::inputs::{self, Key, Kind, Part, Place, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
 use crate::request::{Artifact, Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
@@ -53,13 +55,26 @@ impl<'a> Observer<'a> {
         self.look(self.items(watches, roots))
     }
 
-    /// The same, and the keys of those that changed at or after `since` (nanoseconds since 1970).
-    /// `written` is the folder maturin itself writes to.
+    /// What lies there before a build: the files that count by these watches, and all files of
+    /// the packages in these folders.
+    pub fn snapshot(
+        &self,
+        watches: &BTreeSet<Watch>,
+        roots: &Roots,
+        packages: &[PathBuf],
+    ) -> Snapshot {
+        Snapshot::new(&self.items(watches, roots), packages, roots)
+    }
+
+    /// The inputs as they are now, and the keys of those that changed at or after `since`
+    /// (nanoseconds since 1970) or are not as they were before. `written` is the folder maturin
+    /// itself writes to.
     pub fn observe_since(
         &self,
         watches: &BTreeSet<Watch>,
         roots: &Roots,
         since: i128,
+        before: &Snapshot,
         written: &Path,
     ) -> (Inputs, BTreeSet<Key>) {
         let items = self.items(watches, roots);
@@ -74,12 +89,47 @@ impl<'a> Observer<'a> {
             .collect();
         // First the content, then the time: an edit between the two must show as one.
         let inputs = self.look(items);
-        let raced = places
+        let mut raced: BTreeSet<Key> = places
             .into_iter()
             .filter(|(_, path)| path != written && changed_since(path, since))
             .map(|(key, _)| key)
             .collect();
+        raced.extend(before.changed(&self.items(watches, roots), roots));
         (inputs, raced)
+    }
+
+    /// Is this file, which is gone, one that these watches would have named?
+    pub fn would_name(&self, watches: &BTreeSet<Watch>, roots: &Roots, path: &Path) -> bool {
+        let home = ambient::cargo_home(self.environment);
+        let is_called = |names: &[&str]| {
+            path.file_name().is_some_and(|file| names.iter().any(|name| file == *name))
+        };
+        watches.iter().any(|watch| match watch {
+            Watch::Path { place, .. }
+            | Watch::Toml { place, .. }
+            | Watch::Package { place, .. }
+            | Watch::Python { place, .. } => {
+                roots.resolve(place).is_some_and(|named| path.starts_with(named))
+            }
+            Watch::Glob { root, glob, .. } => {
+                roots.get(root).is_some_and(|folder| walk::is_matched(glob, folder, path))
+            }
+            Watch::CargoConfig => {
+                let folder = path.parent();
+                is_called(&["config", "config.toml"])
+                    && (folder == home.as_deref()
+                        || folder.is_some_and(|folder| folder.ends_with(".cargo")))
+            }
+            Watch::ToolchainFile => is_called(&["rust-toolchain", "rust-toolchain.toml"]),
+            Watch::Folder { .. }
+            | Watch::Listing { .. }
+            | Watch::Names { .. }
+            | Watch::WorkspaceSearch { .. }
+            | Watch::Variable { .. }
+            | Watch::Variables
+            | Watch::Toolchain
+            | Watch::Request => false,
+        })
     }
 
     fn look(&self, items: Vec<Item>) -> Inputs {
@@ -115,7 +165,7 @@ impl<'a> Observer<'a> {
         match watch {
             Watch::Path { part, place } => {
                 located(*part, Kind::File, place, roots, items, |path, items| {
-                    walk::path(*part, place, path, roots, items);
+                    walk::path(*part, place, &path, roots, items);
                 });
             }
             Watch::Toml { part, view, place } => {
@@ -124,12 +174,6 @@ impl<'a> Observer<'a> {
                         key: toml_key(*part, *view, place),
                         look: Look::Meaning(path, *view),
                     });
-                });
-            }
-            Watch::Link { part, place } => {
-                located(*part, Kind::Link, place, roots, items, |path, items| {
-                    let key = Key::place(*part, Kind::Link, place);
-                    items.push(Item { key, look: Look::Known(lead(&path)) });
                 });
             }
             Watch::Folder { part, place } => {
@@ -143,13 +187,28 @@ impl<'a> Observer<'a> {
             Watch::Listing { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
                     let key = Key::place(*part, Kind::Folder, place);
-                    items.push(Item { key, look: Look::Known(listing(&path)) });
+                    items.push(Item { key, look: Look::Known(search::listing(&path)) });
                 });
+            }
+            Watch::WorkspaceSearch { part, place } => {
+                located(*part, Kind::Toml, place, roots, items, |path, items| {
+                    search::workspaces(*part, place, &path, roots, items);
+                });
+            }
+            Watch::Names { part, root, glob } => {
+                let key =
+                    Key { part: *part, kind: Kind::Folder, root: root.clone(), name: glob.clone() };
+                items.push(Item { key, look: Look::Known(walk::names(root, glob, roots)) });
             }
             Watch::Glob { part, root, glob } => walk::glob(*part, root, glob, roots, items),
             Watch::Package { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    let tracked = git::tracked_though_ignored(&path, self.environment);
+                    // `include` takes the place of git's rules.
+                    let tracked = if toml_view::has_include(&path.join("Cargo.toml")) {
+                        None
+                    } else {
+                        git::tracked(&path, self.environment)
+                    };
                     walk::package(*part, place, &path, tracked, roots, items);
                 });
             }
@@ -276,33 +335,6 @@ fn located(
     }
 }
 
-/// Where a path leads, as seen from the folder it is written in (which may itself be a link).
-fn lead(path: &Path) -> Value {
-    match dunce::canonicalize(path) {
-        Ok(resolved) => {
-            let way = path.parent().and_then(|folder| inputs::relative(folder, &resolved));
-            way.map_or_else(|| Value::Unreadable(NOT_UTF8.into()), Value::Text)
-        }
-        Err(error) if is_absence(&error) => Value::Absent,
-        Err(error) => Value::Unreadable(error.kind().to_string()),
-    }
-}
-
-fn listing(path: &Path) -> Value {
-    match fs_err::read_dir(path) {
-        Ok(entries) => {
-            let mut names: Vec<String> = entries
-                .flatten()
-                .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .collect();
-            names.sort();
-            Value::Sha256(digest::bytes(names.join("\n").as_bytes()))
-        }
-        Err(error) if is_absence(&error) => Value::Absent,
-        Err(error) => Value::Unreadable(error.kind().to_string()),
-    }
-}
-
 fn toml_key(part: Part, view: View, place: &Place) -> Key {
     let mut key = Key::place(part, Kind::Toml, place);
     // One file can count twice: the workspace's manifest as a member's and as the root's.
@@ -324,6 +356,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::inputs;
     use crate::log::Level;
     use crate::request::Interpreter;
     use crate::settings::{OnStale, Reuse};
@@ -361,6 +394,7 @@ mod tests {
             let place = Place { root: inputs::PROJECT.into(), path: name.into() };
             Watch::Path { part: Part::Rust, place }
         });
+        let before = Snapshot::default();
         let editor = std::thread::spawn({
             let edited = edited.clone();
             move || {
@@ -369,7 +403,7 @@ mod tests {
             }
         });
         let (_, raced) =
-            observer.observe_since(&watches.into(), &roots, since, Path::new("nowhere"));
+            observer.observe_since(&watches.into(), &roots, since, &before, Path::new("nowhere"));
         editor.join().unwrap();
         let names: Vec<&str> = raced.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names, ["edited"]);

@@ -18,6 +18,18 @@ pub fn digest(bytes: &[u8], view: View) -> String {
     }
 }
 
+/// Does a Cargo.toml say itself which files belong to its package?
+pub fn has_include(manifest: &std::path::Path) -> bool {
+    let text = fs_err::read_to_string(manifest).unwrap_or_default();
+    let table = text.parse::<Table>().unwrap_or_default();
+    match table.get("package").and_then(|package| package.get("include")) {
+        None => false,
+        Some(Value::Array(include)) => !include.is_empty(),
+        // Inherited: it may be empty, and then more files are looked at than there need be.
+        Some(_) => true,
+    }
+}
+
 fn reduce(mut table: Table, view: View) -> Table {
     match view {
         View::Whole => table,
@@ -30,11 +42,21 @@ fn reduce(mut table: Table, view: View) -> Table {
             table
         }
         View::Workspace => {
+            // Where the workspace names no resolver, the root package's edition does.
+            let package = table.get("package").and_then(Value::as_table).cloned();
             table.retain(|name, _| WORKSPACE_TABLES.contains(&name));
+            for name in ["edition", "resolver"] {
+                let value = package.as_ref().and_then(|package| package.get(name)).cloned();
+                table.extend(value.map(|value| (format!("package.{name}"), value)));
+            }
             drop_foreign_metadata(table.get_mut("workspace"));
             if let Some(Value::Table(workspace)) = table.get_mut("workspace") {
                 workspace.remove("lints");
             }
+            table
+        }
+        View::Dependencies => {
+            table.retain(|name, _| name.ends_with("dependencies") || name == "target");
             table
         }
         View::Project => only(table, &["project"]),

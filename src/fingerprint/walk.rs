@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use globset::{GlobBuilder, GlobMatcher};
 use ignore::WalkBuilder;
 use walkdir::WalkDir;
 
 use super::Value;
 use super::observe::is_absence;
+use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, slashed};
+
+pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
 
 /// One input to look at.
 pub(super) struct Item {
@@ -24,8 +28,47 @@ pub(super) enum Look {
     Holder(PathBuf),
 }
 
-/// Every file of a package by git's rules, as cargo's own listing of a package obeys them, and no
-/// others. `tracked` are those git tracks though it would ignore them; `None` without git.
+/// A file is one input; a folder is all that is below it, links followed and empty folders too, as
+/// cargo's own `mtime_recursive` has it.
+pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items: &mut Vec<Item>) {
+    if !path.exists() {
+        // A link that leads nowhere is as good as nothing to whoever asks for this very file.
+        let key = Key::place(part, Kind::File, place);
+        items.push(Item { key, look: Look::Content(path.to_owned()) });
+        return;
+    }
+    if !path.is_dir() {
+        items.push(file(part, place, path));
+        return;
+    }
+    let key = Key::place(part, Kind::Folder, place);
+    let walk = WalkDir::new(path)
+        .follow_links(true)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_made(entry.path(), roots));
+    let mut folders = Vec::new();
+    let files = walk.map(|entry| match entry {
+        Ok(entry) => {
+            if entry.file_type().is_dir() {
+                folders.push(entry.path().to_owned());
+            }
+            Ok(entry.into_path())
+        }
+        Err(error) => walked(&error),
+    });
+    push_files(part, place, path, files.collect(), false, items);
+    for folder in folders {
+        if let Some(relative) = folder.strip_prefix(path).ok().and_then(slashed) {
+            let key = Key::place(part, Kind::Folder, &child(place, &relative));
+            items.push(Item { key, look: Look::Known(Value::Text("folder".into())) });
+        }
+        items.push(Item { key: key.clone(), look: Look::Holder(folder) });
+    }
+}
+
+/// Every file of a package, as cargo lists them (`sources/path.rs`), or more: by git's rules where
+/// cargo obeys them, else all. `tracked` are those git tracks though it would ignore them; `None`
+/// where its rules don't count.
 pub(super) fn package(
     part: Part,
     place: &Place,
@@ -37,16 +80,35 @@ pub(super) fn package(
     let walk = WalkBuilder::new(folder)
         .hidden(false)
         .ignore(false)
+        .follow_links(true)
         .git_ignore(tracked.is_some())
         .git_exclude(tracked.is_some())
         .git_global(tracked.is_some())
         .filter_entry({
             let roots = roots.clone();
-            move |entry| !is_junk(entry.path(), &roots)
+            // A package in a package is not of it.
+            move |entry| {
+                let path = entry.path();
+                !is_junk(path, &roots) && (entry.depth() == 0 || !path.join("Cargo.toml").is_file())
+            }
         })
         .build();
-    let files = walk.map(ignored_path).chain(tracked.into_iter().flatten().map(Ok));
-    push_files(part, place, folder, files, items);
+    let files = walk.map(ignored_path).chain(tracked.into_iter().flatten().map(Ok)).collect();
+    push_files(part, place, folder, files, true, items);
+}
+
+/// All files below a folder but those in folders of products.
+pub(super) fn files<'a>(
+    folder: &Path,
+    roots: &'a Roots,
+) -> impl Iterator<Item = PathBuf> + use<'a> {
+    WalkDir::new(folder)
+        .follow_links(true)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots))
+        .flatten()
+        .filter(|entry| !entry.file_type().is_dir())
+        .map(walkdir::DirEntry::into_path)
 }
 
 /// The files of a Python package, by the walk of maturin's `write_python_part`.
@@ -67,55 +129,113 @@ pub(super) fn python(
             move |entry| !is_junk(entry.path(), &roots)
         })
         .build();
-    push_files(part, place, folder, walk.map(ignored_path), items);
+    push_files(part, place, folder, walk.map(ignored_path).collect(), false, items);
 }
 
+/// Files that match.
+pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Vec<Item>) {
+    let (Some(folder), Some(matcher)) = (roots.get(root), matcher(glob)) else {
+        let key = Key { part, kind: Kind::Folder, root: root.to_owned(), name: glob.to_owned() };
+        let value = Value::Unreadable("not a glob, or its root is not known".into());
+        items.push(Item { key, look: Look::Known(value) });
+        return;
+    };
+    // Only the folders before the first wildcard have to be walked, and no deeper than it says.
+    let fixed: PathBuf =
+        glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
+    let start = folder.join(fixed);
+    let depth = if glob.contains("**") {
+        usize::MAX
+    } else {
+        (glob.split('/').count() + folder.components().count())
+            .saturating_sub(start.components().count())
+    };
+    let matches = |path: &Path| matches(&matcher, folder, path);
+    let walk = WalkDir::new(&start)
+        .follow_links(true)
+        .max_depth(depth)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
+    let files = walk.filter_map(|entry| match entry {
+        Ok(entry) if entry.file_type().is_dir() => None,
+        Ok(entry) => matches(entry.path()).then(|| Ok(entry.into_path())),
+        Err(error) if error.depth() == 0 && error.io_error().is_some_and(is_absence) => None,
+        // A folder that can't be entered may hold matches: it is named whether it matches or not.
+        Err(error) => match walked(&error) {
+            Ok(path) => matches(&path).then_some(Ok(path)),
+            error => Some(error),
+        },
+    });
+    let place = Place { root: root.to_owned(), path: String::new() };
+    push_files(part, &place, folder, files.collect(), false, items);
+}
+
+/// The names that match, not what they hold.
+pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
+    let mut items = Vec::new();
+    self::glob(Part::Manifest, root, glob, roots, &mut items);
+    let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
+    names.sort();
+    Value::Sha256(digest::bytes(names.join("\n").as_bytes()))
+}
+
+/// Would the glob name this path, if it were there?
+pub(super) fn is_matched(glob: &str, folder: &Path, path: &Path) -> bool {
+    matcher(glob).is_some_and(|matcher| matches(&matcher, folder, path))
+}
+
+fn matcher(glob: &str) -> Option<GlobMatcher> {
+    let glob = GlobBuilder::new(glob).literal_separator(true).build().ok()?;
+    Some(glob.compile_matcher())
+}
+
+fn matches(matcher: &GlobMatcher, folder: &Path, path: &Path) -> bool {
+    path.strip_prefix(folder).is_ok_and(|path| matcher.is_match(path))
+}
+
+/// A path, or one that can't be read and why.
 type Walked = Result<PathBuf, (Option<PathBuf>, String)>;
 
 fn ignored_path(entry: Result<ignore::DirEntry, ignore::Error>) -> Walked {
-    entry.map(ignore::DirEntry::into_path).map_err(|error| ignored_cause(&error))
+    entry.map(ignore::DirEntry::into_path).or_else(|error| {
+        let path = match &error {
+            ignore::Error::WithPath { path, .. } => Some(path.clone()),
+            ignore::Error::WithDepth { err, .. } => match err.as_ref() {
+                ignore::Error::WithPath { path, .. } => Some(path.clone()),
+                _ => None,
+            },
+            ignore::Error::Loop { child, .. } => Some(child.clone()),
+            _ => None,
+        };
+        failed(path, error.io_error())
+    })
 }
 
-/// A file is one input; a folder is all the files below it, links followed, as cargo's own
-/// `mtime_recursive` does.
-pub(super) fn path(part: Part, place: &Place, path: PathBuf, roots: &Roots, items: &mut Vec<Item>) {
-    if !path.is_dir() {
-        let key = Key::place(part, Kind::File, place);
-        items.push(Item { key, look: Look::Content(path) });
-        return;
+fn walked(error: &walkdir::Error) -> Walked {
+    failed(error.path().map(Path::to_owned), error.io_error())
+}
+
+/// A link that leads nowhere is there all the same. The walkers' own messages hold absolute paths;
+/// records must not.
+fn failed(path: Option<PathBuf>, error: Option<&std::io::Error>) -> Walked {
+    match (path, error) {
+        (Some(path), Some(error)) if is_absence(error) => Ok(path),
+        (path, Some(error)) => Err((path, error.kind().to_string())),
+        (path, None) => Err((path, "a loop of links".to_owned())),
     }
-    let key = Key::place(part, Kind::Folder, place);
-    items.push(Item { key: key.clone(), look: Look::Known(Value::Text("folder".into())) });
-    let walk = WalkDir::new(&path)
-        .follow_links(true)
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
-    let mut items_of_holders = Vec::new();
-    let files = walk.map(|entry| {
-        entry
-            .map(walkdir::DirEntry::into_path)
-            .map_err(|error| (error.path().map(Path::to_owned), walk_cause(&error)))
-    });
-    let files = files.inspect(|file| {
-        if let Ok(file) = file
-            && file.is_dir()
-        {
-            items_of_holders.push(Item { key: key.clone(), look: Look::Holder(file.clone()) });
-        }
-    });
-    push_files(part, place, &path, files, items);
-    items.extend(items_of_holders);
 }
 
+/// `by_meaning`: the package's own manifests count so, a comment in one is no change to anybody.
 fn push_files(
     part: Part,
     place: &Place,
     folder: &Path,
-    files: impl Iterator<Item = Walked>,
+    files: Vec<Walked>,
+    by_meaning: bool,
     items: &mut Vec<Item>,
 ) {
-    for file in files {
-        let path = match file {
+    for found in files {
+        let path = match found {
             Ok(path) => path,
             Err((path, cause)) => {
                 let path = path.as_deref().and_then(|path| path.strip_prefix(folder).ok());
@@ -125,20 +245,15 @@ fn push_files(
                 continue;
             }
         };
-        let relative = path.strip_prefix(folder).ok().and_then(slashed);
         if path.is_dir() {
             continue;
         }
-        match relative {
-            // Manifests count by meaning here too: a comment in one is no change to anybody.
-            Some(relative) if is_manifest(&path) => items.push(Item {
+        match path.strip_prefix(folder).ok().and_then(slashed) {
+            Some(relative) if by_meaning && is_manifest(&relative) => items.push(Item {
                 key: Key::place(part, Kind::Toml, &child(place, &relative)),
                 look: Look::Meaning(path, View::Whole),
             }),
-            Some(relative) => items.push(Item {
-                key: Key::place(part, Kind::File, &child(place, &relative)),
-                look: Look::Content(path),
-            }),
+            Some(relative) => items.push(file(part, &child(place, &relative), &path)),
             None => items.push(Item {
                 key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
                 look: Look::Known(Value::Unreadable(NOT_UTF8.into())),
@@ -147,104 +262,49 @@ fn push_files(
     }
 }
 
+/// A file by its content. What is none is there, and that is all: reading a pipe would wait for
+/// somebody to write.
+fn file(part: Part, place: &Place, path: &Path) -> Item {
+    let special = match fs_err::metadata(path) {
+        Ok(meta) if !meta.is_file() => Some(Value::Text("neither file nor folder".into())),
+        // A digest: links may name places of this machine.
+        Err(error) if is_absence(&error) => fs_err::read_link(path)
+            .ok()
+            .map(|target| Value::Sha256(digest::bytes(target.as_os_str().as_encoded_bytes()))),
+        _ => None,
+    };
+    match special {
+        Some(value) => {
+            Item { key: Key::place(part, Kind::Special, place), look: Look::Known(value) }
+        }
+        None => {
+            Item { key: Key::place(part, Kind::File, place), look: Look::Content(path.to_owned()) }
+        }
+    }
+}
+
 fn child(place: &Place, relative: &str) -> Place {
-    let path = if place.path.is_empty() {
-        relative.to_owned()
-    } else {
-        format!("{}/{relative}", place.path)
+    let path = match (place.path.as_str(), relative) {
+        ("", relative) => relative.to_owned(),
+        (path, "") => path.to_owned(),
+        (path, relative) => format!("{path}/{relative}"),
     };
     Place { root: place.root.clone(), path }
 }
 
-pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Vec<Item>) {
-    let folder = roots.get(root);
-    let matcher = globset::GlobBuilder::new(glob)
-        .literal_separator(true)
-        .build()
-        .map(|glob| glob.compile_matcher());
-    let (Some(folder), Ok(matcher)) = (folder, matcher) else {
-        let key = Key { part, kind: Kind::Folder, root: root.to_owned(), name: glob.to_owned() };
-        let value = Value::Unreadable("not a glob, or its root is not known".into());
-        items.push(Item { key, look: Look::Known(value) });
-        return;
-    };
-    // Only the folders before the first wildcard have to be walked, and no deeper than it says.
-    let fixed: PathBuf =
-        glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
-    let start = if fixed == Path::new(glob) { folder.join(&fixed) } else { folder.join(fixed) };
-    let depth = if glob.contains("**") {
-        usize::MAX
-    } else {
-        (glob.split('/').count() + folder.components().count())
-            .saturating_sub(start.components().count())
-    };
-    let walk = WalkDir::new(&start)
-        .follow_links(true)
-        .max_depth(depth)
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
-    for entry in walk {
-        let (path, unreadable) = match entry {
-            Ok(entry) if entry.file_type().is_dir() => continue,
-            Ok(entry) => (entry.into_path(), None),
-            Err(error) if error.io_error().is_some_and(is_absence) => continue,
-            Err(error) => match error.path() {
-                Some(path) => (path.to_owned(), Some(walk_cause(&error))),
-                None => continue,
-            },
-        };
-        let Ok(relative) = path.strip_prefix(folder) else { continue };
-        // A folder that can't be entered may hold matches: it is named whether it matches or not.
-        if unreadable.is_none() && !matcher.is_match(relative) {
-            continue;
-        }
-        let (name, unreadable) = match slashed(relative) {
-            Some(name) => (name, unreadable),
-            None => (relative.to_string_lossy().into_owned(), Some(NOT_UTF8.to_owned())),
-        };
-        let key = Key { part, kind: Kind::File, root: root.to_owned(), name };
-        let look = match unreadable {
-            Some(cause) => Look::Known(Value::Unreadable(cause)),
-            None => Look::Content(path),
-        };
-        items.push(Item { key, look });
-    }
+fn is_manifest(relative: &str) -> bool {
+    ["Cargo.toml", "Cargo.lock", "pyproject.toml"].contains(&relative)
 }
 
-pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
-
-fn ignored_cause(error: &ignore::Error) -> (Option<PathBuf>, String) {
-    let path = match error {
-        ignore::Error::WithPath { path, .. } => Some(path.clone()),
-        ignore::Error::Loop { child, .. } => Some(child.clone()),
-        _ => None,
-    };
-    let cause = match error.io_error() {
-        Some(error) => error.kind().to_string(),
-        None => "a loop of links".to_owned(),
-    };
-    (path, cause)
+/// What the build itself makes, Python's caches among it.
+fn is_made(path: &Path, roots: &Roots) -> bool {
+    roots.is_products(path) || path.file_name().is_some_and(|name| name == "__pycache__")
 }
 
-/// The walker's own message holds absolute paths; records must not.
-fn walk_cause(error: &walkdir::Error) -> String {
-    match error.io_error() {
-        Some(error) => error.kind().to_string(),
-        None => "a loop of links".to_owned(),
-    }
-}
-
-fn is_manifest(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| {
-        ["Cargo.toml", "Cargo.lock", "pyproject.toml"].iter().any(|manifest| name == *manifest)
-    })
-}
-
-/// Folders that hold products, not sources: they say so themselves.
-fn is_junk(path: &Path, roots: &Roots) -> bool {
-    let named = path.file_name().is_some_and(|name| name == ".git" || name == "__pycache__");
-    named
-        || roots.is_products(path)
+/// Folders that hold products, not sources: they say so themselves. Nobody named them.
+pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
+    is_made(path, roots)
+        || path.file_name().is_some_and(|name| name == ".git")
         || (path.is_dir()
             && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
 }

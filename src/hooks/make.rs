@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fs_err as fs;
 
 use super::{Session, TICK};
-use crate::cargo_mtime::{self, Note};
+use crate::cargo_mtime::{self, Note, Unsure};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::snapshot::Snapshot;
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
@@ -17,13 +18,24 @@ use crate::inputs::{self, Key, Part, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin;
-use crate::project::Project;
+use crate::project::{Layout, Project};
 use crate::publish;
 use crate::report;
 use crate::request::Artifact;
 use crate::stat_cache;
-use crate::store::BuildLock;
+use crate::store::{BuildLock, Entry};
 use crate::wheel::{Edit, Wheel, sbom};
+
+/// A build under way.
+struct Began<'a> {
+    plan: &'a Plan,
+    manifest: &'a Path,
+    target: Option<&'a Target>,
+    layout: &'a Layout,
+    snapshot: Snapshot,
+    /// Nanoseconds since 1970.
+    since: i128,
+}
 
 impl Session {
     pub(super) fn build_stale(
@@ -32,6 +44,7 @@ impl Session {
         folder: &Path,
         metadata: Option<&Path>,
         reasons: &[Reason],
+        nearest: Option<&Entry>,
     ) -> Result<String> {
         if !maturin::is_importable(&self.request.interpreter) {
             return Err(maturin::missing());
@@ -54,18 +67,30 @@ impl Session {
         // From here on every change is a race; what came before is looked at afresh.
         let since = stat_cache::now() - TICK;
         self.digests.look_again();
-        self.forget_unseen(target.as_ref());
+        let snapshot = self.snapshot(target.as_ref(), &layout, &manifest, nearest);
+        if let Some(target) = &target {
+            self.forget_unseen(target);
+        }
         let made = tempfile::Builder::new()
             .prefix("wheelprint-")
             .tempdir()
             .map_err(|error| Error::io("temporary folder", &error))?;
+        let began = Began {
+            plan: &plan,
+            manifest: &manifest,
+            target: target.as_ref(),
+            layout: &layout,
+            snapshot,
+            since,
+        };
         let built = self.maturin(&python, &plan).build(hook, made.path(), metadata);
+        if built.is_err() {
+            self.note_failure(&began);
+        }
         let products = before.map(editable::Before::products);
         let delivered = built.and_then(|name| {
             let source = made.path().join(&name);
-            self.stamp(&source, folder, products.as_ref(), |modules| {
-                self.record(&plan, &manifest, target.as_ref(), &layout, modules, since)
-            })
+            self.stamp(&source, folder, products.as_ref(), |modules| self.record(&began, modules))
         });
         if let Some(products) = &products {
             products.clean()?;
@@ -122,7 +147,7 @@ impl Session {
         }
     }
 
-    fn layout(&self, manifest: &Path) -> crate::project::Layout {
+    fn layout(&self, manifest: &Path) -> Layout {
         let table: toml::Table = fs::read_to_string(manifest)
             .ok()
             .and_then(|text| text.parse().ok())
@@ -134,39 +159,28 @@ impl Session {
     }
 
     /// What the finished build was made from.
-    fn record(
-        &self,
-        plan: &Plan,
-        manifest: &Path,
-        target: Option<&Target>,
-        layout: &crate::project::Layout,
-        modules: &BTreeSet<String>,
-        since: i128,
-    ) -> (Record, Roots) {
+    fn record(&self, began: &Began<'_>, modules: &BTreeSet<String>) -> (Record, Roots) {
+        let Began { plan, manifest, target, layout, snapshot: before, since } = began;
+        let since_time = time(*since);
+        let environment = &plan.environment;
         let mut found = match target {
             Some(target) => {
-                cargo::discover(&self.project, &self.request, &plan.environment, target, modules)
+                let (project, request) = (&self.project, &self.request);
+                cargo::discover(project, request, environment, target, modules, since_time)
             }
             None => cargo::Discovered {
                 gaps: vec!["cargo could not be asked what was built".to_owned()],
                 ..Default::default()
             },
         };
-        let manifest_dir = manifest.parent().unwrap_or(&self.project.root);
-        found.watches.extend(metadata::watches(
-            &self.project,
-            layout,
-            self.request.artifact,
-            manifest_dir,
-            &mut found.roots,
-        ));
-        found.watches.extend(extra::watches(&self.settings));
+        found.watches.extend(self.own_watches(layout, manifest, &mut found.roots));
 
         self.digests.look_again();
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
         let written = layout.python_root.join(&layout.folder);
-        let (inputs, raced) = observer.observe_since(&found.watches, &found.roots, since, &written);
+        let (inputs, raced) =
+            observer.observe_since(&found.watches, &found.roots, *since, before, &written);
         let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
         let mut untrusted = found.gaps;
         // We read it once, at the start, perhaps long before we had the lock; maturin reads it anew.
@@ -179,6 +193,14 @@ impl Session {
                 format!("{} changed while it was being built", report::name(key, &roots))
             }),
         );
+        let gone: Vec<&Path> = before.gone().collect();
+        for path in
+            gone.iter().filter(|path| observer.would_name(&found.watches, &found.roots, path))
+        {
+            let name = inputs::relative(&self.project.root, path);
+            let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
+            untrusted.push(format!("{name} was removed while it was being built"));
+        }
         untrusted.extend(inputs.iter().filter_map(|(key, value)| match value {
             Value::Unreadable(cause) => {
                 Some(format!("{} can't be relied on: {cause}", report::name(key, &roots)))
@@ -187,40 +209,107 @@ impl Session {
         }));
         let record = Record::new(&inputs, found.watches, roots, untrusted);
         if let Some(target) = target {
-            for folder in &found.folders {
-                cargo_mtime::retire_twins(target, folder, since);
-            }
+            cargo_mtime::retire_twins(target, since_time);
+            self.note(target, &found.units, &found.roots, &raced, &gone);
         }
-        self.note(target, &found.folders, &record, &found.roots, &raced);
         (record, found.roots)
     }
 
-    /// Makes cargo compile what its clock would not show (DESIGN D5).
-    fn forget_unseen(&self, target: Option<&Target>) {
-        let Some(target) = target else { return };
+    /// A build that failed has compiled something too; the next one need not do it again.
+    fn note_failure(&self, began: &Began<'_>) {
+        let Began { plan, target: Some(target), layout, snapshot, since, .. } = began else {
+            return;
+        };
+        let since_time = time(*since);
+        let found = cargo::discover_units(&self.project, &plan.environment, target, since_time);
+        self.digests.look_again();
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
-        for folder in target.folders() {
-            let note = self.store.as_ref().and_then(|store| store.note(&folder));
-            let unseen = cargo_mtime::unseen(target, &folder, note.as_ref(), |record, roots| {
-                observer.observe(&record.watches, roots)
-            });
-            cargo_mtime::forget(target, &folder, &unseen);
-        }
+        let written = layout.python_root.join(&layout.folder);
+        let watches = found.units.values().flatten().cloned().collect();
+        let (_, raced) = observer.observe_since(&watches, &found.roots, *since, snapshot, &written);
+        let gone: Vec<&Path> = snapshot.gone().collect();
+        self.note(target, &found.units, &found.roots, &raced, &gone);
     }
 
+    /// Notes what the units in the target folder were made from.
     fn note(
         &self,
-        target: Option<&Target>,
-        folders: &[PathBuf],
-        record: &Record,
+        target: &Target,
+        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
         roots: &Roots,
         raced: &BTreeSet<Key>,
+        gone: &[&Path],
     ) {
-        let (Some(target), Some(store)) = (target, &self.store) else { return };
-        for folder in folders {
-            store.write_note(folder, &Note::new(target, folder, record, roots, raced));
+        let Some(store) = &self.store else { return };
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
+        let is_gone = |watches: &BTreeSet<Watch>| {
+            gone.iter().any(|path| observer.would_name(watches, roots, path))
+        };
+        let unsure = Unsure { raced, is_gone: &is_gone };
+        let extra = self.extra_watches();
+        let besides = cargo_mtime::besides(&extra, roots, Some(&unsure), &see);
+        let before = store.note(&target.metadata.target_directory);
+        store.write_note(&Note::new(before, target, units, &besides, roots, &unsure, &see));
+    }
+
+    /// Makes cargo compile what its clock would not show (DESIGN D5).
+    fn forget_unseen(&self, target: &Target) {
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
+        let note =
+            self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
+        let besides = cargo_mtime::besides(&self.extra_watches(), &self.project_root(), None, &see);
+        cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
+    }
+
+    /// What lies there before the build: what counted for the build that comes nearest, and all
+    /// that may count for this one.
+    fn snapshot(
+        &self,
+        target: Option<&Target>,
+        layout: &Layout,
+        manifest: &Path,
+        nearest: Option<&Entry>,
+    ) -> Snapshot {
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let mut roots = nearest.map(|entry| entry.roots.clone()).unwrap_or_default();
+        roots.add(inputs::PROJECT, &self.project.root);
+        let mut watches = nearest.map(|entry| entry.record.watches.clone()).unwrap_or_default();
+        watches.extend(self.own_watches(layout, manifest, &mut roots));
+        watches.extend([Watch::CargoConfig, Watch::ToolchainFile]);
+        let packages: Vec<PathBuf> = target
+            .iter()
+            .flat_map(|target| &target.metadata.packages)
+            .map(|package| package.folder().to_owned())
+            .collect();
+        if let Some(target) = target {
+            roots.add(format!("{}now", inputs::PRODUCTS), &target.metadata.target_directory);
         }
+        observer.snapshot(&watches, &roots, &packages)
+    }
+
+    /// The inputs that cargo does not know: metadata, Python sources, `extra-inputs`.
+    fn own_watches(&self, layout: &Layout, manifest: &Path, roots: &mut Roots) -> BTreeSet<Watch> {
+        let folder = manifest.parent().unwrap_or(&self.project.root);
+        let mut watches = self.extra_watches();
+        let artifact = self.request.artifact;
+        watches.extend(metadata::watches(&self.project, layout, artifact, folder, roots));
+        watches
+    }
+
+    fn extra_watches(&self) -> BTreeSet<Watch> {
+        extra::watches(&self.settings).into_iter().collect()
+    }
+
+    fn project_root(&self) -> Roots {
+        let mut roots = Roots::default();
+        roots.add(inputs::PROJECT, &self.project.root);
+        roots
     }
 
     /// Writes the finished wheel, with its record, into the frontend's folder.
@@ -257,6 +346,10 @@ impl Session {
         publish::persist(file, &target).at(&target)?;
         Ok((name, record, roots))
     }
+}
+
+fn time(nanoseconds: i128) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0).cast_unsigned() as u64)
 }
 
 /// Takes chance out of what maturin generated (see `wheel::sbom`).

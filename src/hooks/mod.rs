@@ -159,10 +159,10 @@ impl Session {
             for reason in reasons {
                 log::debug(format_args!("  {}", report::reason(reason, &roots)));
             }
-            return self.build_stale(hook, folder, metadata, reasons);
+            return self.build_stale(hook, folder, metadata, reasons, nearest.as_deref());
         }
         // Fresh, but the stored wheel is damaged or does not fit the prepared metadata.
-        self.build_stale(hook, folder, metadata, &[Reason::NoRecord])
+        self.build_stale(hook, folder, metadata, &[Reason::NoRecord], None)
     }
 
     fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {

@@ -7,6 +7,8 @@ use crate::request::{Environment, Interpreter};
 
 /// Variables that decide what is compiled, by exact name.
 const EXACT: &[&str] = &[
+    // Which cargo maturin calls.
+    "CARGO",
     "RUSTFLAGS",
     "RUSTC",
     "RUSTC_WRAPPER",
@@ -84,6 +86,15 @@ const NOT: &[&str] = &[
     "MATURIN_NON_INTERACTIVE",
     "MATURIN_NO_INSTALL_RUST",
 ];
+
+/// Does it name a compiler, its flags or where it looks? Build scripts read such variables, and not
+/// all of them tell cargo.
+pub fn is_of_the_compilers(name: &str) -> bool {
+    const CARGOS: [&str; 4] = ["CARGO", "RUST", "MATURIN_", "PYO3_"];
+    // Cargo looks at what a wrapper says of its version, and not at which one it is.
+    name.ends_with("_WRAPPER")
+        || (is_well_known(name) && !CARGOS.iter().any(|start| name.starts_with(start)))
+}
 
 /// Does this variable count even if no build script or source names it?
 pub fn is_well_known(name: &str) -> bool {
@@ -174,6 +185,14 @@ fn push_config(config: Found, found: &mut Vec<Found>) {
         let path = path.parent().unwrap_or(&path).join(include);
         push_config(Found { root, name, path }, found);
     }
+}
+
+/// The files that a configuration file includes, and those they include.
+pub fn included(config: &Path) -> Vec<PathBuf> {
+    let config = Found { root: "", name: String::new(), path: config.to_owned() };
+    let mut found = Vec::new();
+    push_config(config, &mut found);
+    found.into_iter().skip(1).map(|found| super::normalize(&found.path)).collect()
 }
 
 fn include_paths(config: &Path) -> Vec<String> {

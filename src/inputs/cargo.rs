@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::dep_info::{self, BuildScript};
-use super::target::{Owners, Package, Target, subfolders};
+use super::target::{Package, Target};
+use super::units::{self, Unit, UnitKind};
 use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
 use crate::inputs::ambient;
 use crate::project::{Project, all_arguments};
@@ -21,60 +23,71 @@ pub struct Discovered {
     pub roots: Roots,
     /// The profile folders the artifact was made in.
     pub folders: Vec<PathBuf>,
+    /// What each unit in use was made from, by cargo's folder for its fingerprint.
+    pub units: BTreeMap<PathBuf, BTreeSet<Watch>>,
     /// What could not be found out; a record with any of it is never matched.
     pub gaps: Vec<String>,
 }
 
-/// Reads what a finished build was made from. `modules` are digests of the compiled modules in
-/// the wheel: they tell the profile folder that was used from others beside it.
+/// Reads what a finished build, begun at `since`, was made from. `modules` are digests of the
+/// compiled modules in the wheel: they tell the profile folder that was used from others beside it.
 pub fn discover(
     project: &Project,
     request: &Request,
     environment: &Environment,
     target: &Target,
     modules: &BTreeSet<String>,
+    since: SystemTime,
 ) -> Discovered {
-    let mut found = Discovered::default();
-    found.roots.add(PROJECT, &project.root);
-    found.roots.add(WORKSPACE, &target.metadata.workspace_root);
-    found.roots.add(format!("{PRODUCTS}target"), &target.metadata.target_directory);
-    if let Some(folder) = &target.metadata.build_directory {
-        found.roots.add(format!("{PRODUCTS}build"), folder);
-    }
-    if let Some(home) = ambient::cargo_home(environment) {
-        found.roots.add(CARGO_HOME, home);
-    }
+    let home = ambient::cargo_home(environment);
+    let mut found = Discovered::new(project, target, home.as_deref());
     let Some(package) = target.package() else {
         found.gaps.push(format!("{}: not a package of its workspace", target.manifest.display()));
         return found;
     };
-    for member in &target.metadata.packages {
-        if let Some(folder) = member.manifest_path.parent() {
-            found.roots.add(format!("crate:{}", member.name), folder);
-        }
-    }
-
     found.folders = target.folders_used(modules);
     if found.folders.is_empty() {
         found.gaps.push(format!("no dep-info of {} in the target folder", package.name));
     }
-    let mut sources = BTreeSet::new();
-    for folder in &found.folders {
-        let (paths, gaps) = target.sources(folder);
-        sources.extend(paths);
+    let mut used = BTreeSet::from([package.manifest_path.clone()]);
+    for folder in found.folders.clone() {
+        let (sources, gaps) = target.sources(&folder);
         found.gaps.extend(gaps);
+        let units = units::read(&target.unit_folders(&folder));
+        if units.is_empty() {
+            found.gaps.push("cargo keeps its fingerprints where they are not known".to_owned());
+        }
+        for unit in units::live(&units, &package.name, since) {
+            add_unit(unit, target, home.as_deref(), &mut used, &mut found);
+        }
+        // Cargo's own list has the same files, links resolved; what is not among them is kept.
+        let known: BTreeSet<PathBuf> = found
+            .watches
+            .iter()
+            .filter_map(|watch| match watch {
+                Watch::Path { place, .. } => found.roots.resolve(place),
+                _ => None,
+            })
+            .flat_map(|path| [dunce::canonicalize(&path).unwrap_or_default(), path])
+            .collect();
+        for source in sources.iter().filter(|source| !known.contains(*source)) {
+            used.extend(owner(target, source).map(|owner| owner.manifest_path.clone()));
+            if !is_manifest_of_a_package(target, source) {
+                let watch = found.source(source);
+                found.watches.extend(watch);
+            }
+        }
     }
-    let owners = owners(&sources, &target.manifest, &mut found.roots);
-    add_sources(&sources, &owners, &mut found);
+    let used: Vec<&Package> = target
+        .metadata
+        .packages
+        .iter()
+        .filter(|package| used.contains(&package.manifest_path))
+        .collect();
     add_binaries(package, &mut found);
-    add_manifests(&owners, &mut found);
+    add_manifests(&used, target, &mut found);
     add_generators(&target.manifest, &mut found);
     add_named_files(project, request, environment, &mut found);
-
-    let build_folders: Vec<PathBuf> =
-        found.folders.iter().map(|folder| target.build_folder(folder)).collect();
-    add_rustc_dep_info(&build_folders, &sources, &owners, &mut found);
-    add_build_scripts(&build_folders, &owners, target, &mut found);
 
     found.watches.insert(Watch::CargoConfig);
     found.watches.insert(Watch::ToolchainFile);
@@ -84,43 +97,181 @@ pub fn discover(
     found
 }
 
-/// The packages that own sources: folder of the manifest to package name.
-fn owners(
-    sources: &BTreeSet<PathBuf>,
-    manifest: &Path,
-    roots: &mut Roots,
-) -> BTreeMap<PathBuf, String> {
-    let mut known = Owners::default();
-    let folders = sources.iter().filter_map(|path| path.parent()).chain(manifest.parent());
-    let owners: BTreeMap<PathBuf, String> = folders.filter_map(|folder| known.of(folder)).collect();
-    for (folder, name) in &owners {
-        let root = format!("crate:{name}");
-        match roots.get(&root) {
-            Some(known) if known != folder => {
-                // Two local packages of one name: tell them apart by order.
-                let count = roots.iter().filter(|(other, _)| other.starts_with(&root)).count();
-                roots.add(format!("{root}#{}", count + 1), folder);
-            }
-            _ => roots.add(root, folder),
-        }
+/// Every package has a root of its own; those of one name are told apart by order.
+fn add_roots(target: &Target, roots: &mut Roots) {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for package in &target.metadata.packages {
+        let count = seen.entry(&package.name).or_default();
+        *count += 1;
+        let number = if *count > 1 { format!("#{count}") } else { String::new() };
+        roots.add(format!("crate:{}{number}", package.name), package.folder());
     }
-    owners
 }
 
-fn add_sources(
-    sources: &BTreeSet<PathBuf>,
-    owners: &BTreeMap<PathBuf, String>,
+/// A manifest counts by its meaning, unless the compiler itself read it.
+fn is_manifest_of_a_package(target: &Target, path: &Path) -> bool {
+    target.metadata.packages.iter().any(|package| package.manifest_path == path)
+}
+
+/// The innermost package whose folder holds a file.
+fn owner<'a>(target: &'a Target, path: &Path) -> Option<&'a Package> {
+    let packages = target.metadata.packages.iter();
+    packages
+        .filter(|package| package.is_of_a_path() && path.starts_with(package.folder()))
+        .max_by_key(|package| package.folder().components().count())
+}
+
+/// What a build that failed has compiled all the same: its units, and nothing else.
+pub fn discover_units(
+    project: &Project,
+    environment: &Environment,
+    target: &Target,
+    since: SystemTime,
+) -> Discovered {
+    let home = ambient::cargo_home(environment);
+    let mut found = Discovered::new(project, target, home.as_deref());
+    let mut used = BTreeSet::new();
+    for unit in units::read(&target.profiles()) {
+        if unit.built().is_some_and(|built| built >= since) {
+            add_unit(&unit, target, home.as_deref(), &mut used, &mut found);
+        }
+    }
+    found
+}
+
+impl Discovered {
+    /// Nothing yet, with the roots that everything is named by.
+    fn new(project: &Project, target: &Target, home: Option<&Path>) -> Self {
+        let mut roots = Roots::default();
+        roots.add(PROJECT, &project.root);
+        roots.add(WORKSPACE, &target.metadata.workspace_root);
+        roots.add(format!("{PRODUCTS}target"), &target.metadata.target_directory);
+        if let Some(folder) = &target.metadata.build_directory {
+            roots.add(format!("{PRODUCTS}build"), folder);
+        }
+        if let Some(home) = home {
+            roots.add(CARGO_HOME, home);
+        }
+        add_roots(target, &mut roots);
+        Self { roots, ..Self::default() }
+    }
+
+    /// A file that the compiler read, or one that a build script watches.
+    fn source(&mut self, path: &Path) -> Option<Watch> {
+        match self.roots.name(path) {
+            Some(place) => Some(Watch::Path { part: Part::Rust, place }),
+            None => {
+                self.gaps.push(format!("{}: name is not UTF-8", path.display()));
+                None
+            }
+        }
+    }
+}
+
+/// What one unit was made from: by rustc's dep-info the sources, under the names they were asked
+/// for by, and the variables that `env!` and `option_env!` read; by cargo's fingerprint and the
+/// script's output what a build script named. Of the registry's units only the variables: what
+/// they read is as good an input, and their sources are pinned by Cargo.lock.
+fn add_unit(
+    unit: &Unit,
+    target: &Target,
+    home: Option<&Path>,
+    used: &mut BTreeSet<PathBuf>,
     found: &mut Discovered,
 ) {
-    for source in sources {
-        let folder = source.parent().unwrap_or(source);
-        match found.roots.name(source) {
-            // Manifests count by meaning, not by content.
-            Some(_) if source.ends_with("Cargo.toml") && owners.contains_key(folder) => {}
-            Some(place) => {
-                found.watches.insert(Watch::Path { part: Part::Rust, place });
+    let mut watches = BTreeSet::new();
+    let packages: Vec<&Package> = target.packages_named(&unit.package).collect();
+    let is_local = unit.is_of_a_path();
+    if unit.kind == UnitKind::Run {
+        if !packages.is_empty() {
+            used.extend(packages.iter().map(|package| package.manifest_path.clone()));
+        }
+        add_run(unit, &packages, target, home, &mut watches, found);
+    } else {
+        let dep_infos = unit.dep_infos();
+        if is_local && dep_infos.is_empty() {
+            found.gaps.push(format!("no dep-info of {}", unit.package));
+        }
+        if is_local {
+            used.extend(packages.iter().map(|package| package.manifest_path.clone()));
+        }
+        for path in dep_infos {
+            let Ok(bytes) = fs_err::read(&path) else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            for name in dep_info::parse_env_deps(&text) {
+                add_variable(name, &mut watches);
             }
-            None => found.gaps.push(format!("{}: name is not UTF-8", source.display())),
+            if is_local {
+                // rustc runs in the workspace's folder, or is given absolute names.
+                for source in dep_info::parse_rules(&text) {
+                    let source = normalize(&target.metadata.workspace_root.join(source));
+                    if target.is_product(&source) {
+                        continue;
+                    }
+                    if !source.exists() {
+                        let name = source.file_name().unwrap_or_default().to_string_lossy();
+                        found.gaps.push(format!("{name} was removed while it was being built"));
+                    }
+                    watches.extend(found.source(&source));
+                }
+            }
+        }
+    }
+    found.watches.extend(watches.iter().cloned());
+    if !watches.is_empty() || is_local {
+        found.units.entry(unit.folder.clone()).or_default().extend(watches);
+    }
+}
+
+/// What a build script told cargo to watch, of a package that can be edited or of any other.
+fn add_run(
+    unit: &Unit,
+    packages: &[&Package],
+    target: &Target,
+    home: Option<&Path>,
+    watches: &mut BTreeSet<Watch>,
+    found: &mut Discovered,
+) {
+    let output = fs_err::read(unit.output()).unwrap_or_default();
+    let script = BuildScript::parse(&String::from_utf8_lossy(&output));
+    for name in script.variables.iter().map(String::as_str).chain(unit.watched_variables()) {
+        add_variable(name.to_owned(), watches);
+    }
+    let names: BTreeSet<&Path> =
+        script.paths.iter().map(PathBuf::as_path).chain(unit.watched_paths()).collect();
+    for name in names {
+        // Cargo asks the file system, which goes through a link before it goes up.
+        if packages.iter().any(|package| goes_up_from_a_link(&package.folder().join(name))) {
+            found.gaps.push(format!("{}: leads through a link and back up", name.display()));
+        }
+        let places: Vec<PathBuf> = if name.is_absolute() {
+            vec![normalize(name)]
+        } else {
+            // Relative to a package of the registry: pinned by Cargo.lock.
+            packages.iter().map(|package| normalize(&package.folder().join(name))).collect()
+        };
+        for path in places {
+            let pinned = home.is_some_and(|home| {
+                path.starts_with(home.join("registry")) || path.starts_with(home.join("git"))
+            });
+            if pinned || target.is_product(&path) {
+                continue;
+            }
+            if is_manifest_of_a_package(target, &path) {
+                if let Some(place) = found.roots.name(&path) {
+                    let view = View::Package;
+                    watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+                }
+                continue;
+            }
+            watches.extend(found.source(&path));
+        }
+    }
+    if script.names_nothing() && unit.names_nothing() {
+        for package in packages.iter().filter(|package| package.is_of_a_path()) {
+            if let Some(place) = found.roots.name(package.folder()) {
+                watches.insert(Watch::Package { part: Part::Rust, place });
+            }
         }
     }
 }
@@ -138,13 +289,23 @@ fn add_binaries(package: &Package, found: &mut Discovered) {
     }
 }
 
-fn add_manifests(owners: &BTreeMap<PathBuf, String>, found: &mut Discovered) {
-    for folder in owners.keys() {
-        let Some(place) = found.roots.name(&folder.join("Cargo.toml")) else { continue };
+fn add_manifests(used: &[&Package], target: &Target, found: &mut Discovered) {
+    for package in used {
+        let Some(place) = found.roots.name(&package.manifest_path) else { continue };
         // A build.rs that appears is a build script, unless the manifest names another.
-        let build = Place { root: place.root.clone(), path: "build.rs".to_owned() };
-        found.watches.insert(Watch::Path { part: Part::Rust, place: build });
+        if let Some(place) = found.roots.name(&package.folder().join("build.rs")) {
+            found.watches.insert(Watch::Path { part: Part::Rust, place });
+        }
         found.watches.insert(Watch::Toml { part: Part::Manifest, view: View::Package, place });
+        // It need not be the project's workspace that a package inherits from.
+        if let Some(place) = found.roots.name(package.folder()) {
+            found.watches.insert(Watch::WorkspaceSearch { part: Part::Manifest, place });
+        }
+    }
+    for glob in member_globs(&target.metadata.workspace_root) {
+        let glob = format!("{glob}/Cargo.toml");
+        let root = WORKSPACE.to_owned();
+        found.watches.insert(Watch::Names { part: Part::Manifest, root, glob });
     }
     let workspace = |path: &str| Place { root: WORKSPACE.to_owned(), path: path.to_owned() };
     found.watches.insert(Watch::Toml {
@@ -152,11 +313,34 @@ fn add_manifests(owners: &BTreeMap<PathBuf, String>, found: &mut Discovered) {
         view: View::Workspace,
         place: workspace("Cargo.toml"),
     });
+    // What the other members need decides with them which versions are chosen.
+    for package in target
+        .members()
+        .filter(|member| !used.iter().any(|package| package.manifest_path == member.manifest_path))
+    {
+        if let Some(place) = found.roots.name(&package.manifest_path) {
+            let view = View::Dependencies;
+            found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+        }
+    }
     found.watches.insert(Watch::Toml {
         part: Part::Manifest,
         view: View::Whole,
         place: workspace("Cargo.lock"),
     });
+}
+
+/// The members that a workspace names by globs: one more folder is one more member.
+fn member_globs(workspace_root: &Path) -> Vec<String> {
+    let text = fs_err::read_to_string(workspace_root.join("Cargo.toml")).unwrap_or_default();
+    let table: toml::Table = text.parse().unwrap_or_default();
+    let members = table.get("workspace").and_then(|workspace| workspace.get("members"));
+    let members = members.and_then(toml::Value::as_array).into_iter().flatten();
+    members
+        .filter_map(toml::Value::as_str)
+        .filter(|member| member.contains(['*', '?', '[']))
+        .map(|member| member.trim_start_matches("./").trim_end_matches('/').to_owned())
+        .collect()
 }
 
 /// Configuration of the binding generators maturin calls itself.
@@ -186,60 +370,29 @@ fn add_named_files(
     );
     for name in names {
         let path = project.root.join(&name);
-        if (path.is_file() || name.ends_with(".toml") || name.ends_with(".json"))
-            && let Some(place) = found.roots.name(&path)
-        {
-            found.watches.insert(Watch::Path { part: Part::Manifest, place });
-        }
-    }
-}
-
-/// What rustc's own dep-info says of every crate in these folders: the variables that `env!` and
-/// `option_env!` read (crates of the registry are among them; what they read is as good an input),
-/// and the local sources under the names they were asked for by. Those tell two things that
-/// cargo's dep-info does not: a source reached through a link, which may be pointed elsewhere, and
-/// a source that was removed during the build, whose absence must not be taken for what was built.
-fn add_rustc_dep_info(
-    build_folders: &[PathBuf],
-    sources: &BTreeSet<PathBuf>,
-    owners: &BTreeMap<PathBuf, String>,
-    found: &mut Discovered,
-) {
-    // rustc runs in the package's or the workspace's folder, and names sources relative to it.
-    let mut bases: Vec<PathBuf> = owners.keys().cloned().collect();
-    bases.extend(found.roots.get(WORKSPACE).map(Path::to_owned));
-    for folder in build_folders {
-        for path in files_ending(&folder.join("deps"), ".d") {
-            let Ok(bytes) = fs_err::read(&path) else { continue };
-            let text = String::from_utf8_lossy(&bytes);
-            for name in dep_info::parse_env_deps(&text) {
-                add_variable(name, found);
-            }
-            for source in dep_info::parse_rules(&text) {
-                for base in &bases {
-                    add_compiled(&normalize(&base.join(&source)), sources, found);
+        if path.is_file() || name.ends_with(".toml") || name.ends_with(".json") {
+            let mut paths = vec![normalize(&path)];
+            paths.extend(ambient::included(&path));
+            for path in paths {
+                if let Some(place) = found.roots.name(&path) {
+                    found.watches.insert(Watch::Path { part: Part::Manifest, place });
                 }
             }
         }
     }
 }
 
-/// A source under the name rustc was asked for it by.
-fn add_compiled(source: &Path, sources: &BTreeSet<PathBuf>, found: &mut Discovered) {
-    if sources.contains(source) {
-        if !source.exists() {
-            let name = source.file_name().unwrap_or_default().to_string_lossy();
-            found.gaps.push(format!("{name} was removed while it was being built"));
-        }
-    } else if let Ok(resolved) = dunce::canonicalize(source)
-        && sources.contains(&resolved)
-        && let Some(place) = found.roots.name(source)
-    {
-        found.watches.insert(Watch::Link { part: Part::Rust, place });
-    }
+fn goes_up_from_a_link(path: &Path) -> bool {
+    let mut so_far = PathBuf::new();
+    path.components().any(|part| {
+        let up = part == std::path::Component::ParentDir
+            && fs_err::symlink_metadata(&so_far).is_ok_and(|meta| meta.is_symlink());
+        so_far.push(part);
+        up
+    })
 }
 
-fn add_variable(name: String, found: &mut Discovered) {
+fn add_variable(name: String, watches: &mut BTreeSet<Watch>) {
     // cargo sets these for rustc itself, whatever the environment says; their sources, the
     // manifests, are inputs already.
     let set_by_cargo = name.starts_with("CARGO_PKG_")
@@ -253,87 +406,6 @@ fn add_variable(name: String, found: &mut Discovered) {
         ]
         .contains(&name.as_str());
     if !set_by_cargo {
-        found.watches.insert(Watch::Variable { name });
+        watches.insert(Watch::Variable { name });
     }
-}
-
-fn files_ending(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ending))
-        })
-        .collect()
-}
-
-/// What build scripts told cargo to watch, for local packages and for those of the registry.
-fn add_build_scripts(
-    build_folders: &[PathBuf],
-    owners: &BTreeMap<PathBuf, String>,
-    target: &Target,
-    found: &mut Discovered,
-) {
-    let locked = locked_packages(&target.metadata.workspace_root);
-    for folder in build_folders {
-        for run in subfolders(&folder.join("build")) {
-            let Ok(bytes) = fs_err::read(run.join("output")) else { continue };
-            let name = run.file_name().map(|name| name.to_string_lossy().into_owned());
-            let name = name.unwrap_or_default();
-            // PKG-HASH: leftovers of packages that are no longer in use are passed over.
-            let package = name.rsplit_once('-').map_or(name.as_str(), |(package, _)| package);
-            if locked.as_ref().is_some_and(|locked| !locked.contains(package)) {
-                continue;
-            }
-            let script = BuildScript::parse(&String::from_utf8_lossy(&bytes));
-            let owner = owners.iter().find(|(_, name)| *name == package).map(|(folder, _)| folder);
-            add_script(&script, owner.map(PathBuf::as_path), target, found);
-        }
-    }
-}
-
-fn add_script(script: &BuildScript, owner: Option<&Path>, target: &Target, found: &mut Discovered) {
-    for name in &script.variables {
-        add_variable(name.clone(), found);
-    }
-    for path in &script.paths {
-        let absolute = match owner {
-            Some(folder) => normalize(&folder.join(path)),
-            None if path.is_absolute() => normalize(path),
-            // Relative to a package of the registry: pinned by Cargo.lock.
-            None => continue,
-        };
-        let pinned = found.roots.get(CARGO_HOME).is_some_and(|home| {
-            absolute.starts_with(home.join("registry")) || absolute.starts_with(home.join("git"))
-        });
-        if pinned || target.is_product(&absolute) {
-            continue;
-        }
-        match found.roots.name(&absolute) {
-            Some(place) => {
-                found.watches.insert(Watch::Path { part: Part::Rust, place });
-            }
-            None => found.gaps.push(format!("{}: name is not UTF-8", absolute.display())),
-        }
-    }
-    if let Some(owner) = owner
-        && script.names_nothing()
-        && let Some(place) = found.roots.name(owner)
-    {
-        found.watches.insert(Watch::Package { part: Part::Rust, place });
-    }
-}
-
-/// The names in Cargo.lock, or `None` if it can't be read: then every leftover counts.
-fn locked_packages(workspace_root: &Path) -> Option<BTreeSet<String>> {
-    let text = fs_err::read_to_string(workspace_root.join("Cargo.lock")).ok()?;
-    let table: toml::Table = text.parse().ok()?;
-    let packages = table.get("package")?.as_array()?;
-    Some(
-        packages
-            .iter()
-            .filter_map(|package| Some(package.get("name")?.as_str()?.to_owned()))
-            .collect(),
-    )
 }

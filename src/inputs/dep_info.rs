@@ -78,7 +78,8 @@ impl BuildScript {
     pub fn parse(output: &str) -> Self {
         let mut script = Self::default();
         for line in output.lines() {
-            let Some(rest) = line.strip_prefix("cargo:") else { continue };
+            // Cargo trims lines: what a script prints indented is an instruction too.
+            let Some(rest) = line.trim().strip_prefix("cargo:") else { continue };
             let rest = rest.strip_prefix(':').unwrap_or(rest);
             match rest.split_once('=') {
                 Some(("rerun-if-changed", path)) => script.paths.push(PathBuf::from(path.trim())),
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn build_scripts_speak_both_dialects() {
         let script = BuildScript::parse(
-            "cargo:rerun-if-changed=proto\ncargo::rerun-if-env-changed=X\nhello\ncargo:rustc-cfg=a\n",
+            "  cargo:rerun-if-changed=proto\ncargo::rerun-if-env-changed=X\nhello\ncargo:rustc-cfg=a\n",
         );
         assert_eq!(script.paths, [PathBuf::from("proto")]);
         assert_eq!(script.variables, ["X"]);

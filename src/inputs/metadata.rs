@@ -1,7 +1,7 @@
 //! What reaches the wheel besides the compiled module: core metadata, readme, licences, Python
 //! sources and data, by maturin's rules.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{PROJECT, Part, Place, Roots, View, Watch, slashed};
 use crate::project::{Layout, Project};
@@ -24,6 +24,14 @@ pub fn watches(
     watches.push(Watch::Toml { part: Part::Metadata, view: View::Project, place: pyproject });
     for file in metadata_files(project) {
         push_path(&mut watches, Part::Metadata, &project.root.join(file), roots);
+    }
+    // The one that is built may be found by its place; another may take that place.
+    let first = project.root.join("rust");
+    if manifest_dir != first {
+        push_path(&mut watches, Part::Manifest, &first.join("Cargo.toml"), roots);
+    }
+    for path in metadata_files_of_cargo(project, manifest_dir) {
+        push_path(&mut watches, Part::Metadata, &path, roots);
     }
     for glob in licence_globs(project) {
         watches.push(Watch::Glob { part: Part::Metadata, root: PROJECT.to_owned(), glob });
@@ -102,6 +110,44 @@ fn metadata_files(project: &Project) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+/// Readme and licence file that Cargo.toml names, or inherits: core metadata where pyproject.toml
+/// leaves it to them (maturin, "Python metadata").
+fn metadata_files_of_cargo(project: &Project, manifest_dir: &Path) -> Vec<PathBuf> {
+    let says_itself = |field: &str| {
+        project.document.get("project").is_some_and(|table| table.get(field).is_some())
+    };
+    let read = |folder: &Path| -> Option<toml::Table> {
+        fs_err::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()
+    };
+    let field = |table: &toml::Table, path: &[&str], name: &str| -> Option<toml::Value> {
+        let first = table.get(path[0])?;
+        path[1..].iter().try_fold(first, |table, part| table.get(part))?.get(name).cloned()
+    };
+    let Some(own) = read(manifest_dir) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (name, own_field) in [("readme", "readme"), ("license-file", "license-files")] {
+        if says_itself(own_field) {
+            continue;
+        }
+        match field(&own, &["package"], name) {
+            Some(toml::Value::String(path)) => found.push(manifest_dir.join(path)),
+            Some(toml::Value::Table(_)) => {
+                found.extend(manifest_dir.ancestors().find_map(|folder| {
+                    let value = field(&read(folder)?, &["workspace", "package"], name)?;
+                    Some(folder.join(value.as_str()?))
+                }));
+            }
+            // Cargo takes a README that lies there for granted.
+            None if name == "readme" => {
+                let names = ["README.md", "README.txt", "README"];
+                found.extend(names.map(|name| manifest_dir.join(name)));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn licence_globs(project: &Project) -> Vec<String> {

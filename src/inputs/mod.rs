@@ -15,6 +15,7 @@ pub mod dep_info;
 pub mod extra;
 pub mod metadata;
 pub mod target;
+pub mod units;
 
 /// The part digests a fingerprint is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,8 +47,8 @@ pub enum Kind {
     Toml,
     /// A folder: that it is one, or which names it holds.
     Folder,
-    /// Where a link leads.
-    Link,
+    /// What is neither file nor folder: a link that leads nowhere, a socket.
+    Special,
     /// An environment variable.
     Variable,
     /// A version or setting.
@@ -105,6 +106,8 @@ pub enum View {
     Workspace,
     /// All of it: Cargo.lock, cargo configuration, rust-toolchain.toml.
     Whole,
+    /// Another member's Cargo.toml: what it needs.
+    Dependencies,
     /// pyproject.toml: `[build-system]` and `[tool.maturin]`.
     Build,
     /// pyproject.toml: `[project]`.
@@ -128,12 +131,6 @@ pub enum Watch {
         #[serde(flatten)]
         place: Place,
     },
-    /// Where a path leads that goes through a link; what it leads to is watched by its own name.
-    Link {
-        part: Part,
-        #[serde(flatten)]
-        place: Place,
-    },
     /// Is there a folder of this name?
     Folder {
         part: Part,
@@ -146,6 +143,14 @@ pub enum Watch {
         #[serde(flatten)]
         place: Place,
     },
+    /// The manifests above a package that may hold its workspace, as cargo searches for them.
+    WorkspaceSearch {
+        part: Part,
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// The names that match a glob, not their contents.
+    Names { part: Part, root: String, glob: String },
     /// Files matching a glob, from a root.
     Glob { part: Part, root: String, glob: String },
     /// Every file of a package that git does not ignore: what cargo watches for a build script
@@ -181,12 +186,12 @@ impl Watch {
         match self {
             Self::Path { place, .. }
             | Self::Toml { place, .. }
-            | Self::Link { place, .. }
             | Self::Folder { place, .. }
             | Self::Listing { place, .. }
+            | Self::WorkspaceSearch { place, .. }
             | Self::Package { place, .. }
             | Self::Python { place, .. } => Some(&place.root),
-            Self::Glob { root, .. } => Some(root),
+            Self::Glob { root, .. } | Self::Names { root, .. } => Some(root),
             Self::CargoConfig
             | Self::ToolchainFile
             | Self::Variable { .. }

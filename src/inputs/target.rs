@@ -3,21 +3,23 @@
 //! Layout (cargo `compiler/layout.rs`): `TARGET/[TRIPLE/]PROFILE` holds artifacts with their
 //! dep-info; `.fingerprint`, `deps` and `build` lie beside them, or in the build directory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use super::{dep_info, normalize};
+use super::{ambient, dep_info, normalize};
 use crate::digest;
 use crate::error::{Error, Result};
-use crate::project::{Project, argument};
+use crate::project::{Project, all_arguments, argument};
 use crate::request::{Environment, Request};
 
 /// Folders inside a profile folder.
-const INNER: [&str; 5] = ["deps", "build", "examples", "incremental", ".fingerprint"];
+const INNER: [&str; 5] = ["deps", "build", "examples", "incremental", FINGERPRINTS];
+/// Cargo's own fingerprints.
+const FINGERPRINTS: &str = ".fingerprint";
 
 /// A package, and the target folder it is built in.
 #[derive(Debug)]
@@ -28,23 +30,26 @@ pub struct Target {
     root: PathBuf,
     environment: Environment,
     resolved_anew: bool,
+    knows_all_packages: bool,
 }
 
 /// The part of `cargo metadata` that is read here.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     pub packages: Vec<Package>,
+    workspace_members: Vec<String>,
     pub workspace_root: PathBuf,
     pub target_directory: PathBuf,
     /// Where intermediate artifacts go, if not below the target directory (cargo 1.91).
     pub build_directory: Option<PathBuf>,
 }
 
-/// A package of the workspace or another local one.
+/// A package of the workspace or another one whose files can be edited: of a path, or vendored.
 #[derive(Debug, Deserialize)]
 pub struct Package {
-    /// `None` for local packages.
-    source: Option<String>,
+    id: String,
+    /// `None` for packages of a path: cargo looks at their sources.
+    pub source: Option<String>,
     pub name: String,
     pub manifest_path: PathBuf,
     pub targets: Vec<Product>,
@@ -57,9 +62,21 @@ pub struct Product {
     pub kind: Vec<String>,
 }
 
+impl Package {
+    /// The folder of its Cargo.toml.
+    pub fn folder(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or(&self.manifest_path)
+    }
+
+    /// Does cargo look at its sources?
+    pub fn is_of_a_path(&self) -> bool {
+        self.source.is_none()
+    }
+}
+
 impl Target {
-    /// Asks cargo. Without `resolve` it reads manifests only; with it, it also brings Cargo.lock
-    /// up to date as the build would, unless the project says that it must not.
+    /// Asks cargo. With `resolve` it also brings Cargo.lock up to date as the build would, unless
+    /// the project says that it must not.
     ///
     /// # Errors
     /// cargo is missing or does not understand the manifest.
@@ -70,27 +87,49 @@ impl Target {
         manifest: &Path,
         resolve: bool,
     ) -> Result<Self> {
-        let ask = |arguments: &[&str]| ask(request, environment, manifest, arguments);
+        let mut common = configurations(project, request);
+        common.push("--all-features".to_owned());
+        let ask = |arguments: &[&str]| ask(request, environment, manifest, &common, arguments);
         let asked = SystemTime::now();
-        let mut metadata = if resolve && !is_locked(project, request) {
-            ask(&[]).or_else(|_| ask(&["--no-deps"]))?
+        let all = if resolve && !is_locked(project, request) {
+            ask(&[])
         } else {
-            ask(&["--no-deps"])?
+            ask(&["--offline", "--locked"])
         };
-        metadata.packages.retain(|package| package.source.is_none());
+        let knows_all_packages = all.is_ok();
+        let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
+        // What cargo itself unpacked is pinned by Cargo.lock, and not to be edited.
+        let unpacked: Vec<PathBuf> = ambient::cargo_home(environment)
+            .map(|home| ["registry", "git"].map(|name| canonical(&home).join(name)).into())
+            .unwrap_or_default();
+        metadata.packages.retain(|package| {
+            package.is_of_a_path()
+                || !unpacked.iter().any(|home| canonical(&package.manifest_path).starts_with(home))
+        });
+        metadata.packages.sort_by(|a, b| a.manifest_path.cmp(&b.manifest_path));
         if let Some(folder) = argument(&request.maturin_arguments(), "--target-dir", None) {
-            metadata.target_directory = request.root.join(&folder);
-            metadata.build_directory = None;
+            let folder = normalize(&request.root.join(&folder));
+            // A build directory of its own stays where the configuration says.
+            if metadata.build_directory.as_ref() == Some(&metadata.target_directory) {
+                metadata.build_directory = None;
+            }
+            metadata.target_directory = folder;
         }
         let lock = fs_err::metadata(metadata.workspace_root.join("Cargo.lock"));
         let written = lock.and_then(|lock| lock.modified());
         Ok(Self {
             resolved_anew: written.is_ok_and(|written| written + Duration::from_secs(2) > asked),
+            knows_all_packages,
             metadata,
             manifest: manifest.to_owned(),
             root: request.root.clone(),
             environment: environment.clone(),
         })
+    }
+
+    /// Did cargo name all packages, or the workspace's only?
+    pub fn knows_all_packages(&self) -> bool {
+        self.knows_all_packages
     }
 
     /// Was Cargo.lock written just now?
@@ -100,7 +139,7 @@ impl Target {
 
     /// cargo, to be run as maturin runs it. `None` if there is none.
     pub fn cargo(&self) -> Option<Command> {
-        Some(cargo(&self.root, &self.environment, self.environment.which("cargo")?))
+        Some(cargo(&self.root, &self.environment, program(&self.environment)?))
     }
 
     /// The package of the manifest.
@@ -113,9 +152,38 @@ impl Target {
         self.metadata.build_directory.as_deref().unwrap_or(&self.metadata.target_directory)
     }
 
-    /// Did the build itself make this file?
+    /// Did the build itself make this file? Other tools may keep theirs below the target folder.
     pub fn is_product(&self, path: &Path) -> bool {
-        path.starts_with(&self.metadata.target_directory) || path.starts_with(self.build_root())
+        let [target, build] = [&self.metadata.target_directory, self.build_root()];
+        let Ok(inside) = path.strip_prefix(target).or_else(|_| path.strip_prefix(build)) else {
+            return false;
+        };
+        inside.components().take(3).any(|part| {
+            INNER.iter().chain(&["maturin", "wheels"]).any(|inner| part.as_os_str() == *inner)
+        })
+    }
+
+    /// Every folder that cargo has compiled in, whatever it compiled.
+    pub fn profiles(&self) -> Vec<PathBuf> {
+        let build = self.build_root();
+        subfolders(build)
+            .into_iter()
+            .flat_map(|first| std::iter::once(first.clone()).chain(subfolders(&first)))
+            .filter(|folder| folder.join(FINGERPRINTS).is_dir() || folder.join("build").is_dir())
+            .collect()
+    }
+
+    /// The members of the workspace.
+    pub fn members(&self) -> impl Iterator<Item = &Package> {
+        self.metadata
+            .packages
+            .iter()
+            .filter(|package| self.metadata.workspace_members.contains(&package.id))
+    }
+
+    /// The packages of this name; there may be several.
+    pub fn packages_named(&self, name: &str) -> impl Iterator<Item = &Package> {
+        self.metadata.packages.iter().filter(move |package| package.name == name)
     }
 
     /// The profile folders that hold the artifact's dep-info.
@@ -152,23 +220,23 @@ impl Target {
     }
 
     /// Where cargo keeps what it made on the way to a profile folder's artifacts.
-    pub fn build_folder(&self, folder: &Path) -> PathBuf {
+    fn build_folder(&self, folder: &Path) -> PathBuf {
         match folder.strip_prefix(&self.metadata.target_directory) {
             Ok(profile) => self.build_root().join(profile),
             Err(_) => folder.to_owned(),
         }
     }
 
-    /// Cargo's fingerprints of a profile folder's units; those of the host lie apart when a
-    /// triple is named.
-    pub fn fingerprint_folders(&self, folder: &Path) -> Vec<PathBuf> {
+    /// Where cargo compiled for the artifacts in a profile folder; the host's units lie apart when
+    /// a triple is named.
+    pub fn unit_folders(&self, folder: &Path) -> Vec<PathBuf> {
         let mut folders = vec![self.build_folder(folder)];
         if let (Some(parent), Some(profile)) = (folder.parent(), folder.file_name())
             && parent != self.metadata.target_directory
         {
             folders.push(self.build_root().join(profile));
         }
-        folders.into_iter().map(|folder| folder.join(".fingerprint")).collect()
+        folders
     }
 
     /// The names the artifact's dep-info may have: `libNAME.d` on Unix, `NAME.d` on Windows and
@@ -200,32 +268,16 @@ impl Target {
                 gaps.push(format!("{stem}.d names a source that is not UTF-8"));
                 continue;
             };
-            for path in dep_info::parse_rules(text) {
-                // Relative only under `build.dep-info-basedir`.
-                sources.insert(normalize(&self.metadata.workspace_root.join(path)));
-            }
+            // Relative only under `build.dep-info-basedir`: rustc's own dep-info has them too.
+            sources.extend(
+                dep_info::parse_rules(text)
+                    .into_iter()
+                    .filter(|path| path.is_absolute())
+                    .map(|path| normalize(&path)),
+            );
         }
         sources.retain(|path| !self.is_product(path));
         (sources, gaps)
-    }
-}
-
-/// The packages that own files: folder of the manifest to package name.
-#[derive(Debug, Default)]
-pub struct Owners(BTreeMap<PathBuf, Option<(PathBuf, String)>>);
-
-impl Owners {
-    /// The innermost package whose folder holds this folder.
-    pub fn of(&mut self, folder: &Path) -> Option<(PathBuf, String)> {
-        if let Some(known) = self.0.get(folder) {
-            return known.clone();
-        }
-        let owner = match package_name(folder) {
-            Some(name) => Some((folder.to_owned(), name)),
-            None => folder.parent().and_then(|parent| self.of(parent)),
-        };
-        self.0.insert(folder.to_owned(), owner.clone());
-        owner
     }
 }
 
@@ -233,12 +285,14 @@ fn ask(
     request: &Request,
     environment: &Environment,
     manifest: &Path,
+    common: &[String],
     arguments: &[&str],
 ) -> Result<Metadata> {
-    let program = environment.which("cargo").ok_or_else(Error::missing_cargo)?;
+    let program = program(environment).ok_or_else(Error::missing_cargo)?;
     let output = cargo(&request.root, environment, program)
         .args(["metadata", "--format-version", "1", "--manifest-path"])
         .arg(manifest)
+        .args(common)
         .args(arguments)
         .output()
         .map_err(|error| Error::io("cargo", &error))?;
@@ -248,6 +302,21 @@ fn ask(
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| Error::Other(format!("cargo metadata: {error}")))
+}
+
+/// The cargo that maturin will call.
+fn program(environment: &Environment) -> Option<PathBuf> {
+    match environment.non_empty("CARGO") {
+        Some(cargo) => Some(PathBuf::from(cargo)),
+        None => environment.which("cargo"),
+    }
+}
+
+/// `--config` as maturin passes it on: it may say where the target folder is.
+fn configurations(project: &Project, request: &Request) -> Vec<String> {
+    let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
+    values.extend(project.maturin.config.iter().flatten().cloned());
+    values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
 }
 
 fn cargo(root: &Path, environment: &Environment, program: PathBuf) -> Command {
@@ -271,12 +340,6 @@ pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
-}
-
-fn package_name(folder: &Path) -> Option<String> {
-    let text = fs_err::read_to_string(folder.join("Cargo.toml")).ok()?;
-    let table: toml::Table = text.parse().ok()?;
-    Some(table.get("package")?.get("name")?.as_str()?.to_owned())
 }
 
 fn canonical(path: &Path) -> PathBuf {

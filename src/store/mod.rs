@@ -6,10 +6,11 @@
 //! projects/NAME-HASH/entries/ARTIFACT-FINGERPRINT.json   record, roots, which wheel
 //!                    wheels/SHA256/FILENAME.whl
 //!                    promises/KEY.json                   what get_requires said yes to
-//!                    notes/FOLDER.json                   see `cargo_mtime`
 //!                    interpreters/                       see `interpreter`
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
+//! notes/TARGET.json                                       see `cargo_mtime`
+//! locks/TARGET.lock
 //! ```
 //!
 //! Nothing read from here is believed: entries carry a checksum and the root they were made for,
@@ -117,7 +118,7 @@ impl Store {
     }
 
     fn make_folders(&self) -> std::io::Result<()> {
-        for folder in ["entries", "wheels", "promises", "notes"] {
+        for folder in ["entries", "wheels", "promises"] {
             let mut builder = std::fs::DirBuilder::new();
             builder.recursive(true);
             #[cfg(unix)]
@@ -307,25 +308,30 @@ impl Store {
         self.folder.join("entries").join(format!("{}-{name}.json", entry.artifact))
     }
 
-    /// What a profile folder was last built from, if we built it.
-    pub fn note(&self, folder: &Path) -> Option<Note> {
-        unseal(&fs::read(self.note_path(folder)).ok()?).ok()
+    /// What a target folder was last built from, if we built it: by any project that shares it.
+    pub fn note(&self, target: &Path) -> Option<Note> {
+        let note: Note = unseal(&fs::read(self.note_path(target)?).ok()?).ok()?;
+        (note.target == target).then_some(note)
     }
 
-    /// Notes what a profile folder was built from. A note that can't be written is removed: an
-    /// old one must not speak for the new build.
-    pub fn write_note(&self, folder: &Path, note: &Note) {
+    /// Notes what a target folder was built from. A note that can't be written is removed: an old
+    /// one must not speak for the new build.
+    pub fn write_note(&self, note: &Note) {
         self.prune_projects();
-        let path = self.note_path(folder);
+        let Some(path) = self.note_path(&note.target) else { return };
+        if let Some(folder) = path.parent() {
+            let _ = fs::create_dir_all(folder);
+        }
         if seal(note).and_then(|bytes| publish::bytes(&path, &bytes)).is_err() {
             let _ = fs::remove_file(path);
         }
     }
 
-    fn note_path(&self, folder: &Path) -> PathBuf {
-        let mut tagged = Tagged::new("profile folder");
-        tagged.field("path", &folder.to_string_lossy());
-        self.folder.join("notes").join(format!("{}.json", &tagged.finish()[..16]))
+    fn note_path(&self, target: &Path) -> Option<PathBuf> {
+        let mut tagged = Tagged::new("target folder");
+        tagged.field("path", &target.to_string_lossy());
+        let base = self.folder.parent()?.parent()?;
+        Some(base.join("notes").join(format!("{}.json", &tagged.finish()[..16])))
     }
 }
 

@@ -8,6 +8,7 @@ use fs_err as fs;
 
 use super::seal::unseal;
 use super::{Entry, ROOT, Store};
+use crate::cargo_mtime::Note;
 use crate::publish;
 
 pub(super) const MAX_ENTRIES: usize = 64;
@@ -27,6 +28,14 @@ impl Store {
                 .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
             if gone && old && project != self.folder {
                 let _ = fs::remove_dir_all(project);
+            }
+        }
+        let notes = self.folder.parent().and_then(Path::parent).map(|base| base.join("notes"));
+        let Some(Ok(notes)) = notes.map(fs::read_dir) else { return };
+        for note in notes.flatten().map(|note| note.path()) {
+            let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
+            if known.is_none_or(|known| !known.target.exists()) {
+                let _ = fs::remove_file(note);
             }
         }
     }

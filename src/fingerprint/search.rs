@@ -1,0 +1,65 @@
+//! What is searched for: manifests above a package, names in a folder.
+
+use std::path::Path;
+
+use super::Value;
+use super::observe::is_absence;
+use super::walk::{Item, Look};
+use crate::digest;
+use crate::inputs::{Key, Kind, Part, Place, Roots, View, WORKSPACE};
+
+/// Cargo looks upwards for the manifest with the package's workspace (cargo `workspace.rs`). Those
+/// that are there count by what a member would take from them; the project's own is watched by its
+/// own name.
+pub(super) fn workspaces(
+    part: Part,
+    place: &Place,
+    folder: &Path,
+    roots: &Roots,
+    items: &mut Vec<Item>,
+) {
+    let own = fs_err::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let own: toml::Table = own.parse().unwrap_or_default();
+    let named = own.get("package").and_then(|package| package.get("workspace"));
+    let mut candidates = Vec::new();
+    if let Some(named) = named.and_then(toml::Value::as_str) {
+        candidates.push((format!("{named}/Cargo.toml"), folder.join(named).join("Cargo.toml")));
+    } else if !own.contains_key("workspace") {
+        for (level, above) in folder.ancestors().enumerate().skip(1) {
+            candidates
+                .push((format!("{}Cargo.toml", "../".repeat(level)), above.join("Cargo.toml")));
+        }
+    }
+    let project = roots.get(WORKSPACE).map(|folder| folder.join("Cargo.toml"));
+    for (name, path) in candidates {
+        if path.is_file() && Some(&path) != project.as_ref() {
+            let name = format!("{}{name} [workspace]", prefix(place));
+            let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name };
+            items.push(Item { key, look: Look::Meaning(path, View::Workspace) });
+        }
+    }
+}
+
+fn prefix(place: &Place) -> String {
+    if place.path.is_empty() { String::new() } else { format!("{}/", place.path) }
+}
+
+/// The names in a folder; of a folder in it also whether it is a program of its own (`src/bin`).
+pub(super) fn listing(path: &Path) -> Value {
+    match fs_err::read_dir(path) {
+        Ok(entries) => {
+            let mut names: Vec<String> = entries
+                .flatten()
+                .map(|entry| {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let main = entry.path().join("main.rs").is_file();
+                    if main { format!("{name}/main.rs") } else { name }
+                })
+                .collect();
+            names.sort();
+            Value::Sha256(digest::bytes(names.join("\n").as_bytes()))
+        }
+        Err(error) if is_absence(&error) => Value::Absent,
+        Err(error) => Value::Unreadable(error.kind().to_string()),
+    }
+}

@@ -1,0 +1,394 @@
+//! Cargo's own fingerprints: which units an artifact was made of, and what cargo watches for each.
+//!
+//! `.fingerprint/PACKAGE-HASH/KIND-NAME.json`, or `build/PACKAGE/HASH/fingerprint/KIND-NAME.json` in
+//! the newer layout, names a unit's dependencies by the value of their fingerprints, which stands,
+//! in hex, in the file beside it without `.json` (cargo `compiler/fingerprint/mod.rs`,
+//! `compiler/layout.rs`). So the units in use can be told from leftovers of other features and
+//! flags. The format is cargo's own affair: what is not understood is not concluded from, and
+//! all units count then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::target::subfolders;
+
+/// What a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitKind {
+    /// A library or a program.
+    Product,
+    /// A build script, compiled.
+    Script,
+    /// A build script's run.
+    Run,
+}
+
+/// One unit of a profile folder.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// The folder of cargo's fingerprint.
+    pub folder: PathBuf,
+    profile: PathBuf,
+    /// Where rustc's dep-info may be.
+    made: Vec<PathBuf>,
+    output: PathBuf,
+    pub package: String,
+    pub kind: UnitKind,
+    /// The crate's name, as in file names.
+    name: String,
+    hash: String,
+    /// The fingerprint, in hex.
+    value: String,
+    dependencies: Vec<String>,
+    local: Vec<Local>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Written {
+    deps: Vec<(IgnoredAny, IgnoredAny, IgnoredAny, u64)>,
+    local: Vec<Local>,
+}
+
+/// What cargo compares for a unit, beyond what its name holds.
+#[derive(Debug, Clone, Deserialize)]
+enum Local {
+    /// A digest of what cannot be edited, or the newest file of a package whose script names none.
+    Precalculated(IgnoredAny),
+    /// rustc's dep-info: a package of a path.
+    CheckDepInfo(IgnoredAny),
+    RerunIfChanged {
+        paths: Vec<PathBuf>,
+    },
+    RerunIfEnvChanged {
+        var: String,
+    },
+}
+
+impl Unit {
+    fn read(place: &UnitPlace, json: &Path) -> Option<Self> {
+        let stem = json.file_stem()?.to_str()?;
+        let (kind, name) = if let Some(name) = stem.strip_prefix("run-build-script-") {
+            (UnitKind::Run, name)
+        } else if let Some(name) = stem.strip_prefix("build-script-") {
+            (UnitKind::Script, name)
+        } else if let Some(name) = stem.strip_prefix("lib-").or(stem.strip_prefix("bin-")) {
+            (UnitKind::Product, name)
+        } else {
+            return None;
+        };
+        let written: Option<Written> =
+            fs_err::read(json).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let value = fs_err::read_to_string(json.with_extension("")).unwrap_or_default();
+        let (dependencies, local) = match written {
+            Some(written) => {
+                let hex = |value: u64| -> String {
+                    value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+                };
+                (written.deps.iter().map(|dep| hex(dep.3)).collect(), written.local)
+            }
+            None => (vec!["unknown".to_owned()], Vec::new()),
+        };
+        Some(Self {
+            folder: place.folder.clone(),
+            profile: place.profile.clone(),
+            made: place.made.clone(),
+            output: place.output.clone(),
+            package: place.package.clone(),
+            kind,
+            name: name.replace('-', "_"),
+            hash: place.hash.clone(),
+            value: value.trim().to_owned(),
+            dependencies,
+            local,
+        })
+    }
+
+    /// Is it compiled from sources that may be edited?
+    pub fn is_of_a_path(&self) -> bool {
+        self.local.iter().any(|local| matches!(local, Local::CheckDepInfo(_)))
+            || (self.local.is_empty() && self.kind != UnitKind::Run)
+    }
+
+    /// Is it the same artifact, of other features or flags?
+    pub fn is_twin_of(&self, other: &Self) -> bool {
+        self.package == other.package
+            && self.kind == other.kind
+            && self.name == other.name
+            && self.profile == other.profile
+            && self.folder != other.folder
+    }
+
+    /// Paths a run of a build script named, as it wrote them.
+    pub fn watched_paths(&self) -> impl Iterator<Item = &Path> {
+        self.local
+            .iter()
+            .flat_map(|local| match local {
+                Local::RerunIfChanged { paths } => paths.as_slice(),
+                _ => &[],
+            })
+            .map(PathBuf::as_path)
+    }
+
+    /// Variables it named.
+    pub fn watched_variables(&self) -> impl Iterator<Item = &str> {
+        self.local.iter().filter_map(|local| match local {
+            Local::RerunIfEnvChanged { var } => Some(var.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Did a run of a build script name nothing to watch? Cargo then watches the whole package.
+    pub fn names_nothing(&self) -> bool {
+        self.kind == UnitKind::Run
+            && self.local.iter().all(|local| matches!(local, Local::Precalculated(_)))
+    }
+
+    /// What the run printed, as cargo keeps it.
+    pub fn output(&self) -> &Path {
+        &self.output
+    }
+
+    /// rustc's dep-info of this unit: usually one file; several if they can't be told apart; none
+    /// if it was removed.
+    pub fn dep_infos(&self) -> Vec<PathBuf> {
+        let name = &self.name;
+        for file in [format!("{name}-{}.d", self.hash), format!("{name}.d")] {
+            let found = self.made.iter().map(|folder| folder.join(&file)).find(|it| it.is_file());
+            if let Some(found) = found {
+                return vec![found];
+            }
+        }
+        let alike = |file: &Path| {
+            file.file_name().is_some_and(|file| {
+                let file = file.to_string_lossy();
+                file.starts_with(&format!("{name}-")) && file.ends_with(".d")
+            })
+        };
+        self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
+    }
+
+    /// Cargo's files of this unit; what they hold and their times say whether it was built since.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = files_in(&self.folder);
+        if self.kind == UnitKind::Run {
+            files.push(self.output.clone());
+        }
+        files
+    }
+
+    /// When cargo last built it.
+    pub fn built(&self) -> Option<SystemTime> {
+        self.files().iter().filter_map(|file| fs_err::metadata(file).ok()?.modified().ok()).max()
+    }
+}
+
+/// Where one unit's files are.
+struct UnitPlace {
+    folder: PathBuf,
+    profile: PathBuf,
+    made: Vec<PathBuf>,
+    output: PathBuf,
+    package: String,
+    hash: String,
+}
+
+impl UnitPlace {
+    fn all(profile: &Path) -> Vec<Self> {
+        let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
+        let mut found = Vec::new();
+        for folder in subfolders(&profile.join(".fingerprint")) {
+            let Some(id) = name(&folder) else { continue };
+            let Some((package, hash)) = id.rsplit_once('-') else { continue };
+            let own = profile.join("build").join(&id);
+            found.push(Self {
+                made: vec![profile.join("deps"), own.clone()],
+                output: own.join("output"),
+                package: package.to_owned(),
+                hash: hash.to_owned(),
+                profile: profile.to_owned(),
+                folder,
+            });
+        }
+        for package in subfolders(&profile.join("build")) {
+            for unit in subfolders(&package) {
+                let folder = unit.join("fingerprint");
+                if let (Some(package), Some(hash), true) =
+                    (name(&package), name(&unit), folder.is_dir())
+                {
+                    found.push(Self {
+                        made: vec![unit.join("out")],
+                        output: unit.join("run").join("stdout"),
+                        profile: profile.to_owned(),
+                        package,
+                        hash,
+                        folder,
+                    });
+                }
+            }
+        }
+        found
+    }
+}
+
+/// All units in these profile folders, those that hold `build`.
+pub fn read(profiles: &[PathBuf]) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for place in profiles.iter().flat_map(|profile| UnitPlace::all(profile)) {
+        let files = files_in(&place.folder);
+        let json = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        units.extend(files.iter().filter(json).filter_map(|json| Unit::read(&place, json)));
+    }
+    units
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    files
+}
+
+/// The units that this package's artifacts are made of; all, if that can't be told.
+///
+/// Of several units of one artifact those built at or after `since` count, if there are any: the
+/// others are of other features or flags.
+pub fn live<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Vec<&'a Unit> {
+    let products =
+        || units.iter().filter(|unit| unit.package == package && unit.kind == UnitKind::Product);
+    let is_new = |unit: &&Unit| unit.built().is_some_and(|built| built >= since);
+    let new: BTreeSet<&str> = products().filter(is_new).map(|unit| unit.name.as_str()).collect();
+    let roots = products().filter(|unit| is_new(unit) || !new.contains(unit.name.as_str()));
+
+    let mut by_value: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
+    for unit in units {
+        by_value.entry(&unit.value).or_default().push(unit);
+    }
+    let mut live: BTreeMap<(&Path, &str), &Unit> = BTreeMap::new();
+    let mut open: Vec<&Unit> = roots.collect();
+    if open.is_empty() {
+        return units.iter().collect();
+    }
+    while let Some(unit) = open.pop() {
+        if live.insert((&unit.folder, &unit.value), unit).is_some() {
+            continue;
+        }
+        for dependency in &unit.dependencies {
+            match by_value.get(dependency.as_str()) {
+                Some(found) => open.extend(found),
+                None => return units.iter().collect(),
+            }
+        }
+    }
+    live.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fs_err as fs;
+
+    use super::*;
+
+    fn unit(folder: &Path, id: &str, file: &str, value: u64, deps: &[u64], local: &str) {
+        let folder = folder.join(".fingerprint").join(id);
+        fs::create_dir_all(&folder).unwrap();
+        let hex: String = value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(folder.join(file), hex).unwrap();
+        let deps: Vec<serde_json::Value> =
+            deps.iter().map(|dep| serde_json::json!([1, "name", false, dep])).collect();
+        let local: serde_json::Value = serde_json::from_str(local).unwrap();
+        let json = serde_json::json!({ "rustc": 1, "deps": deps, "local": local });
+        fs::write(folder.join(format!("{file}.json")), json.to_string()).unwrap();
+    }
+
+    fn names(units: &[&Unit]) -> Vec<String> {
+        units
+            .iter()
+            .map(|unit| unit.folder.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    const PATH: &str = r#"[{"CheckDepInfo":{"dep_info":"x","checksum":false}}]"#;
+    const RUN: &str = r#"[{"RerunIfChanged":{"output":"o","paths":["a","b"]}},
+        {"RerunIfEnvChanged":{"var":"X","val":null}}]"#;
+
+    fn example(root: &Path) {
+        unit(root, "app-0000000000000001", "lib-_native", 10, &[20, 30], PATH);
+        unit(root, "core-0000000000000002", "lib-core", 20, &[], PATH);
+        unit(root, "core-0000000000000003", "lib-core", 21, &[], PATH);
+        unit(root, "app-0000000000000004", "run-build-script-build-script-build", 30, &[], RUN);
+    }
+
+    #[test]
+    fn leftovers_are_told_from_what_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        example(folder.path());
+        let units = read(&[folder.path().to_owned()]);
+        assert_eq!(units.len(), 4);
+        let live = live(&units, "app", SystemTime::UNIX_EPOCH);
+        assert_eq!(
+            names(&live),
+            ["app-0000000000000001", "app-0000000000000004", "core-0000000000000002"]
+        );
+        let run = live.iter().find(|unit| unit.kind == UnitKind::Run).unwrap();
+        assert_eq!(run.watched_paths().collect::<Vec<_>>(), [Path::new("a"), Path::new("b")]);
+        assert_eq!(run.watched_variables().collect::<Vec<_>>(), ["X"]);
+        assert!(!run.names_nothing() && !run.is_of_a_path());
+    }
+
+    #[test]
+    fn the_newer_layout_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let unit = folder.path().join("build/core/0000000000000002");
+        for inner in ["fingerprint", "out"] {
+            fs::create_dir_all(unit.join(inner)).unwrap();
+        }
+        fs::write(unit.join("fingerprint/lib-core"), "00").unwrap();
+        fs::write(unit.join("fingerprint/lib-core.json"), r#"{"deps": [], "local": []}"#).unwrap();
+        fs::write(unit.join("out/core-0000000000000002.d"), "").unwrap();
+        let units = read(&[folder.path().to_owned()]);
+        assert_eq!(units.len(), 1);
+        assert_eq!((units[0].package.as_str(), units[0].kind), ("core", UnitKind::Product));
+        assert_eq!(units[0].dep_infos(), [unit.join("out/core-0000000000000002.d")]);
+    }
+
+    #[test]
+    fn what_is_not_understood_lets_all_count() {
+        let folder = tempfile::tempdir().unwrap();
+        example(folder.path());
+        let profiles = [folder.path().to_owned()];
+        let app = profiles[0].join(".fingerprint/app-0000000000000001/lib-_native.json");
+        for text in ["{}", "not JSON", r#"{"deps": [[1, "x", false, 99]], "local": []}"#] {
+            fs::write(&app, text).unwrap();
+            let units = read(&profiles);
+            assert_eq!(live(&units, "app", SystemTime::UNIX_EPOCH).len(), 4, "{text}");
+        }
+        let units = read(&profiles);
+        assert_eq!(live(&units, "other", SystemTime::UNIX_EPOCH).len(), 4);
+    }
+
+    #[test]
+    fn of_two_units_of_one_artifact_the_one_just_built_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        example(folder.path());
+        unit(folder.path(), "app-0000000000000005", "lib-_native", 11, &[21], PATH);
+        let long_ago = SystemTime::now() - Duration::from_secs(1000);
+        for file in ["lib-_native", "lib-_native.json"] {
+            let old = folder.path().join(".fingerprint/app-0000000000000001").join(file);
+            let file = fs::OpenOptions::new().write(true).open(old).unwrap();
+            file.into_parts().0.set_modified(long_ago).unwrap();
+        }
+        let units = read(&[folder.path().to_owned()]);
+        let since = SystemTime::now() - Duration::from_secs(500);
+        assert_eq!(
+            names(&live(&units, "app", since)),
+            ["app-0000000000000005", "core-0000000000000003"]
+        );
+    }
+}
