@@ -196,11 +196,7 @@ fn cause(
     see: Observe,
 ) -> Option<&'static str> {
     let owners = owners(target, unit);
-    let can_be_edited = unit.is_of_a_path() || (unit.kind == UnitKind::Run && !owners.is_empty());
-    if can_be_edited && owners.is_empty() && target.knows_all_packages() {
-        // Another project's, in a target folder that is shared.
-        return None;
-    }
+    let can_be_edited = target.can_be_edited(unit);
     let noted = match note.units.get(&unit.folder) {
         Some(noted) if noted.witness == witness(unit) && noted.owners == owners => noted,
         Some(_) if can_be_edited => return Some("somebody else built it"),

@@ -12,7 +12,13 @@ from support import asking, samples
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
-from support.workbench import Workbench, fill_wheelhouse, lock_folder, newest_maturin
+from support.workbench import (
+    Workbench,
+    fill_wheelhouse,
+    keep_registry_packages,
+    lock_folder,
+    newest_maturin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +97,17 @@ def every_input(shared_every_input: Project) -> Iterator[Project]:
         tree.restore()
     project.env.clear()
     project.env.update(env)
+
+
+@pytest.fixture
+def uncompiled(every_input: Project) -> Project:
+    """The same, with none of its own packages compiled, and no note of them: what the build
+    scripts of other tests said lies in the target folder, and counts."""
+    if every_input.target.exists():
+        keep_registry_packages(every_input.target)
+    for note in every_input.cache.glob("projects/*/notes/*"):
+        note.unlink()
+    return every_input
 
 
 @pytest.fixture(params=list(samples.BY_NAME))

@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Callable
 
 import pytest
 from support import asking
-from support.asking import set_mtime
+from support.asking import LONG_AGO, set_mtime
 
 if TYPE_CHECKING:
     from support.project import Project
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
-
-#: 2001, long before any build.
-LONG_AGO = 1_000_000_000 * 10**9
 
 HELPER = "../../crates/helper/src/lib.rs"
 WHOLE = "../../crates/whole/notes/first.txt"
@@ -76,12 +73,6 @@ EDITS = {
 }
 
 
-def build_now(project: Project) -> None:
-    """Have cargo build what lies there: an answer from the store would leave cargo in the dark."""
-    asking.forget_builds(project)
-    asking.stale(project)
-
-
 @pytest.mark.parametrize(
     "clock", ["the same time", pytest.param("an older time", marks=pytest.mark.freshness)]
 )
@@ -89,7 +80,7 @@ def build_now(project: Project) -> None:
 def test_changed_content(what: str, clock: str, every_input: Project) -> None:
     """Same size too: nothing but the content and ctime tells."""
     name, old, new, (probe, answer) = EDITS[what]
-    build_now(every_input)
+    asking.anew(every_input)
     path = every_input.path(name)
     folder = path.parent
     times = path.stat().st_mtime_ns, folder.stat().st_mtime_ns
@@ -128,7 +119,7 @@ def _exchange(project: Project) -> str:
 @pytest.mark.parametrize("change", [_add, _remove, _rename, _exchange])
 def test_a_watched_folder(change: Callable[[Project], str], every_input: Project) -> None:
     """Files and folder have the times they had, or older ones."""
-    build_now(every_input)
+    asking.anew(every_input)
     folder = every_input.path("words")
     times = {path: path.stat().st_mtime_ns for path in (folder, *folder.iterdir())}
     expected = change(every_input)
@@ -147,7 +138,7 @@ def _swap_by_rename(project: Project) -> None:
 
 
 def test_a_file_moved_over_another(every_input: Project) -> None:
-    build_now(every_input)
+    asking.anew(every_input)
     _swap_by_rename(every_input)
     assert asking.stale(every_input).seen["linked"] == "linked 2"
 
@@ -160,7 +151,7 @@ def test_a_target_folder_from_a_cache(what: str, store: str, every_input: Projec
     """Built from other sources than those that lie there, and newer than they are."""
     name, old, new, (probe, answer) = EDITS[what]
     project = every_input
-    build_now(project)
+    asking.anew(project)
     cache = project.bench.folder / "state" / "target-cache"
     shutil.rmtree(cache, ignore_errors=True)
     shutil.copytree(project.target, cache, symlinks=True)
@@ -184,7 +175,7 @@ def cargo_build(project: Project, *options: str) -> None:
 
 def test_the_users_own_build_in_between(every_input: Project) -> None:
     """Our note of what the target folder was built from is then no longer true."""
-    build_now(every_input)
+    asking.anew(every_input)
     source = every_input.path("src/lib.rs")
     every_input.edit()
     cargo_build(every_input)
@@ -195,7 +186,7 @@ def test_the_users_own_build_in_between(every_input: Project) -> None:
 
 def test_the_users_own_build_of_what_comes_back(every_input: Project) -> None:
     """Cargo's folder holds newer code than the sources that come back with their old time."""
-    build_now(every_input)
+    asking.anew(every_input)
     asking.forget_builds(every_input)
     source = every_input.path("src/lib.rs")
     before = source.stat().st_mtime_ns
@@ -215,7 +206,7 @@ def test_two_builds_that_share_a_target_folder(what: str, every_input: Project) 
     project = every_input
     project.replace("Cargo.toml", "loud = []", 'loud = ["helper/loud"]')
     project.append("../../crates/helper/Cargo.toml", "\n[features]\nloud = []\n")
-    build_now(project)
+    asking.anew(project)
     asking.build(project, loud)
     path = project.path(name)
     before = path.stat().st_mtime_ns
@@ -229,7 +220,7 @@ def test_two_builds_that_share_a_target_folder(what: str, every_input: Project) 
 def test_two_profiles_that_know_different_content(every_input: Project) -> None:
     project = every_input
     dev = {"build-args": "--profile dev"}
-    build_now(project)
+    asking.anew(project)
     asking.build(project, dev)
     path = project.path("src/lib.rs")
     before = path.stat().st_mtime_ns
@@ -243,7 +234,7 @@ def test_two_profiles_that_know_different_content(every_input: Project) -> None:
 def test_a_build_that_failed_is_no_memory(every_input: Project) -> None:
     """The dependency was compiled from what has gone since; only the last crate failed."""
     project = every_input
-    build_now(project)
+    asking.anew(project)
     helper = project.path(HELPER)
     project.replace(HELPER, "helper 1", "helper 2")
     project.replace("src/lib.rs", "mod sub;", "mod sub; compile_error!();")
@@ -259,7 +250,7 @@ def test_a_source_from_the_future(every_input: Project) -> None:
     path = every_input.path("src/lib.rs")
     future = 4_000_000_000 * 10**9
     set_mtime(path, future)
-    build_now(every_input)
+    asking.anew(every_input)
     every_input.edit()
     set_mtime(path, future)
     assert asking.stale(every_input).seen["edited"] == "edited 2"
@@ -270,9 +261,38 @@ def test_a_source_from_the_future(every_input: Project) -> None:
 def test_quick_edits_all_of_one_time(every_input: Project) -> None:
     """Whatever the clock's grain, no edit is lost."""
     path: Path = every_input.path("src/linked.rs")
-    build_now(every_input)
+    asking.anew(every_input)
     time = path.stat().st_mtime_ns
     for number in range(10, 30):
         every_input.write("src/linked.rs", f'pub const LINKED: &str = "linked {number}";\n')
         set_mtime(path, time)
         assert asking.stale(every_input).seen["linked"] == f"linked {number}"
+
+
+def test_what_a_failed_build_compiled_is_not_compiled_again(every_input: Project) -> None:
+    project = every_input
+    asking.build(project)
+    project.replace(HELPER, "helper 1", "helper 2")
+    project.replace("src/lib.rs", "mod sub;", "mod sub; compile_error!();")
+    compiled = []
+    for _ in range(2):
+        project.spy.clear()
+        project.hook("build_editable", project.output_folder(), None).failed()
+        compiled.append("helper" in project.spy.compiled())
+    assert compiled == [True, False]
+    project.replace("src/lib.rs", " compile_error!();", "")
+    assert asking.stale(project).seen["helper"] == "helper 2"
+    assert "helper" not in project.spy.compiled()
+
+
+def test_a_change_during_a_build_that_failed(every_input: Project) -> None:
+    """What it compiled is not taken for what lies there now."""
+    project = every_input
+    asking.build(project)
+    project.replace(HELPER, "helper 1", "helper 2")
+    project.replace("src/lib.rs", "mod sub;", "mod sub; compile_error!();")
+    project.hook("build_editable", project.output_folder(), None).failed()
+    project.replace(HELPER, "helper 2", "helper 3")
+    set_mtime(project.path(HELPER), LONG_AGO)
+    project.replace("src/lib.rs", " compile_error!();", "")
+    assert asking.stale(project).seen["helper"] == "helper 3"

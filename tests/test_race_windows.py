@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import asking
-from support.asking import set_mtime
+from support.asking import LONG_AGO, set_mtime
 from support.background import HOLD, Build, wait_for
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
 
-LONG_AGO = 1_000_000_000 * 10**9
 HELPER = "../../crates/helper/src/lib.rs"
 
 

@@ -13,41 +13,21 @@ from typing import TYPE_CHECKING, Callable
 
 import pytest
 from support import asking
-from support.asking import set_mtime
-from support.background import HOLD, Build, wait_for
+from support.asking import LONG_AGO, set_mtime
+from support.background import Build, let_it_be_held, start_held, wait_for
 
 if TYPE_CHECKING:
     from support.project import Project
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
 
-LONG_AGO = 1_000_000_000 * 10**9
 HELPER = "../../crates/helper/src/lib.rs"
 
 
 @pytest.fixture
 def held(every_input: Project) -> Project:
-    """The build script of the last crate holds the build after it has read everything."""
-    every_input.replace("build.rs", "fn set(", f"fn hold() {{{HOLD}}}\n\nfn set(")
-    text = every_input.read("build.rs")
-    end = text.index("}\n\nfn hold()")
-    every_input.write("build.rs", f"{text[:end]}    hold();\n{text[end:]}")
-    asking.forget_builds(every_input)
+    let_it_be_held(every_input)
     return every_input
-
-
-def start_held(project: Project) -> Build:
-    """Start a build; it is held after the script has run, and the dependencies are compiled."""
-    # What is compiled while the script runs is done before it is held, or soon after.
-    project.touch("build.rs")
-    project.append("build.rs", "// once more\n")
-    project.touch(HELPER)
-    project.spy.clear()
-    build = Build(project, hold=True)
-    build.wait_until_held()
-    wait_for(lambda: "helper" in project.spy.compiled())
-    time.sleep(0.5)
-    return build
 
 
 #: What is changed during the build; what the module says before and after; what is compiled or

@@ -84,7 +84,7 @@ MANIFESTS = {
             p.replace(WORKSPACE, "[workspace.package]", '[workspace.package]\nauthors = ["x"]'),
         ),
         {"helper": "helper 2"},
-        f"{WORKSPACE} [workspace] changed",
+        f"{WORKSPACE} [workspace] changed, ../../crates/*/Cargo.toml changed",
     ),
     "a path dependency's edition and name of the library": Case(
         lambda p: (

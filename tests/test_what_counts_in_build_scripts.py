@@ -87,7 +87,7 @@ BUILD_SCRIPTS = {
     "a folder added to a watched folder": Case(
         lambda p: p.write("words/more/third.txt", "three\n"),
         {"words": "first:one,second:two,third:three"},
-        "words/more/third.txt is new",
+        "words/more is new, words/more/third.txt is new",
     ),
     "a watched folder removed": Case(
         lambda p: shutil.rmtree(p.path("words")),

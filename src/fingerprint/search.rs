@@ -31,8 +31,14 @@ pub(super) fn workspaces(
         }
     }
     let project = roots.get(WORKSPACE).map(|folder| folder.join("Cargo.toml"));
+    // One that is no workspace is as good as not there, whatever else it says.
+    let is_workspace = |path: &Path| {
+        fs_err::read_to_string(path).is_ok_and(|text| {
+            text.parse::<toml::Table>().map_or(true, |table| table.contains_key("workspace"))
+        })
+    };
     for (name, path) in candidates {
-        if path.is_file() && Some(&path) != project.as_ref() {
+        if Some(&path) != project.as_ref() && is_workspace(&path) {
             let name = format!("{}{name} [workspace]", prefix(place));
             let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name };
             items.push(Item { key, look: Look::Meaning(path, View::Workspace) });

@@ -14,6 +14,8 @@ use crate::stat_cache::Stat;
 #[derive(Debug, Default)]
 pub struct Snapshot {
     files: BTreeMap<PathBuf, Option<Seen>>,
+    /// Links to folders, which are not followed: they may lead anywhere.
+    links: BTreeMap<PathBuf, Option<Seen>>,
     /// Folders of which every file is known.
     folders: Vec<PathBuf>,
 }
@@ -28,40 +30,48 @@ struct Seen {
 impl Snapshot {
     /// Of what the inputs of earlier builds are, and of all files of these packages.
     pub(super) fn new(items: &[Item], packages: &[PathBuf], roots: &Roots) -> Self {
-        let files = items
-            .iter()
-            .filter_map(path_of)
-            .map(Path::to_owned)
-            .chain(packages.iter().flat_map(|folder| walk::files(folder, roots)))
-            .map(|path| {
+        let mut snapshot = Self { folders: packages.to_vec(), ..Self::default() };
+        for path in items.iter().filter_map(path_of) {
+            snapshot.files.insert(path.to_owned(), Seen::of(path));
+        }
+        for path in packages.iter().flat_map(|folder| walk::files_and_links(folder, roots)) {
+            if path.is_dir() {
+                let seen = Seen::of_link(&path);
+                snapshot.links.insert(path, seen);
+            } else {
                 let seen = Seen::of(&path);
-                (path, seen)
-            })
-            .collect();
-        Self { files, folders: packages.to_vec() }
+                snapshot.files.insert(path, seen);
+            }
+        }
+        snapshot
     }
 
     /// The inputs that are not the files they were, and those that were not there.
     pub(super) fn changed(&self, items: &[Item], roots: &Roots) -> BTreeSet<Key> {
         let changed = |path: &Path| match self.files.get(path) {
             Some(seen) => *seen != Seen::of(path),
-            None => {
-                let walked = |folder: &PathBuf| {
-                    path.strip_prefix(folder).is_ok_and(|inside| {
-                        inside
-                            .ancestors()
-                            .skip(1)
-                            .all(|part| !walk::is_junk(&folder.join(part), roots))
-                    })
-                };
-                self.folders.iter().any(walked) && path.exists()
-            }
+            None => self.folders.iter().any(|folder| self.is_new(path, folder, roots)),
         };
         items
             .iter()
             .filter(|item| path_of(item).is_some_and(changed))
             .map(|item| item.key.clone())
             .collect()
+    }
+
+    /// Would this file, below a package's folder, have been seen if it had been there?
+    fn is_new(&self, path: &Path, folder: &Path, roots: &Roots) -> bool {
+        let Ok(inside) = path.strip_prefix(folder) else { return false };
+        if !path.exists() {
+            return false;
+        }
+        let above: Vec<PathBuf> = inside.ancestors().skip(1).map(|it| folder.join(it)).collect();
+        // Behind a link that has been turned all is new; behind one that has not, times tell.
+        let link = above.iter().rfind(|above| **above != folder && above.is_symlink());
+        if let Some(link) = link {
+            return self.links.get(link).is_none_or(|seen| *seen != Seen::of_link(link));
+        }
+        !above.iter().any(|above| above != folder && walk::is_passed_over(above, roots))
     }
 
     /// The files that are gone.
@@ -75,8 +85,15 @@ impl Snapshot {
 
 impl Seen {
     fn of(path: &Path) -> Option<Self> {
-        let meta = fs_err::metadata(path).ok()?;
-        Some(Self { stat: Stat::of(&meta), size: meta.len(), modified: meta.modified().ok() })
+        Self::from(&fs_err::metadata(path).ok()?)
+    }
+
+    fn of_link(path: &Path) -> Option<Self> {
+        Self::from(&fs_err::symlink_metadata(path).ok()?)
+    }
+
+    fn from(meta: &std::fs::Metadata) -> Option<Self> {
+        Some(Self { stat: Stat::of(meta), size: meta.len(), modified: meta.modified().ok() })
     }
 }
 

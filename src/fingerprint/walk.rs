@@ -97,15 +97,14 @@ pub(super) fn package(
     push_files(part, place, folder, files, true, items);
 }
 
-/// All files below a folder but those in folders of products.
-pub(super) fn files<'a>(
+/// All files below a folder but those in folders of products; of links to folders the links.
+pub(super) fn files_and_links<'a>(
     folder: &Path,
     roots: &'a Roots,
 ) -> impl Iterator<Item = PathBuf> + use<'a> {
     WalkDir::new(folder)
-        .follow_links(true)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots))
+        .filter_entry(|entry| entry.depth() == 0 || !is_passed_over(entry.path(), roots))
         .flatten()
         .filter(|entry| !entry.file_type().is_dir())
         .map(walkdir::DirEntry::into_path)
@@ -302,9 +301,14 @@ fn is_made(path: &Path, roots: &Roots) -> bool {
 }
 
 /// Folders that hold products, not sources: they say so themselves. Nobody named them.
-pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
+fn is_junk(path: &Path, roots: &Roots) -> bool {
     is_made(path, roots)
         || path.file_name().is_some_and(|name| name == ".git")
         || (path.is_dir()
             && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
+}
+
+/// What is not worth a look before each build, though some script might watch it.
+pub(super) fn is_passed_over(path: &Path, roots: &Roots) -> bool {
+    is_junk(path, roots) || path.file_name().is_some_and(|name| name == "node_modules")
 }

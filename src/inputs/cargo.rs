@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::dep_info::{self, BuildScript};
+use super::dep_info::BuildScript;
 use super::target::{Package, Target};
 use super::units::{self, Unit, UnitKind};
 use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
@@ -58,7 +58,7 @@ pub fn discover(
             found.gaps.push("cargo keeps its fingerprints where they are not known".to_owned());
         }
         for unit in units::live(&units, &package.name, since) {
-            add_unit(unit, target, home.as_deref(), &mut used, &mut found);
+            add_unit(unit, target, &mut used, &mut found);
         }
         // Cargo's own list has the same files, links resolved; what is not among them is kept.
         let known: BTreeSet<PathBuf> = found
@@ -133,7 +133,7 @@ pub fn discover_units(
     let mut used = BTreeSet::new();
     for unit in units::read(&target.profiles()) {
         if unit.built().is_some_and(|built| built >= since) {
-            add_unit(&unit, target, home.as_deref(), &mut used, &mut found);
+            add_unit(&unit, target, &mut used, &mut found);
         }
     }
     found
@@ -172,49 +172,33 @@ impl Discovered {
 /// for by, and the variables that `env!` and `option_env!` read; by cargo's fingerprint and the
 /// script's output what a build script named. Of the registry's units only the variables: what
 /// they read is as good an input, and their sources are pinned by Cargo.lock.
-fn add_unit(
-    unit: &Unit,
-    target: &Target,
-    home: Option<&Path>,
-    used: &mut BTreeSet<PathBuf>,
-    found: &mut Discovered,
-) {
+fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &mut Discovered) {
     let mut watches = BTreeSet::new();
     let packages: Vec<&Package> = target.packages_named(&unit.package).collect();
-    let is_local = unit.is_of_a_path();
+    let is_local = target.can_be_edited(unit);
+    if is_local {
+        used.extend(packages.iter().map(|package| package.manifest_path.clone()));
+    }
     if unit.kind == UnitKind::Run {
-        if !packages.is_empty() {
-            used.extend(packages.iter().map(|package| package.manifest_path.clone()));
-        }
-        add_run(unit, &packages, target, home, &mut watches, found);
+        add_run(unit, &packages, target, &mut watches, found);
     } else {
-        let dep_infos = unit.dep_infos();
-        if is_local && dep_infos.is_empty() {
+        if is_local && unit.dep_infos().is_empty() {
             found.gaps.push(format!("no dep-info of {}", unit.package));
         }
-        if is_local {
-            used.extend(packages.iter().map(|package| package.manifest_path.clone()));
+        for name in unit.variables() {
+            add_variable(name, &mut watches);
         }
-        for path in dep_infos {
-            let Ok(bytes) = fs_err::read(&path) else { continue };
-            let text = String::from_utf8_lossy(&bytes);
-            for name in dep_info::parse_env_deps(&text) {
-                add_variable(name, &mut watches);
+        let sources =
+            if is_local { unit.sources(&target.metadata.workspace_root) } else { BTreeSet::new() };
+        for source in sources {
+            if target.is_product(&source) || target.is_pinned(&source) {
+                continue;
             }
-            if is_local {
-                // rustc runs in the workspace's folder, or is given absolute names.
-                for source in dep_info::parse_rules(&text) {
-                    let source = normalize(&target.metadata.workspace_root.join(source));
-                    if target.is_product(&source) {
-                        continue;
-                    }
-                    if !source.exists() {
-                        let name = source.file_name().unwrap_or_default().to_string_lossy();
-                        found.gaps.push(format!("{name} was removed while it was being built"));
-                    }
-                    watches.extend(found.source(&source));
-                }
+            if !source.exists() {
+                let name = source.file_name().unwrap_or_default().to_string_lossy();
+                found.gaps.push(format!("{name} was removed while it was being built"));
             }
+            watches.extend(found.source(&source));
         }
     }
     found.watches.extend(watches.iter().cloned());
@@ -228,7 +212,6 @@ fn add_run(
     unit: &Unit,
     packages: &[&Package],
     target: &Target,
-    home: Option<&Path>,
     watches: &mut BTreeSet<Watch>,
     found: &mut Discovered,
 ) {
@@ -251,10 +234,7 @@ fn add_run(
             packages.iter().map(|package| normalize(&package.folder().join(name))).collect()
         };
         for path in places {
-            let pinned = home.is_some_and(|home| {
-                path.starts_with(home.join("registry")) || path.starts_with(home.join("git"))
-            });
-            if pinned || target.is_product(&path) {
+            if target.is_pinned(&path) || target.is_product(&path) {
                 continue;
             }
             if is_manifest_of_a_package(target, &path) {

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
+use super::units::{Unit, UnitKind};
 use super::{ambient, dep_info, normalize};
 use crate::digest;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ pub struct Target {
     environment: Environment,
     resolved_anew: bool,
     knows_all_packages: bool,
+    /// Where cargo unpacks what Cargo.lock pins.
+    unpacked: Vec<PathBuf>,
 }
 
 /// The part of `cargo metadata` that is read here.
@@ -88,7 +91,7 @@ impl Target {
         resolve: bool,
     ) -> Result<Self> {
         let mut common = configurations(project, request);
-        common.push("--all-features".to_owned());
+        common.extend(features(project, request));
         let ask = |arguments: &[&str]| ask(request, environment, manifest, &common, arguments);
         let asked = SystemTime::now();
         let all = if resolve && !is_locked(project, request) {
@@ -100,7 +103,12 @@ impl Target {
         let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
         // What cargo itself unpacked is pinned by Cargo.lock, and not to be edited.
         let unpacked: Vec<PathBuf> = ambient::cargo_home(environment)
-            .map(|home| ["registry", "git"].map(|name| canonical(&home).join(name)).into())
+            .map(|home| {
+                ["registry", "git"]
+                    .into_iter()
+                    .flat_map(|name| [home.join(name), canonical(&home).join(name)])
+                    .collect()
+            })
             .unwrap_or_default();
         metadata.packages.retain(|package| {
             package.is_of_a_path()
@@ -120,6 +128,7 @@ impl Target {
         Ok(Self {
             resolved_anew: written.is_ok_and(|written| written + Duration::from_secs(2) > asked),
             knows_all_packages,
+            unpacked,
             metadata,
             manifest: manifest.to_owned(),
             root: request.root.clone(),
@@ -161,6 +170,26 @@ impl Target {
         inside.components().take(3).any(|part| {
             INNER.iter().chain(&["maturin", "wheels"]).any(|inner| part.as_os_str() == *inner)
         })
+    }
+
+    /// Is it a file of a package that Cargo.lock pins?
+    pub fn is_pinned(&self, path: &Path) -> bool {
+        self.unpacked.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Can what this unit was made of be edited? Where cargo did not name all packages, rustc's
+    /// dep-info tells.
+    pub fn can_be_edited(&self, unit: &Unit) -> bool {
+        let mut packages = self.packages_named(&unit.package);
+        if unit.kind == UnitKind::Run {
+            return packages.next().is_some();
+        }
+        packages.any(Package::is_of_a_path)
+            || (!self.knows_all_packages
+                && unit
+                    .sources(&self.metadata.workspace_root)
+                    .iter()
+                    .any(|source| !self.is_pinned(source) && !self.is_product(source)))
     }
 
     /// Every folder that cargo has compiled in, whatever it compiled.
@@ -317,6 +346,32 @@ fn configurations(project: &Project, request: &Request) -> Vec<String> {
     let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
     values.extend(project.maturin.config.iter().flatten().cloned());
     values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
+}
+
+/// Features as maturin passes them on: they decide which optional packages there are. Those for
+/// some interpreters only are among them; more packages are no harm.
+fn features(project: &Project, request: &Request) -> Vec<String> {
+    let given = request.maturin_arguments();
+    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
+    let is_set = |flag: &str, field: &str| {
+        given.iter().any(|argument| argument == flag)
+            || table.and_then(|table| table.get(field)).and_then(toml::Value::as_bool) == Some(true)
+    };
+    let mut flags = Vec::new();
+    for (flag, field) in
+        [("--all-features", "all-features"), ("--no-default-features", "no-default-features")]
+    {
+        if is_set(flag, field) {
+            flags.push(flag.to_owned());
+        }
+    }
+    let mut names = all_arguments(&given, "--features", Some('F'));
+    let named = table.and_then(|table| table.get("features")).and_then(toml::Value::as_array);
+    names.extend(named.into_iter().flatten().filter_map(|feature| {
+        feature.as_str().or_else(|| feature.get("feature")?.as_str()).map(str::to_owned)
+    }));
+    flags.extend(names.into_iter().flat_map(|name| ["--features".to_owned(), name]));
+    flags
 }
 
 fn cargo(root: &Path, environment: &Environment, program: PathBuf) -> Command {

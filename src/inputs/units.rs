@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::target::subfolders;
+use super::{dep_info, normalize};
 
 /// What a unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +57,9 @@ struct Written {
 /// What cargo compares for a unit, beyond what its name holds.
 #[derive(Debug, Clone, Deserialize)]
 enum Local {
-    /// A digest of what cannot be edited, or the newest file of a package whose script names none.
+    /// A version, or the newest file of a package whose script names none.
     Precalculated(IgnoredAny),
-    /// rustc's dep-info: a package of a path.
+    /// rustc's dep-info.
     CheckDepInfo(IgnoredAny),
     RerunIfChanged {
         paths: Vec<PathBuf>,
@@ -105,12 +106,6 @@ impl Unit {
             dependencies,
             local,
         })
-    }
-
-    /// Is it compiled from sources that may be edited?
-    pub fn is_of_a_path(&self) -> bool {
-        self.local.iter().any(|local| matches!(local, Local::CheckDepInfo(_)))
-            || (self.local.is_empty() && self.kind != UnitKind::Run)
     }
 
     /// Is it the same artifact, of other features or flags?
@@ -169,6 +164,28 @@ impl Unit {
             })
         };
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
+    }
+
+    /// What rustc read, under the names it was asked for by. It runs in the workspace's folder, or
+    /// is given absolute names.
+    pub fn sources(&self, workspace_root: &Path) -> BTreeSet<PathBuf> {
+        let mut sources = BTreeSet::new();
+        for path in self.dep_infos() {
+            let Ok(bytes) = fs_err::read(&path) else { continue };
+            let names = dep_info::parse_rules(&String::from_utf8_lossy(&bytes));
+            sources.extend(names.iter().map(|name| normalize(&workspace_root.join(name))));
+        }
+        sources
+    }
+
+    /// Variables that `env!` and `option_env!` read.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let mut variables = BTreeSet::new();
+        for path in self.dep_infos() {
+            let Ok(bytes) = fs_err::read(&path) else { continue };
+            variables.extend(dep_info::parse_env_deps(&String::from_utf8_lossy(&bytes)));
+        }
+        variables
     }
 
     /// Cargo's files of this unit; what they hold and their times say whether it was built since.
@@ -339,7 +356,7 @@ mod tests {
         let run = live.iter().find(|unit| unit.kind == UnitKind::Run).unwrap();
         assert_eq!(run.watched_paths().collect::<Vec<_>>(), [Path::new("a"), Path::new("b")]);
         assert_eq!(run.watched_variables().collect::<Vec<_>>(), ["X"]);
-        assert!(!run.names_nothing() && !run.is_of_a_path());
+        assert!(!run.names_nothing());
     }
 
     #[test]

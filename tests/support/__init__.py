@@ -11,6 +11,8 @@
 | `asking` | building a project and asking the compiled module what it sees |
 | `background` | a build that runs while a test does something else |
 | `cases` | a kind of change, what the module says then, and the reason given |
+| `packages` | more packages for a sample: written, vendored, given a build script |
+| `toolchains` | the Rust toolchains of this machine, behind rustup |
 | `tree` | a folder's files, to be restored after a change |
 | `wheels` | reading, checking and comparing wheels |
 | `privileges` | making files unreadable and unwritable, for root too |

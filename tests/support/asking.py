@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from . import environment
 
@@ -17,12 +20,15 @@ if TYPE_CHECKING:
 
     from .project import Project
 
-_ASK = """
-import json, site, sys
+#: 2001, long before any build.
+LONG_AGO = 1_000_000_000 * 10**9
+
+_INSTALLED = """
+import site, sys
 site.addsitedir(sys.argv[1])
-import every_input
-print(json.dumps(every_input.seen()))
+exec(sys.argv[2])
 """
+_ASK = "import every_input, json; print(json.dumps(every_input.seen()))"
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,22 @@ class Built:
 
 def ask(project: Project, wheel: Path, venv: str | None = "newest") -> dict[str, str]:
     """Import the module of an editable wheel, as it is imported when it is installed."""
+    seen: dict[str, str] = json.loads(_printed(project, wheel, _ASK, venv))
+    return seen
+
+
+def probe(project: Project, wheel: Path) -> str:
+    """What another sample's own probe prints, with that editable wheel."""
+    return _printed(project, wheel, project.sample.probe, "newest").strip()
+
+
+def _printed(project: Project, wheel: Path, code: str, venv: str | None) -> str:
     folder = project.output_folder()
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     python = environment.python_in(project.bench.venv(venv))
-    run = project.run(python, "-c", _ASK, folder, cwd=folder, WHEELPRINT_ON_STALE="ignore")
-    seen: dict[str, str] = json.loads(run.ok().stdout)
-    return seen
+    command = (python, "-c", _INSTALLED, folder, code)
+    return project.run(*command, cwd=folder, WHEELPRINT_ON_STALE="ignore").ok().stdout
 
 
 def build(project: Project, settings: Mapping[str, Any] | None = None, **rest: Any) -> Built:
@@ -70,6 +85,32 @@ def fresh(project: Project, settings: Mapping[str, Any] | None = None, **rest: A
     return wheel
 
 
+def anew(project: Project, settings: Mapping[str, Any] | None = None, **rest: Any) -> Built:
+    """Have cargo build what lies there: an answer from the store would leave cargo in the dark."""
+    forget_builds(project)
+    return stale(project, settings, **rest)
+
+
+def must_see(project: Project, name: str, value: str, **rest: Any) -> Built:
+    """Build, and whatever the verdict is, the module knows what lies there."""
+    built = build(project, **rest)
+    if built.seen[name] != value:
+        rest["WHEELPRINT_REUSE"] = "never"
+        cargo = build(project, **rest).seen[name]
+        pytest.fail(
+            f"{name}={built.seen[name]!r} after {built.verdict!r}; a build without the store then "
+            f"says {cargo!r}, expected {value!r}",
+            pytrace=False,
+        )
+    return built
+
+
+def must_settle(project: Project, builds: int = 2) -> None:
+    """With nothing changed, the last of so many builds is fresh, if not an earlier one."""
+    verdicts = [build(project).verdict for _ in range(builds)]
+    assert verdicts[-1].startswith("fresh: "), verdicts
+
+
 def entry_folders(project: Project) -> list[Path]:
     """Where wheelprint's store keeps what it knows of earlier builds."""
     return list(project.cache.glob("projects/*/entries"))
@@ -87,8 +128,21 @@ def set_mtime(path: Path, nanoseconds: int) -> None:
     os.utime(path, ns=(nanoseconds, nanoseconds))
 
 
+def write_old(project: Project, name: str, text: str) -> None:
+    """New content with an old time, as `mv` and `rsync -t` bring it."""
+    set_mtime(project.write(name, text), LONG_AGO)
+
+
+def replace_old(project: Project, name: str, old: str, new: str) -> None:
+    """The same, for a text which must be there."""
+    project.replace(name, old, new)
+    set_mtime(project.path(name), LONG_AGO)
+
+
 def git(project: Project, *args: str, cwd: Path | None = None) -> str:
-    """Run git, independent of the user's configuration."""
+    """Run git, independent of the user's configuration. Skips where there is none."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
     nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
     done = subprocess.run(

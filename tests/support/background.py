@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
-from . import environment
+from . import asking, environment
 from .project import CALL_HOOK, HookRun
 
 if TYPE_CHECKING:
@@ -29,6 +29,29 @@ HOLD = """
         }
     }
 """
+
+
+def let_it_be_held(project: Project) -> None:
+    """The build script of the last crate holds a build after it has read everything."""
+    project.replace("build.rs", "fn set(", f"fn hold() {{{HOLD}}}\n\nfn set(")
+    text = project.read("build.rs")
+    end = text.index("}\n\nfn hold()")
+    project.write("build.rs", f"{text[:end]}    hold();\n{text[end:]}")
+    asking.forget_builds(project)
+
+
+def start_held(project: Project) -> Build:
+    """Start a build; it is held after the script has run, and the dependencies are compiled."""
+    # What is compiled while the script runs is done before it is held, or soon after.
+    project.touch("build.rs")
+    project.append("build.rs", "// once more\n")
+    project.touch("../../crates/helper/src/lib.rs")
+    project.spy.clear()
+    build = Build(project, hold=True)
+    build.wait_until_held()
+    wait_for(lambda: "helper" in project.spy.compiled())
+    time.sleep(1)
+    return build
 
 
 class Build:
@@ -89,6 +112,15 @@ class Build:
     def wheel(self) -> Path:
         """Wait for its end, which must be a success."""
         return self.output / self.finish().ok().result
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it comes to its end by itself in that time; if not, it is killed."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
 
     def kill(self) -> None:
         """End it and everything that it started, with no chance to clean up."""

@@ -1,0 +1,91 @@
+"""More packages for a sample: written, vendored; and what they have the module say."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .project import Project
+
+HELPER = "../../crates/helper"
+_VENDORED = "../../vendored"
+
+
+def add(
+    project: Project,
+    folder: str,
+    *,
+    name: str = "",
+    version: str = "1.0.0",
+    source: str = "",
+    more: str = "",
+) -> None:
+    """A package with one source file, called like its folder."""
+    name = name or folder.rsplit("/", 1)[1]
+    project.write(f"{folder}/src/lib.rs", source)
+    project.write(
+        f"{folder}/Cargo.toml",
+        f'[package]\nname = "{name}"\nversion = "{version}"\nedition = "2021"\n{more}',
+    )
+
+
+def depend_on(project: Project, line: str) -> None:
+    """One more dependency of the project's own package."""
+    project.replace("Cargo.toml", "[dependencies]\n", f"[dependencies]\n{line}\n")
+
+
+def show(project: Project, expression: str) -> None:
+    """The module says, as `edited`, what that Rust expression is."""
+    project.replace("src/lib.rs", "EDITED.to_owned()", expression)
+
+
+def answer(project: Project, expression: str) -> None:
+    """What another sample's module says is that Rust expression."""
+    project.replace(project.sample.source, project.sample.edit[0], expression)
+
+
+def answer_from_core(project: Project) -> None:
+    """It says 1, and has that from a path dependency."""
+    add(project, "core", name="core-rs", version="0.1.0", source="pub const CORE: u32 = 1;\n")
+    project.append("Cargo.toml", '\n[dependencies]\ncore-rs = { path = "core" }\n[workspace]\n')
+    answer(project, "core_rs::CORE")
+
+
+def give_helper_a_script(project: Project, *instructions: str, found: str) -> None:
+    """Its build script says that to cargo, and that Rust expression is what the module says as
+    `found`."""
+    lines = [f'    println!("cargo::{text}");\n' for text in instructions]
+    lines.append(f'    println!("cargo::rustc-env=FOUND_BY_HELPER={{}}", {found});\n')
+    project.write(f"{HELPER}/build.rs", f"fn main() {{\n{''.join(lines)}}}\n")
+
+
+def vendor_everything(project: Project) -> None:
+    """A directory source with all packages of the lock file, none of their files checked."""
+    said = project.run("cargo", "metadata", "--format-version", "1").ok().stdout
+    lock = project.read("../../Cargo.lock")
+    for source in set(re.findall(r'"manifest_path":"([^"]*/registry/src/[^"]*)/Cargo.toml"', said)):
+        name, _, version = source.rsplit("/", 1)[1].rpartition("-")
+        entry = rf'name = "{name}"\nversion = "{version}"\nsource = .*\nchecksum = "(.*)"'
+        shutil.copytree(source, project.path(f"{_VENDORED}/{name}"))
+        _do_not_check(project, name, re.findall(entry, lock)[0])
+    project.write(
+        "../../.cargo/config.toml",
+        '[source.crates-io]\nreplace-with = "vendored"\n'
+        '[source.vendored]\ndirectory = "vendored"\n',
+    )
+
+
+def add_vendored(project: Project, name: str, version: str, source: str) -> str:
+    """One more package in that directory source, as if it came from crates.io: its folder."""
+    folder = f"{name}-{version}"
+    add(project, f"{_VENDORED}/{folder}", name=name, version=version, source=source)
+    _do_not_check(project, folder, hashlib.sha256(folder.encode()).hexdigest())
+    return f"{_VENDORED}/{folder}"
+
+
+def _do_not_check(project: Project, folder: str, checksum: str) -> None:
+    text = f'{{"files":{{}},"package":"{checksum}"}}'
+    project.write(f"{_VENDORED}/{folder}/.cargo-checksum.json", text)
