@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Fingerprint, Inputs, Value};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::target::Target;
+use crate::inputs::target::{Package, Target};
 use crate::inputs::units::{self, Unit, UnitKind};
 use crate::inputs::{Key, Kind, Part, Place, Roots, Watch, ambient};
 use crate::log;
@@ -41,8 +41,8 @@ struct UnitNote {
     /// The packages it may be of: in a target folder that several projects share, cargo gives two
     /// packages of one name and one place in their workspace the same unit.
     owners: Vec<PathBuf>,
-    /// The digest of [`besides`].
-    besides: String,
+    /// The digest of [`besides`], for each project that shares the target folder.
+    besides: BTreeMap<PathBuf, String>,
     /// Cargo's files of the unit, with size and mtime.
     witness: Witness,
 }
@@ -112,11 +112,12 @@ impl Note {
             read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
         for (folder, watches) in units {
             let mut note = UnitNote::new(watches, roots, unsure, see);
+            note.besides = noted.remove(folder).unwrap_or_default().besides;
             if let Some(unit) = read.get(folder.as_path()) {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
             }
-            note.besides = besides.to_owned();
+            note.besides.insert(target.root().to_owned(), besides.to_owned());
             noted.insert(folder.clone(), note);
         }
         Self { target: target.metadata.target_directory.clone(), units: noted }
@@ -153,8 +154,8 @@ pub fn forget_unseen(target: &Target, note: Option<&Note>, besides: &str, see: O
         log::debug("cargo keeps its fingerprints where they are not known; all is made anew");
         clean(target);
     }
-    for unit in units {
-        let Some(cause) = cause(&unit, target, note, besides, see) else { continue };
+    for unit in units.iter().filter(|unit| !unit.is_checked_only()) {
+        let Some(cause) = cause(unit, target, note, besides, see) else { continue };
         log::debug(format_args!("{}: {cause}; made anew", unit.package));
         let _ = fs::remove_dir_all(&unit.folder);
         if unit.kind == UnitKind::Run {
@@ -200,10 +201,14 @@ fn cause(
     let noted = match note.units.get(&unit.folder) {
         Some(noted) if noted.witness == witness(unit) && noted.owners == owners => noted,
         Some(_) if can_be_edited => return Some("somebody else built it"),
-        None if can_be_edited => return Some("it is not known what it was made from"),
+        None if can_be_edited || watches_elsewhere(unit, target) => {
+            return Some("it is not known what it was made from");
+        }
+        Some(_) if watches_elsewhere(unit, target) => return Some("somebody else built it"),
         _ => return None,
     };
-    if can_be_edited && noted.besides != besides {
+    let is_ours = owners_are_of_a_path(target, unit);
+    if is_ours && noted.besides.get(target.root()).is_none_or(|noted| noted != besides) {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();
@@ -225,6 +230,17 @@ fn cause(
         linked || changed.zip(built).is_none_or(|(changed, built)| changed <= built)
     });
     unseen.then_some("cargo's clock can't be relied on")
+}
+
+fn owners_are_of_a_path(target: &Target, unit: &Unit) -> bool {
+    target.packages_named(&unit.package).any(Package::is_of_a_path)
+}
+
+/// Does the script of a package of the registry watch something that can be edited?
+fn watches_elsewhere(unit: &Unit, target: &Target) -> bool {
+    unit.watched_paths().any(|path| {
+        path.is_absolute() && !target.is_pinned(path) && !target.is_product(path) && path.exists()
+    })
 }
 
 fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
@@ -249,10 +265,8 @@ fn witness(unit: &Unit) -> Witness {
 pub fn retire_twins(target: &Target, since: SystemTime) {
     let Some(package) = target.package() else { return };
     let units = units::read(&target.profiles());
-    let products: Vec<&Unit> = units
-        .iter()
-        .filter(|unit| unit.package == package.name && unit.kind == UnitKind::Product)
-        .collect();
+    let products: Vec<&Unit> =
+        units.iter().filter(|unit| unit.is_product_of(&package.name)).collect();
     let is_new = |unit: &Unit| unit.built().is_some_and(|built| built >= since);
     for unit in &products {
         if !is_new(unit) && products.iter().any(|other| other.is_twin_of(unit) && is_new(other)) {

@@ -140,11 +140,34 @@ impl Before {
 }
 
 impl Products {
+    /// Moves the products into a folder and leaves the tree as it was: what is looked at next is
+    /// the user's own.
+    ///
+    /// # Errors
+    /// A file can't be moved, removed or written.
+    pub fn move_to(mut self, folder: &Path) -> Result<Self> {
+        let mut moved = Vec::new();
+        for (index, (path, relative)) in self.files.iter().enumerate() {
+            let target = folder.join(format!("{index}")).join(path.file_name().unwrap_or_default());
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).at(parent)?;
+            }
+            // On another file system it can only be copied.
+            if fs::rename(path, &target).is_err() {
+                fs::copy(path, &target).at(path)?;
+            }
+            moved.push((target, relative.clone()));
+        }
+        self.clean()?;
+        self.files = moved;
+        Ok(self)
+    }
+
     /// Takes the products out of the tree and puts back what lay in their place.
     ///
     /// # Errors
     /// A file can't be removed or written.
-    pub fn clean(&self) -> Result<()> {
+    fn clean(&self) -> Result<()> {
         for (path, _) in &self.files {
             match self
                 .before
@@ -163,7 +186,9 @@ impl Products {
                     }
                 }
                 None => {
-                    fs::remove_file(path).at(path)?;
+                    if path.exists() {
+                        fs::remove_file(path).at(path)?;
+                    }
                     self.remove_empty_folders(path);
                 }
             }

@@ -9,12 +9,13 @@
 //! |---|---|---|---|
 //! | sources of the crate, of path dependencies, of proc-macro crates; `include_str!`, `include_bytes!`, modules by `#[path]` | rustc's dep-info of every unit in the artifact, cargo's dep-info beside it | content, under the name they were asked for by | rust |
 //! | build.rs, and its absence | dep-info; its customary place | content | rust |
-//! | files and folders a build script watches (`rerun-if-changed`), there or not | cargo's fingerprint of the run; the script's recorded output | content; every file and folder below a folder | rust |
+//! | files and folders a build script watches (`rerun-if-changed`), there or not | cargo's fingerprint of the run; the script's recorded output | content; every file and folder below a folder; a package's Cargo.toml by its whole parsed value | rust |
 //! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo goes by git; else of all files; the package's own manifests by meaning | rust |
+//! | cbindgen.toml, uniffi.toml; for cffi also header.h in the target folder and all sources of the package | maturin's rules | content | rust |
 //! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match, and of all below folders that do | rust |
 //! | Cargo.toml of every local package in the artifact | cargo metadata | parsed value, without other tools' metadata and lints | manifest |
 //! | Cargo.toml of the workspace, the project's and those that path dependencies inherit from; one that appears above | cargo metadata; cargo's search upwards | parsed value of what members inherit or are built with | manifest |
-//! | the other members of the workspace | cargo metadata; globs in `members` | which there are; parsed value of their dependencies | manifest |
+//! | the other members of the workspace and packages of a path, which have a say in Cargo.lock | cargo metadata; globs in `members` | which there are; parsed value of their dependencies | manifest |
 //! | Cargo.lock | cargo metadata | parsed value | manifest |
 //! | cargo configuration, in the project, above it and in cargo's home, with what it includes; there or not | cargo's search path | parsed value | manifest |
 //! | files given by `--config` with what they include, target specifications | arguments and settings | content | manifest |
@@ -50,7 +51,8 @@
 //!
 //! An input that can't be read (permission, a loop of links, a name that is not UTF-8), that changed,
 //! moved or went away while the build ran, or dep-info that is not there: the wheel is delivered, and
-//! its record is never matched. The next build says so.
+//! its record is never matched. The next build says so. A source that a build script writes is among
+//! them in the build that writes it; so in a fresh checkout it is the second build that is reused.
 //!
 //! ## Secrets
 //!

@@ -338,8 +338,13 @@ fn located(
 fn toml_key(part: Part, view: View, place: &Place) -> Key {
     let mut key = Key::place(part, Kind::Toml, place);
     // One file can count twice: the workspace's manifest as a member's and as the root's.
-    if view == View::Workspace {
-        key.name = format!("{} [workspace]", key.name);
+    match view {
+        View::Workspace => key.name = format!("{} [workspace]", key.name),
+        // A package's, where its build script watches it.
+        View::Whole if place.path.ends_with("Cargo.toml") => {
+            key.name = format!("{} [whole]", key.name);
+        }
+        _ => {}
     }
     key
 }

@@ -87,14 +87,13 @@ impl Session {
         if built.is_err() {
             self.note_failure(&began);
         }
-        let products = before.map(editable::Before::products);
+        let products = before
+            .map(|before| before.products().move_to(&made.path().join("products")))
+            .transpose()?;
         let delivered = built.and_then(|name| {
             let source = made.path().join(&name);
             self.stamp(&source, folder, products.as_ref(), |modules| self.record(&began, modules))
         });
-        if let Some(products) = &products {
-            products.clean()?;
-        }
         let (name, record, roots) = delivered?;
         // An ordinary wheel is not worth the room unless it may be given out again.
         let kept = self.reuses() || self.request.artifact == Artifact::Editable;
@@ -163,6 +162,11 @@ impl Session {
         let Began { plan, manifest, target, layout, snapshot: before, since } = began;
         let since_time = time(*since);
         let environment = &plan.environment;
+        // What had to be fetched first is there now.
+        let again = target.filter(|target| !target.knows_all_packages()).and_then(|_| {
+            Target::read(&self.project, &self.request, environment, manifest, false).ok()
+        });
+        let target = &again.as_ref().or(*target);
         let mut found = match target {
             Some(target) => {
                 let (project, request) = (&self.project, &self.request);

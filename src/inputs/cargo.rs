@@ -46,6 +46,13 @@ pub fn discover(
         return found;
     };
     found.folders = target.folders_used(modules);
+    // Before the build only this profile was looked at for what cargo would not see.
+    if found.folders.iter().any(|folder| !folder.ends_with(target.profile())) {
+        found.gaps.push(format!("it was not built in the profile {}", target.profile()));
+    }
+    if !target.knows_all_packages() {
+        found.gaps.push("cargo could not name all packages".to_owned());
+    }
     if found.folders.is_empty() {
         found.gaps.push(format!("no dep-info of {} in the target folder", package.name));
     }
@@ -86,7 +93,7 @@ pub fn discover(
         .collect();
     add_binaries(package, &mut found);
     add_manifests(&used, target, &mut found);
-    add_generators(&target.manifest, &mut found);
+    add_generators(project, target, &mut found);
     add_named_files(project, request, environment, &mut found);
 
     found.watches.insert(Watch::CargoConfig);
@@ -185,6 +192,9 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
         if is_local && unit.dep_infos().is_empty() {
             found.gaps.push(format!("no dep-info of {}", unit.package));
         }
+        if is_local && unit.kind == UnitKind::Product && unit.made_metadata_only() {
+            found.gaps.push(format!("{} was checked while it was being built", unit.package));
+        }
         for name in unit.variables() {
             add_variable(name, &mut watches);
         }
@@ -239,7 +249,7 @@ fn add_run(
             }
             if is_manifest_of_a_package(target, &path) {
                 if let Some(place) = found.roots.name(&path) {
-                    let view = View::Package;
+                    let view = View::Whole;
                     watches.insert(Watch::Toml { part: Part::Manifest, view, place });
                 }
                 continue;
@@ -293,11 +303,11 @@ fn add_manifests(used: &[&Package], target: &Target, found: &mut Discovered) {
         view: View::Workspace,
         place: workspace("Cargo.toml"),
     });
-    // What the other members need decides with them which versions are chosen.
-    for package in target
-        .members()
-        .filter(|member| !used.iter().any(|package| package.manifest_path == member.manifest_path))
-    {
+    // What the others need decides with them which versions are chosen.
+    for package in target.metadata.packages.iter().filter(|package| {
+        package.is_of_a_path()
+            && !used.iter().any(|used| used.manifest_path == package.manifest_path)
+    }) {
         if let Some(place) = found.roots.name(&package.manifest_path) {
             let view = View::Dependencies;
             found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
@@ -324,11 +334,27 @@ fn member_globs(workspace_root: &Path) -> Vec<String> {
 }
 
 /// Configuration of the binding generators maturin calls itself.
-fn add_generators(manifest: &Path, found: &mut Discovered) {
-    let Some(folder) = manifest.parent() else { return };
+fn add_generators(project: &Project, target: &Target, found: &mut Discovered) {
+    let Some(folder) = target.manifest.parent() else { return };
     for file in ["cbindgen.toml", "uniffi.toml"] {
         if let Some(place) = found.roots.name(&folder.join(file)) {
             found.watches.insert(Watch::Path { part: Part::Rust, place });
+        }
+    }
+    let text = fs_err::read_to_string(&target.manifest).unwrap_or_default();
+    let is_cffi = match project.maturin.bindings.as_deref() {
+        Some(bindings) => bindings == "cffi",
+        None => !text.contains("pyo3") && !text.contains("uniffi"),
+    };
+    if is_cffi {
+        // maturin takes this header, or has cbindgen read all sources, whatever rustc compiles.
+        let header = target.metadata.target_directory.join("header.h");
+        if let Some(place) = found.roots.name(&header) {
+            found.watches.insert(Watch::Path { part: Part::Rust, place });
+        }
+        if let Some(place) = found.roots.name(&folder.join("src")) {
+            let glob = format!("{}/**/*.rs", globset::escape(&place.path));
+            found.watches.insert(Watch::Glob { part: Part::Rust, root: place.root, glob });
         }
     }
 }

@@ -25,6 +25,14 @@ pub fn parse_rules(text: &str) -> Vec<PathBuf> {
     paths
 }
 
+/// What the rules are for: the files that rustc wrote, and empty rules for what it read.
+pub fn parse_targets(text: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once(": ")?.0.replace("\\ ", " ")))
+        .collect()
+}
+
 /// Splits at spaces that no backslash stands before.
 fn split_names(text: &str) -> Vec<String> {
     let mut names = Vec::new();

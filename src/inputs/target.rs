@@ -15,7 +15,7 @@ use super::{ambient, dep_info, normalize};
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::project::{Project, all_arguments, argument};
-use crate::request::{Environment, Request};
+use crate::request::{Artifact, Environment, Request};
 
 /// Folders inside a profile folder.
 const INNER: [&str; 5] = ["deps", "build", "examples", "incremental", FINGERPRINTS];
@@ -32,6 +32,7 @@ pub struct Target {
     environment: Environment,
     resolved_anew: bool,
     knows_all_packages: bool,
+    profile: String,
     /// Where cargo unpacks what Cargo.lock pins.
     unpacked: Vec<PathBuf>,
 }
@@ -40,7 +41,6 @@ pub struct Target {
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     pub packages: Vec<Package>,
-    workspace_members: Vec<String>,
     pub workspace_root: PathBuf,
     pub target_directory: PathBuf,
     /// Where intermediate artifacts go, if not below the target directory (cargo 1.91).
@@ -50,7 +50,6 @@ pub struct Metadata {
 /// A package of the workspace or another one whose files can be edited: of a path, or vendored.
 #[derive(Debug, Deserialize)]
 pub struct Package {
-    id: String,
     /// `None` for packages of a path: cargo looks at their sources.
     pub source: Option<String>,
     pub name: String,
@@ -94,10 +93,12 @@ impl Target {
         common.extend(features(project, request));
         let ask = |arguments: &[&str]| ask(request, environment, manifest, &common, arguments);
         let asked = SystemTime::now();
+        // Optional packages too, where they are there already: they have a say in Cargo.lock.
+        let everything = || ask(&["--all-features", "--offline", "--locked"]);
         let all = if resolve && !is_locked(project, request) {
-            ask(&[])
+            ask(&[]).map(|resolved| everything().unwrap_or(resolved))
         } else {
-            ask(&["--offline", "--locked"])
+            everything().or_else(|_| ask(&["--offline", "--locked"]))
         };
         let knows_all_packages = all.is_ok();
         let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
@@ -128,12 +129,18 @@ impl Target {
         Ok(Self {
             resolved_anew: written.is_ok_and(|written| written + Duration::from_secs(2) > asked),
             knows_all_packages,
+            profile: profile(project, request),
             unpacked,
             metadata,
             manifest: manifest.to_owned(),
             root: request.root.clone(),
             environment: environment.clone(),
         })
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Did cargo name all packages, or the workspace's only?
@@ -163,12 +170,19 @@ impl Target {
 
     /// Did the build itself make this file? Other tools may keep theirs below the target folder.
     pub fn is_product(&self, path: &Path) -> bool {
-        let [target, build] = [&self.metadata.target_directory, self.build_root()];
-        let Ok(inside) = path.strip_prefix(target).or_else(|_| path.strip_prefix(build)) else {
-            return false;
-        };
-        inside.components().take(3).any(|part| {
-            INNER.iter().chain(&["maturin", "wheels"]).any(|inner| part.as_os_str() == *inner)
+        [&self.metadata.target_directory, self.build_root()].into_iter().any(|root| {
+            let Ok(inside) = path.strip_prefix(root) else { return false };
+            let mut folder = root.to_owned();
+            for (depth, part) in inside.components().take(3).enumerate() {
+                let is = |names: &[&str]| names.iter().any(|name| part.as_os_str() == *name);
+                if (depth == 0 && is(&["maturin", "wheels"]))
+                    || (depth > 0 && is(&INNER) && is_profile(&folder))
+                {
+                    return true;
+                }
+                folder.push(part);
+            }
+            false
         })
     }
 
@@ -192,22 +206,19 @@ impl Target {
                     .any(|source| !self.is_pinned(source) && !self.is_product(source)))
     }
 
-    /// Every folder that cargo has compiled in, whatever it compiled.
+    /// The name of the folder that maturin's profile is built in.
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// Every folder of that name that cargo has compiled in, for whatever triple.
     pub fn profiles(&self) -> Vec<PathBuf> {
         let build = self.build_root();
         subfolders(build)
             .into_iter()
             .flat_map(|first| std::iter::once(first.clone()).chain(subfolders(&first)))
-            .filter(|folder| folder.join(FINGERPRINTS).is_dir() || folder.join("build").is_dir())
+            .filter(|folder| folder.ends_with(&self.profile) && is_profile(folder))
             .collect()
-    }
-
-    /// The members of the workspace.
-    pub fn members(&self) -> impl Iterator<Item = &Package> {
-        self.metadata
-            .packages
-            .iter()
-            .filter(|package| self.metadata.workspace_members.contains(&package.id))
     }
 
     /// The packages of this name; there may be several.
@@ -374,6 +385,22 @@ fn features(project: &Project, request: &Request) -> Vec<String> {
     flags
 }
 
+/// The profile by maturin's rules, as cargo calls its folder.
+fn profile(project: &Project, request: &Request) -> String {
+    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
+    let named = |field: &str| table?.get(field)?.as_str().map(str::to_owned);
+    let editable = (request.artifact == Artifact::Editable).then(|| named("editable-profile"));
+    let profile = argument(&request.maturin_arguments(), "--profile", None)
+        .or_else(|| editable.flatten())
+        .or_else(|| named("profile"))
+        .unwrap_or_else(|| "release".to_owned());
+    match profile.as_str() {
+        "dev" | "test" => "debug".to_owned(),
+        "bench" => "release".to_owned(),
+        _ => profile,
+    }
+}
+
 fn cargo(root: &Path, environment: &Environment, program: PathBuf) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root).env_clear().envs(environment.iter()).stdin(Stdio::null());
@@ -386,6 +413,11 @@ fn is_locked(project: &Project, request: &Request) -> bool {
     request.maturin_arguments().iter().any(|argument| FLAGS.contains(&argument.as_str()))
         || project.maturin.locked == Some(true)
         || project.maturin.frozen == Some(true)
+}
+
+/// Does cargo build in this folder?
+fn is_profile(folder: &Path) -> bool {
+    [FINGERPRINTS, ".cargo-lock", ".cargo-build-lock"].iter().any(|it| folder.join(it).exists())
 }
 
 /// The folders in a folder, sorted.

@@ -39,6 +39,8 @@ pub struct Unit {
     output: PathBuf,
     pub package: String,
     pub kind: UnitKind,
+    /// `lib-NAME` and the like.
+    stem: String,
     /// The crate's name, as in file names.
     name: String,
     hash: String,
@@ -100,6 +102,7 @@ impl Unit {
             output: place.output.clone(),
             package: place.package.clone(),
             kind,
+            stem: stem.to_owned(),
             name: name.replace('-', "_"),
             hash: place.hash.clone(),
             value: value.trim().to_owned(),
@@ -108,11 +111,35 @@ impl Unit {
         })
     }
 
+    /// Is it what this package is built for?
+    pub fn is_product_of(&self, package: &str) -> bool {
+        self.package == package && self.kind == UnitKind::Product && !self.is_checked_only()
+    }
+
+    /// Was it only checked (`cargo check`, rust-analyzer)? Such a unit is in no artifact.
+    pub fn is_checked_only(&self) -> bool {
+        let own = format!("{}-{}.d", self.name, self.hash);
+        self.kind == UnitKind::Product
+            && self.dep_infos().iter().all(|path| path.ends_with(&own))
+            && self.made_metadata_only()
+    }
+
+    /// Does rustc's dep-info say that nothing was made but metadata? Of a library whose file bears
+    /// no hash a check overwrites it.
+    pub fn made_metadata_only(&self) -> bool {
+        let outputs = |path: &PathBuf| -> Vec<String> {
+            let text = fs_err::read(path).unwrap_or_default();
+            dep_info::parse_targets(&String::from_utf8_lossy(&text))
+        };
+        let made: Vec<String> = self.dep_infos().iter().flat_map(outputs).collect();
+        made.iter().any(|file| file.ends_with(".rmeta"))
+            && made.iter().all(|file| file.ends_with(".rmeta") || file.ends_with(".d"))
+    }
+
     /// Is it the same artifact, of other features or flags?
     pub fn is_twin_of(&self, other: &Self) -> bool {
         self.package == other.package
-            && self.kind == other.kind
-            && self.name == other.name
+            && self.stem == other.stem
             && self.profile == other.profile
             && self.folder != other.folder
     }
