@@ -105,7 +105,7 @@ def uncompiled(every_input: Project) -> Project:
     scripts of other tests said lies in the target folder, and counts."""
     if every_input.target.exists():
         keep_registry_packages(every_input.target)
-    for note in every_input.cache.glob("projects/*/notes/*"):
+    for note in every_input.cache.glob("notes/*"):
         note.unlink()
     return every_input
 

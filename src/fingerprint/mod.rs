@@ -11,7 +11,7 @@
 //! | build.rs, and its absence | dep-info; its customary place | content | rust |
 //! | files and folders a build script watches (`rerun-if-changed`), there or not | cargo's fingerprint of the run; the script's recorded output | content; every file and folder below a folder; a package's Cargo.toml by its whole parsed value | rust |
 //! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo goes by git; else of all files; the package's own manifests by meaning | rust |
-//! | cbindgen.toml, uniffi.toml; for cffi also header.h in the target folder and all sources of the package | maturin's rules | content | rust |
+//! | cbindgen.toml, uniffi.toml; for cffi also header.h in the target folder and modules of other platforms and features | maturin's rules | content | rust |
 //! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match, and of all below folders that do | rust |
 //! | Cargo.toml of every local package in the artifact | cargo metadata | parsed value, without other tools' metadata and lints | manifest |
 //! | Cargo.toml of the workspace, the project's and those that path dependencies inherit from; one that appears above | cargo metadata; cargo's search upwards | parsed value of what members inherit or are built with | manifest |

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::dep_info::BuildScript;
+use super::generators;
 use super::target::{Package, Target};
 use super::units::{self, Unit, UnitKind};
 use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
@@ -93,7 +94,7 @@ pub fn discover(
         .collect();
     add_binaries(package, &mut found);
     add_manifests(&used, target, &mut found);
-    add_generators(project, target, &mut found);
+    found.watches.extend(generators::watches(project, target, &mut found.roots));
     add_named_files(project, request, environment, &mut found);
 
     found.watches.insert(Watch::CargoConfig);
@@ -331,32 +332,6 @@ fn member_globs(workspace_root: &Path) -> Vec<String> {
         .filter(|member| member.contains(['*', '?', '[']))
         .map(|member| member.trim_start_matches("./").trim_end_matches('/').to_owned())
         .collect()
-}
-
-/// Configuration of the binding generators maturin calls itself.
-fn add_generators(project: &Project, target: &Target, found: &mut Discovered) {
-    let Some(folder) = target.manifest.parent() else { return };
-    for file in ["cbindgen.toml", "uniffi.toml"] {
-        if let Some(place) = found.roots.name(&folder.join(file)) {
-            found.watches.insert(Watch::Path { part: Part::Rust, place });
-        }
-    }
-    let text = fs_err::read_to_string(&target.manifest).unwrap_or_default();
-    let is_cffi = match project.maturin.bindings.as_deref() {
-        Some(bindings) => bindings == "cffi",
-        None => !text.contains("pyo3") && !text.contains("uniffi"),
-    };
-    if is_cffi {
-        // maturin takes this header, or has cbindgen read all sources, whatever rustc compiles.
-        let header = target.metadata.target_directory.join("header.h");
-        if let Some(place) = found.roots.name(&header) {
-            found.watches.insert(Watch::Path { part: Part::Rust, place });
-        }
-        if let Some(place) = found.roots.name(&folder.join("src")) {
-            let glob = format!("{}/**/*.rs", globset::escape(&place.path));
-            found.watches.insert(Watch::Glob { part: Part::Rust, root: place.root, glob });
-        }
-    }
 }
 
 /// Files that settings name: configuration given as `--config FILE`, target specifications.

@@ -13,6 +13,7 @@ pub mod ambient;
 pub mod cargo;
 pub mod dep_info;
 pub mod extra;
+pub mod generators;
 pub mod metadata;
 pub mod target;
 pub mod units;

@@ -1,0 +1,54 @@
+//! What the binding generators read that maturin calls itself.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::target::Target;
+use super::{Part, Roots, Watch};
+use crate::project::Project;
+
+/// Configuration of the binding generators maturin calls itself.
+pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSet<Watch> {
+    let mut watches = BTreeSet::new();
+    let Some(folder) = target.manifest.parent() else { return watches };
+    for file in ["cbindgen.toml", "uniffi.toml"] {
+        if let Some(place) = roots.name(&folder.join(file)) {
+            watches.insert(Watch::Path { part: Part::Rust, place });
+        }
+    }
+    let text = fs_err::read_to_string(&target.manifest).unwrap_or_default();
+    let is_cffi = match project.maturin.bindings.as_deref() {
+        Some(bindings) => bindings == "cffi",
+        None => !text.contains("pyo3") && !text.contains("uniffi"),
+    };
+    if is_cffi {
+        // maturin takes this header, or has cbindgen read all modules, whatever rustc compiles.
+        let header = target.metadata.target_directory.join("header.h");
+        for path in declared_modules(&folder.join("src")).into_iter().chain([header]) {
+            if let Some(place) = roots.name(&path) {
+                watches.insert(Watch::Path { part: Part::Rust, place });
+            }
+        }
+    }
+    watches
+}
+
+/// The files of modules that some source declares, be it for another platform or feature.
+fn declared_modules(folder: &Path) -> Vec<PathBuf> {
+    let files: Vec<PathBuf> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    let texts: Vec<String> =
+        files.iter().filter_map(|path| fs_err::read_to_string(path).ok()).collect();
+    let is_declared = |path: &PathBuf| {
+        let named = if path.ends_with("mod.rs") { path.parent() } else { Some(path.as_path()) };
+        named.and_then(Path::file_stem).is_some_and(|stem| {
+            let declaration = format!("mod {};", stem.to_string_lossy());
+            texts.iter().any(|text| text.contains(&declaration))
+        })
+    };
+    files.into_iter().filter(is_declared).collect()
+}

@@ -1,0 +1,70 @@
+"""What else a wheel holds: metadata from files that Cargo.toml names, stubs, data, programs."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from support import wheels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import CheckOut
+
+pytestmark = [pytest.mark.spy, pytest.mark.freshness]
+
+
+def metadata(wheel: Path) -> bytes:
+    """All of it, without what comes from the rest of the wheel."""
+    names = [name for name in wheels.names(wheel) if ".dist-info/" in name]
+    ours = (wheels.RECORD_NAME, "RECORD")
+    return b"".join(wheels.read(wheel, name) for name in names if not name.endswith(ours))
+
+
+@pytest.mark.parametrize("key", ["readme", "license-file"])
+def test_a_file_that_cargo_toml_names(key: str, check_out: CheckOut) -> None:
+    project = check_out("cffi-bindings")
+    project.write("ABOUT.md", "one text\n")
+    project.replace("Cargo.toml", "publish = false\n", f'publish = false\n{key} = "ABOUT.md"\n')
+    dynamic = '["version", "readme", "license", "license-files"]'
+    project.replace("pyproject.toml", '["version"]', dynamic)
+    _, wheel = project.build("editable")
+    assert b"one text" in metadata(wheel)
+    project.write("ABOUT.md", "two texts\n")
+    run, wheel = project.build("editable")
+    assert b"two texts" in metadata(wheel), run.verdict
+
+
+@pytest.mark.parametrize("layout", ["pure", "mixed"])
+def test_a_stub_and_data(layout: str, check_out: CheckOut) -> None:
+    """What an editable wheel holds besides the module."""
+    project = check_out("cffi-bindings")
+    folder = "cffi_sample._native.data" if layout == "mixed" else "cffi_sample.data"
+    files = [f"{folder}/data/share/some.txt"]
+    if layout == "pure":
+        shutil.rmtree(project.path("python/cffi_sample"))
+        project.replace("pyproject.toml", "cffi_sample._native", "cffi_sample")
+        project.replace("pyproject.toml", 'python-source = "python"\n', "")
+        files += ["python/cffi_sample.pyi", "cffi_sample.pyi"]
+    for name in files:
+        project.write(name, "one: int\n")
+    _, wheel = project.build("editable")
+    held = [name for name in wheels.names(wheel) if wheels.read(wheel, name) == b"one: int\n"]
+    assert held
+    for name in files:
+        project.write(name, "two: int\n")
+    run, wheel = project.build("editable")
+    assert {name: wheels.read(wheel, name) for name in held} == dict.fromkeys(
+        held, b"two: int\n"
+    ), run.verdict
+
+
+def test_a_binary_whose_folder_was_there_before(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.path("src/bin/second").mkdir(parents=True)
+    project.build("editable")
+    project.write("src/bin/second/main.rs", "fn main() {}\n")
+    run, wheel = project.build("editable")
+    assert any("scripts/second" in name for name in wheels.names(wheel)), run.verdict
