@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wheelprint::inputs::dep_info::{BuildScript, parse_env_deps, parse_rules};
+use wheelprint::inputs::dep_info::{BuildScript, parse_env_deps, parse_rules, parse_targets};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -12,6 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     for name in parse_env_deps(&text) {
         assert!(!name.is_empty());
     }
+    assert!(parse_targets(&text).len() <= text.lines().count());
     let script = BuildScript::parse(&text);
     assert!(script.paths.len() + script.variables.len() <= text.lines().count());
 });
