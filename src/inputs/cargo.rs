@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::cargo_metadata::Package;
 use super::dep_info::BuildScript;
 use super::generators;
-use super::target::{Package, Target};
+use super::target::Target;
 use super::units::{self, Unit, UnitKind};
 use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
 use crate::inputs::ambient;

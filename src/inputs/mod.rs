@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod ambient;
 pub mod cargo;
+pub mod cargo_metadata;
 pub mod dep_info;
 pub mod extra;
 pub mod generators;

@@ -5,17 +5,18 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
-
+use super::cargo_metadata::{
+    Metadata, Package, ask, cargo, configurations, features, is_locked, profile, program,
+};
 use super::units::{Unit, UnitKind};
 use super::{ambient, dep_info, normalize};
 use crate::digest;
-use crate::error::{Error, Result};
-use crate::project::{Project, all_arguments, argument};
-use crate::request::{Artifact, Environment, Request};
+use crate::error::Result;
+use crate::project::{Project, argument};
+use crate::request::{Environment, Request};
 
 /// Folders inside a profile folder.
 const INNER: [&str; 5] = ["deps", "build", "examples", "incremental", FINGERPRINTS];
@@ -35,45 +36,6 @@ pub struct Target {
     profile: String,
     /// Where cargo unpacks what Cargo.lock pins.
     unpacked: Vec<PathBuf>,
-}
-
-/// The part of `cargo metadata` that is read here.
-#[derive(Debug, Deserialize)]
-pub struct Metadata {
-    pub packages: Vec<Package>,
-    pub workspace_root: PathBuf,
-    pub target_directory: PathBuf,
-    /// Where intermediate artifacts go, if not below the target directory (cargo 1.91).
-    pub build_directory: Option<PathBuf>,
-}
-
-/// A package of the workspace or another one whose files can be edited: of a path, or vendored.
-#[derive(Debug, Deserialize)]
-pub struct Package {
-    /// `None` for packages of a path: cargo looks at their sources.
-    pub source: Option<String>,
-    pub name: String,
-    pub manifest_path: PathBuf,
-    pub targets: Vec<Product>,
-}
-
-/// Something a package builds; cargo calls it a target.
-#[derive(Debug, Deserialize)]
-pub struct Product {
-    pub name: String,
-    pub kind: Vec<String>,
-}
-
-impl Package {
-    /// The folder of its Cargo.toml.
-    pub fn folder(&self) -> &Path {
-        self.manifest_path.parent().unwrap_or(&self.manifest_path)
-    }
-
-    /// Does cargo look at its sources?
-    pub fn is_of_a_path(&self) -> bool {
-        self.source.is_none()
-    }
 }
 
 impl Target {
@@ -319,100 +281,6 @@ impl Target {
         sources.retain(|path| !self.is_product(path));
         (sources, gaps)
     }
-}
-
-fn ask(
-    request: &Request,
-    environment: &Environment,
-    manifest: &Path,
-    common: &[String],
-    arguments: &[&str],
-) -> Result<Metadata> {
-    let program = program(environment).ok_or_else(Error::missing_cargo)?;
-    let output = cargo(&request.root, environment, program)
-        .args(["metadata", "--format-version", "1", "--manifest-path"])
-        .arg(manifest)
-        .args(common)
-        .args(arguments)
-        .output()
-        .map_err(|error| Error::io("cargo", &error))?;
-    if !output.status.success() {
-        let cause = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Path { path: manifest.to_owned(), cause });
-    }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::Other(format!("cargo metadata: {error}")))
-}
-
-/// The cargo that maturin will call.
-fn program(environment: &Environment) -> Option<PathBuf> {
-    match environment.non_empty("CARGO") {
-        Some(cargo) => Some(PathBuf::from(cargo)),
-        None => environment.which("cargo"),
-    }
-}
-
-/// `--config` as maturin passes it on: it may say where the target folder is.
-fn configurations(project: &Project, request: &Request) -> Vec<String> {
-    let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
-    values.extend(project.maturin.config.iter().flatten().cloned());
-    values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
-}
-
-/// Features as maturin passes them on: they decide which optional packages there are. Those for
-/// some interpreters only are among them; more packages are no harm.
-fn features(project: &Project, request: &Request) -> Vec<String> {
-    let given = request.maturin_arguments();
-    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
-    let is_set = |flag: &str, field: &str| {
-        given.iter().any(|argument| argument == flag)
-            || table.and_then(|table| table.get(field)).and_then(toml::Value::as_bool) == Some(true)
-    };
-    let mut flags = Vec::new();
-    for (flag, field) in
-        [("--all-features", "all-features"), ("--no-default-features", "no-default-features")]
-    {
-        if is_set(flag, field) {
-            flags.push(flag.to_owned());
-        }
-    }
-    let mut names = all_arguments(&given, "--features", Some('F'));
-    let named = table.and_then(|table| table.get("features")).and_then(toml::Value::as_array);
-    names.extend(named.into_iter().flatten().filter_map(|feature| {
-        feature.as_str().or_else(|| feature.get("feature")?.as_str()).map(str::to_owned)
-    }));
-    flags.extend(names.into_iter().flat_map(|name| ["--features".to_owned(), name]));
-    flags
-}
-
-/// The profile by maturin's rules, as cargo calls its folder.
-fn profile(project: &Project, request: &Request) -> String {
-    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
-    let named = |field: &str| table?.get(field)?.as_str().map(str::to_owned);
-    let editable = (request.artifact == Artifact::Editable).then(|| named("editable-profile"));
-    let profile = argument(&request.maturin_arguments(), "--profile", None)
-        .or_else(|| editable.flatten())
-        .or_else(|| named("profile"))
-        .unwrap_or_else(|| "release".to_owned());
-    match profile.as_str() {
-        "dev" | "test" => "debug".to_owned(),
-        "bench" => "release".to_owned(),
-        _ => profile,
-    }
-}
-
-fn cargo(root: &Path, environment: &Environment, program: PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(root).env_clear().envs(environment.iter()).stdin(Stdio::null());
-    command
-}
-
-/// Did somebody ask for an unchanged Cargo.lock, or for no network?
-fn is_locked(project: &Project, request: &Request) -> bool {
-    const FLAGS: [&str; 3] = ["--locked", "--frozen", "--offline"];
-    request.maturin_arguments().iter().any(|argument| FLAGS.contains(&argument.as_str()))
-        || project.maturin.locked == Some(true)
-        || project.maturin.frozen == Some(true)
 }
 
 /// Does cargo build in this folder?
