@@ -64,6 +64,11 @@ impl Session {
             // The new lock file's time must be seen to lie before the build.
             std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
         }
+        // What was edited before we were called is no race, however quick we are.
+        let early = self.opened + TICK - stat_cache::now();
+        if early > 0 {
+            std::thread::sleep(Duration::from_nanos(early.cast_unsigned() as u64));
+        }
         // From here on every change is a race; what came before is looked at afresh.
         let since = stat_cache::now() - TICK;
         self.digests.look_again();

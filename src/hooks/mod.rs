@@ -13,7 +13,7 @@ use crate::project::Project;
 use crate::report;
 use crate::request::{Artifact, Request};
 use crate::settings::{Reuse, Settings};
-use crate::stat_cache::Digests;
+use crate::stat_cache::{self, Digests};
 use crate::store::{Entry, Store};
 
 mod answer;
@@ -34,6 +34,8 @@ pub struct Session {
     store: Option<Store>,
     plan: Plan,
     digests: Digests,
+    /// Nanoseconds since 1970.
+    opened: i128,
 }
 
 impl Session {
@@ -42,6 +44,7 @@ impl Session {
     /// # Errors
     /// pyproject.toml or a setting is wrong.
     pub fn open(request: Request, has_settings: bool) -> Result<Self> {
+        let opened = stat_cache::now();
         let project = Project::load(&request.root)?;
         let settings = Settings::resolve(&project, &request)?;
         log::set_level(settings.log);
@@ -54,7 +57,7 @@ impl Session {
         let digests = store
             .as_ref()
             .map_or_else(Digests::default, |store| Digests::load(store.stat_memory()));
-        Ok(Self { request, has_settings, project, settings, store, plan, digests })
+        Ok(Self { request, has_settings, project, settings, store, plan, digests, opened })
     }
 
     /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
