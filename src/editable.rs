@@ -201,7 +201,7 @@ impl Products {
         let mut folder = path.parent();
         while let Some(empty) = folder.filter(|folder| *folder != stop && folder.starts_with(&stop))
         {
-            if std::fs::remove_dir(empty).is_err() {
+            if fs::remove_dir(empty).is_err() {
                 return;
             }
             folder = empty.parent();

@@ -107,6 +107,7 @@ impl<'a> Observer<'a> {
         watches.iter().any(|watch| match watch {
             Watch::Path { place, .. }
             | Watch::Toml { place, .. }
+            | Watch::Listing { place, .. }
             | Watch::Package { place, .. }
             | Watch::Python { place, .. } => {
                 roots.resolve(place).is_some_and(|named| path.starts_with(named))
@@ -121,10 +122,16 @@ impl<'a> Observer<'a> {
                         || folder.is_some_and(|folder| folder.ends_with(".cargo")))
             }
             Watch::ToolchainFile => is_called(&["rust-toolchain", "rust-toolchain.toml"]),
+            Watch::Names { root, glob, .. } => {
+                roots.get(root).is_some_and(|folder| walk::is_matched(glob, folder, path))
+            }
+            Watch::WorkspaceSearch { place, .. } => {
+                is_called(&["Cargo.toml"])
+                    && roots.resolve(place).zip(path.parent()).is_some_and(|(package, folder)| {
+                        package != folder && package.starts_with(folder)
+                    })
+            }
             Watch::Folder { .. }
-            | Watch::Listing { .. }
-            | Watch::Names { .. }
-            | Watch::WorkspaceSearch { .. }
             | Watch::Variable { .. }
             | Watch::Variables
             | Watch::Toolchain
@@ -187,7 +194,10 @@ impl<'a> Observer<'a> {
             Watch::Listing { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
                     let key = Key::place(*part, Kind::Folder, place);
-                    items.push(Item { key, look: Look::Known(search::listing(&path)) });
+                    let names = Look::Known(search::listing(&path));
+                    items.push(Item { key: key.clone(), look: names });
+                    // A name that is added while it is built.
+                    items.push(Item { key, look: Look::Holder(path) });
                 });
             }
             Watch::WorkspaceSearch { part, place } => {

@@ -302,11 +302,11 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 /// Of several units of one artifact those built at or after `since` count, if there are any: the
 /// others are of other features or flags.
 pub fn live<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Vec<&'a Unit> {
-    let products =
-        || units.iter().filter(|unit| unit.package == package && unit.kind == UnitKind::Product);
+    let products = || units.iter().filter(|unit| unit.is_product_of(package));
     let is_new = |unit: &&Unit| unit.built().is_some_and(|built| built >= since);
-    let new: BTreeSet<&str> = products().filter(is_new).map(|unit| unit.name.as_str()).collect();
-    let roots = products().filter(|unit| is_new(unit) || !new.contains(unit.name.as_str()));
+    // A library and a program may bear one name: the stem tells them apart.
+    let new: BTreeSet<&str> = products().filter(is_new).map(|unit| unit.stem.as_str()).collect();
+    let roots = products().filter(|unit| is_new(unit) || !new.contains(unit.stem.as_str()));
 
     let mut by_value: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
     for unit in units {
@@ -415,6 +415,44 @@ mod tests {
         }
         let units = read(&profiles);
         assert_eq!(live(&units, "other", SystemTime::UNIX_EPOCH).len(), 4);
+    }
+
+    /// Sets a unit's times to long ago.
+    fn age(root: &Path, id: &str) {
+        let long_ago = SystemTime::now() - Duration::from_secs(1000);
+        for entry in fs::read_dir(root.join(".fingerprint").join(id)).unwrap() {
+            let file = fs::OpenOptions::new().write(true).open(entry.unwrap().path()).unwrap();
+            file.into_parts().0.set_modified(long_ago).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_program_just_built_does_not_stand_for_the_library_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        unit(folder.path(), "app-0000000000000001", "lib-app", 10, &[], PATH);
+        unit(folder.path(), "app-0000000000000002", "bin-app", 11, &[], PATH);
+        age(folder.path(), "app-0000000000000001");
+        let units = read(&[folder.path().to_owned()]);
+        let since = SystemTime::now() - Duration::from_secs(500);
+        let live = live(&units, "app", since);
+        assert_eq!(names(&live), ["app-0000000000000001", "app-0000000000000002"]);
+    }
+
+    #[test]
+    fn what_was_only_checked_just_now_does_not_stand_for_the_artifact() {
+        let folder = tempfile::tempdir().unwrap();
+        let deps = folder.path().join("deps");
+        fs::create_dir_all(&deps).unwrap();
+        for (hash, value, made) in
+            [("0000000000000001", 10, "libapp-x.rlib"), ("0000000000000002", 11, "libapp-x.rmeta")]
+        {
+            unit(folder.path(), &format!("app-{hash}"), "lib-app", value, &[], PATH);
+            fs::write(deps.join(format!("app-{hash}.d")), format!("{made}: src/lib.rs\n")).unwrap();
+        }
+        age(folder.path(), "app-0000000000000001");
+        let units = read(&[folder.path().to_owned()]);
+        let since = SystemTime::now() - Duration::from_secs(500);
+        assert_eq!(names(&live(&units, "app", since)), ["app-0000000000000001"]);
     }
 
     #[test]
