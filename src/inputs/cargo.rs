@@ -15,6 +15,7 @@ use super::target::Target;
 use super::units::{self, Unit, UnitKind};
 use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
 use crate::inputs::ambient;
+use crate::log;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
 
@@ -82,6 +83,7 @@ pub fn discover(
         for source in sources.iter().filter(|source| !known.contains(*source)) {
             used.extend(owner(target, source).map(|owner| owner.manifest_path.clone()));
             if !is_manifest_of_a_package(target, source) {
+                log::debug(format_args!("{}: in cargo's own list only", source.display()));
                 let watch = found.source(source);
                 found.watches.extend(watch);
             }
@@ -191,7 +193,7 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
     if unit.kind == UnitKind::Run {
         add_run(unit, &packages, target, &mut watches, found);
     } else {
-        if is_local && unit.dep_infos().is_empty() {
+        if is_local && !unit.has_dep_info() {
             found.gaps.push(format!("no dep-info of {}", unit.package));
         }
         if is_local && unit.kind == UnitKind::Product && unit.made_metadata_only() {

@@ -193,6 +193,12 @@ impl Unit {
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
     }
 
+    /// Is rustc's dep-info there, and can all of it be read?
+    pub fn has_dep_info(&self) -> bool {
+        let dep_infos = self.dep_infos();
+        !dep_infos.is_empty() && dep_infos.iter().all(|path| fs_err::read(path).is_ok())
+    }
+
     /// What rustc read, under the names it was asked for by. It runs in the workspace's folder, or
     /// is given absolute names.
     pub fn sources(&self, workspace_root: &Path) -> BTreeSet<PathBuf> {

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Union
 
-from . import asking
+import pytest
+
+from . import asking, wheels
 
 if TYPE_CHECKING:
     from .project import Project
@@ -54,7 +56,9 @@ def check(project: Project, case: Case) -> None:
         elif name not in case.besides:
             assert value == first.seen[name], f"{name}: {value!r}, was {first.seen[name]!r}"
     expected = f"stale: {case.reason}"
-    assert changed.verdict == expected, f"{changed.verdict!r}, not {expected!r}"
+    if changed.verdict != expected:
+        before = wheels.record_bytes(first.wheel).decode()
+        pytest.fail(f"{changed.verdict!r}, not {expected!r}; the record before:\n{before}")
     assert asking.fresh(project, new).read_bytes() == changed.wheel.read_bytes()
 
 
