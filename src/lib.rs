@@ -7,7 +7,7 @@
 //!
 //! | room | owns | may call |
 //! |---|---|---|
-//! | `python` | the only pyo3 code | `hooks`, `request` |
+//! | `python` | the only pyo3 code | `hooks`, `maturin`, `request` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |

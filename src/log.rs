@@ -4,6 +4,8 @@
 //! `info` is the default: `uv sync -v` or `pip -v` then show the verdict without further settings.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How much is said; each level includes those before it.
@@ -44,6 +46,42 @@ pub fn set_level(level: Level) {
 /// Would a line of this level be shown?
 pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// The variable by which an import that has us rebuild names a folder for [`import_state`] and
+/// [`import_output`]; frontends keep what we print to themselves.
+pub const IMPORT_FOLDER: &str = "_WHEELPRINT_REBUILD";
+
+static IMPORT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says that an import waits for this build.
+pub fn set_import(folder: &Path) {
+    let _ = IMPORT.set(folder.to_owned());
+    // Frontends call several hooks; the last one's words are the answer.
+    let _ = fs_err::remove_file(folder.join("output"));
+    import_state("started");
+}
+
+/// Tells the import that waits how far the build came.
+pub fn import_state(state: &str) {
+    if let Some(folder) = IMPORT.get() {
+        let _ = fs_err::write(folder.join("state"), state);
+    }
+}
+
+/// What a build said goes to the import that waits, too.
+pub fn import_output(line: &[u8]) {
+    if let Some(folder) = IMPORT.get() {
+        let path = folder.join("output");
+        let file = fs_err::OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line));
+    }
+}
+
+/// All of it so far.
+pub fn all_import_output() -> String {
+    let output = IMPORT.get().and_then(|folder| fs_err::read(folder.join("output")).ok());
+    String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
 }
 
 /// One line on stderr. A closed stderr is no reason to fail a build.

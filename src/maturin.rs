@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::inputs::ambient;
+use crate::log;
 use crate::request::{ConfigSettings, Environment, Interpreter};
 
 /// The versions that are supported; the test suite runs the lowest and the newest.
@@ -116,6 +117,22 @@ impl Maturin<'_> {
     }
 }
 
+/// Did a build that failed meet a closed door (no network, no permission, no room), and not a
+/// mistake in the sources? Wording: cargo's and std's.
+pub fn was_hindered(output: &str) -> bool {
+    const DOORS: [&str; 8] = [
+        "(os error 13)",
+        "(os error 28)",
+        "(os error 30)",
+        "failed to download",
+        "network failure",
+        "--offline was specified",
+        "Could not resolve host",
+        "Couldn't resolve host",
+    ];
+    !output.contains("could not compile") && DOORS.iter().any(|door| output.contains(door))
+}
+
 /// maturin is needed and can't be imported.
 pub fn missing() -> Error {
     Error::Missing {
@@ -175,7 +192,7 @@ impl Tail {
         if self.holding {
             self.held.push(line);
         } else {
-            let _ = std::io::stderr().lock().write_all(&line);
+            show(&line);
         }
     }
 
@@ -186,10 +203,15 @@ impl Tail {
         }
         for line in self.held.drain(..) {
             if !line.starts_with(b"Error: command ") {
-                let _ = std::io::stderr().lock().write_all(&line);
+                show(&line);
             }
         }
     }
+}
+
+fn show(line: &[u8]) {
+    let _ = std::io::stderr().lock().write_all(line);
+    log::import_output(line);
 }
 
 fn contains(line: &[u8], text: &str) -> bool {

@@ -10,6 +10,7 @@ use pyo3::types::{PyBool, PyDict};
 use crate::error::{Error, Result};
 use crate::hooks::Session;
 use crate::log;
+use crate::maturin;
 use crate::request::{Artifact, ConfigSettings, ConfigValue, Environment, Interpreter, Request};
 
 /// What a hook returns.
@@ -40,6 +41,9 @@ fn call(
         interpreter: describe(interpreter)?,
         environment: Environment::current(),
     };
+    if let Some(folder) = request.environment.non_empty(log::IMPORT_FOLDER) {
+        log::set_import(std::path::Path::new(folder));
+    }
     let has_settings = config_settings.is_some();
     let absolute = |path: Option<PathBuf>| path.map(|path| request.root.join(path));
     let (directory, metadata) = (absolute(directory), absolute(metadata_directory));
@@ -49,15 +53,27 @@ fn call(
                 Err(Error::Other(format!("{hook}: an internal error, please report it")))
             })
     });
-    answer.map_err(|error| {
+    answer.inspect(|_| log::import_state("built")).map_err(|error| {
         if !error.already_shown() {
             log::line(log::Level::Error, format_args!("error: {error}"));
             if let Some(hint) = error.hint() {
                 log::line(log::Level::Error, format_args!("hint: {hint}"));
             }
         }
+        tell_import(&error);
         PySystemExit::new_err(1)
     })
+}
+
+/// Is it the sources that are wrong, or can nothing be built here? An import that waits raises the
+/// one and only warns of the other.
+fn tell_import(error: &Error) {
+    let is_theirs = error.already_shown() && !maturin::was_hindered(&log::all_import_output());
+    if !error.already_shown() {
+        let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+        log::import_output(format!("{error}\n{hint}").as_bytes());
+    }
+    log::import_state(if is_theirs { "failed" } else { "unable" });
 }
 
 fn run(

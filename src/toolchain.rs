@@ -73,10 +73,7 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
         let value = environment.get(name).map(|value| value.to_string_lossy().into_owned());
         tagged.field(name, value.as_deref().unwrap_or("\0unset"));
     }
-    let rustup_home = environment
-        .non_empty("RUSTUP_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(ambient::home(environment)?.join(".rustup")));
+    let rustup_home = rustup_home(environment);
     // `rustup toolchain link` gives a name to a folder, and later perhaps to another one.
     let toolchains = rustup_home.as_ref().map(|home| home.join("toolchains"));
     let mut links: Vec<(PathBuf, PathBuf)> = toolchains
@@ -101,6 +98,24 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
         );
     }
     tagged.finish()
+}
+
+/// The files that decide which rustc there is: rustup's settings, and what was remembered.
+pub fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
+    let known = memory
+        .and_then(|memory| fs_err::read(memory).ok())
+        .and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok());
+    let mut files: Vec<PathBuf> =
+        known.into_iter().flat_map(|known| known.programs).map(|(path, _)| path).collect();
+    files.extend(rustup_home(environment).map(|home| home.join("settings.toml")));
+    files
+}
+
+fn rustup_home(environment: &Environment) -> Option<PathBuf> {
+    environment
+        .non_empty("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(ambient::home(environment)?.join(".rustup")))
 }
 
 fn recall(memory: &Path, circumstances: &str) -> Option<String> {

@@ -25,9 +25,9 @@ def run(folder: Path, code: str) -> str:
 def hook(tmp_path: Path) -> Path:
     """A folder with the hook in it, mapping one module."""
     text = HOOK.read_text(encoding="utf-8")
-    config = 'MODULES: "dict[str, str]" = {}'
+    config = 'MODULES: "dict[str, str]" = {}\n'
     assert text.count(config) == 1
-    text = text.replace(config, 'MODULES = {"pkg.inner": "store/pkg"}')
+    text = text.replace(config, 'MODULES = {"pkg.inner": "store/pkg"}\n')
     (tmp_path / "hook.py").write_text(text, encoding="utf-8")
     inner = tmp_path / "store" / "pkg" / "inner.py"
     inner.parent.mkdir(parents=True)

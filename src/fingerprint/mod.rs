@@ -81,6 +81,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Tagged;
 use crate::inputs::{Key, Part};
 
+pub mod at_import;
 pub mod observe;
 pub mod record;
 mod search;

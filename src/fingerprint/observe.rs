@@ -160,7 +160,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    fn items(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Item> {
+    pub(super) fn items(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Item> {
         let mut items = Vec::new();
         for watch in watches {
             self.expand(watch, roots, &mut items);
@@ -295,7 +295,7 @@ impl<'a> Observer<'a> {
         }
         if self.request.artifact == Artifact::Editable {
             value("on-stale".into(), Value::Text(self.settings.on_stale.as_str().into()));
-            let hook = digest::bytes(crate::editable::RUNTIME_HOOK.as_bytes());
+            let hook = digest::bytes(crate::editable::RUNTIME.concat().as_bytes());
             value("runtime hook".into(), Value::Sha256(hook));
         }
     }

@@ -139,16 +139,7 @@ pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mu
         items.push(Item { key, look: Look::Known(value) });
         return;
     };
-    // Only the folders before the first wildcard have to be walked, and no deeper than it says.
-    let fixed: PathBuf =
-        glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
-    let start = folder.join(fixed);
-    let depth = if glob.contains("**") {
-        usize::MAX
-    } else {
-        (glob.split('/').count() + folder.components().count())
-            .saturating_sub(start.components().count())
-    };
+    let (start, depth) = start_of_glob(glob, folder);
     let matches = |path: &Path| matches(&matcher, folder, path);
     let walk = WalkDir::new(&start)
         .follow_links(true)
@@ -167,6 +158,39 @@ pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mu
     });
     let place = Place { root: root.to_owned(), path: String::new() };
     push_files(part, &place, folder, files.collect(), false, items);
+}
+
+/// Only the folders before the first wildcard have to be walked, and no deeper than it says.
+pub(super) fn start_of_glob(glob: &str, folder: &Path) -> (PathBuf, usize) {
+    let fixed: PathBuf =
+        glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
+    let start = folder.join(fixed);
+    let depth = if glob.contains("**") {
+        usize::MAX
+    } else {
+        (glob.split('/').count() + folder.components().count())
+            .saturating_sub(start.components().count())
+    };
+    (start, depth)
+}
+
+/// The glob as a regular expression over paths with `/`.
+pub(super) fn pattern(glob: &str) -> Option<String> {
+    let glob = GlobBuilder::new(glob).literal_separator(true).build().ok()?;
+    Some(glob.regex().trim_start_matches("(?-u)").to_owned())
+}
+
+/// A folder and all folders below it in which files up to that depth may lie.
+pub(super) fn folders(folder: &Path, depth: usize, roots: &Roots) -> Vec<PathBuf> {
+    WalkDir::new(folder)
+        .follow_links(true)
+        .max_depth(depth.saturating_sub(1))
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots))
+        .flatten()
+        .filter(|entry| entry.file_type().is_dir())
+        .map(walkdir::DirEntry::into_path)
+        .collect()
 }
 
 /// The names that match, not what they hold.
@@ -301,7 +325,7 @@ fn is_made(path: &Path, roots: &Roots) -> bool {
 }
 
 /// Folders that hold products, not sources: they say so themselves. Nobody named them.
-fn is_junk(path: &Path, roots: &Roots) -> bool {
+pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
     is_made(path, roots)
         || path.file_name().is_some_and(|name| name == ".git")
         || (path.is_dir()

@@ -10,6 +10,7 @@ use super::{Session, TICK};
 use crate::cargo_mtime::{self, Note, Unsure};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::at_import::{AtImport, Facts};
 use crate::fingerprint::snapshot::Snapshot;
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::Reason;
@@ -23,8 +24,16 @@ use crate::publish;
 use crate::report;
 use crate::request::Artifact;
 use crate::stat_cache;
-use crate::store::{BuildLock, Entry};
+use crate::store::{self, BuildLock, Entry};
 use crate::wheel::{Edit, Wheel, sbom};
+
+/// What a finished build was made from.
+struct Recorded {
+    record: Record,
+    roots: Roots,
+    /// The same for an import, of an editable wheel.
+    at_import: AtImport,
+}
 
 /// A build under way.
 struct Began<'a> {
@@ -99,7 +108,7 @@ impl Session {
             let source = made.path().join(&name);
             self.stamp(&source, folder, products.as_ref(), |modules| self.record(&began, modules))
         });
-        let (name, record, roots) = delivered?;
+        let (name, Recorded { record, roots, .. }) = delivered?;
         // An ordinary wheel is not worth the room unless it may be given out again.
         let kept = self.reuses() || self.request.artifact == Artifact::Editable;
         if let Some(store) = self.store.as_ref().filter(|_| kept) {
@@ -163,7 +172,7 @@ impl Session {
     }
 
     /// What the finished build was made from.
-    fn record(&self, began: &Began<'_>, modules: &BTreeSet<String>) -> (Record, Roots) {
+    fn record(&self, began: &Began<'_>, modules: &BTreeSet<String>) -> Recorded {
         let Began { plan, manifest, target, layout, snapshot: before, since } = began;
         let since_time = time(*since);
         let environment = &plan.environment;
@@ -188,16 +197,18 @@ impl Session {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
         let written = layout.python_root.join(&layout.folder);
+        let names = observer.names_at_import(&found.watches, &found.roots);
         let (inputs, raced) =
             observer.observe_since(&found.watches, &found.roots, *since, before, &written);
         let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
-        let mut untrusted = found.gaps;
+        let mut at_import = observer.at_import(names, &found.watches, &found.roots, &inputs);
+        let mut races = Vec::new();
         // We read it once, at the start, perhaps long before we had the lock; maturin reads it anew.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
-            untrusted.push("pyproject.toml changed while a build was waited for".to_owned());
+            races.push("pyproject.toml changed while a build was waited for".to_owned());
         }
-        untrusted.extend(
+        races.extend(
             raced.iter().map(|key| {
                 format!("{} changed while it was being built", report::name(key, &roots))
             }),
@@ -208,8 +219,10 @@ impl Session {
         {
             let name = inputs::relative(&self.project.root, path);
             let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
-            untrusted.push(format!("{name} was removed while it was being built"));
+            races.push(format!("{name} was removed while it was being built"));
         }
+        at_import.raced.clone_from(&races);
+        let mut untrusted = [found.gaps, races].concat();
         untrusted.extend(inputs.iter().filter_map(|(key, value)| match value {
             Value::Unreadable(cause) => {
                 Some(format!("{} can't be relied on: {cause}", report::name(key, &roots)))
@@ -221,7 +234,7 @@ impl Session {
             cargo_mtime::retire_twins(target, since_time);
             self.note(target, &found.units, &found.roots, &raced, &gone);
         }
-        (record, found.roots)
+        Recorded { record, roots: found.roots, at_import }
     }
 
     /// A build that failed has compiled something too; the next one need not do it again.
@@ -327,21 +340,25 @@ impl Session {
         source: &Path,
         folder: &Path,
         products: Option<&editable::Products>,
-        record: impl FnOnce(&BTreeSet<String>) -> (Record, Roots),
-    ) -> Result<(String, Record, Roots)> {
+        record: impl FnOnce(&BTreeSet<String>) -> Recorded,
+    ) -> Result<(String, Recorded)> {
         let mut wheel = Wheel::open(source)?;
         let mut modules: BTreeSet<String> =
             wheel.files().map(|(_, digest)| digest.to_owned()).collect();
         for (path, _) in products.iter().flat_map(|products| &products.files) {
             modules.insert(crate::digest::file(path).at(path)?);
         }
-        let (record, roots) = record(&modules);
+        let recorded = record(&modules);
         let mut edit = match products {
-            Some(products) => products.edit(&mut wheel)?,
+            Some(products) => {
+                products.edit(&mut wheel, self.settings.on_stale.as_str(), |name, dist_info| {
+                    self.inputs_file(&recorded, name, dist_info)
+                })?
+            }
             None => Default::default(),
         };
         settle_sboms(&mut wheel, &mut edit)?;
-        edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), record.to_json()));
+        edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), recorded.record.to_json()));
 
         let name = source
             .file_name()
@@ -353,7 +370,19 @@ impl Session {
         wheel.rewrite(file.as_file_mut(), edit)?;
         publish::share(&file).at(&target)?;
         publish::persist(file, &target).at(&target)?;
-        Ok((name, record, roots))
+        Ok((name, recorded))
+    }
+
+    fn inputs_file(&self, recorded: &Recorded, name: &str, dist_info: &str) -> Vec<u8> {
+        let cache = store::base_folder(&self.request.environment);
+        recorded.at_import.to_bytes(&Facts {
+            cache: cache.as_deref(),
+            project: &self.project.root,
+            name: self.project.name.as_deref().unwrap_or(name),
+            dist_info,
+            settings: &self.request.config_settings,
+            fingerprint: &recorded.record.fingerprint.sha256,
+        })
     }
 }
 

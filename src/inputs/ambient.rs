@@ -87,6 +87,34 @@ const NOT: &[&str] = &[
     "MATURIN_NO_INSTALL_RUST",
 ];
 
+/// Variables by which frontends, shells and cargo say where they are: they count for a build that
+/// reads them, and differ from it wherever its module is imported.
+const NOT_AT_IMPORT: &[&str] = &[
+    "CARGO",
+    "CONDA_",
+    "HOME",
+    "PATH",
+    "PIP_",
+    "PYO3_PYTHON",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHON_",
+    "UV",
+    "UV_",
+    "VIRTUAL_ENV",
+];
+
+/// The well-known variables as an import sees them: exact names, prefixes, exceptions (a prefix if
+/// it ends in `_`).
+pub fn families_at_import() -> [Vec<&'static str>; 3] {
+    [EXACT.to_vec(), PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
+}
+
+/// Does this variable mean the same where a module is built and where it is imported?
+pub fn counts_at_import(name: &str) -> bool {
+    !NOT_AT_IMPORT.iter().any(|not| is_exception(name, not))
+}
+
 /// Does it name a compiler, its flags or where it looks? Build scripts read such variables, and not
 /// all of them tell cargo.
 pub fn is_of_the_compilers(name: &str) -> bool {
@@ -102,10 +130,11 @@ pub fn is_well_known(name: &str) -> bool {
         return true;
     }
     let in_family = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let is_exception = |not: &str| {
-        if not.ends_with('_') { name.starts_with(not) } else { name == not }
-    };
-    in_family && !NOT.iter().any(|not| is_exception(not))
+    in_family && !NOT.iter().any(|not| is_exception(name, not))
+}
+
+fn is_exception(name: &str, not: &str) -> bool {
+    if not.ends_with('_') { name.starts_with(not) } else { name == not }
 }
 
 /// The well-known variables that are set, sorted.

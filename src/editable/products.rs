@@ -1,9 +1,4 @@
-//! The self-contained editable wheel (DESIGN D8).
-//!
-//! maturin copies the compiled module, and whatever it generates beside it, into the Python source
-//! folder. Here those files move into the wheel, below `NAME.editable/`, and the source tree is
-//! left as it was found. A copy of the runtime hook in the wheel maps the modules into their
-//! package; the `.pth` keeps its plain path line, for the interpreter and for static tools.
+//! What maturin writes into the source tree: found, moved out, and the tree left as it was.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,18 +10,12 @@ use crate::error::{PathContext as _, Result};
 use crate::inputs::slashed;
 use crate::log;
 use crate::project::{Layout, Project};
-use crate::wheel::{Addition, Content, Edit, Wheel};
-
-/// The runtime hook's source, as it is copied into wheels.
-pub const RUNTIME_HOOK: &str = include_str!("../python/wheelprint/_runtime.py");
-/// The line of the hook that a wheel's own data replaces.
-const CONFIG_LINE: &str = "MODULES: \"dict[str, str]\" = {}";
 
 const NATIVE: &[&str] = &["so", "pyd", "dll", "dylib", "pdb", "dwp"];
 
 /// What lay where maturin may write, before it ran.
 pub struct Before {
-    layout: Layout,
+    pub(super) layout: Layout,
     /// Targets of `include = [{ from = "out-dir", to = ... }]`, with the glob's last part.
     out_dir: Vec<(PathBuf, globset::GlobMatcher)>,
     files: BTreeMap<PathBuf, Seen>,
@@ -49,7 +38,7 @@ struct Stamp {
 
 /// What maturin wrote into the tree.
 pub struct Products {
-    before: Before,
+    pub(super) before: Before,
     /// Path in the tree, and path relative to the Python source folder.
     pub files: Vec<(PathBuf, String)>,
 }
@@ -207,62 +196,6 @@ impl Products {
             folder = empty.parent();
         }
     }
-
-    /// What has to be changed in maturin's wheel for it to stand on its own. Nothing, if maturin
-    /// wrote nothing into the tree: then it does already.
-    ///
-    /// # Errors
-    /// The wheel's `.pth` can't be read.
-    pub fn edit(&self, wheel: &mut Wheel) -> Result<Edit> {
-        let mut edit = Edit::default();
-        if self.files.is_empty() {
-            return Ok(edit);
-        }
-        let name = wheel.dist_info.split('-').next().unwrap_or_default().to_owned();
-        let module = format!(
-            "_wheelprint_{}",
-            name.replace(|char: char| !char.is_ascii_alphanumeric(), "_").to_ascii_lowercase()
-        );
-        let store = format!("{name}.editable");
-        let mut modules = BTreeMap::new();
-        for (path, relative) in &self.files {
-            if let Some(module) = module_name(relative) {
-                let folder = match relative.rsplit_once('/') {
-                    Some((folder, "__init__.py")) => {
-                        folder.rsplit_once('/').map_or("", |(parent, _)| parent)
-                    }
-                    Some((folder, _)) => folder,
-                    None => "",
-                };
-                modules
-                    .insert(module, format!("{store}/{folder}").trim_end_matches('/').to_owned());
-            }
-            edit.add.push(Addition {
-                name: format!("{store}/{relative}"),
-                content: Content::File(path.clone()),
-                executable: is_native(path),
-            });
-        }
-        let mut config = String::from("MODULES: \"dict[str, str]\" = {\n");
-        for (module, folder) in &modules {
-            config.push_str(&format!("    {module:?}: {folder:?},\n"));
-        }
-        config.push('}');
-        let file = |name: String, text: String| Addition {
-            name,
-            content: Content::Bytes(text.into_bytes()),
-            executable: false,
-        };
-        edit.add.push(file(format!("{module}.py"), RUNTIME_HOOK.replace(CONFIG_LINE, &config)));
-        let pth = format!("{name}.pth");
-        let path_line = String::from_utf8_lossy(&wheel.read(&pth)?).trim().to_owned();
-        let import_line = format!("import {module}; {module}.install()");
-        edit.remove.push(pth.clone());
-        edit.add.push(file(pth, format!("{path_line}\n{import_line}\n")));
-        // PEP 829: from Python 3.15 on this takes the import line's place.
-        edit.add.push(file(format!("{name}.start"), format!("{module}:install\n")));
-        Ok(edit)
-    }
 }
 
 impl Stamp {
@@ -276,22 +209,7 @@ impl Stamp {
     }
 }
 
-/// `pkg/_core.abi3.so` is `pkg._core`, `pkg/_core/__init__.py` too; `None` for what is no module.
-fn module_name(relative: &str) -> Option<String> {
-    let (folder, file) = relative.rsplit_once('/').unwrap_or(("", relative));
-    let suffix = file.rsplit_once('.').map(|(_, suffix)| suffix)?;
-    let stem = file.split('.').next()?;
-    let parts = match (suffix, stem) {
-        ("py", "__init__") => folder.to_owned(),
-        ("py" | "so" | "pyd", stem) if !stem.starts_with("lib") || suffix == "py" => {
-            format!("{folder}/{stem}")
-        }
-        _ => return None,
-    };
-    Some(parts.trim_start_matches('/').replace('/', "."))
-}
-
-fn is_native(path: &Path) -> bool {
+pub(super) fn is_native(path: &Path) -> bool {
     path.extension().is_some_and(|suffix| NATIVE.iter().any(|native| suffix == *native))
 }
 
@@ -325,24 +243,6 @@ fn out_dir_includes(project: &Project, python_root: &Path) -> Vec<(PathBuf, glob
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hook_has_the_line_that_is_replaced() {
-        assert_eq!(RUNTIME_HOOK.matches(CONFIG_LINE).count(), 1);
-    }
-
-    #[test]
-    fn modules_are_named_by_their_files() {
-        assert_eq!(module_name("pkg/_core.abi3.so").as_deref(), Some("pkg._core"));
-        assert_eq!(
-            module_name("a/b/_core.cpython-311-x86_64-linux-gnu.so").as_deref(),
-            Some("a.b._core")
-        );
-        assert_eq!(module_name("pkg/_core/__init__.py").as_deref(), Some("pkg._core"));
-        assert_eq!(module_name("pkg/_core/ffi.py").as_deref(), Some("pkg._core.ffi"));
-        assert_eq!(module_name("pkg/_core/lib_core.so"), None);
-        assert_eq!(module_name("pkg/_core.pyi"), None);
-    }
 
     fn layout(root: &Path) -> Layout {
         Layout {

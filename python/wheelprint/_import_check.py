@@ -1,0 +1,487 @@
+"""The import check of an editable install: was the module built from what lies there now?
+
+A copy of this file lies beside the runtime hook in every editable wheel with modules in it, and is
+loaded by the first import of the package, never at interpreter start. What the module was built
+from stands in ``inputs``, beside the modules: fields with NUL between them, so that the usual
+case, in which nothing has changed, needs no parser:
+
+    wheelprint check 1 | cache folder | JSON | path | path | ...
+
+Where the stat values of all paths are those at which they were last found right, nothing has
+changed. (Not so on Windows, whose ``stat`` knows no time that nobody can set: every file is hashed
+there.) Otherwise what differs is hashed. The memory lies in the cache folder, never in
+site-packages, where uv's files are links to its own cache; deleting it changes no answer.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import _thread
+import binascii
+import marshal
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+FORMAT = b"wheelprint check 1"
+POLICIES = ("rebuild", "warn", "error", "ignore")
+# Set for a frontend that rebuilds on our behalf, and for all it runs: they check nothing.
+GUARD = "_WHEELPRINT_REBUILD"
+# Longer than any file system's clock ticks: what changed since may change again unseen.
+AT_REST = 2 * 10**9
+STAT_TELLS = os.name != "nt"
+# Stat values of what is not there, and of what may not be concluded from.
+ABSENT = (0, 0, 0)
+UNSURE = (-1, -1, -1)
+# So many reasons are named in one line.
+NAMED = 3
+
+_lock = _thread.RLock()
+_done = False
+
+
+def _forget_lock() -> None:
+    global _lock
+    # A child of a fork has none of the threads that may have held it.
+    _lock = _thread.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
+def run(hook: str, package: str, policy: str, configured: str) -> ImportError | None:
+    """Checks once in a process. Gives the error of a rebuild that failed or of the policy
+    ``error``; the next import tries again. A fault of our own is said, and no more."""
+    global _done
+    # A build script that runs Python must not wait for a build that waits for it.
+    if _done or GUARD in os.environ or ("OUT_DIR" in os.environ and "NUM_JOBS" in os.environ):
+        return None
+    with _lock:
+        if _done:
+            return None
+        try:
+            if policy not in POLICIES:
+                known = ", ".join(POLICIES)
+                say(f"warning: WHEELPRINT_ON_STALE: `{policy}` is none of {known}")
+                policy = configured
+            error = None if policy == "ignore" else _check(hook, package, policy)
+        except Exception as fault:
+            say(f"warning: whether {package} is up to date can't be told: {fault!r}")
+            error = None
+        _done = error is None
+        return error
+
+
+def _check(hook: str, package: str, policy: str) -> ImportError | None:
+    installed = Installed.load(hook)
+    memory = Memory(installed)
+    if memory.is_as_remembered():
+        return None
+    stale = memory.compare()
+    if not stale:
+        memory.save()
+        return None
+    if policy == "rebuild":
+        __import__(hook + "_rebuild")
+        rebuild = sys.modules[hook + "_rebuild"]
+        text = rebuild.run(sys.modules[__name__], hook, installed, stale)
+        return ImportError(text, name=package) if text else None
+    installed.make_uv_look()
+    text = f"{installed.name} is stale: {reasons(stale)}; to rebuild it: {installed.remedy()}"
+    if policy == "error":
+        return ImportError(text, name=package)
+    say(f"warning: {text}")
+    return None
+
+
+class Stale:
+    """One input that is not as it was; ``token`` says what it is now."""
+
+    def __init__(self, key: str, text: str, token: str) -> None:
+        self.key, self.text, self.token = key, text, token
+
+
+def reasons(stale: list[Stale]) -> str:
+    """The first few, in words."""
+    text = ", ".join(one.text for one in stale[:NAMED])
+    more = len(stale) - NAMED
+    return f"{text} and {more} more" if more > 0 else text
+
+
+class Installed:
+    """What the installed wheel was built from, as it says itself."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as file:
+            version, cache, self._json, *self.paths = file.read().split(b"\0")
+        if version != FORMAT:
+            raise ValueError(f"{path}: written by another version")
+        self.path = path
+        # Without a cache folder nothing is remembered: below a file nothing can be written.
+        folder = os.environ.get("WHEELPRINT_CACHE_DIR") or os.fsdecode(cache) or os.devnull
+        self.cache = os.path.join(os.path.abspath(folder), "imports")
+        self._facts: dict[str, Any] | None = None
+
+    @classmethod
+    def load(cls, hook: str) -> Installed:
+        """What is installed now; an installer that is replacing it takes a moment."""
+        here = os.path.dirname(os.path.abspath(__file__))
+        path = os.path.join(here, sys.modules[hook].INPUTS)
+        for _ in range(40):
+            try:
+                return cls(path)
+            except FileNotFoundError:
+                time.sleep(0.05)
+        return cls(path)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The JSON part, which only a closer look needs."""
+        if self._facts is None:
+            import json
+
+            self._facts = json.loads(self._json)
+        return self._facts
+
+    @property
+    def name(self) -> str:
+        return self.facts["name"]
+
+    @property
+    def project(self) -> str:
+        return self.facts["project"]
+
+    def named(self, path: bytes) -> str:
+        """A path as a user would write it."""
+        text = os.fsdecode(path)
+        try:
+            short = os.path.relpath(text, self.project)
+        except ValueError:
+            return text
+        up = os.path.join(*[os.pardir] * 3)
+        return text if short.startswith(up) else short.replace(os.sep, "/")
+
+    def installer(self) -> str:
+        """PEP 376's INSTALLER, in lower case."""
+        here = os.path.dirname(os.path.abspath(__file__))
+        try:
+            with open(os.path.join(here, self.facts["dist-info"], "INSTALLER")) as file:
+                return file.read().strip().lower()
+        except OSError:
+            return ""
+
+    def remedy(self) -> str:
+        """What a user would run to rebuild it."""
+        if self.installer() != "uv":
+            return f"pip install --no-deps -e {self.project}"
+        folder = self.project
+        while folder != os.path.dirname(folder):
+            if os.path.exists(os.path.join(folder, "uv.lock")):
+                return "uv sync"
+            folder = os.path.dirname(folder)
+        return f"uv pip install --no-deps --reinstall-package {self.name} -e {self.project}"
+
+    def make_uv_look(self) -> None:
+        """What we saw, uv may be unable to see: a deletion, an old time, a file it was not told of.
+        It goes by pyproject.toml's ctime, which changes with times that stay the same (on Windows,
+        by its mtime)."""
+        path = os.path.join(self.project, "pyproject.toml")
+        try:
+            if self.installer() == "uv":
+                seen = os.stat(path)
+                same = (seen.st_atime_ns, seen.st_mtime_ns)
+                if STAT_TELLS:
+                    os.utime(path, ns=same)
+                else:
+                    os.utime(path)
+        except OSError:
+            pass
+
+
+class Memory:
+    """The stat values at which every input was last found right, what a rebuild found right though
+    it looks different, and the variables."""
+
+    def __init__(self, installed: Installed) -> None:
+        self.installed = installed
+        place = f"{binascii.crc32(os.fsencode(installed.path)):08x}"
+        self.path = os.path.join(installed.cache, place)
+        self.wheel = look([os.fsencode(installed.path)])
+        self.stats: list[int] = []
+        self.accepted: dict[str, str] = {}
+        self.names: tuple[tuple[str, ...], ...] = ()
+        self.variables: str | None = None
+        try:
+            with open(self.path + ".memory", "rb") as file:
+                path, wheel, stats, accepted, names, variables = marshal.loads(file.read())
+        except (OSError, ValueError, EOFError, TypeError):
+            return
+        if path == installed.path and wheel == self.wheel:
+            self.stats, self.accepted = stats, accepted
+            self.names, self.variables = names, variables
+
+    def is_as_remembered(self) -> bool:
+        """The usual case, quickly: nothing was touched."""
+        return (
+            STAT_TELLS
+            and self.variables is not None
+            and self.variables == digest_of(set_variables(self.names))
+            and self.stats == look(self.installed.paths)
+        )
+
+    def compare(self) -> list[Stale]:
+        """Everything that is not as it was; what is right is remembered from now on."""
+        facts = self.installed.facts
+        stats: list[int] = []
+        stale = [Stale("raced", text, "") for text in facts["raced"]]
+        names = facts["variables"]
+        self.names = (tuple(names), *(tuple(family) for family in facts["families"]))
+        now = set_variables(self.names)
+        rustc_is_sure = self.variables == digest_of(now)
+        self.variables = digest_of(now)
+        self._add(stale, compare_variables(names, now))
+        for index, (path, (kind, value)) in enumerate(zip(self.installed.paths, facts["entries"])):
+            seen = look([path])
+            if STAT_TELLS and seen == self.stats[3 * index : 3 * index + 3]:
+                stats.extend(seen)
+                continue
+            if kind == "program":
+                rustc_is_sure = False
+            else:
+                self._add(stale, KINDS[kind](self.installed, path, value))
+            stats.extend(seen if is_at_rest(seen) else UNSURE)
+        if not rustc_is_sure:
+            self._add(stale, compare_rustc(self.installed))
+        self.stats = stats
+        return stale
+
+    def _add(self, stale: list[Stale], found: Iterable[Stale]) -> None:
+        stale.extend(one for one in found if self.accepted.get(one.key) != one.token)
+
+    def accept(self, stale: list[Stale]) -> None:
+        """A rebuild has said that these make no difference."""
+        self.accepted.update((one.key, one.token) for one in stale if one.token)
+
+    def save(self) -> None:
+        """Writes it beside and renames it. It is only slower without."""
+        known = (
+            self.installed.path,
+            self.wheel,
+            self.stats,
+            self.accepted,
+            self.names,
+            self.variables,
+        )
+        beside = f"{self.path}.{os.getpid()}-{_thread.get_ident()}"
+        try:
+            os.makedirs(self.installed.cache, 0o700, exist_ok=True)
+            with open(beside, "wb") as file:
+                file.write(marshal.dumps(known))
+            os.replace(beside, self.path + ".memory")
+        except OSError:
+            pass
+
+
+def look(paths: list[bytes]) -> list[int]:
+    """ctime, inode and size of each, one after the other."""
+    stat, found = os.stat, []
+    add = found.extend
+    for path in paths:
+        try:
+            seen = stat(path)
+        except (OSError, ValueError):
+            add(ABSENT)
+        else:
+            add((seen.st_ctime_ns, seen.st_ino, seen.st_size))
+    return found
+
+
+def is_at_rest(seen: list[int]) -> bool:
+    """Was it left alone for so long that a later change must show?"""
+    return 0 <= seen[0] < time.time_ns() - AT_REST
+
+
+def digest(path: bytes) -> str:
+    import hashlib
+
+    sha256 = hashlib.sha256()
+    with open(path, "rb") as file:
+        while True:
+            piece = file.read(1 << 18)
+            if not piece:
+                return sha256.hexdigest()
+            sha256.update(piece)
+
+
+def digest_of(lines: list[str]) -> str:
+    if not lines:
+        return ""
+    import hashlib
+
+    return hashlib.sha256("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def compare_file(installed: Installed, path: bytes, value: str) -> Iterable[Stale]:
+    key, name = os.fsdecode(path), installed.named(path)
+    try:
+        now = digest(path)
+    except (FileNotFoundError, NotADirectoryError):
+        yield Stale(key, f"{name} is gone", "gone")
+    except OSError as error:
+        yield Stale(key, f"{name} can't be read: {error.strerror}", "unreadable")
+    else:
+        if now != value:
+            yield Stale(key, f"{name} changed", now)
+
+
+def compare_absent(installed: Installed, path: bytes, value: None) -> Iterable[Stale]:
+    if os.path.lexists(path):
+        try:
+            now = digest(path)
+        except OSError:
+            now = "there"
+        yield Stale(os.fsdecode(path), f"{installed.named(path)} is new", now)
+
+
+def compare_lacking(installed: Installed, path: bytes, value: list[str]) -> Iterable[Stale]:
+    for name in value:
+        yield from compare_absent(installed, os.path.join(path, os.fsencode(name)), None)
+
+
+def compare_folder(installed: Installed, path: bytes, value: None) -> Iterable[Stale]:
+    if not os.path.isdir(path):
+        yield Stale(os.fsdecode(path), f"{installed.named(path)} is no folder any more", "gone")
+
+
+def compare_names(installed: Installed, path: bytes, value: dict[str, Any]) -> Iterable[Stale]:
+    """What is in a folder. What is gone and counted by itself is said elsewhere."""
+    try:
+        now = {
+            os.fsdecode(name) for name in os.listdir(path) if not is_product(installed, path, name)
+        }
+    except OSError:
+        yield Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
+        return
+    before = set(value["names"])
+    pattern = value.get("pattern")
+    changes = []
+    for name in sorted(now - before):
+        inside = os.path.join(path, os.fsencode(name))
+        if pattern is None or matches(inside, os.fsencode(value["root"]), pattern):
+            changes.append((inside, "is new"))
+    if pattern is None:
+        gone = [os.path.join(path, os.fsencode(name)) for name in sorted(before - now)]
+        known = set(installed.paths) if gone else set()
+        changes += [(inside, "is gone") for inside in gone if inside not in known]
+    token = digest_of(sorted(now))
+    for inside, what in changes:
+        yield Stale(os.fsdecode(inside), f"{installed.named(inside)} {what}", token)
+
+
+def is_product(installed: Installed, folder: bytes, name: bytes) -> bool:
+    """Is it made by builds, by Python, or by tools that say so?"""
+    path = os.path.join(folder, name)
+    return (
+        name in (b"__pycache__", b".git")
+        or os.fsdecode(path) in installed.facts["products"]
+        or os.path.isfile(os.path.join(path, b"CACHEDIR.TAG"))
+        or os.path.isfile(os.path.join(path, b"pyvenv.cfg"))
+    )
+
+
+def matches(path: bytes, root: bytes, pattern: str) -> bool:
+    """Would a glob name it, or any file in it?"""
+    import re
+
+    files = [path]
+    for above, _, inside in os.walk(path):
+        files += [os.path.join(above, name) for name in inside]
+    names = [os.fsdecode(os.path.relpath(file, root)).replace(os.sep, "/") for file in files]
+    try:
+        return any(re.search(pattern, name) for name in names)
+    except re.error:
+        return bool(names)
+
+
+KINDS = {
+    "file": compare_file,
+    "absent": compare_absent,
+    "lacking": compare_lacking,
+    "folder": compare_folder,
+    "names": compare_names,
+}
+
+
+def set_variables(names: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Which of the variables that count are set, and to what."""
+    if not names:
+        return []
+    named, exact, prefixes, exceptions = names
+    found = []
+    for name in os.environ:
+        if (
+            name in named
+            or name == "RUSTUP_TOOLCHAIN"
+            or (
+                (name in exact or name.startswith(prefixes))
+                and not any(
+                    name.startswith(no) if no.endswith("_") else name == no for no in exceptions
+                )
+            )
+        ):
+            found.append(f"{name}={os.environ[name]}")
+    return sorted(found)
+
+
+def compare_variables(names: dict[str, str | None], now: list[str]) -> Iterable[Stale]:
+    values = dict(line.split("=", 1) for line in now)
+    for name in sorted({*names, *values}):
+        before = names.get(name)
+        after = digest_of([values[name]]) if name in values else None
+        # It decides which rustc there is, and that one is asked.
+        if before != after and name != "RUSTUP_TOOLCHAIN":
+            was, is_ = ("unset" if it is None else "set" for it in (before, after))
+            text = f"{name}: {was} -> {is_}" if was != is_ else f"{name}: another value"
+            yield Stale("variable " + name, text, after or "unset")
+
+
+def compare_rustc(installed: Installed) -> Iterable[Stale]:
+    """Which rustc is there is asked if a file that decides it changed. None that runs is none to
+    rebuild with."""
+    import subprocess
+
+    known = installed.facts["rustc"]
+    if not known:
+        return
+    environment = {**os.environ, "RUSTUP_AUTO_INSTALL": "0", GUARD: ""}
+    try:
+        done = subprocess.run(
+            [known["program"], "-vV"],
+            cwd=installed.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return
+    now = "; ".join(line.strip() for line in os.fsdecode(done.stdout).splitlines())
+    if done.returncode == 0 and now != known["version"]:
+        was, is_ = (text.split(" (")[0].replace("rustc ", "") for text in (known["version"], now))
+        text = f"rustc: {was} -> {is_}" if was != is_ else "rustc: another build"
+        yield Stale("rustc", text, now)
+
+
+def say(text: str) -> None:
+    """One line on stderr, if there is one."""
+    try:
+        sys.stderr.write(f"wheelprint: {text}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        pass

@@ -1,0 +1,357 @@
+"""Rebuilding an editable install that was found stale when it was imported.
+
+A copy of this file lies beside the import check (``_import_check.py``) and is loaded only if there
+is something to rebuild. The frontend that installed the package does the work; the backend it calls
+tells how far it came in the folder that the variable ``GUARD`` names:
+
+    state     started, then one of: built, failed (the compiler's words are the user's affair),
+              unable (no cargo, no maturin, nothing may be written)
+    output    what maturin and cargo said
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+# How often the output is looked at, in seconds.
+GLANCE = 0.1
+# A frontend that was told to stop is given so long.
+PATIENCE = 10
+
+
+def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str | None:
+    """Rebuilds, or waits for a process that does; what is imported next is the new module. Gives
+    the compiler's words if the build fails. What can't even start is said."""
+    asked = time.time()
+    with _Lock(check, installed) as lock:
+        if lock.waited:
+            installed = check.Installed.load(hook)
+            stale = _still_stale(check, installed)
+            if not stale:
+                _load_anew(hook)
+                return None
+        failures = _Failures(check, installed)
+        known = failures.known(stale, asked)
+        if known is not None:
+            return _failure(installed, known)
+        check.say(f"{installed.name} is stale: {check.reasons(stale)}; rebuilding")
+        began = time.monotonic()
+        build = _Build(check, installed)
+        outcome = build.run()
+        seconds = f"{time.monotonic() - began:.1f} s"
+        if outcome == "failed":
+            check.say(f"{installed.name} could not be rebuilt ({seconds})")
+            failures.remember(stale, build.output())
+            return _failure(installed, build.output())
+        if outcome != "installed":
+            installed.make_uv_look()
+            check.say(f"warning: {installed.name} is imported as it is: {build.cause(outcome)}")
+            return None
+        _settle(check, hook, installed, stale, seconds)
+        _load_anew(hook)
+        return None
+
+
+def _failure(installed: Any, output: str) -> str:
+    return f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}"
+
+
+def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: str) -> None:
+    """Says what was done, and remembers what makes no difference: what was there when the backend
+    was asked, and still looks different. What is different again was edited meanwhile."""
+    installed = check.Installed.load(hook)
+    if installed.facts["fingerprint"] == old.facts["fingerprint"]:
+        check.say(f"{installed.name} needed no build ({seconds})")
+    else:
+        check.say(f"rebuilt {installed.name} in {seconds}")
+    memory = check.Memory(installed)
+    tokens = {one.key: one.token for one in stale}
+    left = memory.compare()
+    same = [one for one in left if one.token and tokens.get(one.key) == one.token]
+    memory.accept(same)
+    if len(same) == len(left):
+        memory.save()
+
+
+def _still_stale(check: ModuleType, installed: Any) -> list[Any]:
+    memory = check.Memory(installed)
+    stale: list[Any] = memory.compare()
+    if not stale:
+        memory.save()
+    return stale
+
+
+def _load_anew(hook: str) -> None:
+    """The new wheel's hook takes the old one's place: it may map other modules."""
+    import importlib
+
+    old = sys.modules.pop(hook, None)
+    importlib.invalidate_caches()
+    try:
+        importlib.import_module(hook).install()
+    except ImportError:
+        # It is no longer installed, or being replaced again.
+        if old is not None:
+            sys.modules[hook] = old
+
+
+class _Lock:
+    """One process rebuilds an environment's package; the others wait. Without a cache folder that
+    can be written to, there is no lock, and frontends have their own."""
+
+    def __init__(self, check: ModuleType, installed: Any) -> None:
+        self.check, self.installed, self.waited = check, installed, False
+        self.file: Any = None
+
+    def __enter__(self) -> _Lock:
+        try:
+            os.makedirs(self.installed.cache, 0o700, exist_ok=True)
+            path = self.check.Memory(self.installed).path + ".lock"
+            self.file = open(path, "a+b")
+        except OSError:
+            return self
+        if not self._take(False):
+            self.waited = True
+            self.check.say(f"waiting for another process that rebuilds {self.installed.name}")
+            self._take(True)
+        return self
+
+    def _take(self, wait: bool) -> bool:
+        if os.name == "nt":
+            import msvcrt
+
+            while True:
+                try:
+                    self.file.seek(0)
+                    msvcrt.locking(self.file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+                    return True
+                except OSError:
+                    if not wait:
+                        return False
+                    time.sleep(GLANCE)
+        import fcntl
+
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        except OSError:
+            # A file system without locks.
+            pass
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+class _Failures:
+    """The last failure: those who waited for it need not repeat it."""
+
+    def __init__(self, check: ModuleType, installed: Any) -> None:
+        self.check, self.installed = check, installed
+        self.path = check.Memory(installed).path + ".failure"
+
+    def _state(self, stale: list[Any]) -> str:
+        found: str = self.check.digest_of(sorted(f"{one.key} {one.token}" for one in stale))
+        return found
+
+    def known(self, stale: list[Any], asked: float) -> str | None:
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                state, when, output = file.read().split("\n", 2)
+            is_ours = state == self._state(stale) and float(when) >= asked
+        except (OSError, ValueError):
+            return None
+        return output if is_ours else None
+
+    def remember(self, stale: list[Any], output: str) -> None:
+        try:
+            with open(self.path, "w", encoding="utf-8", errors="replace") as file:
+                file.write(f"{self._state(stale)}\n{time.time()}\n{output}")
+        except OSError:
+            pass
+
+
+class _Build:
+    """One call of the frontend, or a second one where the first could not even start."""
+
+    def __init__(self, check: ModuleType, installed: Any) -> None:
+        self.check, self.installed = check, installed
+        self.folder = ""
+        self.said = ""
+
+    def run(self) -> str:
+        """``installed``, ``failed``, ``unable``, or how far it came."""
+        if not os.access(self.installed.project, os.W_OK):
+            self.said = f"{self.installed.project} can't be written to"
+            return "no start"
+        try:
+            commands = self._commands()
+        except LookupError as error:
+            self.said = str(error)
+            return "no start"
+        outcome = "no start"
+        for command in commands:
+            self.folder = tempfile.mkdtemp(prefix="wheelprint-")
+            try:
+                outcome = self._call(command)
+                self._output = self._read("output")
+            finally:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            if outcome != "no start":
+                break
+        return outcome
+
+    def output(self) -> str:
+        """What the compiler said."""
+        return self._output.rstrip() or self.said
+
+    def cause(self, outcome: str) -> str:
+        """Why it is as it is, in a few lines."""
+        said = (self._output if outcome == "unable" else "") or self.said
+        said = "\n  ".join(line for line in said.splitlines() if line.strip())
+        if outcome == "built":
+            return f"the new build could not be installed:\n  {said}"
+        return f"it can't be rebuilt here: {said}"
+
+    _output = ""
+
+    def _commands(self) -> list[list[str]]:
+        installed = self.installed
+        settings = []
+        for name, values in installed.facts["settings"].items():
+            for value in values if isinstance(values, list) else [values]:
+                settings += ["--config-settings", f"{name}={value}"]
+        if not sys.executable:
+            raise LookupError("this interpreter does not know its own program")
+        project = ["-e", installed.project]
+        if installed.installer() == "uv":
+            if _is_configured(installed.project):
+                # uv adds its own to what is given, and would give them twice.
+                settings = []
+            install = [_find_uv(), "pip", "install", "--python", sys.executable, "--no-deps"]
+            install += ["--reinstall-package", installed.name, *settings, *project]
+            return [install, [*install, "--offline"]]
+        from importlib.util import find_spec
+
+        if find_spec("pip") is None:
+            raise LookupError("neither uv nor pip is there")
+        install = [sys.executable, "-m", "pip", "install", "--no-deps"]
+        install += ["--disable-pip-version-check", *settings, *project]
+        if find_spec("wheelprint") is not None and find_spec("maturin") is not None:
+            return [[*install, "--no-build-isolation"], install]
+        return [install]
+
+    def _call(self, command: list[str]) -> str:
+        environment = {**os.environ, self.check.GUARD: self.folder}
+        # It is about this import; what is built has the project's own.
+        environment.pop("WHEELPRINT_ON_STALE", None)
+        with open(os.path.join(self.folder, "frontend"), "w+b") as said:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    cwd=self.installed.project,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                )
+            except OSError as error:
+                self.said = f"{command[0]}: {error.strerror}"
+                return "no start"
+            try:
+                self._watch(process)
+            except BaseException:
+                # Ctrl-C went to the frontend too, which puts away what it has begun.
+                _stop(process)
+                raise
+            said.seek(0)
+            self.said = said.read().decode("utf-8", "replace")
+        if process.returncode == 0:
+            return "installed"
+        state = self._read("state").strip()
+        return {"failed": "failed", "unable": "unable", "built": "built"}.get(state, "no start")
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Shows the last line of the output while it runs, on a terminal."""
+        shown = 0
+        terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+        while True:
+            try:
+                process.wait(GLANCE if terminal else None)
+                break
+            except subprocess.TimeoutExpired:
+                lines = [line for line in self._read("output").split("\n") if line.strip()]
+                line = _plain(lines[-1]) if lines else ""
+                line = line[: shutil.get_terminal_size().columns - 1]
+                sys.stderr.write("\r" + line.ljust(shown) + "\r")
+                sys.stderr.flush()
+                shown = len(line)
+        if shown:
+            sys.stderr.write("\r" + " " * shown + "\r")
+
+    def _read(self, name: str) -> str:
+        try:
+            path = os.path.join(self.folder, name)
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(PATIENCE)
+    except BaseException:
+        process.kill()
+        process.wait()
+
+
+def _plain(line: str) -> str:
+    """Without colours."""
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).strip()
+
+
+def _find_uv() -> str:
+    """The uv that runs us, else one on PATH, beside this interpreter, or where it is installed."""
+    given = os.environ.get("UV")
+    if given and os.path.isfile(given):
+        return given
+    home = os.path.expanduser("~")
+    beside = [os.path.dirname(sys.executable), os.path.join(home, ".local", "bin")]
+    beside.append(os.path.join(os.environ.get("CARGO_HOME") or os.path.join(home, ".cargo"), "bin"))
+    found = shutil.which("uv") or shutil.which("uv", path=os.pathsep.join(beside))
+    if found is None:
+        raise LookupError("uv, which installed it, is not on PATH")
+    return found
+
+
+def _is_configured(folder: str) -> bool:
+    """Does uv's configuration give config settings itself?"""
+    while True:
+        for name in ("pyproject.toml", "uv.toml"):
+            try:
+                with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                    if "config-settings" in file.read():
+                        return True
+            except OSError:
+                pass
+        above = os.path.dirname(folder)
+        if above == folder:
+            return False
+        folder = above

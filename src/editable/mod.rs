@@ -1,0 +1,247 @@
+//! The self-contained editable wheel (DESIGN D8, D9).
+//!
+//! maturin copies the compiled module, and whatever it generates beside it, into the Python source
+//! folder. Here those files move into the wheel, below `NAME.editable/`, and the source tree is
+//! left as it was found. A copy of the runtime hook in the wheel maps the modules into their
+//! package, and has its first import checked; the `.pth` keeps its plain path line, for the
+//! interpreter and for static tools.
+//!
+//! ```text
+//! NAME.pth                   the path line, and one that installs the hook
+//! NAME.start                 the same for Python 3.15 (PEP 829)
+//! _wheelprint_NAME.py        the runtime hook: python/wheelprint/_runtime.py
+//! _wheelprint_NAME_check.py  the import check: _import_check.py
+//! _wheelprint_NAME_rebuild.py                  _rebuild.py
+//! NAME.editable/PATH         what maturin wrote to PATH in the source folder
+//! NAME.editable/inputs       what the modules were built from
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::error::Result;
+use crate::project::Layout;
+use crate::wheel::{Addition, Content, Edit, Wheel};
+
+mod products;
+
+use products::is_native;
+pub use products::{Before, Products};
+
+/// The sources of the runtime hook, of the import check and of the rebuild, as they are copied into
+/// wheels.
+pub const RUNTIME: [&str; 3] = [
+    include_str!("../../python/wheelprint/_runtime.py"),
+    include_str!("../../python/wheelprint/_import_check.py"),
+    include_str!("../../python/wheelprint/_rebuild.py"),
+];
+/// The lines of the hook that a wheel's own data replaces.
+const CONFIG_LINES: [&str; 5] = [
+    "MODULES: \"dict[str, str]\" = {}\n",
+    "PACKAGES: \"tuple[str, ...]\" = ()\n",
+    "DATA: \"dict[str, str]\" = {}\n",
+    "ON_STALE = \"ignore\"\n",
+    "INPUTS = \"\"\n",
+];
+
+impl Products {
+    /// What has to be changed in maturin's wheel for it to stand on its own and to be checked when
+    /// it is imported. Nothing, if there is no module in it. `inputs` gives what the modules were
+    /// built from, for the project's and the dist-info folder's name.
+    ///
+    /// # Errors
+    /// The wheel's `.pth` can't be read.
+    pub fn edit(
+        &self,
+        wheel: &mut Wheel,
+        on_stale: &str,
+        inputs: impl FnOnce(&str, &str) -> Vec<u8>,
+    ) -> Result<Edit> {
+        let mut edit = Edit::default();
+        let name = wheel.dist_info.split('-').next().unwrap_or_default().to_owned();
+        let store = format!("{name}.editable");
+        let mut config = Config::default();
+        for (path, relative) in &self.files {
+            config.add(relative, &store);
+            edit.add.push(Addition {
+                name: format!("{store}/{relative}"),
+                content: Content::File(path.clone()),
+                executable: is_native(path),
+            });
+        }
+        let packages = if self.files.is_empty() {
+            packages_in(wheel)
+        } else {
+            packages_in_tree(&self.before.layout)
+        };
+        if config.modules.is_empty() && packages.is_empty() {
+            return Ok(edit);
+        }
+        let module = format!(
+            "_wheelprint_{}",
+            name.replace(|char: char| !char.is_ascii_alphanumeric(), "_").to_ascii_lowercase()
+        );
+        let file = |name: String, content: Vec<u8>| Addition {
+            name,
+            content: Content::Bytes(content),
+            executable: false,
+        };
+        let contents = [
+            config.modules.dict(),
+            tuple(&packages),
+            config.data.dict(),
+            format!("{on_stale:?}"),
+            format!("\"{store}/inputs\""),
+        ];
+        let mut hook = RUNTIME[0].to_owned();
+        for (line, content) in CONFIG_LINES.iter().zip(contents) {
+            let start = line.rsplit_once('=').map_or(*line, |(start, _)| start);
+            hook = hook.replace(line, &format!("{start}= {content}\n"));
+        }
+        edit.add.push(file(format!("{module}.py"), hook.into_bytes()));
+        edit.add.push(file(format!("{module}_check.py"), RUNTIME[1].into()));
+        edit.add.push(file(format!("{module}_rebuild.py"), RUNTIME[2].into()));
+        edit.add.push(file(format!("{store}/inputs"), inputs(&name, &wheel.dist_info)));
+        let pth = format!("{name}.pth");
+        let mut lines = String::new();
+        if wheel.files().any(|(name, _)| name == pth) {
+            lines = format!("{}\n", String::from_utf8_lossy(&wheel.read(&pth)?).trim());
+            edit.remove.push(pth.clone());
+        }
+        lines.push_str(&format!("import {module}; {module}.install()\n"));
+        edit.add.push(file(pth, lines.into_bytes()));
+        // PEP 829: from Python 3.15 on this takes the import line's place.
+        edit.add.push(file(format!("{name}.start"), format!("{module}:install\n").into_bytes()));
+        Ok(edit)
+    }
+}
+
+/// What the hook has to know of the files that were moved.
+#[derive(Default)]
+struct Config {
+    modules: Folders,
+    data: Folders,
+}
+
+/// Module or package to folder.
+#[derive(Default)]
+struct Folders(BTreeMap<String, String>);
+
+impl Config {
+    fn add(&mut self, relative: &str, store: &str) {
+        let (folder, file) = relative.rsplit_once('/').unwrap_or(("", relative));
+        let within = |folder: &str| format!("{store}/{folder}").trim_end_matches('/').to_owned();
+        match module_name(relative) {
+            Some(module) => {
+                // A package is found in the folder that holds its own.
+                let above = if file == "__init__.py" {
+                    folder.rsplit_once('/').map_or("", |(above, _)| above)
+                } else {
+                    folder
+                };
+                self.modules.0.insert(module, within(above));
+            }
+            // Stubs and debug information are for other readers.
+            None if is_native(Path::new(file)) || file.ends_with(".pyi") => {}
+            None => {
+                self.data.0.insert(folder.replace('/', "."), within(folder));
+            }
+        }
+    }
+}
+
+impl Folders {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn dict(&self) -> String {
+        let lines: Vec<String> =
+            self.0.iter().map(|(name, folder)| format!("    {name:?}: {folder:?},\n")).collect();
+        if lines.is_empty() { "{}".to_owned() } else { format!("{{\n{}}}", lines.concat()) }
+    }
+}
+
+fn tuple(names: &BTreeSet<String>) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?},")).collect();
+    format!("({})", names.join(" "))
+}
+
+/// The packages that are in a wheel as a whole, where one of them is or holds a compiled module.
+fn packages_in(wheel: &Wheel) -> BTreeSet<String> {
+    let outside: Vec<&str> = wheel
+        .files()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let top = name.split('/').next().unwrap_or(name);
+            !top.ends_with(".dist-info") && !top.ends_with(".data")
+        })
+        .collect();
+    if !outside.iter().any(|name| is_native(Path::new(name))) {
+        return BTreeSet::new();
+    }
+    outside
+        .iter()
+        .filter_map(|name| match name.split_once('/') {
+            Some((top, _)) => Some(top.to_owned()),
+            None => module_name(name),
+        })
+        .filter(|name| !name.ends_with(".libs"))
+        .collect()
+}
+
+/// The packages whose import leads to the modules: of a namespace the first one in it that is none.
+fn packages_in_tree(layout: &Layout) -> BTreeSet<String> {
+    let is_package =
+        |name: &str| layout.python_root.join(name.replace('.', "/")).join("__init__.py").is_file();
+    let module = layout.folder.to_string_lossy().replace('\\', "/").replace('/', ".");
+    let mut packages: BTreeSet<String> = layout
+        .packages
+        .iter()
+        .map(|package| package.replace('/', "."))
+        .filter(|name| is_package(name))
+        .collect();
+    let ends = module.match_indices('.').map(|(end, _)| end).chain([module.len()]);
+    packages.extend(ends.map(|end| module[..end].to_owned()).find(|name| is_package(name)));
+    packages
+}
+
+/// `pkg/_core.abi3.so` is `pkg._core`, `pkg/_core/__init__.py` too; `None` for what is no module.
+fn module_name(relative: &str) -> Option<String> {
+    let (folder, file) = relative.rsplit_once('/').unwrap_or(("", relative));
+    let suffix = file.rsplit_once('.').map(|(_, suffix)| suffix)?;
+    let stem = file.split('.').next()?;
+    let parts = match (suffix, stem) {
+        ("py", "__init__") => folder.to_owned(),
+        ("py" | "so" | "pyd", stem) if !stem.starts_with("lib") || suffix == "py" => {
+            format!("{folder}/{stem}")
+        }
+        _ => return None,
+    };
+    Some(parts.trim_start_matches('/').replace('/', "."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hook_has_the_lines_that_are_replaced() {
+        for line in CONFIG_LINES {
+            assert_eq!(RUNTIME[0].matches(line).count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn modules_are_named_by_their_files() {
+        assert_eq!(module_name("pkg/_core.abi3.so").as_deref(), Some("pkg._core"));
+        assert_eq!(
+            module_name("a/b/_core.cpython-311-x86_64-linux-gnu.so").as_deref(),
+            Some("a.b._core")
+        );
+        assert_eq!(module_name("pkg/_core/__init__.py").as_deref(), Some("pkg._core"));
+        assert_eq!(module_name("pkg/_core/ffi.py").as_deref(), Some("pkg._core.ffi"));
+        assert_eq!(module_name("pkg/_core/lib_core.so"), None);
+        assert_eq!(module_name("pkg/_core.pyi"), None);
+    }
+}
