@@ -340,6 +340,17 @@ def compare_file(installed: Installed, path: bytes, value: str) -> Iterable[Stal
             yield Stale(key, f"{name} changed", now)
 
 
+def compare_toml(installed: Installed, path: bytes, value: dict[str, Any]) -> Iterable[Stale]:
+    for one in compare_file(installed, path, value["bytes"]):
+        if one.text.endswith(" changed"):
+            meaning = __import__(__name__[: -len("_check")] + "_meaning")
+            with open(path, "rb") as file:
+                now = meaning.digest(file.read(), value["view"])
+            if now == value["meaning"]:
+                return
+        yield one
+
+
 def compare_absent(installed: Installed, path: bytes, value: None) -> Iterable[Stale]:
     if os.path.lexists(path):
         try:
@@ -411,6 +422,7 @@ def matches(path: bytes, root: bytes, pattern: str) -> bool:
 
 KINDS = {
     "file": compare_file,
+    "toml": compare_toml,
     "absent": compare_absent,
     "lacking": compare_lacking,
     "folder": compare_folder,

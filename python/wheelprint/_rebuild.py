@@ -296,7 +296,8 @@ class _Build:
             except subprocess.TimeoutExpired:
                 lines = [line for line in self._read("output").split("\n") if line.strip()]
                 line = _plain(lines[-1]) if lines else ""
-                line = line[: shutil.get_terminal_size().columns - 1]
+                # maturin's signs are two columns wide.
+                line = line[: shutil.get_terminal_size().columns - 4]
                 sys.stderr.write("\r" + line.ljust(shown) + "\r")
                 sys.stderr.flush()
                 shown = len(line)

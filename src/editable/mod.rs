@@ -11,7 +11,7 @@
 //! NAME.start                 the same for Python 3.15 (PEP 829)
 //! _wheelprint_NAME.py        the runtime hook: python/wheelprint/_runtime.py
 //! _wheelprint_NAME_check.py  the import check: _import_check.py
-//! _wheelprint_NAME_rebuild.py                  _rebuild.py
+//! _wheelprint_NAME_rebuild.py, _wheelprint_NAME_meaning.py, which that loads
 //! NAME.editable/PATH         what maturin wrote to PATH in the source folder
 //! NAME.editable/inputs       what the modules were built from
 //! ```
@@ -28,13 +28,15 @@ mod products;
 use products::is_native;
 pub use products::{Before, Products};
 
-/// The sources of the runtime hook, of the import check and of the rebuild, as they are copied into
-/// wheels.
-pub const RUNTIME: [&str; 3] = [
+/// The sources of the runtime hook and of what it loads, as they are copied into wheels.
+pub const RUNTIME: [&str; 4] = [
     include_str!("../../python/wheelprint/_runtime.py"),
     include_str!("../../python/wheelprint/_import_check.py"),
     include_str!("../../python/wheelprint/_rebuild.py"),
+    include_str!("../../python/wheelprint/_meaning.py"),
 ];
+/// What their names in a wheel end in.
+const ENDS: [&str; 4] = ["", "_check", "_rebuild", "_meaning"];
 /// The lines of the hook that a wheel's own data replaces.
 const CONFIG_LINES: [&str; 5] = [
     "MODULES: \"dict[str, str]\" = {}\n",
@@ -98,9 +100,10 @@ impl Products {
             let start = line.rsplit_once('=').map_or(*line, |(start, _)| start);
             hook = hook.replace(line, &format!("{start}= {content}\n"));
         }
-        edit.add.push(file(format!("{module}.py"), hook.into_bytes()));
-        edit.add.push(file(format!("{module}_check.py"), RUNTIME[1].into()));
-        edit.add.push(file(format!("{module}_rebuild.py"), RUNTIME[2].into()));
+        let texts = [&hook, RUNTIME[1], RUNTIME[2], RUNTIME[3]];
+        for (end, text) in ENDS.iter().zip(texts) {
+            edit.add.push(file(format!("{module}{end}.py"), text.into()));
+        }
         edit.add.push(file(format!("{store}/inputs"), inputs(&name, &wheel.dist_info)));
         let pth = format!("{name}.pth");
         let mut lines = String::new();

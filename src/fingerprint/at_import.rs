@@ -1,9 +1,9 @@
 //! What an import compares with (DESIGN D9): the inputs that reach the compiled module, as paths of
 //! this machine with what they held, for a reader without a TOML parser or cargo.
 //!
-//! The format is read by `python/wheelprint/_import_check.py`. What is said of a file is stricter
-//! than the record (a manifest by its bytes): a difference that makes none is found out by the
-//! backend, which is asked then, and not asked again.
+//! The format is read by `python/wheelprint/_import_check.py`. It is stricter than the record where
+//! that needs git's rules, and where Python has no TOML parser (before 3.11): a difference that makes
+//! none is found out by the backend, which is asked then, and not asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -28,6 +28,12 @@ const FORMAT: &str = "wheelprint check 1";
 pub enum Sight {
     /// The digest of its content.
     File(String),
+    /// The digests of its bytes and of what they mean.
+    Toml {
+        bytes: String,
+        view: View,
+        meaning: String,
+    },
     Absent,
     /// None of these names is in it, whether or not it is there itself.
     Lacking(Vec<String>),
@@ -120,7 +126,8 @@ impl Observer<'_> {
                 }
                 (Look::Meaning(path, view), Value::Sha256(meaning)) => {
                     let bytes = bytes_that_mean(&path, view, meaning);
-                    found.sights.insert((path, Sight::File(bytes)));
+                    let meaning = meaning.clone();
+                    found.sights.insert((path, Sight::Toml { bytes, view, meaning }));
                 }
                 // What can't be read can't be compared.
                 _ => {}
@@ -244,6 +251,9 @@ impl AtImport {
             paths.push(path);
             entries.push(match sight {
                 Sight::File(digest) => json!(["file", digest]),
+                Sight::Toml { bytes, view, meaning } => {
+                    json!(["toml", { "bytes": bytes, "view": view, "meaning": meaning }])
+                }
                 Sight::Absent => json!(["absent", null]),
                 Sight::Lacking(names) => json!(["lacking", names]),
                 Sight::Folder => json!(["folder", null]),

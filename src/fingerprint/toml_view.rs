@@ -89,7 +89,13 @@ fn drop_foreign_metadata(owner: Option<&mut Value>) {
     }
 }
 
-/// One spelling for each value: keys sorted, strings quoted, types told apart.
+/// As JSON has it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// One spelling for each value: keys sorted, strings quoted, types told apart. The import check has
+/// a twin of it (`python/wheelprint/_meaning.py`).
 fn canonical(table: &Table) -> String {
     fn write(value: &Value, text: &mut String) {
         match value {
@@ -98,7 +104,7 @@ fn canonical(table: &Table) -> String {
                 let mut entries: Vec<_> = table.iter().collect();
                 entries.sort_by(|a, b| a.0.cmp(b.0));
                 for (name, value) in entries {
-                    text.push_str(&format!("{name:?}:"));
+                    text.push_str(&format!("{}:", quoted(name)));
                     write(value, text);
                     text.push(',');
                 }
@@ -112,7 +118,7 @@ fn canonical(table: &Table) -> String {
                 }
                 text.push(']');
             }
-            Value::String(string) => text.push_str(&format!("{string:?}")),
+            Value::String(string) => text.push_str(&quoted(string)),
             Value::Integer(number) => text.push_str(&format!("i{number}")),
             Value::Float(number) => text.push_str(&format!("f{}", number.to_bits())),
             Value::Boolean(flag) => text.push_str(&format!("b{flag}")),

@@ -126,7 +126,7 @@ impl Session {
         self.store.as_ref()?.lock_target(&target?.metadata.target_directory)
     }
 
-    fn need_cargo(&self) -> Result<()> {
+    pub(super) fn need_cargo(&self) -> Result<()> {
         let installs_itself = self
             .request
             .interpreter

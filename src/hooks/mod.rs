@@ -107,6 +107,7 @@ impl Session {
                 return Ok(name);
             }
         }
+        self.need_cargo()?;
         let _lock = self.store.as_ref().and_then(Store::lock);
         let (python, plan) = self.prepared_interpreter();
         self.maturin(&python, &plan).make(hook, folder)

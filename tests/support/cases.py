@@ -47,12 +47,12 @@ def check(project: Project, case: Case) -> None:
         case.before(project)
     first = asking.build(project, old)
     for name, pattern in case.seen.items():
-        assert not _fits(first.seen[name], pattern), "the change would not be seen"
+        assert not fits(first.seen[name], pattern), "the change would not be seen"
     case.change(project)
     changed = asking.stale(project, new)
     for name, value in changed.seen.items():
         if name in case.seen:
-            assert _fits(value, case.seen[name]), f"{name}: {value!r}, not {case.seen[name]!r}"
+            assert fits(value, case.seen[name]), f"{name}: {value!r}, not {case.seen[name]!r}"
         elif name not in case.besides:
             assert value == first.seen[name], f"{name}: {value!r}, was {first.seen[name]!r}"
     expected = f"stale: {case.reason}"
@@ -62,5 +62,6 @@ def check(project: Project, case: Case) -> None:
     assert asking.fresh(project, new).read_bytes() == changed.wheel.read_bytes()
 
 
-def _fits(value: str, expected: Expected) -> bool:
+def fits(value: str, expected: Expected) -> bool:
+    """Is it what was expected?"""
     return value == expected if isinstance(expected, str) else bool(expected.search(value))

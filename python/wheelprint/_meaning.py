@@ -1,0 +1,89 @@
+"""What a TOML file means, for the import check: the same digest as the record's.
+
+The twin of ``src/fingerprint/toml_view.rs``, which has the reasons. Where Python has no TOML parser
+(before 3.11) bytes are compared, and the backend says what they mean. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+WORKSPACE_TABLES = ("workspace", "profile", "patch", "replace", "cargo-features")
+
+
+def digest(content: bytes, view: str) -> str | None:
+    """The digest of what counts of a TOML file; None if it can't be told."""
+    try:
+        import tomllib  # type: ignore[import-not-found,unused-ignore]
+
+        table = tomllib.loads(content.decode())
+    except (ImportError, ValueError):
+        return None
+    return hashlib.sha256(_canonical(_reduced(table, view)).encode()).hexdigest()
+
+
+def _reduced(table: dict[str, Any], view: str) -> dict[str, Any]:
+    if view == "package":
+        _drop_foreign_metadata(table.get("package"))
+        _drop_foreign_metadata(table.get("workspace"))
+        return {name: table[name] for name in table if name not in ("lints", "badges")}
+    if view == "workspace":
+        reduced = {name: table[name] for name in table if name in WORKSPACE_TABLES}
+        package = table.get("package")
+        for name in ("edition", "resolver"):
+            if isinstance(package, dict) and name in package:
+                reduced[f"package.{name}"] = package[name]
+        workspace = reduced.get("workspace")
+        _drop_foreign_metadata(workspace)
+        if isinstance(workspace, dict):
+            workspace.pop("lints", None)
+        return reduced
+    if view == "dependencies":
+        return {
+            name: table[name] for name in table if name.endswith("dependencies") or name == "target"
+        }
+    if view == "build":
+        reduced = {name: table[name] for name in table if name == "build-system"}
+        tools = table.get("tool")
+        if isinstance(tools, dict) and "maturin" in tools:
+            reduced["tool.maturin"] = tools["maturin"]
+        return reduced
+    if view == "project":
+        return {name: table[name] for name in table if name == "project"}
+    return table
+
+
+def _drop_foreign_metadata(owner: Any) -> None:
+    if isinstance(owner, dict) and isinstance(owner.get("metadata"), dict):
+        owner["metadata"] = {
+            name: value for name, value in owner["metadata"].items() if name == "maturin"
+        }
+        if not owner["metadata"]:
+            del owner["metadata"]
+
+
+def _canonical(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + "".join(f"{_text(k)}:{_canonical(value[k])}," for k in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + "".join(_canonical(one) + "," for one in value) + "]"
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool):
+        return "btrue" if value else "bfalse"
+    if isinstance(value, int):
+        return f"i{value}"
+    if isinstance(value, float):
+        return "f%d" % struct.unpack("<Q", struct.pack("<d", value))  # noqa: UP031
+    # A date: at worst it is written in another way, and the backend is asked.
+    return f"d{value}"
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

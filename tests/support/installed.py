@@ -1,0 +1,127 @@
+"""A project installed as an editable, and what its import says and does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .project import Project, Run
+
+#: The uv of the tests, as `uv run` names itself.
+_UV = "UV"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A process that imported the package."""
+
+    run: Run
+
+    @property
+    def shows(self) -> str:
+        """What the probe printed."""
+        return self.run.ok().stdout.strip()
+
+    @property
+    def said(self) -> list[str]:
+        """What wheelprint said, with seconds left out."""
+        lines = self.run.stderr.splitlines()
+        own = [line for line in lines if line.startswith("wheelprint: ")]
+        return [re.sub(r"\d+\.\d s", "N s", line[len("wheelprint: ") :]) for line in own]
+
+
+def seen(imported: Imported) -> dict[str, str]:
+    """What the module of the sample with every kind of input says it was made from."""
+    found: dict[str, str] = json.loads(imported.shows)
+    return found
+
+
+@dataclass
+class Editable:
+    """A virtual environment with an editable install of the project in it."""
+
+    project: Project
+    venv: Path
+
+    @property
+    def python(self) -> Path:
+        return environment.python_in(self.venv)
+
+    @property
+    def site(self) -> Path:
+        """Its site-packages."""
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        python = self.project.run(self.python, "-I", "-S", "-c", code, WHEELPRINT_ON_STALE="ignore")
+        return type(self.venv)(python.ok().stdout.strip())
+
+    def command(self, code: str | None = None) -> list[str]:
+        return [str(self.python), "-c", code or self.project.sample.probe]
+
+    def environment(self, **changes: Any) -> dict[str, str]:
+        changes = {_UV: self.project.bench.uv, **changes}
+        return environment.with_changes(self.project.env, changes)
+
+    def imports(self, code: str | None = None, **changes: Any) -> Imported:
+        """Run the sample's probe, or other code that imports the package, in a new process."""
+        changes = {_UV: self.project.bench.uv, **changes}
+        return Imported(self.project.run(*self.command(code), cwd=self.venv, **changes))
+
+    def start(self, code: str | None = None, **changes: Any) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        return subprocess.Popen(
+            self.command(code),
+            cwd=self.venv,
+            env=self.environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=os.name != "nt",
+        )
+
+    def is_quiet(self, shows: str, code: str | None = None) -> None:
+        """Imported as it is, without a word, and without asking anybody."""
+        self.project.spy.clear()
+        imported = self.imports(code)
+        assert (imported.shows, imported.run.stderr) == (shows, "")
+        self.project.spy.assert_idle()
+
+
+def install(project: Project, *options: str, python: str | None = None, **changes: Any) -> Editable:
+    """Install it with `uv pip install -e` into a new environment of its own, and import it once, so
+    that what was installed has been looked at."""
+    venv = project.bench.folder / "state" / f"editable-{python or ''}"
+    which = ("--python", python) if python else ()
+    project.uv("venv", "--clear", *which, venv).ok()
+    into = ("--python", environment.python_in(venv))
+    project.uv("pip", "install", *into, *options, "-e", project.root, **changes).ok()
+    return Editable(project, venv)
+
+
+def install_with_pip(project: Project, *options: str) -> Editable:
+    """The same with pip."""
+    venv = project.new_venv()
+    project.pip(venv, "install", *options, "-e", project.root).ok()
+    return Editable(project, venv)
+
+
+def synced(project: Project) -> Editable:
+    """Install it with `uv sync`, into the project's own environment."""
+    project.uv("sync").ok()
+    return Editable(project, project.root / ".venv")
+
+
+def hears_nothing(project: Project) -> None:
+    """A `uv sync` that finds everything as it should be."""
+    run = project.uv("sync", "-v").ok()
+    assert "Building" not in run.output.replace("build-backend", ""), run.output
+    assert "Prepared" not in run.output, run.output
