@@ -100,6 +100,14 @@ def demo(session: nox.Session) -> None:
     session.run("python", "tests/demo.py", env={"WHEELPRINT_DIST": str(dist)})
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What an editable install costs at interpreter start and at import, beside an ordinary one."""
+    session.install("maturin", "packaging", "pytest", "uv")
+    dist = _build_wheel(session, "--release")
+    session.run("python", "tests/bench.py", env={"WHEELPRINT_DIST": str(dist)})
+
+
 def _build_wheel(session: nox.Session, *profile: str) -> Path:
     """Build our own wheel, once, into a folder that holds nothing else."""
     dist = session.cache_dir / session.name / "dist"

@@ -14,10 +14,7 @@ site-packages, where uv's files are links to its own cache; deleting it changes 
 Standard library only.
 """
 
-from __future__ import annotations
-
 import _thread
-import binascii
 import marshal
 import os
 import sys
@@ -55,7 +52,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_lock)
 
 
-def run(hook: str, package: str, policy: str, configured: str) -> ImportError | None:
+def run(hook: str, package: str, policy: str, configured: str) -> "ImportError | None":
     """Checks once in a process. Gives the error of a rebuild that failed or of the policy
     ``error``; the next import tries again. A fault of our own is said, and no more."""
     global _done
@@ -78,7 +75,7 @@ def run(hook: str, package: str, policy: str, configured: str) -> ImportError | 
         return error
 
 
-def _check(hook: str, package: str, policy: str) -> ImportError | None:
+def _check(hook: str, package: str, policy: str) -> "ImportError | None":
     installed = Installed.load(hook)
     memory = Memory(installed)
     if memory.is_as_remembered():
@@ -107,7 +104,7 @@ class Stale:
         self.key, self.text, self.token = key, text, token
 
 
-def reasons(stale: list[Stale]) -> str:
+def reasons(stale: "list[Stale]") -> str:
     """The first few, in words."""
     text = ", ".join(one.text for one in stale[:NAMED])
     more = len(stale) - NAMED
@@ -129,7 +126,7 @@ class Installed:
         self._facts: dict[str, Any] | None = None
 
     @classmethod
-    def load(cls, hook: str) -> Installed:
+    def load(cls, hook: str) -> "Installed":
         """What is installed now; an installer that is replacing it takes a moment."""
         here = os.path.dirname(os.path.abspath(__file__))
         path = os.path.join(here, sys.modules[hook].INPUTS)
@@ -141,7 +138,7 @@ class Installed:
         return cls(path)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> "dict[str, Any]":
         """The JSON part, which only a closer look needs."""
         if self._facts is None:
             import json
@@ -208,10 +205,11 @@ class Memory:
     """The stat values at which every input was last found right, what a rebuild found right though
     it looks different, and the variables."""
 
-    def __init__(self, installed: Installed) -> None:
+    def __init__(self, installed: "Installed") -> None:
         self.installed = installed
-        place = f"{binascii.crc32(os.fsencode(installed.path)):08x}"
-        self.path = os.path.join(installed.cache, place)
+        # Two that get one name take turns: whose it is stands inside.
+        place = "".join(char if char.isalnum() else "-" for char in installed.path)
+        self.path = os.path.join(installed.cache, place[-100:].lstrip("-"))
         self.wheel = look([os.fsencode(installed.path)])
         self.stats: list[int] = []
         self.accepted: dict[str, str] = {}
@@ -235,7 +233,7 @@ class Memory:
             and self.stats == look(self.installed.paths)
         )
 
-    def compare(self) -> list[Stale]:
+    def compare(self) -> "list[Stale]":
         """Everything that is not as it was; what is right is remembered from now on."""
         facts = self.installed.facts
         stats: list[int] = []
@@ -261,10 +259,10 @@ class Memory:
         self.stats = stats
         return stale
 
-    def _add(self, stale: list[Stale], found: Iterable[Stale]) -> None:
+    def _add(self, stale: "list[Stale]", found: "Iterable[Stale]") -> None:
         stale.extend(one for one in found if self.accepted.get(one.key) != one.token)
 
-    def accept(self, stale: list[Stale]) -> None:
+    def accept(self, stale: "list[Stale]") -> None:
         """A rebuild has said that these make no difference."""
         self.accepted.update((one.key, one.token) for one in stale if one.token)
 
@@ -288,7 +286,7 @@ class Memory:
             pass
 
 
-def look(paths: list[bytes]) -> list[int]:
+def look(paths: "list[bytes]") -> "list[int]":
     """ctime, inode and size of each, one after the other."""
     stat, found = os.stat, []
     add = found.extend
@@ -302,32 +300,40 @@ def look(paths: list[bytes]) -> list[int]:
     return found
 
 
-def is_at_rest(seen: list[int]) -> bool:
+def is_at_rest(seen: "list[int]") -> bool:
     """Was it left alone for so long that a later change must show?"""
     return 0 <= seen[0] < time.time_ns() - AT_REST
+
+
+def sha256() -> "Any":
+    """For a few bytes: hashlib, which looks for OpenSSL, takes longer to load than all the rest."""
+    for module in ("_sha2", "_sha256", "hashlib"):
+        try:
+            return __import__(module).sha256
+        except ImportError:
+            pass
+    raise ImportError("hashlib")
 
 
 def digest(path: bytes) -> str:
     import hashlib
 
-    sha256 = hashlib.sha256()
+    found = hashlib.sha256()
     with open(path, "rb") as file:
         while True:
             piece = file.read(1 << 18)
             if not piece:
-                return sha256.hexdigest()
-            sha256.update(piece)
+                return found.hexdigest()
+            found.update(piece)
 
 
-def digest_of(lines: list[str]) -> str:
+def digest_of(lines: "list[str]") -> str:
     if not lines:
         return ""
-    import hashlib
-
-    return hashlib.sha256("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256()("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def compare_file(installed: Installed, path: bytes, value: str) -> Iterable[Stale]:
+def compare_file(installed: "Installed", path: bytes, value: str) -> "Iterable[Stale]":
     key, name = os.fsdecode(path), installed.named(path)
     try:
         now = digest(path)
@@ -340,7 +346,7 @@ def compare_file(installed: Installed, path: bytes, value: str) -> Iterable[Stal
             yield Stale(key, f"{name} changed", now)
 
 
-def compare_toml(installed: Installed, path: bytes, value: dict[str, Any]) -> Iterable[Stale]:
+def compare_toml(installed: "Installed", path: bytes, value: "dict[str, Any]") -> "Iterable[Stale]":
     for one in compare_file(installed, path, value["bytes"]):
         if one.text.endswith(" changed"):
             meaning = __import__(__name__[: -len("_check")] + "_meaning")
@@ -351,7 +357,7 @@ def compare_toml(installed: Installed, path: bytes, value: dict[str, Any]) -> It
         yield one
 
 
-def compare_absent(installed: Installed, path: bytes, value: None) -> Iterable[Stale]:
+def compare_absent(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
     if os.path.lexists(path):
         try:
             now = digest(path)
@@ -360,17 +366,19 @@ def compare_absent(installed: Installed, path: bytes, value: None) -> Iterable[S
         yield Stale(os.fsdecode(path), f"{installed.named(path)} is new", now)
 
 
-def compare_lacking(installed: Installed, path: bytes, value: list[str]) -> Iterable[Stale]:
+def compare_lacking(installed: "Installed", path: bytes, value: "list[str]") -> "Iterable[Stale]":
     for name in value:
         yield from compare_absent(installed, os.path.join(path, os.fsencode(name)), None)
 
 
-def compare_folder(installed: Installed, path: bytes, value: None) -> Iterable[Stale]:
+def compare_folder(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
     if not os.path.isdir(path):
         yield Stale(os.fsdecode(path), f"{installed.named(path)} is no folder any more", "gone")
 
 
-def compare_names(installed: Installed, path: bytes, value: dict[str, Any]) -> Iterable[Stale]:
+def compare_names(
+    installed: "Installed", path: bytes, value: "dict[str, Any]"
+) -> "Iterable[Stale]":
     """What is in a folder. What is gone and counted by itself is said elsewhere."""
     try:
         now = {
@@ -395,7 +403,7 @@ def compare_names(installed: Installed, path: bytes, value: dict[str, Any]) -> I
         yield Stale(os.fsdecode(inside), f"{installed.named(inside)} {what}", token)
 
 
-def is_product(installed: Installed, folder: bytes, name: bytes) -> bool:
+def is_product(installed: "Installed", folder: bytes, name: bytes) -> bool:
     """Is it made by builds, by Python, or by tools that say so?"""
     path = os.path.join(folder, name)
     return (
@@ -430,7 +438,7 @@ KINDS = {
 }
 
 
-def set_variables(names: tuple[tuple[str, ...], ...]) -> list[str]:
+def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
     """Which of the variables that count are set, and to what."""
     if not names:
         return []
@@ -451,7 +459,7 @@ def set_variables(names: tuple[tuple[str, ...], ...]) -> list[str]:
     return sorted(found)
 
 
-def compare_variables(names: dict[str, str | None], now: list[str]) -> Iterable[Stale]:
+def compare_variables(names: "dict[str, str | None]", now: "list[str]") -> "Iterable[Stale]":
     values = dict(line.split("=", 1) for line in now)
     for name in sorted({*names, *values}):
         before = names.get(name)
@@ -463,7 +471,7 @@ def compare_variables(names: dict[str, str | None], now: list[str]) -> Iterable[
             yield Stale("variable " + name, text, after or "unset")
 
 
-def compare_rustc(installed: Installed) -> Iterable[Stale]:
+def compare_rustc(installed: "Installed") -> "Iterable[Stale]":
     """Which rustc is there is asked if a file that decides it changed. None that runs is none to
     rebuild with."""
     import subprocess

@@ -80,7 +80,7 @@ def _canonical(value: Any) -> str:
     if isinstance(value, int):
         return f"i{value}"
     if isinstance(value, float):
-        return "f%d" % struct.unpack("<Q", struct.pack("<d", value))  # noqa: UP031
+        return f"f{struct.unpack('<Q', struct.pack('<d', value))[0]}"
     # A date: at worst it is written in another way, and the backend is asked.
     return f"d{value}"
 

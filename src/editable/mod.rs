@@ -10,8 +10,9 @@
 //! NAME.pth                   the path line, and one that installs the hook
 //! NAME.start                 the same for Python 3.15 (PEP 829)
 //! _wheelprint_NAME.py        the runtime hook: python/wheelprint/_runtime.py
+//! _wheelprint_NAME_finder.py what it loads: _finder.py
 //! _wheelprint_NAME_check.py  the import check: _import_check.py
-//! _wheelprint_NAME_rebuild.py, _wheelprint_NAME_meaning.py, which that loads
+//! _wheelprint_NAME_rebuild.py, _wheelprint_NAME_meaning.py: what that loads
 //! NAME.editable/PATH         what maturin wrote to PATH in the source folder
 //! NAME.editable/inputs       what the modules were built from
 //! ```
@@ -29,14 +30,15 @@ use products::is_native;
 pub use products::{Before, Products};
 
 /// The sources of the runtime hook and of what it loads, as they are copied into wheels.
-pub const RUNTIME: [&str; 4] = [
+pub const RUNTIME: [&str; 5] = [
     include_str!("../../python/wheelprint/_runtime.py"),
+    include_str!("../../python/wheelprint/_finder.py"),
     include_str!("../../python/wheelprint/_import_check.py"),
     include_str!("../../python/wheelprint/_rebuild.py"),
     include_str!("../../python/wheelprint/_meaning.py"),
 ];
 /// What their names in a wheel end in.
-const ENDS: [&str; 4] = ["", "_check", "_rebuild", "_meaning"];
+const ENDS: [&str; 5] = ["", "_finder", "_check", "_rebuild", "_meaning"];
 /// The lines of the hook that a wheel's own data replaces.
 const CONFIG_LINES: [&str; 5] = [
     "MODULES: \"dict[str, str]\" = {}\n",
@@ -100,7 +102,7 @@ impl Products {
             let start = line.rsplit_once('=').map_or(*line, |(start, _)| start);
             hook = hook.replace(line, &format!("{start}= {content}\n"));
         }
-        let texts = [&hook, RUNTIME[1], RUNTIME[2], RUNTIME[3]];
+        let texts = [&hook, RUNTIME[1], RUNTIME[2], RUNTIME[3], RUNTIME[4]];
         for (end, text) in ENDS.iter().zip(texts) {
             edit.add.push(file(format!("{module}{end}.py"), text.into()));
         }
