@@ -96,10 +96,15 @@ class Editable:
         self.project.spy.assert_idle()
 
 
-def install(project: Project, *options: str, python: str | None = None, **changes: Any) -> Editable:
-    """Install it with `uv pip install -e` into a new environment of its own, and import it once, so
-    that what was installed has been looked at."""
-    venv = project.bench.folder / "state" / f"editable-{python or ''}"
+def install(
+    project: Project,
+    *options: str,
+    name: str = "editable",
+    python: str | None = None,
+    **changes: Any,
+) -> Editable:
+    """Install it with `uv pip install -e` into a new environment of that name."""
+    venv = project.bench.folder / "state" / name
     which = ("--python", python) if python else ()
     project.uv("venv", "--clear", *which, venv).ok()
     into = ("--python", environment.python_in(venv))

@@ -190,7 +190,9 @@ def fill_wheelhouse(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
     newest = f"maturin<{FIRST_UNSUPPORTED_MATURIN}"
-    for wanted in ([newest, "build", *CFFI, "pip", "setuptools"], [f"maturin=={LOWEST_MATURIN}"]):
+    # maturin needs tomli where Python has no TOML parser; this one is pure Python.
+    usual = [newest, "build", *CFFI, "pip", "setuptools", "tomli<2.0.2"]
+    for wanted in (usual, [f"maturin=={LOWEST_MATURIN}"]):
         _run_quietly([*pip, "--dest", str(folder), *wanted], dict(os.environ))
 
 
