@@ -117,10 +117,11 @@ impl Maturin<'_> {
     }
 }
 
-/// Did a build that failed meet a closed door (no network, no permission, no room), and not a
-/// mistake in the sources? Wording: cargo's and std's.
+/// Did a build that failed meet a closed door (no cargo, no network, no permission, no room), and
+/// not a mistake in the sources? Wording: maturin's, cargo's and std's.
 pub fn was_hindered(output: &str) -> bool {
-    const DOORS: [&str; 8] = [
+    const DOORS: [&str; 9] = [
+        "Cargo, the Rust package manager, is not installed",
         "(os error 13)",
         "(os error 28)",
         "(os error 30)",

@@ -53,7 +53,10 @@ fn call(
                 Err(Error::Other(format!("{hook}: an internal error, please report it")))
             })
     });
-    answer.inspect(|_| log::import_state("built")).map_err(|error| {
+    if answer.is_ok() && hook == "build_editable" {
+        log::import_state("built");
+    }
+    answer.map_err(|error| {
         if !error.already_shown() {
             log::line(log::Level::Error, format_args!("error: {error}"));
             if let Some(hint) = error.hint() {

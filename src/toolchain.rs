@@ -100,14 +100,17 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
     tagged.finish()
 }
 
-/// The files that decide which rustc there is: rustup's settings, and what was remembered.
+/// The files that decide which rustc there is: rustup's settings and its folder of toolchains, which
+/// may be links, and what was remembered.
 pub fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
     let known = memory
         .and_then(|memory| fs_err::read(memory).ok())
         .and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok());
     let mut files: Vec<PathBuf> =
         known.into_iter().flat_map(|known| known.programs).map(|(path, _)| path).collect();
-    files.extend(rustup_home(environment).map(|home| home.join("settings.toml")));
+    let rustup = rustup_home(environment);
+    let named = ["settings.toml", "toolchains"].map(|name| Some(rustup.as_ref()?.join(name)));
+    files.extend(named.into_iter().flatten());
     files
 }
 

@@ -11,33 +11,37 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 
 def find_spec(
     hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
 ) -> "ModuleSpec | None":
     """A mapped module, or a package with the folders of what the build added to it."""
-    error = _check(hook, name)
-    if error is not None:
-        raise error
-    # A rebuild may have put a new copy of the hook in the old one's place.
     maps = sys.modules[hook]
+    # A namespace that others share is nobody's to check.
+    if name in maps.MODULES or name in maps.PACKAGES:
+        error = _check(hook, name)
+        if error is not None:
+            raise error
+        # A rebuild may have put a new copy of the hook in the old one's place.
+        maps = sys.modules[hook]
     folder = maps.MODULES.get(name)
     if folder is not None:
-        return _path_finder().find_spec(name, [os.path.join(maps.HERE, folder)], target)
-    for finder in sys.meta_path:
-        # One behind us: those before us were asked and did not know.
+        return _find_in(os.path.join(maps.HERE, folder), name, target)
+    for finder in _behind(hook):
         ask = getattr(finder, "find_spec", None)
-        if ask is None or getattr(finder, "owner", None) == hook:
-            continue
-        spec: ModuleSpec | None = ask(name, path, target)
+        spec: ModuleSpec | None = None if ask is None else ask(name, path, target)
         if spec is not None:
             _extend(maps, name, spec)
             return spec
-    return None
+    if name in maps.PACKAGES or name not in maps.ABOVE:
+        return None
+    # A folder that never was in the source tree, or was cleaned away.
+    return _find_in(os.path.dirname(_stored(maps, name)), name, target)
 
 
 # See the hook.
@@ -45,13 +49,28 @@ _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
 
 
-def _path_finder() -> "type":
+def _find_in(folder: str, name: str, target: "ModuleType | None") -> "ModuleSpec | None":
+    spec: ModuleSpec | None = _path_finder().find_spec(name, [folder], target)
+    return spec
+
+
+def _path_finder() -> "Any":
     for finder in sys.meta_path:
+        # Loading importlib.machinery for it takes longer than all the rest.
         if getattr(finder, "__name__", None) == "PathFinder":
-            return finder  # type: ignore[return-value]
+            return finder
     from importlib.machinery import PathFinder
 
     return PathFinder
+
+
+def _behind(hook: str) -> "Sequence[object]":
+    """The finders behind us: those before us were asked and did not know."""
+    for index, finder in enumerate(sys.meta_path):
+        if getattr(finder, "owner", None) == hook:
+            return sys.meta_path[index + 1 :]
+    # Someone has taken us out and asks us himself: asking him would not end.
+    return [_path_finder()]
 
 
 def _check(hook: str, name: str) -> "ImportError | None":
@@ -69,26 +88,26 @@ def _check(hook: str, name: str) -> "ImportError | None":
     return error
 
 
+def _stored(maps: "ModuleType", name: str) -> str:
+    """Where the build's additions to a package lie."""
+    return os.path.join(maps.HERE, os.path.dirname(maps.INPUTS), *name.split("."))
+
+
 def _extend(maps: "ModuleType", name: str, spec: "ModuleSpec") -> None:
     """Let ``pkgutil``, and what else goes by ``__path__``, see the mapped modules; and
     ``importlib.resources`` the files."""
-    below = name + "."
-    folders = {
-        maps.MODULES[module]
-        for module in maps.MODULES
-        if module.startswith(below) and "." not in module[len(below) :]
-    }
+    folder = _stored(maps, name)
     places = spec.submodule_search_locations
-    # A namespace package's list is the machinery's own.
-    if type(places) is list:
-        places.extend(sorted(os.path.join(maps.HERE, folder) for folder in folders))
-    if name in maps.DATA and hasattr(spec.loader, "get_resource_reader"):
-        _read_from_both(spec, os.path.join(maps.HERE, maps.DATA[name]))
+    if name in maps.ABOVE and places is not None and folder not in places:
+        # A namespace's list forgets it when `sys.path` changes; what is mapped is found without.
+        places.append(folder)
+    has_data = any(f"{package}.".startswith(f"{name}.") for package in maps.DATA)
+    if has_data and sys.version_info >= (3, 10) and hasattr(spec.loader, "get_resource_reader"):
+        spec.loader.get_resource_reader = lambda _: _reader(str(spec.origin), folder)  # type: ignore[union-attr]
 
 
-def _read_from_both(spec: "ModuleSpec", folder: str) -> None:
-    if sys.version_info < (3, 10):
-        return
+def _reader(origin: str, folder: str) -> object:
+    """Reads a package's files, those beside its sources and those that the build added."""
     from importlib.readers import MultiplexedPath
     from pathlib import Path
 
@@ -97,8 +116,28 @@ def _read_from_both(spec: "ModuleSpec", folder: str) -> None:
     except ImportError:
         from importlib.abc import TraversableResources
 
-    class Both(TraversableResources):  # type: ignore[misc,unused-ignore]
-        def files(self) -> MultiplexedPath:
-            return MultiplexedPath(Path(str(spec.origin)).parent, Path(folder))
+    class Merged(MultiplexedPath):
+        """Folders in folders, too: the library's own merges them from Python 3.12 on."""
 
-    spec.loader.get_resource_reader = lambda name: Both()  # type: ignore[union-attr]
+        def __init__(self, *folders: Path) -> None:
+            super().__init__(*folders)
+            self.folders = folders
+
+        def iterdir(self) -> "Iterator[Path]":
+            names = {inside.name for folder in self.folders for inside in folder.iterdir()}
+            return map(self.joinpath, sorted(names))
+
+        def joinpath(self, *names: "str | os.PathLike[str]") -> "Any":
+            found = [folder.joinpath(*names) for folder in self.folders]
+            there = [path for path in found if path.exists()]
+            if len(there) > 1 and all(path.is_dir() for path in there):
+                return Merged(*there)
+            return (there or found)[0]
+
+        __truediv__ = joinpath  # type: ignore[assignment]
+
+    class Both(TraversableResources):  # type: ignore[misc,unused-ignore]
+        def files(self) -> Merged:
+            return Merged(Path(origin).parent, Path(folder))
+
+    return Both()

@@ -29,6 +29,8 @@ FORMAT = b"wheelprint check 1"
 POLICIES = ("rebuild", "warn", "error", "ignore")
 # Set for a frontend that rebuilds on our behalf, and for all it runs: they check nothing.
 GUARD = "_WHEELPRINT_REBUILD"
+# Cargo sets these for build scripts.
+BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
 # Longer than any file system's clock ticks: what changed since may change again unseen.
 AT_REST = 2 * 10**9
 STAT_TELLS = os.name != "nt"
@@ -37,6 +39,8 @@ ABSENT = (0, 0, 0)
 UNSURE = (-1, -1, -1)
 # So many reasons are named in one line.
 NAMED = 3
+# No reason yet, and to be looked at again.
+UNDECIDED = "undecided"
 
 _lock = _thread.RLock()
 _done = False
@@ -57,7 +61,7 @@ def run(hook: str, package: str, policy: str, configured: str) -> "ImportError |
     ``error``; the next import tries again. A fault of our own is said, and no more."""
     global _done
     # A build script that runs Python must not wait for a build that waits for it.
-    if _done or GUARD in os.environ or ("OUT_DIR" in os.environ and "NUM_JOBS" in os.environ):
+    if _done or GUARD in os.environ or os.environ.keys() >= BUILD_SCRIPTS:
         return None
     with _lock:
         if _done:
@@ -121,8 +125,11 @@ class Installed:
             raise ValueError(f"{path}: written by another version")
         self.path = path
         # Without a cache folder nothing is remembered: below a file nothing can be written.
-        folder = os.environ.get("WHEELPRINT_CACHE_DIR") or os.fsdecode(cache) or os.devnull
-        self.cache = os.path.join(os.path.abspath(folder), "imports")
+        folder = os.environ.get("WHEELPRINT_CACHE_DIR") or ""
+        if not os.path.isabs(folder):
+            # Of a relative one: as the build has resolved it.
+            folder = os.fsdecode(cache) or os.devnull
+        self.cache = os.path.join(folder, "imports")
         self._facts: dict[str, Any] | None = None
 
     @classmethod
@@ -144,6 +151,8 @@ class Installed:
             import json
 
             self._facts = json.loads(self._json)
+            if len(self._facts["entries"]) != len(self.paths):
+                raise ValueError(f"{self.path}: damaged")
         return self._facts
 
     @property
@@ -180,7 +189,7 @@ class Installed:
         folder = self.project
         while folder != os.path.dirname(folder):
             if os.path.exists(os.path.join(folder, "uv.lock")):
-                return "uv sync"
+                return f"uv sync --reinstall-package {self.name}"
             folder = os.path.dirname(folder)
         return f"uv pip install --no-deps --reinstall-package {self.name} -e {self.project}"
 
@@ -215,14 +224,21 @@ class Memory:
         self.accepted: dict[str, str] = {}
         self.names: tuple[tuple[str, ...], ...] = ()
         self.variables: str | None = None
+        self.rustc: str | None = None
         try:
             with open(self.path + ".memory", "rb") as file:
-                path, wheel, stats, accepted, names, variables = marshal.loads(file.read())
+                path, wheel, *known = marshal.loads(file.read())
+            if path == installed.path:
+                self.accepted = dict(known[-1])
+            stats, names, variables, rustc, _ = known
+            one, *others = names
+            is_sound = (
+                len(others) == 3 and type(stats) is list and "".join((*one, *sum(others, ())))
+            )
+            if path == installed.path and wheel == self.wheel and is_sound:
+                self.stats, self.names, self.variables, self.rustc = stats, names, variables, rustc
         except (OSError, ValueError, EOFError, TypeError):
             return
-        if path == installed.path and wheel == self.wheel:
-            self.stats, self.accepted = stats, accepted
-            self.names, self.variables = names, variables
 
     def is_as_remembered(self) -> bool:
         """The usual case, quickly: nothing was touched."""
@@ -230,6 +246,7 @@ class Memory:
             STAT_TELLS
             and self.variables is not None
             and self.variables == digest_of(set_variables(self.names))
+            and self.rustc == rustc_on_path()
             and self.stats == look(self.installed.paths)
         )
 
@@ -239,21 +256,33 @@ class Memory:
         stats: list[int] = []
         stale = [Stale("raced", text, "") for text in facts["raced"]]
         names = facts["variables"]
-        self.names = (tuple(names), *(tuple(family) for family in facts["families"]))
+        exact, prefixes, exceptions = facts["families"]
+        self.names = (
+            tuple(names),
+            tuple(exact),
+            tuple(prefixes),
+            (*exceptions, *facts["left-out"]),
+        )
         now = set_variables(self.names)
-        rustc_is_sure = self.variables == digest_of(now)
-        self.variables = digest_of(now)
+        known = (self.variables, self.rustc)
+        self.variables, self.rustc = digest_of(now), rustc_on_path()
+        rustc_is_sure = known == (self.variables, self.rustc)
         self._add(stale, compare_variables(names, now))
         for index, (path, (kind, value)) in enumerate(zip(self.installed.paths, facts["entries"])):
             seen = look([path])
             if STAT_TELLS and seen == self.stats[3 * index : 3 * index + 3]:
                 stats.extend(seen)
                 continue
+            is_sure = is_at_rest(seen)
             if kind == "program":
                 rustc_is_sure = False
             else:
-                self._add(stale, KINDS[kind](self.installed, path, value))
-            stats.extend(seen if is_at_rest(seen) else UNSURE)
+                for one in KINDS[kind](self.installed, path, value):
+                    if one.key == UNDECIDED:
+                        is_sure = False
+                    else:
+                        self._add(stale, [one])
+            stats.extend(seen if is_sure else UNSURE)
         if not rustc_is_sure:
             self._add(stale, compare_rustc(self.installed))
         self.stats = stats
@@ -263,19 +292,13 @@ class Memory:
         stale.extend(one for one in found if self.accepted.get(one.key) != one.token)
 
     def accept(self, stale: "list[Stale]") -> None:
-        """A rebuild has said that these make no difference."""
-        self.accepted.update((one.key, one.token) for one in stale if one.token)
+        """They are so here, and are otherwise wherever the frontend builds."""
+        self.accepted.update((one.key, one.token) for one in stale)
 
     def save(self) -> None:
         """Writes it beside and renames it. It is only slower without."""
-        known = (
-            self.installed.path,
-            self.wheel,
-            self.stats,
-            self.accepted,
-            self.names,
-            self.variables,
-        )
+        known = (self.installed.path, self.wheel, self.stats, self.names)
+        known += (self.variables, self.rustc, self.accepted)  # type: ignore[assignment]
         beside = f"{self.path}.{os.getpid()}-{_thread.get_ident()}"
         try:
             os.makedirs(self.installed.cache, 0o700, exist_ok=True)
@@ -317,7 +340,11 @@ def sha256() -> "Any":
 
 def digest(path: bytes) -> str:
     import hashlib
+    import stat
 
+    # Reading a pipe would wait for somebody to write.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(None, "it is no file")
     found = hashlib.sha256()
     with open(path, "rb") as file:
         while True:
@@ -358,7 +385,7 @@ def compare_toml(installed: "Installed", path: bytes, value: "dict[str, Any]") -
 
 
 def compare_absent(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
-    if os.path.lexists(path):
+    if os.path.exists(path):
         try:
             now = digest(path)
         except OSError:
@@ -376,56 +403,86 @@ def compare_folder(installed: "Installed", path: bytes, value: None) -> "Iterabl
         yield Stale(os.fsdecode(path), f"{installed.named(path)} is no folder any more", "gone")
 
 
+def compare_unreadable(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
+    try:
+        now = digest(path)
+    except OSError:
+        return
+    yield Stale(os.fsdecode(path), f"{installed.named(path)} can be read now", now)
+
+
 def compare_names(
     installed: "Installed", path: bytes, value: "dict[str, Any]"
 ) -> "Iterable[Stale]":
     """What is in a folder. What is gone and counted by itself is said elsewhere."""
+    counts_all, pattern = value.get("all", False), value.get("pattern")
     try:
-        now = {
-            os.fsdecode(name) for name in os.listdir(path) if not is_product(installed, path, name)
-        }
+        listed = os.listdir(path)
     except OSError:
-        yield Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
+        # Where files may match one day, there need be no folder yet.
+        if pattern is None:
+            yield Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
         return
+    now = {
+        os.fsdecode(name) for name in listed if not is_product(installed, path, name, counts_all)
+    }
     before = set(value["names"])
-    pattern = value.get("pattern")
-    changes = []
+    token = digest_of(sorted(now))
     for name in sorted(now - before):
         inside = os.path.join(path, os.fsencode(name))
-        if pattern is None or matches(inside, os.fsencode(value["root"]), pattern):
-            changes.append((inside, "is new"))
-    if pattern is None:
-        gone = [os.path.join(path, os.fsencode(name)) for name in sorted(before - now)]
-        known = set(installed.paths) if gone else set()
-        changes += [(inside, "is gone") for inside in gone if inside not in known]
-    token = digest_of(sorted(now))
-    for inside, what in changes:
-        yield Stale(os.fsdecode(inside), f"{installed.named(inside)} {what}", token)
+        if counts_all or has_file_that_counts(installed, inside, value):
+            yield Stale(os.fsdecode(inside), f"{installed.named(inside)} is new", token)
+        elif os.path.isdir(inside):
+            # What is put into it later shows nowhere else.
+            yield Stale(UNDECIDED, "", "")
+    gone = [os.path.join(path, os.fsencode(name)) for name in sorted(before - now)]
+    if counts_all and gone:
+        known = set(installed.paths)
+        for inside in gone:
+            if inside not in known:
+                yield Stale(os.fsdecode(inside), f"{installed.named(inside)} is gone", token)
 
 
-def is_product(installed: "Installed", folder: bytes, name: bytes) -> bool:
-    """Is it made by builds, by Python, or by tools that say so?"""
+def is_product(installed: "Installed", folder: bytes, name: bytes, counts_all: bool) -> bool:
+    """Is it made by builds or by Python, or, where nobody named the folder, by tools that say so?
+    An environment is never looked at: installing would change it again."""
     path = os.path.join(folder, name)
     return (
-        name in (b"__pycache__", b".git")
+        name == b"__pycache__"
         or os.fsdecode(path) in installed.facts["products"]
-        or os.path.isfile(os.path.join(path, b"CACHEDIR.TAG"))
         or os.path.isfile(os.path.join(path, b"pyvenv.cfg"))
+        or (
+            not counts_all
+            and (name == b".git" or os.path.isfile(os.path.join(path, b"CACHEDIR.TAG")))
+        )
     )
 
 
-def matches(path: bytes, root: bytes, pattern: str) -> bool:
-    """Would a glob name it, or any file in it?"""
-    import re
-
-    files = [path]
-    for above, _, inside in os.walk(path):
+def has_file_that_counts(installed: "Installed", path: bytes, value: "dict[str, Any]") -> bool:
+    """Is it a file that counts, or a folder that holds one?"""
+    files = [path] if not os.path.isdir(path) or "pattern" in value else []
+    for above, folders, inside in os.walk(path):
+        folders[:] = [name for name in folders if not is_product(installed, above, name, False)]
         files += [os.path.join(above, name) for name in inside]
-    names = [os.fsdecode(os.path.relpath(file, root)).replace(os.sep, "/") for file in files]
+    if "pattern" in value:
+        import re
+
+        root = os.fsencode(value["root"])
+        names = [os.path.relpath(file, root).replace(os.sep.encode(), b"/") for file in files]
+        # As it was written for bytes.
+        return any(re.search(value["pattern"].encode(), name) for name in names)
+    return any(not (value.get("git") and is_ignored_by_git(file)) for file in files)
+
+
+def is_ignored_by_git(path: bytes) -> bool:
+    import subprocess
+
+    folder, name = os.path.split(path)
     try:
-        return any(re.search(pattern, name) for name in names)
-    except re.error:
-        return bool(names)
+        command = ["git", "check-ignore", "-q", "--", os.fsdecode(name)]
+        return subprocess.run(command, cwd=folder, stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
 
 
 KINDS = {
@@ -434,6 +491,7 @@ KINDS = {
     "absent": compare_absent,
     "lacking": compare_lacking,
     "folder": compare_folder,
+    "unreadable": compare_unreadable,
     "names": compare_names,
 }
 
@@ -468,7 +526,7 @@ def compare_variables(names: "dict[str, str | None]", now: "list[str]") -> "Iter
         if before != after and name != "RUSTUP_TOOLCHAIN":
             was, is_ = ("unset" if it is None else "set" for it in (before, after))
             text = f"{name}: {was} -> {is_}" if was != is_ else f"{name}: another value"
-            yield Stale("variable " + name, text, after or "unset")
+            yield Stale("variable " + name, text, f"{before} {after}")
 
 
 def compare_rustc(installed: "Installed") -> "Iterable[Stale]":
@@ -480,9 +538,12 @@ def compare_rustc(installed: "Installed") -> "Iterable[Stale]":
     if not known:
         return
     environment = {**os.environ, "RUSTUP_AUTO_INSTALL": "0", GUARD: ""}
+    program = known["program"]
+    if known["on-path"]:
+        program = rustc_on_path() or program
     try:
         done = subprocess.run(
-            [known["program"], "-vV"],
+            [program, "-vV"],
             cwd=installed.project,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -495,7 +556,17 @@ def compare_rustc(installed: "Installed") -> "Iterable[Stale]":
     if done.returncode == 0 and now != known["version"]:
         was, is_ = (text.split(" (")[0].replace("rustc ", "") for text in (known["version"], now))
         text = f"rustc: {was} -> {is_}" if was != is_ else "rustc: another build"
-        yield Stale("rustc", text, now)
+        yield Stale("rustc", text, f"{known['version']} {now}")
+
+
+def rustc_on_path() -> str:
+    """The first one, if there is any."""
+    name = "rustc.exe" if os.name == "nt" else "rustc"
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        path = os.path.join(folder, name)
+        if folder and os.access(path, os.X_OK):
+            return path
+    return ""
 
 
 def say(text: str) -> None:

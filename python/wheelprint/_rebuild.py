@@ -51,12 +51,13 @@ def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str |
         build = _Build(check, installed)
         outcome = build.run()
         seconds = f"{time.monotonic() - began:.1f} s"
+        if outcome != "installed":
+            installed.make_uv_look()
         if outcome == "failed":
             check.say(f"{installed.name} could not be rebuilt ({seconds})")
             failures.remember(stale, build.output())
             return _failure(installed, build.output())
         if outcome != "installed":
-            installed.make_uv_look()
             check.say(f"warning: {installed.name} is imported as it is: {build.cause(outcome)}")
             return None
         _settle(check, hook, installed, stale, seconds)
@@ -69,19 +70,26 @@ def _failure(installed: Any, output: str) -> str:
 
 
 def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: str) -> None:
-    """Says what was done, and remembers what makes no difference: what was there when the backend
-    was asked, and still looks different. What is different again was edited meanwhile."""
+    """Says what was done. What was edited meanwhile is left to the next import."""
     installed = check.Installed.load(hook)
-    if installed.facts["fingerprint"] == old.facts["fingerprint"]:
+    is_same = installed.facts["fingerprint"] == old.facts["fingerprint"]
+    if is_same and not old.facts["raced"]:
         check.say(f"{installed.name} needed no build ({seconds})")
     else:
         check.say(f"rebuilt {installed.name} in {seconds}")
     memory = check.Memory(installed)
     tokens = {one.key: one.token for one in stale}
     left = memory.compare()
-    same = [one for one in left if one.token and tokens.get(one.key) == one.token]
-    memory.accept(same)
-    if len(same) == len(left):
+    # Where the frontend builds, a variable may be another than here, and so may the compiler: it
+    # was asked with what is here, and that is how it answered.
+    elsewhere = [
+        one
+        for one in left
+        if one.key.startswith(("variable ", "rustc"))
+        and tokens.get(one.key, one.token) == one.token
+    ]
+    memory.accept(elsewhere)
+    if len(elsewhere) == len(left):
         memory.save()
 
 
@@ -204,6 +212,7 @@ class _Build:
             self.said = str(error)
             return "no start"
         outcome = "no start"
+        before = self._identity()
         for command in commands:
             self.folder = tempfile.mkdtemp(prefix="wheelprint-")
             try:
@@ -213,7 +222,14 @@ class _Build:
                 shutil.rmtree(self.folder, ignore_errors=True)
             if outcome != "no start":
                 break
+        if outcome == "installed" and self._identity() in (before, None):
+            return "elsewhere"
         return outcome
+
+    def _identity(self) -> list[int] | None:
+        """Of the file that an installation replaces; None if there is none."""
+        seen: list[int] = self.check.look([os.fsencode(self.installed.path)])
+        return seen if seen != list(self.check.ABSENT) else None
 
     def output(self) -> str:
         """What the compiler said."""
@@ -225,40 +241,47 @@ class _Build:
         said = "\n  ".join(line for line in said.splitlines() if line.strip())
         if outcome == "built":
             return f"the new build could not be installed:\n  {said}"
+        if outcome == "elsewhere":
+            return f"the new build was not installed where this one is:\n  {said}"
         return f"it can't be rebuilt here: {said}"
 
     _output = ""
 
     def _commands(self) -> list[list[str]]:
+        """What is tried, one after the other, until one starts."""
         installed = self.installed
+        by_uv = installed.installer() == "uv"
+        # uv adds its own to what is given, and would give them twice.
+        known = _configured(installed) if by_uv else set()
         settings = []
         for name, values in installed.facts["settings"].items():
-            for value in values if isinstance(values, list) else [values]:
-                settings += ["--config-settings", f"{name}={value}"]
-        if not sys.executable:
-            raise LookupError("this interpreter does not know its own program")
-        project = ["-e", installed.project]
-        if installed.installer() == "uv":
-            if _is_configured(installed.project):
-                # uv adds its own to what is given, and would give them twice.
-                settings = []
-            install = [_find_uv(), "pip", "install", "--python", sys.executable, "--no-deps"]
-            install += ["--reinstall-package", installed.name, *settings, *project]
-            return [install, [*install, "--offline"]]
+            if name not in known and "*" not in known:
+                for value in values if isinstance(values, list) else [values]:
+                    settings += ["--config-settings", f"{name}={value}"]
+        project = ["--no-deps", *settings, "-e", installed.project]
+        environment, python = _environment(installed)
+        if by_uv:
+            install = [_find_uv(), "pip", "install", "--python", environment]
+            install += ["--reinstall-package", installed.name, *project]
+            # What it was built with is in uv's cache as a rule: no index need be asked.
+            return [[*install, "--offline"], install]
         from importlib.util import find_spec
 
         if find_spec("pip") is None:
             raise LookupError("neither uv nor pip is there")
-        install = [sys.executable, "-m", "pip", "install", "--no-deps"]
-        install += ["--disable-pip-version-check", *settings, *project]
+        install = [python, "-m", "pip", "install", "--disable-pip-version-check", *project]
         if find_spec("wheelprint") is not None and find_spec("maturin") is not None:
             return [[*install, "--no-build-isolation"], install]
         return [install]
 
     def _call(self, command: list[str]) -> str:
         environment = {**os.environ, self.check.GUARD: self.folder}
-        # It is about this import; what is built has the project's own.
-        environment.pop("WHEELPRINT_ON_STALE", None)
+        # The first is about this import, what is built has the project's own; with the second uv
+        # would install no editable.
+        for name in ("WHEELPRINT_ON_STALE", "UV_NO_EDITABLE"):
+            environment.pop(name, None)
+        # An import is no time to install a toolchain.
+        environment["MATURIN_NO_INSTALL_RUST"] = "1"
         with open(os.path.join(self.folder, "frontend"), "w+b") as said:
             try:
                 process = subprocess.Popen(
@@ -275,7 +298,7 @@ class _Build:
             try:
                 self._watch(process)
             except BaseException:
-                # Ctrl-C went to the frontend too, which puts away what it has begun.
+                # Ctrl-C goes to the frontend too, which puts away what it has begun.
                 _stop(process)
                 raise
             said.seek(0)
@@ -314,7 +337,10 @@ class _Build:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    import signal
+
     try:
+        process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
         process.wait(PATIENCE)
     except BaseException:
         process.kill()
@@ -342,17 +368,66 @@ def _find_uv() -> str:
     return found
 
 
-def _is_configured(folder: str) -> bool:
-    """Does uv's configuration give config settings itself?"""
+def _environment(installed: Any) -> tuple[str, str]:
+    """The environment that the package is installed in, and its interpreter. It need not be the one
+    that runs: `uv run --with` lays another one over it."""
+    site = os.path.dirname(os.path.dirname(installed.path))
+    folder = site
+    while folder != os.path.dirname(folder):
+        if os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
+            programs = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+            return folder, os.path.join(folder, *programs)
+        folder = os.path.dirname(folder)
+    prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    if not sys.executable or not any(
+        os.path.realpath(site).startswith(prefix + os.sep) for prefix in prefixes
+    ):
+        raise LookupError(f"{site} is in no environment that this interpreter knows")
+    return sys.executable, sys.executable
+
+
+def _configured(installed: Any) -> set[str]:
+    """The config settings that uv's configuration gives; `*` if that can't be told."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    files = [os.environ.get("UV_CONFIG_FILE") or "", os.path.join(home, "uv", "uv.toml")]
+    files += [os.path.join(os.environ.get("APPDATA") or "", "uv", "uv.toml"), "/etc/uv/uv.toml"]
+    folder = installed.project
     while True:
-        for name in ("pyproject.toml", "uv.toml"):
-            try:
-                with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
-                    if "config-settings" in file.read():
-                        return True
-            except OSError:
-                pass
-        above = os.path.dirname(folder)
-        if above == folder:
-            return False
-        folder = above
+        files += [os.path.join(folder, name) for name in ("pyproject.toml", "uv.toml")]
+        if folder == os.path.dirname(folder):
+            break
+        folder = os.path.dirname(folder)
+    found = set()
+    for file in files:
+        try:
+            with open(file, "rb") as opened:
+                content = opened.read().decode()
+        except (OSError, ValueError):
+            continue
+        if "config-settings" in content:
+            found |= _names_in(content, installed.name)
+    return found
+
+
+def _names_in(content: str, package: str) -> set[str]:
+    try:
+        import tomllib  # type: ignore[import-not-found,unused-ignore]
+
+        table = tomllib.loads(content)
+    except (ImportError, ValueError):
+        return {"*"}
+    uv = table.get("tool", {}).get("uv", {}) if "tool" in table else table
+    try:
+        found = set(uv.get("config-settings", {}))
+        for name, settings in uv.get("config-settings-package", {}).items():
+            if _normal(name) == _normal(package):
+                found |= set(settings)
+    except AttributeError:
+        return {"*"}
+    return found
+
+
+def _normal(name: str) -> str:
+    import re
+
+    return re.sub(r"[-_.]+", "-", name).lower()

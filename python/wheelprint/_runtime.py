@@ -22,8 +22,13 @@ ON_STALE = "ignore"
 INPUTS = ""
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# All that the finder is concerned with: the packages that hold mapped modules, too.
-NAMES = {*PACKAGES, *MODULES, *DATA, *(name.rpartition(".")[0] for name in MODULES)}
+# The packages that hold something the build added, at any depth; and all that the finder knows.
+ABOVE = {*DATA}
+for _name in (*MODULES, *DATA):
+    while "." in _name:
+        _name = _name.rpartition(".")[0]
+        ABOVE.add(_name)
+NAMES = {*PACKAGES, *MODULES, *ABOVE}
 
 
 class Finder:

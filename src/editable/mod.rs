@@ -15,6 +15,7 @@
 //! _wheelprint_NAME_rebuild.py, _wheelprint_NAME_meaning.py: what that loads
 //! NAME.editable/PATH         what maturin wrote to PATH in the source folder
 //! NAME.editable/inputs       what the modules were built from
+//! PACKAGE-stubs/             stubs that maturin generated, for type checkers (PEP 561, partial)
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,7 @@ const CONFIG_LINES: [&str; 5] = [
 impl Products {
     /// What has to be changed in maturin's wheel for it to stand on its own and to be checked when
     /// it is imported. Nothing, if there is no module in it. `inputs` gives what the modules were
-    /// built from, for the project's and the dist-info folder's name.
+    /// built from, for the dist-info folder's name.
     ///
     /// # Errors
     /// The wheel's `.pth` can't be read.
@@ -59,10 +60,10 @@ impl Products {
         &self,
         wheel: &mut Wheel,
         on_stale: &str,
-        inputs: impl FnOnce(&str, &str) -> Vec<u8>,
+        inputs: impl FnOnce(&str) -> Vec<u8>,
     ) -> Result<Edit> {
         let mut edit = Edit::default();
-        let name = wheel.dist_info.split('-').next().unwrap_or_default().to_owned();
+        let name = project_name(&wheel.dist_info).to_owned();
         let store = format!("{name}.editable");
         let mut config = Config::default();
         for (path, relative) in &self.files {
@@ -90,12 +91,15 @@ impl Products {
             content: Content::Bytes(content),
             executable: false,
         };
+        for top in &packages {
+            edit.add.extend(self.stubs(top));
+        }
         let contents = [
             config.modules.dict(),
             tuple(&packages),
             config.data.dict(),
             format!("{on_stale:?}"),
-            format!("\"{store}/inputs\""),
+            format!("{:?}", inputs_name(&wheel.dist_info)),
         ];
         let mut hook = RUNTIME[0].to_owned();
         for (line, content) in CONFIG_LINES.iter().zip(contents) {
@@ -106,7 +110,7 @@ impl Products {
         for (end, text) in ENDS.iter().zip(texts) {
             edit.add.push(file(format!("{module}{end}.py"), text.into()));
         }
-        edit.add.push(file(format!("{store}/inputs"), inputs(&name, &wheel.dist_info)));
+        edit.add.push(file(inputs_name(&wheel.dist_info), inputs(&wheel.dist_info)));
         let pth = format!("{name}.pth");
         let mut lines = String::new();
         if wheel.files().any(|(name, _)| name == pth) {
@@ -119,6 +123,45 @@ impl Products {
         edit.add.push(file(format!("{name}.start"), format!("{module}:install\n").into_bytes()));
         Ok(edit)
     }
+}
+
+impl Products {
+    /// Type checkers don't run hooks: they look for a package's stubs beside it.
+    fn stubs(&self, package: &str) -> Vec<Addition> {
+        let addition = |name: &str, content: Content| Addition {
+            name: format!("{package}-stubs/{name}"),
+            content,
+            executable: false,
+        };
+        let mut found: Vec<Addition> = self
+            .files
+            .iter()
+            .filter_map(|(path, relative)| {
+                let name = relative.strip_prefix(package)?.strip_prefix('/')?;
+                name.ends_with(".pyi").then(|| addition(name, Content::File(path.clone())))
+            })
+            .collect();
+        if !found.is_empty() {
+            found.push(addition("py.typed", Content::Bytes(b"partial\n".to_vec())));
+        }
+        found
+    }
+}
+
+/// The dist-info folder of a wheel of that file name (PEP 427).
+pub fn dist_info(file_name: &str) -> String {
+    let name: Vec<&str> = file_name.splitn(3, '-').take(2).collect();
+    format!("{}.dist-info", name.join("-"))
+}
+
+/// The project's name, as it is written there.
+pub fn project_name(dist_info: &str) -> &str {
+    dist_info.split('-').next().unwrap_or_default()
+}
+
+/// Where it stands in a wheel what the modules were built from.
+pub fn inputs_name(dist_info: &str) -> String {
+    format!("{}.editable/inputs", project_name(dist_info))
 }
 
 /// What the hook has to know of the files that were moved.

@@ -1,6 +1,6 @@
 //! What maturin writes into the source tree: found, moved out, and the tree left as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -19,6 +19,8 @@ pub struct Before {
     /// Targets of `include = [{ from = "out-dir", to = ... }]`, with the glob's last part.
     out_dir: Vec<(PathBuf, globset::GlobMatcher)>,
     files: BTreeMap<PathBuf, Seen>,
+    /// The folders that were there.
+    folders: BTreeSet<PathBuf>,
 }
 
 #[derive(PartialEq)]
@@ -50,8 +52,9 @@ impl Before {
     /// A file that would have to be put back can't be read.
     pub fn look(project: &Project, layout: Layout) -> Result<Self> {
         let out_dir = out_dir_includes(project, &layout.python_root);
-        let mut before = Self { layout, out_dir, files: BTreeMap::new() };
+        let mut before = Self { layout, out_dir, files: BTreeMap::new(), folders: BTreeSet::new() };
         if before.layout.mixed {
+            before.folders = before.all_folders();
             for path in before.candidates() {
                 let content =
                     if is_native(&path) { None } else { Some(fs::read(&path).at(&path)?) };
@@ -82,6 +85,24 @@ impl Before {
             }
         }
         Products { before: self, files }
+    }
+
+    /// The folders that hold such places, and those inside of them.
+    fn all_folders(&self) -> BTreeSet<PathBuf> {
+        let Layout { python_root, folder, extension, .. } = &self.layout;
+        let package = python_root.join(folder);
+        let mut inside = vec![package.join(extension)];
+        inside.extend(self.out_dir.iter().map(|(to, _)| to.clone()));
+        let below = inside.iter().flat_map(|folder| {
+            WalkDir::new(folder)
+                .into_iter()
+                .flatten()
+                .filter(|entry| entry.file_type().is_dir())
+                .map(walkdir::DirEntry::into_path)
+        });
+        let above = inside.iter().chain([&package]).flat_map(|folder| folder.ancestors());
+        let above = above.filter(|folder| folder.is_dir()).map(Path::to_owned);
+        below.chain(above).collect()
     }
 
     /// Every file at a place where maturin puts what it builds or generates.
@@ -185,11 +206,13 @@ impl Products {
         Ok(())
     }
 
+    /// Those that the build has made.
     fn remove_empty_folders(&self, path: &Path) {
-        let stop = self.before.layout.python_root.join(&self.before.layout.folder);
+        let Before { layout, folders, .. } = &self.before;
+        let made =
+            |folder: &&Path| folder.starts_with(&layout.python_root) && !folders.contains(*folder);
         let mut folder = path.parent();
-        while let Some(empty) = folder.filter(|folder| *folder != stop && folder.starts_with(&stop))
-        {
+        while let Some(empty) = folder.filter(made) {
             if fs::remove_dir(empty).is_err() {
                 return;
             }
@@ -263,8 +286,12 @@ mod tests {
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("_core.pyi"), "mine").unwrap();
         fs::write(package.join("__init__.py"), "").unwrap();
-        let before = Before { layout: layout(root), out_dir: Vec::new(), files: BTreeMap::new() };
-        let mut before = before;
+        let mut before = Before {
+            layout: layout(root),
+            out_dir: Vec::new(),
+            files: BTreeMap::new(),
+            folders: BTreeSet::from([root.to_owned(), package.clone()]),
+        };
         for path in before.candidates() {
             let stamp = Stamp::of(&path).unwrap();
             let content = Some(fs::read(&path).unwrap());

@@ -16,7 +16,7 @@ use super::toml_view;
 use super::walk::{self, Look};
 use super::{Inputs, Value};
 use crate::digest;
-use crate::inputs::{Kind, PRODUCTS, Part, Roots, View, Watch, ambient, normalize};
+use crate::inputs::{Kind, PRODUCTS, Part, Place, Roots, View, Watch, ambient, normalize};
 use crate::request::{ConfigSettings, ConfigValue};
 use crate::toolchain;
 
@@ -38,26 +38,49 @@ pub enum Sight {
     /// None of these names is in it, whether or not it is there itself.
     Lacking(Vec<String>),
     Folder,
-    /// The names in it; of new ones only those that match, if there is a pattern, as seen from a
-    /// root.
+    /// It is there and can't be read.
+    Unreadable,
+    /// The names in it.
     Names {
         names: Vec<String>,
-        matching: Option<(PathBuf, String)>,
+        counts: Counts,
     },
     /// A file that decides which rustc there is.
     Program,
 }
 
+/// Which new names in a folder count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counts {
+    /// All but what builds and Python make.
+    All,
+    /// Files that git does not ignore, if its rules count; not those of other tools' products.
+    Files { git: bool },
+    /// Files that match a pattern, as seen from a root.
+    Matching { root: PathBuf, pattern: String },
+}
+
 /// Everything an import compares with.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AtImport {
     sights: BTreeSet<(PathBuf, Sight)>,
     variables: BTreeMap<String, Option<String>>,
-    /// Program and version.
-    rustc: Option<(PathBuf, String)>,
+    rustc: Option<Rustc>,
     products: Vec<PathBuf>,
+    /// Variables that the frontend sets for the build, and nobody for an import.
+    pub left_out: BTreeSet<String>,
     /// What changed while it was built: the module may be of neither state.
     pub raced: Vec<String>,
+}
+
+/// The compiler that was used.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Rustc {
+    program: PathBuf,
+    version: String,
+    /// Is it the first one there?
+    on_path: bool,
 }
 
 /// What the file says besides.
@@ -84,20 +107,32 @@ impl Observer<'_> {
         };
         for watch in watches.iter().filter(|watch| is_compared(watch)) {
             match watch {
-                Watch::Path { place, .. } | Watch::Package { place, .. } => {
+                Watch::Path { place, .. } => {
                     if let Some(path) = roots.resolve(place).filter(|path| path.is_dir()) {
-                        found.add_names_below(&path, usize::MAX, None, roots);
+                        found.add_names_below(&path, usize::MAX, &Counts::All, roots);
                     }
                 }
                 Watch::Listing { place, .. } => {
                     if let Some(path) = roots.resolve(place) {
-                        found.add_names_below(&path, 1, None, roots);
+                        found.add_names_below(&path, 1, &Counts::All, roots);
+                    }
+                }
+                Watch::Package { place, .. } => {
+                    if let Some(path) = roots.resolve(place) {
+                        let git = !toml_view::has_include(&path.join("Cargo.toml"))
+                            && path.ancestors().any(|folder| folder.join(".git").exists());
+                        found.add_names_below(&path, usize::MAX, &Counts::Files { git }, roots);
+                        if git {
+                            found.add_git_rules(&path);
+                        }
                     }
                 }
                 Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
                     let Some(root) = roots.get(root) else { continue };
                     let (start, depth) = walk::start_of_glob(glob, root);
-                    found.add_names_below(&start, depth, Some((root, glob)), roots);
+                    let Some(pattern) = walk::pattern(glob) else { continue };
+                    let counts = Counts::Matching { root: root.to_owned(), pattern };
+                    found.add_names_below(&start, depth, &counts, roots);
                 }
                 _ => {}
             }
@@ -124,20 +159,32 @@ impl Observer<'_> {
                 (Look::Content(path) | Look::Meaning(path, _), Value::Absent) => {
                     found.sights.insert((path, Sight::Absent));
                 }
+                (Look::Content(path) | Look::Meaning(path, _), Value::Unreadable(_)) => {
+                    found.sights.insert((path, Sight::Unreadable));
+                }
                 (Look::Meaning(path, view), Value::Sha256(meaning)) => {
                     let bytes = bytes_that_mean(&path, view, meaning);
                     let meaning = meaning.clone();
                     found.sights.insert((path, Sight::Toml { bytes, view, meaning }));
                 }
-                // What can't be read can't be compared.
+                // A link that leads nowhere is none once there is something.
+                (Look::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
+                    let place = Place { root: item.key.root, path: item.key.name };
+                    found.sights.extend(roots.resolve(&place).map(|path| (path, Sight::Absent)));
+                }
                 _ => {}
             }
         }
+        found.leave_out_environments(&self.request.root);
         for watch in &compared {
             self.add_absences(watch, roots, &mut found);
         }
         let named = inputs.keys().filter(|key| key.kind == Kind::Variable);
-        for name in named.map(|key| &key.name).filter(|name| ambient::counts_at_import(name)) {
+        let is_counted = |name: &&String| {
+            ambient::counts_at_import(name) && !found.left_out.contains(name.as_str())
+        };
+        let named: Vec<&String> = named.map(|key| &key.name).filter(is_counted).collect();
+        for name in named {
             let value = self.request.environment.get(name);
             let digest = value.map(|value| digest::bytes(value.as_encoded_bytes()));
             found.variables.insert(name.clone(), digest);
@@ -166,13 +213,13 @@ impl Observer<'_> {
                 let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home);
                 for folder in folders {
                     let names = ["config", "config.toml"];
-                    let lacking: Vec<String> = names
-                        .into_iter()
-                        .filter(|name| !folder.join(name).is_file())
-                        .map(str::to_owned)
-                        .collect();
-                    if !lacking.is_empty() {
-                        found.sights.insert((folder, Sight::Lacking(lacking)));
+                    if folder.is_dir() {
+                        for name in names {
+                            found.add_if_absent(folder.join(name));
+                        }
+                    } else {
+                        let names = names.map(str::to_owned).to_vec();
+                        found.sights.insert((folder, Sight::Lacking(names)));
                     }
                 }
             }
@@ -205,39 +252,82 @@ impl Observer<'_> {
         let mut deciding = toolchain::deciding(memory, self.environment);
         deciding.push(program.clone());
         found.sights.extend(deciding.into_iter().map(|path| (path, Sight::Program)));
-        found.rustc = Some((program, version));
+        let on_path = self.environment.which("rustc").as_ref() == Some(&program);
+        found.rustc = Some(Rustc { program, version, on_path });
     }
 }
 
 impl AtImport {
+    /// All that another one compares, too.
+    pub fn add(&mut self, other: Self) {
+        self.sights.extend(other.sights);
+        self.variables.extend(other.variables);
+        self.rustc = other.rustc.or(self.rustc.take());
+        self.products.extend(other.products);
+        self.left_out.extend(other.left_out);
+        self.raced.extend(other.raced);
+    }
+
     /// The names in a folder and in those below it; that it is not there, if it is not.
-    fn add_names_below(
-        &mut self,
-        start: &Path,
-        depth: usize,
-        glob: Option<(&Path, &str)>,
-        roots: &Roots,
-    ) {
-        self.add_if_absent(start.to_owned());
-        let matching = glob.and_then(|(root, glob)| Some((root.to_owned(), walk::pattern(glob)?)));
-        for folder in walk::folders(start, depth, roots) {
-            self.add_names(&folder, matching.clone(), roots);
+    fn add_names_below(&mut self, start: &Path, depth: usize, counts: &Counts, roots: &Roots) {
+        let is_all = *counts == Counts::All;
+        let is_left_out = |path: &Path| {
+            // An environment is never looked at: installing would change it again.
+            is_environment(path)
+                || if is_all { walk::is_made(path, roots) } else { walk::is_junk(path, roots) }
+        };
+        if !start.is_dir() {
+            let sight = if matches!(counts, Counts::Matching { .. }) {
+                Sight::Names { names: Vec::new(), counts: counts.clone() }
+            } else {
+                Sight::Absent
+            };
+            self.sights.insert((start.to_owned(), sight));
+            return;
+        }
+        for folder in walk::folders(start, depth, &is_left_out) {
+            let Ok(entries) = fs_err::read_dir(&folder) else { continue };
+            let names: BTreeSet<String> = entries
+                .flatten()
+                .filter(|entry| !is_left_out(&entry.path()))
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
+            let names = names.into_iter().collect();
+            self.sights.insert((folder, Sight::Names { names, counts: counts.clone() }));
         }
     }
 
-    fn add_names(&mut self, folder: &Path, matching: Option<(PathBuf, String)>, roots: &Roots) {
-        let Ok(entries) = fs_err::read_dir(folder) else { return };
-        let names: BTreeSet<String> = entries
-            .flatten()
-            .filter(|entry| !walk::is_junk(&entry.path(), roots))
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        let names = names.into_iter().collect();
-        self.sights.insert((folder.to_owned(), Sight::Names { names, matching }));
+    /// What git ignores is decided above the package, too.
+    fn add_git_rules(&mut self, package: &Path) {
+        for folder in package.ancestors().skip(1) {
+            let is_root = folder.join(".git").exists();
+            let mut files = vec![folder.join(".gitignore")];
+            files.extend(is_root.then(|| folder.join(".git/info/exclude")));
+            for file in files {
+                let sight = digest::file(&file).map_or(Sight::Absent, Sight::File);
+                self.sights.insert((file, sight));
+            }
+            if is_root {
+                return;
+            }
+        }
+    }
+
+    /// Installing changes the environment it installs into: one inside a folder that a build script
+    /// watches would be stale for ever.
+    fn leave_out_environments(&mut self, project: &Path) {
+        let mut known: BTreeMap<PathBuf, bool> = BTreeMap::new();
+        self.sights.retain(|(path, sight)| {
+            let folder = match sight {
+                Sight::Names { .. } | Sight::Folder => path,
+                _ => path.parent().unwrap_or(path),
+            };
+            !*known.entry(folder.to_owned()).or_insert_with(|| is_in_environment(folder, project))
+        });
     }
 
     fn add_if_absent(&mut self, path: PathBuf) {
-        if fs_err::symlink_metadata(&path).is_err() {
+        if !path.exists() {
             self.sights.insert((path, Sight::Absent));
         }
     }
@@ -257,8 +347,14 @@ impl AtImport {
                 Sight::Absent => json!(["absent", null]),
                 Sight::Lacking(names) => json!(["lacking", names]),
                 Sight::Folder => json!(["folder", null]),
-                Sight::Names { names, matching: None } => json!(["names", { "names": names }]),
-                Sight::Names { names, matching: Some((root, pattern)) } => {
+                Sight::Unreadable => json!(["unreadable", null]),
+                Sight::Names { names, counts: Counts::All } => {
+                    json!(["names", { "names": names, "all": true }])
+                }
+                Sight::Names { names, counts: Counts::Files { git } } => {
+                    json!(["names", { "names": names, "git": git }])
+                }
+                Sight::Names { names, counts: Counts::Matching { root, pattern } } => {
                     json!(["names", { "names": names, "root": root, "pattern": pattern }])
                 }
                 Sight::Program => json!(["program", null]),
@@ -273,10 +369,6 @@ impl AtImport {
                 ConfigValue::Flag(flag) => (name, json!(flag.to_string())),
             })
             .collect();
-        let rustc = self
-            .rustc
-            .as_ref()
-            .map(|(program, version)| json!({ "program": program, "version": version }));
         let rest = json!({
             "name": facts.name,
             "project": facts.project,
@@ -286,7 +378,8 @@ impl AtImport {
             "entries": entries,
             "variables": self.variables,
             "families": ambient::families_at_import(),
-            "rustc": rustc,
+            "left-out": self.left_out,
+            "rustc": self.rustc,
             "products": self.products,
             "raced": self.raced,
         });
@@ -295,6 +388,15 @@ impl AtImport {
         fields.extend(paths);
         fields.join("\0").into_bytes()
     }
+}
+
+/// Does it lie in a virtual environment, and not because the whole project does?
+pub fn is_in_environment(path: &Path, project: &Path) -> bool {
+    path.ancestors().take_while(|folder| !project.starts_with(folder)).any(is_environment)
+}
+
+fn is_environment(folder: &Path) -> bool {
+    folder.join("pyvenv.cfg").is_file()
 }
 
 /// Does it reach the compiled module? Python sources of an editable install are read from the tree.

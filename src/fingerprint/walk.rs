@@ -181,12 +181,16 @@ pub(super) fn pattern(glob: &str) -> Option<String> {
 }
 
 /// A folder and all folders below it in which files up to that depth may lie.
-pub(super) fn folders(folder: &Path, depth: usize, roots: &Roots) -> Vec<PathBuf> {
+pub(super) fn folders(
+    folder: &Path,
+    depth: usize,
+    is_left_out: &dyn Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
     WalkDir::new(folder)
         .follow_links(true)
         .max_depth(depth.saturating_sub(1))
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots))
+        .filter_entry(|entry| entry.depth() == 0 || !is_left_out(entry.path()))
         .flatten()
         .filter(|entry| entry.file_type().is_dir())
         .map(walkdir::DirEntry::into_path)
@@ -320,7 +324,7 @@ fn is_manifest(relative: &str) -> bool {
 }
 
 /// What the build itself makes, Python's caches among it.
-fn is_made(path: &Path, roots: &Roots) -> bool {
+pub(super) fn is_made(path: &Path, roots: &Roots) -> bool {
     roots.is_products(path) || path.file_name().is_some_and(|name| name == "__pycache__")
 }
 

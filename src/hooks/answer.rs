@@ -111,7 +111,8 @@ impl Session {
         let target = folder.path().join(&name);
         let file = fs::File::create(&target).at(&target)?;
         wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
-        Ok(store.publish(self.request.artifact, &record, &entry.roots, &target))
+        let (artifact, roots) = (self.request.artifact, &entry.roots);
+        Ok(store.publish(artifact, &record, roots, entry.at_import.clone(), &target))
     }
 
     pub(super) fn deliver_if_fresh(
@@ -126,7 +127,11 @@ impl Session {
         {
             return Ok(None);
         }
-        let name = self.deliver(entry, folder)?;
+        let refreshed = self.refreshed(entry).unwrap_or_else(|error| {
+            log::debug(format_args!("what it tells an import could not be renewed: {error}"));
+            None
+        });
+        let name = self.deliver(refreshed.as_ref().unwrap_or(entry), folder)?;
         if name.is_some() {
             self.end_promise();
             log::info(line);

@@ -10,12 +10,12 @@ use super::{Session, TICK};
 use crate::cargo_mtime::{self, Note, Unsure};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::at_import::{AtImport, Facts};
+use crate::fingerprint::at_import::{AtImport, is_in_environment};
 use crate::fingerprint::snapshot::Snapshot;
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{self, Key, Part, Roots, Watch, cargo, extra, metadata};
+use crate::inputs::{self, Key, Part, Place, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin;
@@ -24,7 +24,7 @@ use crate::publish;
 use crate::report;
 use crate::request::Artifact;
 use crate::stat_cache;
-use crate::store::{self, BuildLock, Entry};
+use crate::store::{BuildLock, Entry};
 use crate::wheel::{Edit, Wheel, sbom};
 
 /// What a finished build was made from.
@@ -108,11 +108,12 @@ impl Session {
             let source = made.path().join(&name);
             self.stamp(&source, folder, products.as_ref(), |modules| self.record(&began, modules))
         });
-        let (name, Recorded { record, roots, .. }) = delivered?;
+        let (name, Recorded { record, roots, .. }, inputs_file) = delivered?;
         // An ordinary wheel is not worth the room unless it may be given out again.
         let kept = self.reuses() || self.request.artifact == Artifact::Editable;
         if let Some(store) = self.store.as_ref().filter(|_| kept) {
-            store.publish(self.request.artifact, &record, &roots, &folder.join(&name));
+            let wheel = folder.join(&name);
+            store.publish(self.request.artifact, &record, &roots, inputs_file, &wheel);
         }
         if !record.untrusted.is_empty() {
             let causes = report::named(record.untrusted.iter().cloned());
@@ -197,22 +198,36 @@ impl Session {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
         let written = layout.python_root.join(&layout.folder);
-        let names = observer.names_at_import(&found.watches, &found.roots);
+        let at_import = self.names_at_import(&observer, &found.watches, &found.roots);
         let (inputs, raced) =
             observer.observe_since(&found.watches, &found.roots, *since, before, &written);
         let roots = relative_roots(&self.project.root, &found.roots, &found.watches);
-        let mut at_import = observer.at_import(names, &found.watches, &found.roots, &inputs);
+        let mut at_import = observer.at_import(at_import, &found.watches, &found.roots, &inputs);
+        if !found.gaps.is_empty() {
+            let packages = target.iter().flat_map(|target| &target.metadata.packages);
+            let folders = packages
+                .filter(|package| package.is_of_a_path())
+                .map(|package| package.folder().to_owned())
+                .chain(manifest.parent().map(Path::to_owned));
+            at_import = self.whole_packages(&observer, at_import, folders);
+        }
         let mut races = Vec::new();
+        let describe =
+            |key: &Key| format!("{} changed while it was being built", report::name(key, &roots));
+        // An environment that is being installed into changes all the time.
+        let outside = |key: &&Key| {
+            let place = Place { root: key.root.clone(), path: key.name.clone() };
+            !found
+                .roots
+                .resolve(&place)
+                .is_some_and(|path| is_in_environment(&path, &self.project.root))
+        };
+        at_import.raced.extend(raced.iter().filter(outside).map(describe));
         // We read it once, at the start, perhaps long before we had the lock; maturin reads it anew.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
             races.push("pyproject.toml changed while a build was waited for".to_owned());
         }
-        races.extend(
-            raced.iter().map(|key| {
-                format!("{} changed while it was being built", report::name(key, &roots))
-            }),
-        );
         let gone: Vec<&Path> = before.gone().collect();
         for path in
             gone.iter().filter(|path| observer.would_name(&found.watches, &found.roots, path))
@@ -221,7 +236,8 @@ impl Session {
             let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
             races.push(format!("{name} was removed while it was being built"));
         }
-        at_import.raced.clone_from(&races);
+        at_import.raced.extend(races.iter().cloned());
+        races.extend(raced.iter().map(describe));
         let mut untrusted = [found.gaps, races].concat();
         untrusted.extend(inputs.iter().filter_map(|(key, value)| match value {
             Value::Unreadable(cause) => {
@@ -341,7 +357,7 @@ impl Session {
         folder: &Path,
         products: Option<&editable::Products>,
         record: impl FnOnce(&BTreeSet<String>) -> Recorded,
-    ) -> Result<(String, Recorded)> {
+    ) -> Result<(String, Recorded, Option<String>)> {
         let mut wheel = Wheel::open(source)?;
         let mut modules: BTreeSet<String> =
             wheel.files().map(|(_, digest)| digest.to_owned()).collect();
@@ -349,10 +365,14 @@ impl Session {
             modules.insert(crate::digest::file(path).at(path)?);
         }
         let recorded = record(&modules);
+        let mut inputs_file = None;
         let mut edit = match products {
             Some(products) => {
-                products.edit(&mut wheel, self.settings.on_stale.as_str(), |name, dist_info| {
-                    self.inputs_file(&recorded, name, dist_info)
+                products.edit(&mut wheel, self.settings.on_stale.as_str(), |dist_info| {
+                    let fingerprint = &recorded.record.fingerprint.sha256;
+                    let bytes = self.inputs_file(&recorded.at_import, fingerprint, dist_info);
+                    inputs_file = Some(crate::digest::bytes(&bytes));
+                    bytes
                 })?
             }
             None => Default::default(),
@@ -370,19 +390,7 @@ impl Session {
         wheel.rewrite(file.as_file_mut(), edit)?;
         publish::share(&file).at(&target)?;
         publish::persist(file, &target).at(&target)?;
-        Ok((name, recorded))
-    }
-
-    fn inputs_file(&self, recorded: &Recorded, name: &str, dist_info: &str) -> Vec<u8> {
-        let cache = store::base_folder(&self.request.environment);
-        recorded.at_import.to_bytes(&Facts {
-            cache: cache.as_deref(),
-            project: &self.project.root,
-            name: self.project.name.as_deref().unwrap_or(name),
-            dist_info,
-            settings: &self.request.config_settings,
-            fingerprint: &recorded.record.fingerprint.sha256,
-        })
+        Ok((name, recorded, inputs_file))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
-//! stored wheel, `make` the one through maturin.
+//! stored wheel, `make` the one through maturin; `at_import` is what editable wheels tell an import.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use crate::stat_cache::{self, Digests};
 use crate::store::{Entry, Store};
 
 mod answer;
+mod at_import;
 mod make;
 
 use answer::Lookup;

@@ -42,7 +42,7 @@ use seal::{seal, unseal};
 /// The file that names a project's root.
 const ROOT: &str = "root";
 /// Entries of another version are not there.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// "The latest few dozen" (DESIGN D3).
 const CANDIDATES: usize = 32;
 
@@ -67,6 +67,8 @@ pub struct Entry {
     pub record: Record,
     /// None for a build whose record may not be matched.
     pub wheel: Option<StoredWheel>,
+    /// The digest of what an import compares with, if it does.
+    pub at_import: Option<String>,
 }
 
 /// A wheel in the store.
@@ -253,6 +255,7 @@ impl Store {
         artifact: Artifact,
         record: &Record,
         roots: &Roots,
+        at_import: Option<String>,
         wheel: &Path,
     ) -> Option<Entry> {
         let stored = if record.untrusted.is_empty() {
@@ -274,6 +277,7 @@ impl Store {
             roots: roots.clone(),
             record: record.clone(),
             wheel: stored,
+            at_import,
         };
         let path = self.entry_path(&entry);
         if let Err(error) = seal(&entry).and_then(|bytes| publish::bytes(&path, &bytes)) {
@@ -392,7 +396,7 @@ mod tests {
         let wheel = folder.join("p-1-py3-none-any.whl");
         for value in values {
             fs::write(&wheel, value).unwrap();
-            store.publish(Artifact::Editable, &record(value), &Roots::default(), &wheel);
+            store.publish(Artifact::Editable, &record(value), &Roots::default(), None, &wheel);
         }
         store
     }

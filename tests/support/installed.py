@@ -60,7 +60,7 @@ class Editable:
     def site(self) -> Path:
         """Its site-packages."""
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        python = self.project.run(self.python, "-I", "-S", "-c", code, WHEELPRINT_ON_STALE="ignore")
+        python = self.project.run(self.python, "-I", "-c", code)
         return type(self.venv)(python.ok().stdout.strip())
 
     def command(self, code: str | None = None) -> list[str]:

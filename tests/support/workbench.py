@@ -40,6 +40,9 @@ _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 #: cffi knows free-threaded Pythons from 3.14 on.
 CFFI = [] if _FREE_THREADED and sys.version_info < (3, 14) else ["cffi"]
 
+#: What is run on an installed package.
+TOOLS = ("beartype", "coverage", "pytest", "pytest-xdist")
+
 
 class Workbench:
     """What a worker keeps for the whole test run."""
@@ -191,7 +194,7 @@ def fill_wheelhouse(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
     newest = f"maturin<{FIRST_UNSUPPORTED_MATURIN}"
     # maturin needs tomli where Python has no TOML parser; this one is pure Python.
-    usual = [newest, "build", *CFFI, "pip", "setuptools", "tomli<2.0.2"]
+    usual = [newest, "build", *CFFI, "pip", "setuptools", "tomli<2.0.2", *TOOLS]
     for wanted in (usual, [f"maturin=={LOWEST_MATURIN}"]):
         _run_quietly([*pip, "--dest", str(folder), *wanted], dict(os.environ))
 

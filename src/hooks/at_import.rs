@@ -1,0 +1,134 @@
+//! What an editable wheel tells an import, and keeping it true to the tree it is delivered for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use super::Session;
+use crate::editable;
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::at_import::{AtImport, Facts};
+use crate::fingerprint::observe::Observer;
+use crate::freshness::{self, Verdict};
+use crate::inputs::{PROJECT, Part, Place, Roots, Watch};
+use crate::project;
+use crate::request::Artifact;
+use crate::store::{self, Entry};
+use crate::wheel::{Edit, Wheel};
+
+impl Session {
+    /// The first half: to be asked before the inputs are looked at.
+    pub(super) fn names_at_import(
+        &self,
+        observer: &Observer<'_>,
+        watches: &BTreeSet<Watch>,
+        roots: &Roots,
+    ) -> AtImport {
+        let mut found = observer.names_at_import(watches, roots);
+        found.left_out = self.variables_of_uv();
+        found
+    }
+
+    /// Where it is not known what was built, an import compares every file of these packages.
+    pub(super) fn whole_packages(
+        &self,
+        observer: &Observer<'_>,
+        found: AtImport,
+        folders: impl Iterator<Item = PathBuf>,
+    ) -> AtImport {
+        let mut roots = Roots::default();
+        let mut watches = BTreeSet::new();
+        for (number, folder) in folders.enumerate() {
+            let root = format!("{PROJECT} {number}");
+            roots.add(root.clone(), folder);
+            let place = Place { root, path: String::new() };
+            watches.insert(Watch::Package { part: Part::Rust, place });
+        }
+        let names = observer.names_at_import(&watches, &roots);
+        let inputs = observer.observe(&watches, &roots);
+        let mut all = observer.at_import(names, &watches, &roots, &inputs);
+        all.add(found);
+        all
+    }
+
+    /// As it lies in the wheel.
+    pub(super) fn inputs_file(
+        &self,
+        at_import: &AtImport,
+        fingerprint: &str,
+        dist_info: &str,
+    ) -> Vec<u8> {
+        let cache = store::base_folder(&self.request.environment);
+        at_import.to_bytes(&Facts {
+            cache: cache.as_deref(),
+            project: &self.project.root,
+            name: self.project.name.as_deref().unwrap_or(editable::project_name(dist_info)),
+            dist_info,
+            settings: &self.request.config_settings,
+            fingerprint,
+        })
+    }
+
+    /// A stored editable wheel that says what lies in the tree now: what makes no difference to the
+    /// module (a comment in a manifest, a new file that git ignores) may look different to an import.
+    /// `None` if it need not be changed, or is no longer fresh.
+    ///
+    /// # Errors
+    /// The stored wheel can't be read, or a temporary folder not written.
+    pub(super) fn refreshed(&self, entry: &Entry) -> Result<Option<Entry>> {
+        let (Some(store), Some(known), Some(wheel), Artifact::Editable) =
+            (&self.store, &entry.at_import, &entry.wheel, self.request.artifact)
+        else {
+            return Ok(None);
+        };
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let (watches, roots) = (&entry.record.watches, &entry.roots);
+        let names = self.names_at_import(&observer, watches, roots);
+        let inputs = observer.observe(watches, roots);
+        let verdict = freshness::compare(&entry.record.inputs(), &entry.record.untrusted, &inputs);
+        if !matches!(verdict, Verdict::Fresh { .. }) {
+            return Ok(None);
+        }
+        let at_import = observer.at_import(names, watches, roots, &inputs);
+        let dist_info = editable::dist_info(&wheel.file_name);
+        let bytes = self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info);
+        let digest = crate::digest::bytes(&bytes);
+        if digest == *known {
+            return Ok(None);
+        }
+        let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+        let unpacked = folder.path().join("stored");
+        fs::create_dir(&unpacked).at(&unpacked)?;
+        let Some(name) = self.deliver(entry, &unpacked)? else { return Ok(None) };
+        let mut wheel = Wheel::open(&unpacked.join(&name))?;
+        let target = folder.path().join(&name);
+        let file = fs::File::create(&target).at(&target)?;
+        let replace = [(editable::inputs_name(&dist_info), bytes)].into();
+        wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
+        let (artifact, record) = (self.request.artifact, &entry.record);
+        Ok(store.publish(artifact, record, roots, Some(digest), &target))
+    }
+
+    /// uv sets `extra-build-variables` for the build alone.
+    fn variables_of_uv(&self) -> BTreeSet<String> {
+        let own = self.project.name.as_deref().map(project::normalize_name);
+        let mut found = BTreeSet::new();
+        for folder in self.project.root.ancestors() {
+            let text = fs::read_to_string(folder.join("pyproject.toml")).unwrap_or_default();
+            let document: toml::Table = text.parse().unwrap_or_default();
+            let uv = document.get("tool").and_then(|tool| tool.get("uv"));
+            let packages = uv.and_then(|uv| uv.get("extra-build-variables"));
+            for (name, variables) in packages.and_then(toml::Value::as_table).into_iter().flatten()
+            {
+                if Some(project::normalize_name(name)) == own {
+                    found.extend(
+                        variables.as_table().into_iter().flatten().map(|(name, _)| name.clone()),
+                    );
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,315 @@
+"""What an import check could miss, or could never be done with."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable
+
+import pytest
+from support import asking, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import CheckOut
+    from support.installed import Editable
+    from support.project import Project
+    from support.workbench import Workbench
+
+pytestmark = pytest.mark.spy
+
+SAMPLE = "mixed-path-dep"
+WHOLE = "../../crates/whole"
+SEEN = "import every_input"
+#: What was changed is at rest, so that its stat values are remembered.
+AT_REST = 2.1
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change that comes after another one, which makes no difference."""
+
+    harmless: Callable[[Project], object]
+    change: Callable[[Project], object]
+    reason: str
+    before: Callable[[Project], object] = lambda project: None
+
+
+def link(project: Project, name: str, target: str) -> None:
+    try:
+        project.path(name).symlink_to(target)
+    except OSError as error:
+        pytest.skip(f"no symbolic links here: {error}")
+
+
+def in_git(project: Project) -> None:
+    root = project.path("../..")
+    project.write("../../.gitignore", "*.dat\n")
+    project.write(f"{WHOLE}/made.dat", "ignored")
+    asking.git(project, "init", "-q", cwd=root)
+    asking.git(project, "add", "--all", cwd=root)
+
+
+CASES = {
+    "a file in a new folder below a glob": Case(
+        lambda p: p.path("schema/new").mkdir(),
+        lambda p: p.write("schema/new/b.json", "{}"),
+        "schema/new is new",
+        before=lambda p: (
+            p.write("schema/a.json", "{}"),
+            p.settings('extra-inputs = ["schema/**/*.json"]'),
+        ),
+    ),
+    "a file where a glob begins": Case(
+        lambda p: p.path("schema").mkdir(),
+        lambda p: p.write("schema/b.json", "{}"),
+        "schema/b.json is new",
+        before=lambda p: p.settings('extra-inputs = ["schema/**/*.json"]'),
+    ),
+    "a file that matches a glob in another alphabet": Case(
+        lambda p: p.write("späte/other.txt", ""),
+        lambda p: p.write("späte/b.json", "{}"),
+        "späte/b.json is new",
+        before=lambda p: (
+            p.write("späte/a.json", "{}"),
+            p.settings('extra-inputs = ["späte/*.json"]'),
+        ),
+    ),
+    "a file in a new folder of a package that counts as a whole": Case(
+        lambda p: p.path(f"{WHOLE}/more").mkdir(),
+        lambda p: p.write(f"{WHOLE}/more/b.txt", "two"),
+        "crates/whole/more is new",
+    ),
+    "a file in another tool's folder in a watched one": Case(
+        lambda p: None,
+        lambda p: p.write("words/cache/b.txt", "two"),
+        "words/cache/b.txt is new",
+        before=lambda p: p.write("words/cache/CACHEDIR.TAG", ""),
+    ),
+    "what a link leads to": Case(
+        lambda p: None,
+        lambda p: p.write("../../crates/outside.txt", "two"),
+        "linked.txt is new",
+        before=lambda p: link(p, f"{WHOLE}/linked.txt", "../outside.txt"),
+    ),
+    "what git no longer ignores": Case(
+        lambda p: p.write(f"{WHOLE}/other.dat", "ignored too"),
+        lambda p: p.write("../../.gitignore", ""),
+        ".gitignore changed",
+        before=in_git,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_after_a_harmless_one(name: str, every_input: Project) -> None:
+    case = CASES[name]
+    case.before(every_input)
+    editable = installed.install(every_input)
+    editable.imports(SEEN).run.ok()
+    case.harmless(every_input)
+    time.sleep(AT_REST)
+    for _ in range(2):
+        assert editable.imports(SEEN).said == []
+    case.change(every_input)
+    said = editable.imports(SEEN).said
+    assert said, "not seen"
+    assert case.reason in said[0], said
+    assert editable.imports(SEEN).said == []
+
+
+@pytest.mark.parametrize("policy", ["warn", "error"])
+def test_what_makes_no_difference_can_be_settled(policy: str, every_input: Project) -> None:
+    """It looks different to an import; a sync, which compiles nothing, puts that right."""
+    in_git(every_input)
+    every_input.settings(f'on-stale = "{policy}"')
+    editable = installed.install(every_input)
+    assert editable.imports(SEEN).said == []
+    every_input.append("../../.gitignore", "# a comment\n")
+    assert ".gitignore changed" in editable.imports(SEEN).run.stderr
+    every_input.spy.clear()
+    into = ("--python", editable.python, "--reinstall-package", "every-input")
+    every_input.uv("pip", "install", *into, "--no-deps", "-e", every_input.root).ok()
+    every_input.spy.assert_idle()
+    assert editable.imports(SEEN).run.ok().stderr == ""
+
+
+# On a smaller project
+
+
+@pytest.fixture(scope="module")
+def shared(bench: Workbench) -> Iterator[Project]:
+    yield bench.check_out(SAMPLE)
+    bench.put_away()
+
+
+@pytest.fixture
+def project(shared: Project) -> Iterator[Project]:
+    names = (shared.sample.source, "pyproject.toml", "Cargo.toml")
+    before = {name: shared.read(name) for name in names}
+    env = dict(shared.env)
+    yield shared
+    for name, text in before.items():
+        shared.write(name, text)
+    shared.path("build.rs").unlink(missing_ok=True)
+    shared.env.clear()
+    shared.env.update(env)
+
+
+def test_an_environment_over_another(project: Project) -> None:
+    """`uv run --with` runs in one that is laid over the project's own."""
+    editable = installed.synced(project)
+    assert editable.imports().shows == "3.0"
+    text = project.read("pyproject.toml")
+    start = text.index("[tool.uv]")
+    project.write("pyproject.toml", text[:start] + text[text.index("[build-system]") :])
+    project.uv("sync").ok()
+    project.edit()
+    run = project.uv("run", "--with", "packaging", "python", "-c", project.sample.probe).ok()
+    assert run.stdout.strip() == "6.0"
+    editable.is_quiet("6.0")
+    installed.hears_nothing(project)
+
+
+def test_uv_is_told_not_to_install_editables(project: Project) -> None:
+    editable = installed.install(project)
+    editable.imports().run.ok()
+    project.edit()
+    assert editable.imports(UV_NO_EDITABLE="1").said[-1] == f"rebuilt {SAMPLE} in N s"
+    project.undo_edit()
+    assert editable.imports().shows == "3.0"
+
+
+def test_the_words_config_settings_in_a_comment(project: Project) -> None:
+    project.append("pyproject.toml", "# config-settings: none\n")
+    editable = installed.install(project, "--config-settings", "build-args=--profile dev")
+    editable.imports().run.ok()
+    project.edit()
+    project.spy.clear()
+    editable.imports().run.ok()
+    if sys.version_info >= (3, 11):
+        assert any("dev" in str(call) for call in project.spy.calls("cargo"))
+
+
+def test_settings_of_the_project_are_not_given_twice(project: Project) -> None:
+    project.replace("pyproject.toml", "[tool.uv]", '[tool.uv]\nconfig-settings.build-args = "-q"')
+    editable = installed.synced(project)
+    editable.imports().run.ok()
+    project.edit()
+    assert editable.imports().said[-1] == f"rebuilt {SAMPLE} in N s"
+    assert editable.imports().said == []
+    installed.hears_nothing(project)
+
+
+def test_variables_that_uv_sets_for_builds(project: Project) -> None:
+    extra = f'[tool.uv]\nextra-build-variables = {{ {SAMPLE} = {{ CFLAGS = "-O1" }} }}'
+    project.replace("pyproject.toml", "[tool.uv]", extra)
+    editable = installed.synced(project)
+    for _ in range(2):
+        assert editable.imports(WHEELPRINT_ON_STALE="warn").said == []
+
+
+def test_an_environment_in_a_folder_that_is_watched(project: Project) -> None:
+    project.write("build.rs", 'fn main() { println!("cargo::rerun-if-changed=."); }\n')
+    editable = installed.synced(project)
+    editable.imports().run.ok()
+    for _ in range(2):
+        assert editable.imports().said == []
+    project.edit()
+    assert editable.imports().shows == "6.0"
+    assert editable.imports().said == []
+
+
+def test_what_failed_is_looked_at_by_uv(project: Project) -> None:
+    editable = installed.synced(project)
+    project.replace(project.sample.source, "letters as f64", "lettres as f64")
+    editable.imports().run.failed()
+    project.replace(project.sample.source, "lettres as f64", "letters as f64 * 2.0")
+    asking.set_mtime(project.path(project.sample.source), asking.LONG_AGO)
+    project.uv("sync").ok()
+    editable.is_quiet("6.0")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_the_place_of_a_source(project: Project) -> None:
+    editable = installed.install(project)
+    source = project.path(project.sample.source)
+    text = source.read_text()
+    source.unlink()
+    os.mkfifo(source)
+    try:
+        imported = editable.imports(WHEELPRINT_ON_STALE="warn")
+        assert "lib.rs can't be read: it is no file" in imported.said[0]
+    finally:
+        source.unlink()
+        source.write_text(text)
+
+
+def damage_inputs(editable: Editable) -> None:
+    (inputs,) = editable.site.glob("*.editable/inputs")
+    fields = inputs.read_bytes().split(b"\0")
+    inputs.unlink()
+    inputs.write_bytes(b"\0".join(fields[:-3]))
+
+
+def damage_memory(editable: Editable) -> None:
+    memories = (editable.project.cache / "imports").glob("*.memory")
+    memory = max(memories, key=lambda path: path.stat().st_mtime_ns)
+    path, wheel, *rest = marshal.loads(memory.read_bytes())
+    memory.write_bytes(marshal.dumps((path, wheel, *(7 for _ in rest[:-1]), {})))
+
+
+def test_inputs_that_are_cut_short(project: Project) -> None:
+    editable = installed.install(project)
+    editable.imports().run.ok()
+    damage_inputs(editable)
+    project.edit()
+    assert "can't be told" in editable.imports().said[0]
+
+
+def test_a_memory_of_something_else(project: Project) -> None:
+    editable = installed.install(project)
+    editable.imports().run.ok()
+    damage_memory(editable)
+    project.edit()
+    assert editable.imports().shows == "6.0"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_another_rustc_comes_first(project: Project, tmp_path: Path) -> None:
+    editable = installed.install(project)
+    editable.imports().run.ok()
+    rustc = tmp_path / "rustc"
+    rustc.write_text('#!/bin/sh\necho "rustc 9.9.9 (abc 2030-01-01)"\n')
+    rustc.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), project.env["PATH"]])
+    (said,) = editable.imports(WHEELPRINT_ON_STALE="warn", PATH=path).said
+    assert " -> 9.9.9" in said
+
+
+def test_the_file_says_what_it_is_about(check_out: CheckOut) -> None:
+    """No variable's value is in it."""
+    project = check_out("pure")
+    project.env["RUSTFLAGS"] = "--cfg=secret_flag"
+    editable = installed.install(project)
+    (inputs,) = editable.site.glob("*.editable/inputs")
+    text = inputs.read_bytes()
+    assert b"secret_flag" not in text
+    facts = json.loads(text.split(b"\0")[2])
+    assert len(facts["variables"]["RUSTFLAGS"]) == 64
+
+
+def test_a_project_inside_of_an_environment(check_out: CheckOut) -> None:
+    """pip puts what it checks out itself into the environment's `src`."""
+    project = check_out("pure")
+    project.write("../../pyvenv.cfg", "home = nowhere\n")
+    editable = installed.install(project)
+    editable.is_quiet("42")
+    project.edit()
+    assert editable.imports().shows == "43"
