@@ -211,8 +211,8 @@ class Installed:
 
 
 class Memory:
-    """The stat values at which every input was last found right, what a rebuild found right though
-    it looks different, and the variables."""
+    """The stat values at which every input was last found right; the variables; and which of them,
+    accepted as they are, are otherwise where the frontend builds."""
 
     def __init__(self, installed: "Installed") -> None:
         self.installed = installed
