@@ -30,7 +30,7 @@ def hook(tmp_path: Path) -> Path:
     assert text.count(config) == 1
     text = text.replace(config, 'MODULES = {"pkg.inner": "store/pkg"}\n')
     (tmp_path / "hook.py").write_text(text, encoding="utf-8")
-    shutil.copy(HOOK.with_name("_finder.py"), tmp_path / "hook_finder.py")
+    shutil.copy(HOOK.with_name("_runtime_finder.py"), tmp_path / "hook_finder.py")
     inner = tmp_path / "store" / "pkg" / "inner.py"
     inner.parent.mkdir(parents=True)
     inner.write_text("where = __file__")

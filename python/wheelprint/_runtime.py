@@ -1,7 +1,7 @@
 """The runtime hook of an editable install.
 
 A copy of this file lies in every editable wheel with modules in it, with the lines at its head
-filled in. It notices the first import of the package and leaves it to ``_finder.py``, beside it.
+filled in. It notices the first import of the package and leaves it to ``_runtime_finder.py``.
 Standard library only, and at interpreter start nothing that is not loaded already: this runs in
 every process of the environment, whether or not the package is imported, and pip's isolation runs
 it with nothing else on ``sys.path`` (so not even ``__future__`` can be imported).

@@ -10,9 +10,8 @@
 //! NAME.pth                   the path line, and one that installs the hook
 //! NAME.start                 the same for Python 3.15 (PEP 829)
 //! _wheelprint_NAME.py        the runtime hook: python/wheelprint/_runtime.py
-//! _wheelprint_NAME_finder.py what it loads: _finder.py
-//! _wheelprint_NAME_check.py  the import check: _import_check.py
-//! _wheelprint_NAME_rebuild.py, _wheelprint_NAME_meaning.py: what that loads
+//! _wheelprint_NAME_finder.py, _check, _compare, _rebuild, _meaning: the same of _runtime_finder.py
+//!                            and so on, loaded one by the other
 //! NAME.editable/PATH         what maturin wrote to PATH in the source folder
 //! NAME.editable/inputs       what the modules were built from
 //! PACKAGE-stubs/             stubs that maturin generated, for type checkers (PEP 561, partial)
@@ -31,15 +30,16 @@ use products::is_native;
 pub use products::{Before, Products};
 
 /// The sources of the runtime hook and of what it loads, as they are copied into wheels.
-pub const RUNTIME: [&str; 5] = [
+pub const RUNTIME: [&str; 6] = [
     include_str!("../../python/wheelprint/_runtime.py"),
-    include_str!("../../python/wheelprint/_finder.py"),
-    include_str!("../../python/wheelprint/_import_check.py"),
-    include_str!("../../python/wheelprint/_rebuild.py"),
-    include_str!("../../python/wheelprint/_meaning.py"),
+    include_str!("../../python/wheelprint/_runtime_finder.py"),
+    include_str!("../../python/wheelprint/_runtime_check.py"),
+    include_str!("../../python/wheelprint/_runtime_compare.py"),
+    include_str!("../../python/wheelprint/_runtime_rebuild.py"),
+    include_str!("../../python/wheelprint/_runtime_meaning.py"),
 ];
 /// What their names in a wheel end in.
-const ENDS: [&str; 5] = ["", "_finder", "_check", "_rebuild", "_meaning"];
+const ENDS: [&str; 6] = ["", "_finder", "_check", "_compare", "_rebuild", "_meaning"];
 /// The lines of the hook that a wheel's own data replaces.
 const CONFIG_LINES: [&str; 5] = [
     "MODULES: \"dict[str, str]\" = {}\n",
@@ -106,9 +106,9 @@ impl Products {
             let start = line.rsplit_once('=').map_or(*line, |(start, _)| start);
             hook = hook.replace(line, &format!("{start}= {content}\n"));
         }
-        let texts = [&hook, RUNTIME[1], RUNTIME[2], RUNTIME[3], RUNTIME[4]];
-        for (end, text) in ENDS.iter().zip(texts) {
-            edit.add.push(file(format!("{module}{end}.py"), text.into()));
+        for (end, text) in ENDS.iter().zip(RUNTIME) {
+            let text = if end.is_empty() { hook.clone() } else { text.to_owned() };
+            edit.add.push(file(format!("{module}{end}.py"), text.into_bytes()));
         }
         edit.add.push(file(inputs_name(&wheel.dist_info), inputs(&wheel.dist_info)));
         let pth = format!("{name}.pth");

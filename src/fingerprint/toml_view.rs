@@ -95,7 +95,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// One spelling for each value: keys sorted, strings quoted, types told apart. The import check has
-/// a twin of it (`python/wheelprint/_meaning.py`).
+/// a twin of it (`python/wheelprint/_runtime_meaning.py`).
 fn canonical(table: &Table) -> String {
     fn write(value: &Value, text: &mut String) {
         match value {

@@ -93,6 +93,7 @@ const NOT_AT_IMPORT: &[&str] = &[
     "CARGO",
     "CONDA_",
     "HOME",
+    "OUT_DIR",
     "PATH",
     "PIP_",
     "PYO3_PYTHON",

@@ -1,7 +1,8 @@
 """The import check of an editable install: was the module built from what lies there now?
 
 A copy of this file lies beside the runtime hook in every editable wheel with modules in it, and is
-loaded by the first import of the package, never at interpreter start. What the module was built
+loaded by the first import of the package, never at interpreter start; ``_runtime_compare.py``, if
+anything was touched. What the module was built
 from stands in ``inputs``, beside the modules: fields with NUL between them, so that the usual
 case, in which nothing has changed, needs no parser:
 
@@ -22,7 +23,6 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
 FORMAT = b"wheelprint check 1"
@@ -31,16 +31,11 @@ POLICIES = ("rebuild", "warn", "error", "ignore")
 GUARD = "_WHEELPRINT_REBUILD"
 # Cargo sets these for build scripts.
 BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
-# Longer than any file system's clock ticks: what changed since may change again unseen.
-AT_REST = 2 * 10**9
 STAT_TELLS = os.name != "nt"
-# Stat values of what is not there, and of what may not be concluded from.
+# Stat values of what is not there.
 ABSENT = (0, 0, 0)
-UNSURE = (-1, -1, -1)
 # So many reasons are named in one line.
 NAMED = 3
-# No reason yet, and to be looked at again.
-UNDECIDED = "undecided"
 
 _lock = _thread.RLock()
 _done = False
@@ -89,9 +84,7 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
         memory.save()
         return None
     if policy == "rebuild":
-        __import__(hook + "_rebuild")
-        rebuild = sys.modules[hook + "_rebuild"]
-        text = rebuild.run(sys.modules[__name__], hook, installed, stale)
+        text = load("_rebuild").run(sys.modules[__name__], hook, installed, stale)
         return ImportError(text, name=package) if text else None
     installed.make_uv_look()
     text = f"{installed.name} is stale: {reasons(stale)}; to rebuild it: {installed.remedy()}"
@@ -99,6 +92,13 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
         return ImportError(text, name=package)
     say(f"warning: {text}")
     return None
+
+
+def load(end: str) -> "Any":
+    """The module beside this one whose name ends so."""
+    name = __name__[: -len("_check")] + end
+    __import__(name)
+    return sys.modules[name]
 
 
 class Stale:
@@ -252,44 +252,8 @@ class Memory:
 
     def compare(self) -> "list[Stale]":
         """Everything that is not as it was; what is right is remembered from now on."""
-        facts = self.installed.facts
-        stats: list[int] = []
-        stale = [Stale("raced", text, "") for text in facts["raced"]]
-        names = facts["variables"]
-        exact, prefixes, exceptions = facts["families"]
-        self.names = (
-            tuple(names),
-            tuple(exact),
-            tuple(prefixes),
-            (*exceptions, *facts["left-out"]),
-        )
-        now = set_variables(self.names)
-        known = (self.variables, self.rustc)
-        self.variables, self.rustc = digest_of(now), rustc_on_path()
-        rustc_is_sure = known == (self.variables, self.rustc)
-        self._add(stale, compare_variables(names, now))
-        for index, (path, (kind, value)) in enumerate(zip(self.installed.paths, facts["entries"])):
-            seen = look([path])
-            if STAT_TELLS and seen == self.stats[3 * index : 3 * index + 3]:
-                stats.extend(seen)
-                continue
-            is_sure = is_at_rest(seen)
-            if kind == "program":
-                rustc_is_sure = False
-            else:
-                for one in KINDS[kind](self.installed, path, value):
-                    if one.key == UNDECIDED:
-                        is_sure = False
-                    else:
-                        self._add(stale, [one])
-            stats.extend(seen if is_sure else UNSURE)
-        if not rustc_is_sure:
-            self._add(stale, compare_rustc(self.installed))
-        self.stats = stats
-        return stale
-
-    def _add(self, stale: "list[Stale]", found: "Iterable[Stale]") -> None:
-        stale.extend(one for one in found if self.accepted.get(one.key) != one.token)
+        found: list[Stale] = load("_compare").compare(self)
+        return [one for one in found if self.accepted.get(one.key) != one.token]
 
     def accept(self, stale: "list[Stale]") -> None:
         """They are so here, and are otherwise wherever the frontend builds."""
@@ -323,11 +287,6 @@ def look(paths: "list[bytes]") -> "list[int]":
     return found
 
 
-def is_at_rest(seen: "list[int]") -> bool:
-    """Was it left alone for so long that a later change must show?"""
-    return 0 <= seen[0] < time.time_ns() - AT_REST
-
-
 def sha256() -> "Any":
     """For a few bytes: hashlib, which looks for OpenSSL, takes longer to load than all the rest."""
     for module in ("_sha2", "_sha256", "hashlib"):
@@ -338,162 +297,10 @@ def sha256() -> "Any":
     raise ImportError("hashlib")
 
 
-def digest(path: bytes) -> str:
-    import hashlib
-    import stat
-
-    # Reading a pipe would wait for somebody to write.
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(None, "it is no file")
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while True:
-            piece = file.read(1 << 18)
-            if not piece:
-                return found.hexdigest()
-            found.update(piece)
-
-
 def digest_of(lines: "list[str]") -> str:
     if not lines:
         return ""
     return sha256()("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def compare_file(installed: "Installed", path: bytes, value: str) -> "Iterable[Stale]":
-    key, name = os.fsdecode(path), installed.named(path)
-    try:
-        now = digest(path)
-    except (FileNotFoundError, NotADirectoryError):
-        yield Stale(key, f"{name} is gone", "gone")
-    except OSError as error:
-        yield Stale(key, f"{name} can't be read: {error.strerror}", "unreadable")
-    else:
-        if now != value:
-            yield Stale(key, f"{name} changed", now)
-
-
-def compare_toml(installed: "Installed", path: bytes, value: "dict[str, Any]") -> "Iterable[Stale]":
-    for one in compare_file(installed, path, value["bytes"]):
-        if one.text.endswith(" changed"):
-            meaning = __import__(__name__[: -len("_check")] + "_meaning")
-            with open(path, "rb") as file:
-                now = meaning.digest(file.read(), value["view"])
-            if now == value["meaning"]:
-                return
-        yield one
-
-
-def compare_absent(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
-    if os.path.exists(path):
-        try:
-            now = digest(path)
-        except OSError:
-            now = "there"
-        yield Stale(os.fsdecode(path), f"{installed.named(path)} is new", now)
-
-
-def compare_lacking(installed: "Installed", path: bytes, value: "list[str]") -> "Iterable[Stale]":
-    for name in value:
-        yield from compare_absent(installed, os.path.join(path, os.fsencode(name)), None)
-
-
-def compare_folder(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
-    if not os.path.isdir(path):
-        yield Stale(os.fsdecode(path), f"{installed.named(path)} is no folder any more", "gone")
-
-
-def compare_unreadable(installed: "Installed", path: bytes, value: None) -> "Iterable[Stale]":
-    try:
-        now = digest(path)
-    except OSError:
-        return
-    yield Stale(os.fsdecode(path), f"{installed.named(path)} can be read now", now)
-
-
-def compare_names(
-    installed: "Installed", path: bytes, value: "dict[str, Any]"
-) -> "Iterable[Stale]":
-    """What is in a folder. What is gone and counted by itself is said elsewhere."""
-    counts_all, pattern = value.get("all", False), value.get("pattern")
-    try:
-        listed = os.listdir(path)
-    except OSError:
-        # Where files may match one day, there need be no folder yet.
-        if pattern is None:
-            yield Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
-        return
-    now = {
-        os.fsdecode(name) for name in listed if not is_product(installed, path, name, counts_all)
-    }
-    before = set(value["names"])
-    token = digest_of(sorted(now))
-    for name in sorted(now - before):
-        inside = os.path.join(path, os.fsencode(name))
-        if counts_all or has_file_that_counts(installed, inside, value):
-            yield Stale(os.fsdecode(inside), f"{installed.named(inside)} is new", token)
-        elif os.path.isdir(inside):
-            # What is put into it later shows nowhere else.
-            yield Stale(UNDECIDED, "", "")
-    gone = [os.path.join(path, os.fsencode(name)) for name in sorted(before - now)]
-    if counts_all and gone:
-        known = set(installed.paths)
-        for inside in gone:
-            if inside not in known:
-                yield Stale(os.fsdecode(inside), f"{installed.named(inside)} is gone", token)
-
-
-def is_product(installed: "Installed", folder: bytes, name: bytes, counts_all: bool) -> bool:
-    """Is it made by builds or by Python, or, where nobody named the folder, by tools that say so?
-    An environment is never looked at: installing would change it again."""
-    path = os.path.join(folder, name)
-    return (
-        name == b"__pycache__"
-        or os.fsdecode(path) in installed.facts["products"]
-        or os.path.isfile(os.path.join(path, b"pyvenv.cfg"))
-        or (
-            not counts_all
-            and (name == b".git" or os.path.isfile(os.path.join(path, b"CACHEDIR.TAG")))
-        )
-    )
-
-
-def has_file_that_counts(installed: "Installed", path: bytes, value: "dict[str, Any]") -> bool:
-    """Is it a file that counts, or a folder that holds one?"""
-    files = [path] if not os.path.isdir(path) or "pattern" in value else []
-    for above, folders, inside in os.walk(path):
-        folders[:] = [name for name in folders if not is_product(installed, above, name, False)]
-        files += [os.path.join(above, name) for name in inside]
-    if "pattern" in value:
-        import re
-
-        root = os.fsencode(value["root"])
-        names = [os.path.relpath(file, root).replace(os.sep.encode(), b"/") for file in files]
-        # As it was written for bytes.
-        return any(re.search(value["pattern"].encode(), name) for name in names)
-    return any(not (value.get("git") and is_ignored_by_git(file)) for file in files)
-
-
-def is_ignored_by_git(path: bytes) -> bool:
-    import subprocess
-
-    folder, name = os.path.split(path)
-    try:
-        command = ["git", "check-ignore", "-q", "--", os.fsdecode(name)]
-        return subprocess.run(command, cwd=folder, stderr=subprocess.DEVNULL).returncode == 0
-    except OSError:
-        return False
-
-
-KINDS = {
-    "file": compare_file,
-    "toml": compare_toml,
-    "absent": compare_absent,
-    "lacking": compare_lacking,
-    "folder": compare_folder,
-    "unreadable": compare_unreadable,
-    "names": compare_names,
-}
 
 
 def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
@@ -515,48 +322,6 @@ def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
         ):
             found.append(f"{name}={os.environ[name]}")
     return sorted(found)
-
-
-def compare_variables(names: "dict[str, str | None]", now: "list[str]") -> "Iterable[Stale]":
-    values = dict(line.split("=", 1) for line in now)
-    for name in sorted({*names, *values}):
-        before = names.get(name)
-        after = digest_of([values[name]]) if name in values else None
-        # It decides which rustc there is, and that one is asked.
-        if before != after and name != "RUSTUP_TOOLCHAIN":
-            was, is_ = ("unset" if it is None else "set" for it in (before, after))
-            text = f"{name}: {was} -> {is_}" if was != is_ else f"{name}: another value"
-            yield Stale("variable " + name, text, f"{before} {after}")
-
-
-def compare_rustc(installed: "Installed") -> "Iterable[Stale]":
-    """Which rustc is there is asked if a file that decides it changed. None that runs is none to
-    rebuild with."""
-    import subprocess
-
-    known = installed.facts["rustc"]
-    if not known:
-        return
-    environment = {**os.environ, "RUSTUP_AUTO_INSTALL": "0", GUARD: ""}
-    program = known["program"]
-    if known["on-path"]:
-        program = rustc_on_path() or program
-    try:
-        done = subprocess.run(
-            [program, "-vV"],
-            cwd=installed.project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        return
-    now = "; ".join(line.strip() for line in os.fsdecode(done.stdout).splitlines())
-    if done.returncode == 0 and now != known["version"]:
-        was, is_ = (text.split(" (")[0].replace("rustc ", "") for text in (known["version"], now))
-        text = f"rustc: {was} -> {is_}" if was != is_ else "rustc: another build"
-        yield Stale("rustc", text, f"{known['version']} {now}")
 
 
 def rustc_on_path() -> str:

@@ -1,6 +1,6 @@
 """Rebuilding an editable install that was found stale when it was imported.
 
-A copy of this file lies beside the import check (``_import_check.py``) and is loaded only if there
+A copy of this file lies beside the import check (``_runtime_check.py``) and is loaded only if there
 is something to rebuild. The frontend that installed the package does the work; the backend it calls
 tells how far it came in the folder that the variable ``GUARD`` names:
 

@@ -1,0 +1,264 @@
+"""The closer look of the import check (``_runtime_check.py``): at what was touched since the last.
+
+A copy of this file lies beside that one. Each kind of entry in ``inputs`` has its function, which
+yields a reason for everything that is not as it was. Standard library only.
+"""
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_name = __name__[: -len("_compare")] + "_check"
+__import__(_name)
+check: "Any" = sys.modules[_name]
+
+# Longer than any file system's clock ticks: what changed since may change again unseen.
+AT_REST = 2 * 10**9
+# Stat values that nothing may be concluded from.
+UNSURE = (-1, -1, -1)
+# No reason yet, and to be looked at again.
+UNDECIDED = "undecided"
+
+
+def compare(memory: "Any") -> "list[Any]":
+    """Everything that is not as it was. The memory gets what is right."""
+    installed = memory.installed
+    facts = installed.facts
+    stats: list[int] = []
+    stale = [check.Stale("raced", text, "") for text in facts["raced"]]
+    names = facts["variables"]
+    exact, prefixes, exceptions = facts["families"]
+    memory.names = (
+        tuple(names),
+        tuple(exact),
+        tuple(prefixes),
+        (*exceptions, *facts["left-out"]),
+    )
+    now = check.set_variables(memory.names)
+    known = (memory.variables, memory.rustc)
+    memory.variables, memory.rustc = check.digest_of(now), check.rustc_on_path()
+    rustc_is_sure = known == (memory.variables, memory.rustc)
+    stale += compare_variables(names, now)
+    for index, (path, (kind, value)) in enumerate(zip(installed.paths, facts["entries"])):
+        seen = check.look([path])
+        if check.STAT_TELLS and seen == memory.stats[3 * index : 3 * index + 3]:
+            stats.extend(seen)
+            continue
+        is_sure = is_at_rest(seen)
+        if kind == "program":
+            rustc_is_sure = False
+        else:
+            for one in KINDS[kind](installed, path, value):
+                if one.key == UNDECIDED:
+                    is_sure = False
+                else:
+                    stale.append(one)
+        stats.extend(seen if is_sure else UNSURE)
+    if not rustc_is_sure:
+        stale += compare_rustc(installed)
+    memory.stats = stats
+    return stale
+
+
+def is_at_rest(seen: "list[int]") -> bool:
+    """Was it left alone for so long that a later change must show?"""
+    return 0 <= seen[0] < time.time_ns() - AT_REST
+
+
+def digest(path: bytes) -> str:
+    import hashlib
+    import stat
+
+    # Reading a pipe would wait for somebody to write.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(None, "it is no file")
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while True:
+            piece = file.read(1 << 18)
+            if not piece:
+                return found.hexdigest()
+            found.update(piece)
+
+
+def compare_file(installed: "Any", path: bytes, value: str) -> "Iterable[Any]":
+    key, name = os.fsdecode(path), installed.named(path)
+    try:
+        now = digest(path)
+    except (FileNotFoundError, NotADirectoryError):
+        yield check.Stale(key, f"{name} is gone", "gone")
+    except OSError as error:
+        yield check.Stale(key, f"{name} can't be read: {error.strerror}", "unreadable")
+    else:
+        if now != value:
+            yield check.Stale(key, f"{name} changed", now)
+
+
+def compare_toml(installed: "Any", path: bytes, value: "dict[str, Any]") -> "Iterable[Any]":
+    for one in compare_file(installed, path, value["bytes"]):
+        if one.text.endswith(" changed"):
+            meaning = check.load("_meaning")
+            with open(path, "rb") as file:
+                now = meaning.digest(file.read(), value["view"])
+            if now == value["meaning"]:
+                return
+        yield one
+
+
+def compare_absent(installed: "Any", path: bytes, value: None) -> "Iterable[Any]":
+    if os.path.exists(path):
+        try:
+            now = digest(path)
+        except OSError:
+            now = "there"
+        yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is new", now)
+
+
+def compare_lacking(installed: "Any", path: bytes, value: "list[str]") -> "Iterable[Any]":
+    for name in value:
+        yield from compare_absent(installed, os.path.join(path, os.fsencode(name)), None)
+
+
+def compare_folder(installed: "Any", path: bytes, value: None) -> "Iterable[Any]":
+    if not os.path.isdir(path):
+        yield check.Stale(
+            os.fsdecode(path), f"{installed.named(path)} is no folder any more", "gone"
+        )
+
+
+def compare_unreadable(installed: "Any", path: bytes, value: None) -> "Iterable[Any]":
+    try:
+        now = digest(path)
+    except OSError:
+        return
+    yield check.Stale(os.fsdecode(path), f"{installed.named(path)} can be read now", now)
+
+
+def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "Iterable[Any]":
+    """What is in a folder. What is gone and counted by itself is said elsewhere."""
+    counts_all, pattern = value.get("all", False), value.get("pattern")
+    try:
+        listed = os.listdir(path)
+    except OSError:
+        # Where files may match one day, there need be no folder yet.
+        if pattern is None:
+            yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
+        return
+    now = {
+        os.fsdecode(name) for name in listed if not is_product(installed, path, name, counts_all)
+    }
+    before = set(value["names"])
+    token = check.digest_of(sorted(now))
+    for name in sorted(now - before):
+        inside = os.path.join(path, os.fsencode(name))
+        if counts_all or has_file_that_counts(installed, inside, value):
+            yield check.Stale(os.fsdecode(inside), f"{installed.named(inside)} is new", token)
+        elif os.path.isdir(inside):
+            # What is put into it later shows nowhere else.
+            yield check.Stale(UNDECIDED, "", "")
+    gone = [os.path.join(path, os.fsencode(name)) for name in sorted(before - now)]
+    if counts_all and gone:
+        known = set(installed.paths)
+        for inside in gone:
+            if inside not in known:
+                yield check.Stale(os.fsdecode(inside), f"{installed.named(inside)} is gone", token)
+
+
+def is_product(installed: "Any", folder: bytes, name: bytes, counts_all: bool) -> bool:
+    """Is it made by builds or by Python, or, where nobody named the folder, by tools that say so?
+    An environment is never looked at: installing would change it again."""
+    path = os.path.join(folder, name)
+    return (
+        name == b"__pycache__"
+        or os.fsdecode(path) in installed.facts["products"]
+        or os.path.isfile(os.path.join(path, b"pyvenv.cfg"))
+        or (
+            not counts_all
+            and (name == b".git" or os.path.isfile(os.path.join(path, b"CACHEDIR.TAG")))
+        )
+    )
+
+
+def has_file_that_counts(installed: "Any", path: bytes, value: "dict[str, Any]") -> bool:
+    """Is it a file that counts, or a folder that holds one?"""
+    files = [path] if not os.path.isdir(path) or "pattern" in value else []
+    for above, folders, inside in os.walk(path):
+        folders[:] = [name for name in folders if not is_product(installed, above, name, False)]
+        files += [os.path.join(above, name) for name in inside]
+    if "pattern" in value:
+        import re
+
+        root = os.fsencode(value["root"])
+        names = [os.path.relpath(file, root).replace(os.sep.encode(), b"/") for file in files]
+        # As it was written for bytes.
+        return any(re.search(value["pattern"].encode(), name) for name in names)
+    return any(not (value.get("git") and is_ignored_by_git(file)) for file in files)
+
+
+def is_ignored_by_git(path: bytes) -> bool:
+    import subprocess
+
+    folder, name = os.path.split(path)
+    try:
+        command = ["git", "check-ignore", "-q", "--", os.fsdecode(name)]
+        return subprocess.run(command, cwd=folder, stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
+
+
+KINDS = {
+    "file": compare_file,
+    "toml": compare_toml,
+    "absent": compare_absent,
+    "lacking": compare_lacking,
+    "folder": compare_folder,
+    "unreadable": compare_unreadable,
+    "names": compare_names,
+}
+
+
+def compare_variables(names: "dict[str, str | None]", now: "list[str]") -> "Iterable[Any]":
+    values = dict(line.split("=", 1) for line in now)
+    for name in sorted({*names, *values}):
+        before = names.get(name)
+        after = check.digest_of([values[name]]) if name in values else None
+        # It decides which rustc there is, and that one is asked.
+        if before != after and name != "RUSTUP_TOOLCHAIN":
+            was, is_ = ("unset" if it is None else "set" for it in (before, after))
+            text = f"{name}: {was} -> {is_}" if was != is_ else f"{name}: another value"
+            yield check.Stale("variable " + name, text, f"{before} {after}")
+
+
+def compare_rustc(installed: "Any") -> "Iterable[Any]":
+    """Which rustc is there is asked if a file that decides it changed. None that runs is none to
+    rebuild with."""
+    import subprocess
+
+    known = installed.facts["rustc"]
+    if not known:
+        return
+    environment = {**os.environ, "RUSTUP_AUTO_INSTALL": "0", check.GUARD: ""}
+    program = known["program"]
+    if known["on-path"]:
+        program = check.rustc_on_path() or program
+    try:
+        done = subprocess.run(
+            [program, "-vV"],
+            cwd=installed.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return
+    now = "; ".join(line.strip() for line in os.fsdecode(done.stdout).splitlines())
+    if done.returncode == 0 and now != known["version"]:
+        was, is_ = (text.split(" (")[0].replace("rustc ", "") for text in (known["version"], now))
+        text = f"rustc: {was} -> {is_}" if was != is_ else "rustc: another build"
+        yield check.Stale("rustc", text, f"{known['version']} {now}")
