@@ -123,14 +123,12 @@ def test_the_archives_own_clock_is_kept(check_out: CheckOut) -> None:
 
 @pytest.mark.parametrize("method", ["stored", "deflated", "bzip2"])
 def test_other_compressions_are_copied_as_they_are(
-    method: str, bench: Workbench, check_out: CheckOut
+    method: str, tmp_path: Path, check_out: CheckOut
 ) -> None:
     settings = {"build-args": f"--compression-method {method}"}
     project = check_out("bin-bindings", built_by="maturin")
     project.reproducible()
-    _, reference = project.build(
-        "wheel", settings, backend="maturin", folder=bench.folder / "references"
-    )
+    _, reference = project.build("wheel", settings, backend="maturin", folder=tmp_path)
     project = check_out("bin-bindings")
     project.reproducible()
     _, wheel = project.build("wheel", settings)

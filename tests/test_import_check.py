@@ -9,12 +9,12 @@ import stat
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import asking, environment, installed
+from support.background import wait_for
 from support.privileges import mode, obeying_modes
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ def test_a_rebuild_that_is_interrupted(editable: Editable, kind: signal.Signals)
     process = editable.start()
     assert process.stderr is not None
     assert "; rebuilding" in process.stderr.readline()
-    time.sleep(0.3)
+    wait_for(lambda: bool(editable.project.spy.calls("rustc")))
     os.killpg(process.pid, kind)
     _, words = process.communicate(timeout=30)
     assert process.returncode != 0
@@ -444,3 +444,14 @@ def test_config_settings_are_kept(editable: Editable) -> None:
     assert debug.imports().said == REBUILT
     assert any("dev" in str(call) for call in project.spy.calls("cargo"))
     debug.is_quiet(NEW)
+
+
+def test_config_settings_that_pip_was_given(editable: Editable) -> None:
+    """Nobody keeps a note of them: nothing is built that is not what was asked for."""
+    project = editable.project
+    by_pip = installed.install_with_pip(project, "--config-settings", "build-args=--profile dev")
+    assert by_pip.imports(UV=None).shows == OLD
+    project.edit()
+    imported = by_pip.imports(UV=None)
+    assert imported.shows == OLD
+    assert "only who installed it knows its config settings: build-args" in imported.run.stderr

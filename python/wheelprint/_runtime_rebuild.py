@@ -251,14 +251,18 @@ class _Build:
         """What is tried, one after the other, until one starts."""
         installed = self.installed
         by_uv = installed.installer() == "uv"
+        settings = _settings(installed) if by_uv else {}
+        lost = [name for name in installed.facts["settings"] if name not in settings]
+        if lost:
+            raise LookupError(f"only who installed it knows its config settings: {', '.join(lost)}")
         # uv adds its own to what is given, and would give them twice.
-        known = _configured(installed) if by_uv else set()
-        settings = []
-        for name, values in installed.facts["settings"].items():
+        known = _configured(installed) if settings else set()
+        options = []
+        for name, values in settings.items():
             if name not in known and "*" not in known:
                 for value in values if isinstance(values, list) else [values]:
-                    settings += ["--config-settings", f"{name}={value}"]
-        project = ["--no-deps", *settings, "-e", installed.project]
+                    options += ["--config-settings", f"{name}={value}"]
+        project = ["--no-deps", *options, "-e", installed.project]
         environment, python = _environment(installed)
         if by_uv:
             install = [_find_uv(), "pip", "install", "--python", environment]
@@ -384,6 +388,19 @@ def _environment(installed: Any) -> tuple[str, str]:
     ):
         raise LookupError(f"{site} is in no environment that this interpreter knows")
     return sys.executable, sys.executable
+
+
+def _settings(installed: Any) -> dict[str, Any]:
+    """The config settings of the install, as uv notes them."""
+    import json
+
+    site = os.path.dirname(os.path.dirname(installed.path))
+    try:
+        path = os.path.join(site, installed.facts["dist-info"], "uv_build.json")
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file).get("config_settings") or {})
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def _configured(installed: Any) -> set[str]:

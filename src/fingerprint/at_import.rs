@@ -17,7 +17,7 @@ use super::walk::{self, Look};
 use super::{Inputs, Value};
 use crate::digest;
 use crate::inputs::{Kind, PRODUCTS, Part, Place, Roots, View, Watch, ambient, normalize};
-use crate::request::{ConfigSettings, ConfigValue};
+use crate::request::ConfigSettings;
 use crate::toolchain;
 
 /// The first field of the file.
@@ -360,15 +360,8 @@ impl AtImport {
                 Sight::Program => json!(["program", null]),
             });
         }
-        let settings: BTreeMap<&String, serde_json::Value> = facts
-            .settings
-            .iter()
-            .map(|(name, value)| match value {
-                ConfigValue::Text(text) => (name, json!(text)),
-                ConfigValue::List(list) => (name, json!(list)),
-                ConfigValue::Flag(flag) => (name, json!(flag.to_string())),
-            })
-            .collect();
+        // Never their values: who installs keeps them, or does not.
+        let settings: Vec<&String> = facts.settings.keys().collect();
         let rest = json!({
             "name": facts.name,
             "project": facts.project,

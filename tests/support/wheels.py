@@ -74,6 +74,21 @@ def read(wheel: Path, name: str) -> bytes:
         return archive.read(found[0])
 
 
+def assert_same_but_for_inputs(one: Path, other: Path) -> None:
+    """Two editable wheels with the same content; what they tell an import of the tree may differ:
+    a comment in a manifest is there or not."""
+
+    def contents(wheel: Path) -> dict[str, bytes]:
+        with zipfile.ZipFile(wheel) as archive:
+            return {
+                name: archive.read(name)
+                for name in archive.namelist()
+                if not name.endswith((".editable/inputs", ".dist-info/RECORD"))
+            }
+
+    assert contents(one) == contents(other)
+
+
 def record_bytes(wheel: Path) -> bytes:
     """The record, as it lies in the wheel."""
     return read(wheel, f"*.dist-info/{RECORD_NAME}")
