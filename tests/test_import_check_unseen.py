@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import marshal
 import os
 import sys
 import time
@@ -97,6 +96,36 @@ CASES = {
         lambda p: p.write("../../crates/outside.txt", "two"),
         "linked.txt is new",
         before=lambda p: link(p, f"{WHOLE}/linked.txt", "../outside.txt"),
+    ),
+    "a folder in the place of a file": Case(
+        lambda p: None,
+        lambda p: (p.path("schema/foo").unlink(), p.write("schema/foo/b.json", "{}")),
+        "schema/foo is new",
+        before=lambda p: (
+            p.write("schema/foo", ""),
+            p.settings('extra-inputs = ["schema/**/*.json"]'),
+        ),
+    ),
+    "a folder that is no longer another tool's": Case(
+        lambda p: None,
+        lambda p: p.path("schema/cache/CACHEDIR.TAG").unlink(),
+        "schema/cache/CACHEDIR.TAG is gone",
+        before=lambda p: (
+            p.write("schema/cache/CACHEDIR.TAG", ""),
+            p.write("schema/cache/b.json", "{}"),
+            p.settings('extra-inputs = ["schema/**/*.json"]'),
+        ),
+    ),
+    "rules of git that git ignores": Case(
+        lambda p: p.write(f"{WHOLE}/made/b.txt", "ignored"),
+        lambda p: p.write(f"{WHOLE}/made/.gitignore", ""),
+        "made/.gitignore changed",
+        before=lambda p: (p.write(f"{WHOLE}/made/.gitignore", "*\n"), in_git(p)),
+    ),
+    "more inputs": Case(
+        lambda p: p.write("schema.json", "{}"),
+        lambda p: p.settings('extra-inputs = ["schema.json"]'),
+        "pyproject.toml changed",
     ),
     "what git no longer ignores": Case(
         lambda p: p.write(f"{WHOLE}/other.dat", "ignored too"),
@@ -261,8 +290,48 @@ def damage_inputs(editable: Editable) -> None:
 def damage_memory(editable: Editable) -> None:
     memories = (editable.project.cache / "imports").glob("*.memory")
     memory = max(memories, key=lambda path: path.stat().st_mtime_ns)
-    path, wheel, *rest = marshal.loads(memory.read_bytes())
-    memory.write_bytes(marshal.dumps((path, wheel, *(7 for _ in rest[:-1]), {})))
+    content = memory.read_bytes()
+    middle = len(content) // 2
+    memory.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+
+
+def test_a_source_that_every_build_writes(project: Project) -> None:
+    """With the same content, that is no race without an end."""
+    project.write(
+        "build.rs",
+        'fn main() { std::fs::write("src/made.rs", "// made").unwrap(); }\n',
+    )
+    try:
+        project.append("src/lib.rs", "\nmod made;\n")
+        editable = installed.install(project)
+        for _ in range(3):
+            editable.imports().run.ok()
+        assert editable.imports().said == []
+    finally:
+        project.replace("src/lib.rs", "\nmod made;\n", "")
+        project.path("src/made.rs").unlink()
+
+
+def test_a_folder_in_an_environment_that_is_none(project: Project) -> None:
+    """What was installed with `--target` is not installed into the environment instead."""
+    editable = installed.install(project)
+    target = editable.venv / "vendor"
+    into = ("--python", editable.python, "--target", target)
+    project.uv("pip", "uninstall", "--python", editable.python, SAMPLE).ok()
+    project.uv("pip", "install", *into, "--no-deps", "-e", project.root).ok()
+    project.edit()
+    code = f"import site; site.addsitedir({str(target)!r}); {project.sample.probe}"
+    imported = editable.imports(code)
+    assert imported.shows == "3.0"
+    assert "is in no environment that this interpreter knows" in imported.run.stderr
+    assert not list(editable.site.glob("*.editable"))
+
+
+def test_the_hook_is_thrown_out_of_the_loaded_modules(project: Project) -> None:
+    editable = installed.install(project)
+    code = "import sys\nfor name in [name for name in sys.modules if 'wheelprint' in name]:\n"
+    code += f"    del sys.modules[name]\n{project.sample.probe}"
+    assert editable.imports(code).shows == "3.0"
 
 
 def test_inputs_that_are_cut_short(project: Project) -> None:

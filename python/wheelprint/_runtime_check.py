@@ -135,6 +135,7 @@ class Installed:
     @classmethod
     def load(cls, hook: str) -> "Installed":
         """What is installed now; an installer that is replacing it takes a moment."""
+        __import__(hook)
         here = os.path.dirname(os.path.abspath(__file__))
         path = os.path.join(here, sys.modules[hook].INPUTS)
         for _ in range(40):
@@ -227,18 +228,17 @@ class Memory:
         self.rustc: str | None = None
         try:
             with open(self.path + ".memory", "rb") as file:
-                path, wheel, *known = marshal.loads(file.read())
-            if path == installed.path:
-                self.accepted = dict(known[-1])
-            stats, names, variables, rustc, _ = known
-            one, *others = names
-            is_sound = (
-                len(others) == 3 and type(stats) is list and "".join((*one, *sum(others, ())))
-            )
-            if path == installed.path and wheel == self.wheel and is_sound:
-                self.stats, self.names, self.variables, self.rustc = stats, names, variables, rustc
-        except (OSError, ValueError, EOFError, TypeError):
+                sum_, _, content = file.read().partition(b"\n")
+            if sum_ != checksum(content):
+                return
+            path, wheel, stats, names, variables, rustc, accepted = marshal.loads(content)
+        except Exception:
+            # Whatever is wrong with it: it is as good as not there.
             return
+        if path == installed.path:
+            self.accepted = accepted
+            if wheel == self.wheel:
+                self.stats, self.names, self.variables, self.rustc = stats, names, variables, rustc
 
     def is_as_remembered(self) -> bool:
         """The usual case, quickly: nothing was touched."""
@@ -267,7 +267,8 @@ class Memory:
         try:
             os.makedirs(self.installed.cache, 0o700, exist_ok=True)
             with open(beside, "wb") as file:
-                file.write(marshal.dumps(known))
+                content = marshal.dumps(known)
+                file.write(checksum(content) + b"\n" + content)
             os.replace(beside, self.path + ".memory")
         except OSError:
             pass
@@ -285,6 +286,11 @@ def look(paths: "list[bytes]") -> "list[int]":
         else:
             add((seen.st_ctime_ns, seen.st_ino, seen.st_size))
     return found
+
+
+def checksum(content: bytes) -> bytes:
+    """Against damage, not against malice; without loading a module."""
+    return b"%d" % (int.from_bytes(content, "little") % (2**61 - 1))
 
 
 def sha256() -> "Any":

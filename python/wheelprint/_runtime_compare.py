@@ -30,7 +30,7 @@ def compare(memory: "Any") -> "list[Any]":
     installed = memory.installed
     facts = installed.facts
     stats: list[int] = []
-    stale = [check.Stale("raced", text, "") for text in facts["raced"]]
+    stale = [check.Stale(f"raced {text}", text, facts["fingerprint"]) for text in facts["raced"]]
     names = facts["variables"]
     exact, prefixes, exceptions = facts["families"]
     memory.names = (
@@ -143,29 +143,34 @@ def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "It
     """What is in a folder. What is gone and counted by itself is said elsewhere."""
     counts_all, pattern = value.get("all", False), value.get("pattern")
     try:
-        listed = os.listdir(path)
+        with os.scandir(path) as entries:
+            now = {
+                os.fsdecode(entry.name) + ("/" if entry.is_dir() else "")
+                for entry in entries
+                if not is_product(installed, path, entry.name, counts_all)
+            }
     except OSError:
         # Where files may match one day, there need be no folder yet.
         if pattern is None:
             yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
         return
-    now = {
-        os.fsdecode(name) for name in listed if not is_product(installed, path, name, counts_all)
-    }
     before = set(value["names"])
     token = check.digest_of(sorted(now))
     for name in sorted(now - before):
-        inside = os.path.join(path, os.fsencode(name))
+        inside = os.path.join(path, os.fsencode(name.rstrip("/")))
+        if value.get("git") and ignored_by_git(path, [inside]):
+            # With all that is in it.
+            continue
         if counts_all or has_file_that_counts(installed, inside, value):
             yield check.Stale(os.fsdecode(inside), f"{installed.named(inside)} is new", token)
-        elif os.path.isdir(inside):
+        elif name.endswith("/"):
             # What is put into it later shows nowhere else.
             yield check.Stale(UNDECIDED, "", "")
-    gone = [os.path.join(path, os.fsencode(name)) for name in sorted(before - now)]
+    gone = [os.path.join(path, os.fsencode(name.rstrip("/"))) for name in sorted(before - now)]
     if counts_all and gone:
         known = set(installed.paths)
         for inside in gone:
-            if inside not in known:
+            if inside not in known and not os.path.lexists(inside):
                 yield check.Stale(os.fsdecode(inside), f"{installed.named(inside)} is gone", token)
 
 
@@ -197,18 +202,35 @@ def has_file_that_counts(installed: "Any", path: bytes, value: "dict[str, Any]")
         names = [os.path.relpath(file, root).replace(os.sep.encode(), b"/") for file in files]
         # As it was written for bytes.
         return any(re.search(value["pattern"].encode(), name) for name in names)
-    return any(not (value.get("git") and is_ignored_by_git(file)) for file in files)
+    if value.get("git"):
+        return len(ignored_by_git(os.path.dirname(path), files)) < len(files)
+    return bool(files)
 
 
-def is_ignored_by_git(path: bytes) -> bool:
+def ignored_by_git(folder: bytes, paths: "list[bytes]") -> "list[bytes]":
+    """Those of the paths that git would ignore; none, if it can't be asked."""
     import subprocess
 
-    folder, name = os.path.split(path)
+    if not paths:
+        return []
     try:
-        command = ["git", "check-ignore", "-q", "--", os.fsdecode(name)]
-        return subprocess.run(command, cwd=folder, stderr=subprocess.DEVNULL).returncode == 0
+        done = subprocess.run(
+            ["git", "check-ignore", "-z", "--stdin"],
+            cwd=folder,
+            input=b"\0".join(paths),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
     except OSError:
-        return False
+        return []
+    return [path for path in done.stdout.split(b"\0") if path]
+
+
+def compare_mark(installed: "Any", path: bytes, value: None) -> "Iterable[Any]":
+    """A folder was left out because it held this; it may be gone as a whole."""
+    folder = os.path.dirname(path)
+    if not os.path.exists(path) and os.path.isdir(folder):
+        yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
 
 
 KINDS = {
@@ -218,6 +240,7 @@ KINDS = {
     "lacking": compare_lacking,
     "folder": compare_folder,
     "unreadable": compare_unreadable,
+    "mark": compare_mark,
     "names": compare_names,
 }
 

@@ -21,14 +21,14 @@ def find_spec(
     hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
 ) -> "ModuleSpec | None":
     """A mapped module, or a package with the folders of what the build added to it."""
-    maps = sys.modules[hook]
+    maps = _loaded(hook)
     # A namespace that others share is nobody's to check.
     if name in maps.MODULES or name in maps.PACKAGES:
         error = _check(hook, name)
         if error is not None:
             raise error
         # A rebuild may have put a new copy of the hook in the old one's place.
-        maps = sys.modules[hook]
+        maps = _loaded(hook)
     folder = maps.MODULES.get(name)
     if folder is not None:
         return _find_in(os.path.join(maps.HERE, folder), name, target)
@@ -47,6 +47,12 @@ def find_spec(
 # See the hook.
 _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
+
+
+def _loaded(hook: str) -> "Any":
+    # Tests of other people purge `sys.modules`.
+    __import__(hook)
+    return sys.modules[hook]
 
 
 def _find_in(folder: str, name: str, target: "ModuleType | None") -> "ModuleSpec | None":
@@ -75,7 +81,7 @@ def _behind(hook: str) -> "Sequence[object]":
 
 def _check(hook: str, name: str) -> "ImportError | None":
     """Why the package must not be imported as it is."""
-    configured = sys.modules[hook].ON_STALE
+    configured = _loaded(hook).ON_STALE
     policy = os.environ.get("WHEELPRINT_ON_STALE") or configured
     if policy == "ignore":
         return None

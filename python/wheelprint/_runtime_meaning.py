@@ -48,11 +48,12 @@ def _reduced(table: dict[str, Any], view: str) -> dict[str, Any]:
         return {
             name: table[name] for name in table if name.endswith("dependencies") or name == "target"
         }
-    if view == "build":
-        reduced = {name: table[name] for name in table if name == "build-system"}
+    if view in ("build", "own"):
+        wanted, tool = ("build-system", "maturin") if view == "build" else ("", "wheelprint")
+        reduced = {name: table[name] for name in table if name == wanted}
         tools = table.get("tool")
-        if isinstance(tools, dict) and "maturin" in tools:
-            reduced["tool.maturin"] = tools["maturin"]
+        if isinstance(tools, dict) and tool in tools:
+            reduced[f"tool.{tool}"] = tools[tool]
         return reduced
     if view == "project":
         return {name: table[name] for name in table if name == "project"}

@@ -81,12 +81,15 @@ def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: s
     tokens = {one.key: one.token for one in stale}
     left = memory.compare()
     # Where the frontend builds, a variable may be another than here, and so may the compiler: it
-    # was asked with what is here, and that is how it answered.
+    # was asked with what is here, and that is how it answered. And a file that every build writes
+    # anew, with the same content, is no race.
+    settled = {"variable", "rustc"}
+    if is_same and all(one.key.startswith("raced ") for one in stale):
+        settled.add("raced")
     elsewhere = [
         one
         for one in left
-        if one.key.startswith(("variable ", "rustc"))
-        and tokens.get(one.key, one.token) == one.token
+        if one.key.split(" ")[0] in settled and tokens.get(one.key, one.token) == one.token
     ]
     memory.accept(elsewhere)
     if len(elsewhere) == len(left):
@@ -375,19 +378,27 @@ def _find_uv() -> str:
 def _environment(installed: Any) -> tuple[str, str]:
     """The environment that the package is installed in, and its interpreter. It need not be the one
     that runs: `uv run --with` lays another one over it."""
+    import re
+    import sysconfig
+
     site = os.path.dirname(os.path.dirname(installed.path))
     folder = site
     while folder != os.path.dirname(folder):
         if os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
+            inside = os.path.relpath(site, folder).replace(os.sep, "/")
+            if not re.fullmatch(r"(?i)lib(64)?/([a-z]+[0-9.]+t?/)?site-packages", inside):
+                break
             programs = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
             return folder, os.path.join(folder, *programs)
         folder = os.path.dirname(folder)
-    prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
-    if not sys.executable or not any(
-        os.path.realpath(site).startswith(prefix + os.sep) for prefix in prefixes
-    ):
-        raise LookupError(f"{site} is in no environment that this interpreter knows")
-    return sys.executable, sys.executable
+    else:
+        base = getattr(sys, "_base_executable", None) or sys.executable
+        for prefix, python in ((sys.prefix, sys.executable), (sys.base_prefix, base)):
+            places = sysconfig.get_paths(vars={"base": prefix, "platbase": prefix})
+            known = {os.path.realpath(places[name]) for name in ("purelib", "platlib")}
+            if python and os.path.realpath(site) in known:
+                return python, python
+    raise LookupError(f"{site} is in no environment that this interpreter knows")
 
 
 def _settings(installed: Any) -> dict[str, Any]:

@@ -45,9 +45,14 @@ pub enum Sight {
         names: Vec<String>,
         counts: Counts,
     },
+    /// What says of the folder that holds it that it is left out; without it the folder counts.
+    Mark,
     /// A file that decides which rustc there is.
     Program,
 }
+
+/// The names of such files.
+const MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
 
 /// Which new names in a folder count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +184,12 @@ impl Observer<'_> {
         for watch in &compared {
             self.add_absences(watch, roots, &mut found);
         }
+        let path = self.request.root.join("pyproject.toml");
+        if let Ok(content) = fs_err::read(&path) {
+            let (bytes, meaning) =
+                (digest::bytes(&content), toml_view::digest(&content, View::Own));
+            found.sights.insert((path, Sight::Toml { bytes, view: View::Own, meaning }));
+        }
         let named = inputs.keys().filter(|key| key.kind == Kind::Variable);
         let is_counted = |name: &&String| {
             ambient::counts_at_import(name) && !found.left_out.contains(name.as_str())
@@ -205,34 +216,43 @@ impl Observer<'_> {
             Watch::WorkspaceSearch { place, .. } => {
                 let folders = roots.resolve(place);
                 for folder in folders.iter().flat_map(|folder| folder.ancestors().skip(1)) {
-                    found.add_if_absent(folder.join("Cargo.toml"));
+                    let path = folder.join("Cargo.toml");
+                    match digest::file(&path) {
+                        // No workspace yet.
+                        Ok(digest) if !found.knows(&path) => {
+                            found.sights.insert((path, Sight::File(digest)));
+                        }
+                        Ok(_) => {}
+                        Err(_) => found.add_absent(path),
+                    }
                 }
             }
             Watch::CargoConfig => {
                 let home = ambient::cargo_home(self.environment);
                 let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home);
                 for folder in folders {
-                    let names = ["config", "config.toml"];
-                    if folder.is_dir() {
-                        for name in names {
-                            found.add_if_absent(folder.join(name));
-                        }
-                    } else {
-                        let names = names.map(str::to_owned).to_vec();
+                    let [first, second] = ["config", "config.toml"].map(|name| folder.join(name));
+                    if !folder.is_dir() {
+                        let names = ["config", "config.toml"].map(str::to_owned).to_vec();
                         found.sights.insert((folder, Sight::Lacking(names)));
+                    } else if !found.knows(&first) {
+                        // The first takes the second's place.
+                        found.add_absent(first);
+                        found.add_absent(second);
                     }
                 }
             }
             Watch::ToolchainFile => {
-                let nearest = ambient::toolchain_file(root).map(|found| found.path);
-                let within = nearest.as_deref().and_then(Path::parent);
                 for folder in root.ancestors() {
-                    for name in ["rust-toolchain", "rust-toolchain.toml"] {
-                        found.add_if_absent(folder.join(name));
-                    }
-                    if Some(folder) == within {
+                    let names = ["rust-toolchain", "rust-toolchain.toml"];
+                    let files = names.map(|name| folder.join(name));
+                    if files.iter().any(|file| found.knows(file)) {
+                        // The nearest one counts; in one folder, the first.
+                        let [first, _] = files;
+                        found.add_absent(first);
                         break;
                     }
+                    files.into_iter().for_each(|file| found.add_absent(file));
                 }
             }
             _ => {}
@@ -287,13 +307,32 @@ impl AtImport {
         }
         for folder in walk::folders(start, depth, &is_left_out) {
             let Ok(entries) = fs_err::read_dir(&folder) else { continue };
-            let names: BTreeSet<String> = entries
-                .flatten()
-                .filter(|entry| !is_left_out(&entry.path()))
-                .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .collect();
+            let mut names = BTreeSet::new();
+            for path in entries.flatten().map(|entry| entry.path()) {
+                if is_left_out(&path) {
+                    let marks = MARKS.map(|mark| path.join(mark));
+                    let is_marked = |mark: &PathBuf| !walk::is_made(&path, roots) && mark.is_file();
+                    self.sights
+                        .extend(marks.into_iter().find(is_marked).map(|mark| (mark, Sight::Mark)));
+                } else if let Some(name) = path.file_name() {
+                    // What was a file and is a folder now is another thing.
+                    let end = if path.is_dir() { "/" } else { "" };
+                    names.insert(format!("{}{end}", name.to_string_lossy()));
+                }
+            }
+            if *counts == (Counts::Files { git: true }) {
+                self.add_git_rules_in(&folder);
+            }
             let names = names.into_iter().collect();
             self.sights.insert((folder, Sight::Names { names, counts: counts.clone() }));
+        }
+    }
+
+    /// One that git ignores itself is not among the package's files.
+    fn add_git_rules_in(&mut self, folder: &Path) {
+        let rules = folder.join(".gitignore");
+        if let Ok(digest) = digest::file(&rules) {
+            self.sights.insert((rules, Sight::File(digest)));
         }
     }
 
@@ -319,6 +358,7 @@ impl AtImport {
         let mut known: BTreeMap<PathBuf, bool> = BTreeMap::new();
         self.sights.retain(|(path, sight)| {
             let folder = match sight {
+                Sight::Mark => return true,
                 Sight::Names { .. } | Sight::Folder => path,
                 _ => path.parent().unwrap_or(path),
             };
@@ -326,8 +366,15 @@ impl AtImport {
         });
     }
 
-    fn add_if_absent(&mut self, path: PathBuf) {
-        if !path.exists() {
+    /// Is its content compared?
+    fn knows(&self, path: &Path) -> bool {
+        let is_file = |sight: &Sight| matches!(sight, Sight::File(_) | Sight::Toml { .. });
+        self.sights.iter().any(|(known, sight)| known == path && is_file(sight))
+    }
+
+    /// It was not there when the inputs were looked at, whatever is there by now.
+    fn add_absent(&mut self, path: PathBuf) {
+        if !self.knows(&path) && !path.is_dir() {
             self.sights.insert((path, Sight::Absent));
         }
     }
@@ -357,6 +404,7 @@ impl AtImport {
                 Sight::Names { names, counts: Counts::Matching { root, pattern } } => {
                     json!(["names", { "names": names, "root": root, "pattern": pattern }])
                 }
+                Sight::Mark => json!(["mark", null]),
                 Sight::Program => json!(["program", null]),
             });
         }

@@ -60,15 +60,22 @@ fn reduce(mut table: Table, view: View) -> Table {
             table
         }
         View::Project => only(table, &["project"]),
+        View::Own => tool(&mut table, "wheelprint")
+            .map(|own| Table::from_iter([("tool.wheelprint".to_owned(), own)]))
+            .unwrap_or_default(),
         View::Build => {
-            let maturin = match table.remove("tool") {
-                Some(Value::Table(mut tools)) => tools.remove("maturin"),
-                _ => None,
-            };
+            let maturin = tool(&mut table, "maturin");
             let mut table = only(table, &["build-system"]);
             table.extend(maturin.map(|maturin| ("tool.maturin".to_owned(), maturin)));
             table
         }
+    }
+}
+
+fn tool(table: &mut Table, name: &str) -> Option<Value> {
+    match table.remove("tool") {
+        Some(Value::Table(mut tools)) => tools.remove(name),
+        _ => None,
     }
 }
 

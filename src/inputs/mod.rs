@@ -114,6 +114,8 @@ pub enum View {
     Build,
     /// pyproject.toml: `[project]`.
     Project,
+    /// pyproject.toml: `[tool.wheelprint]`, for an import; a build goes by what the settings say.
+    Own,
 }
 
 /// A recipe for looking at inputs again.
