@@ -20,15 +20,15 @@ nox.options.sessions = ["lint", "tests"]
 #: See Cargo.toml: quick to compile, which is what counts here.
 TEST_PROFILE = "testing"
 TEST_REQUIREMENTS = ("build", "installer", "maturin", "packaging", "pytest", "pytest-xdist", "uv")
+#: Each worker compiles pyo3 once, and the rest takes half as long.
+AT_A_TIME = ("-n", "2")
 PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The crate's own tests, then the backend through real frontends. Arguments go to pytest.
-
-    `-- -n 2` runs two tests at a time: quicker once both workers have compiled pyo3.
-    """
+    """The crate's own tests, then the backend through real frontends, two at a time. Arguments go
+    to pytest in place of `-n 2`."""
     session.install(*TEST_REQUIREMENTS)
     session.run(
         *("cargo", "test", "--locked", "--profile", TEST_PROFILE),
@@ -37,7 +37,8 @@ def tests(session: nox.Session) -> None:
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
-        *("pytest", "-m", "not freshness", *session.posargs), env={"WHEELPRINT_DIST": str(dist)}
+        *("pytest", "-m", "not freshness", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
     )
 
 
@@ -53,7 +54,8 @@ def freshness(session: nox.Session) -> None:
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
-        *("pytest", "-m", "freshness", *session.posargs), env={"WHEELPRINT_DIST": str(dist)}
+        *("pytest", "-m", "freshness", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
     )
 
 
