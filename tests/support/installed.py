@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,11 @@ def seen(imported: Imported) -> dict[str, str]:
     """What the module of the sample with every kind of input says it was made from."""
     found: dict[str, str] = json.loads(imported.shows)
     return found
+
+
+def _hear_interrupts() -> None:
+    # What a shell starts in the background ignores them, and so would its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -86,6 +92,7 @@ class Editable:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             start_new_session=os.name != "nt",
+            preexec_fn=None if os.name == "nt" else _hear_interrupts,
         )
 
     def is_quiet(self, shows: str, code: str | None = None) -> None:
