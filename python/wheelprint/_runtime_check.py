@@ -119,6 +119,8 @@ class Installed:
     """What the installed wheel was built from, as it says itself."""
 
     def __init__(self, path: str) -> None:
+        # Before it is read: what is remembered of it must not be taken for a newer one's.
+        self.identity = look([os.fsencode(path)])
         with open(path, "rb") as file:
             version, cache, self._json, *self.paths = file.read().split(b"\0")
         if version != FORMAT:
@@ -220,7 +222,7 @@ class Memory:
         # Two that get one name take turns: whose it is stands inside.
         place = "".join(char if char.isalnum() else "-" for char in installed.path)
         self.path = os.path.join(installed.cache, place[-100:].lstrip("-"))
-        self.wheel = look([os.fsencode(installed.path)])
+        self.wheel = installed.identity
         self.stats: list[int] = []
         self.accepted: dict[str, str] = {}
         self.names: tuple[tuple[str, ...], ...] = ()

@@ -36,7 +36,8 @@ def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str |
     the compiler's words if the build fails. What can't even start is said."""
     asked = time.time()
     with _Lock(check, installed) as lock:
-        if lock.waited:
+        # One that was quicker may be done already.
+        if lock.waited or check.look([os.fsencode(installed.path)]) != installed.identity:
             installed = check.Installed.load(hook)
             stale = _still_stale(check, installed)
             if not stale:

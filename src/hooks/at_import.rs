@@ -12,7 +12,7 @@ use crate::fingerprint::at_import::{AtImport, Facts};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
 use crate::inputs::{PROJECT, Part, Place, Roots, Watch};
-use crate::project;
+use crate::project::{self, Project};
 use crate::request::Artifact;
 use crate::store::{self, Entry};
 use crate::wheel::{Edit, Wheel};
@@ -89,6 +89,11 @@ impl Session {
         let inputs = observer.observe(watches, roots);
         let verdict = freshness::compare(&entry.record.inputs(), &entry.record.untrusted, &inputs);
         if !matches!(verdict, Verdict::Fresh { .. }) {
+            return Ok(None);
+        }
+        // Its `[tool.wheelprint]` was read at the start.
+        let now = Project::load(&self.project.root).map(|project| project.document);
+        if now.ok().as_ref() != Some(&self.project.document) {
             return Ok(None);
         }
         let at_import = observer.at_import(names, watches, roots, &inputs);
