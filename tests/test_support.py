@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 from support import samples, wheels
+from support.workbench import Workbench
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,20 @@ def test_what_crates_io_gave_stays_compiled_and_nothing_else_does(check_out: Che
         project.switch_to_maturin()
         project.build("wheel", backend=MATURIN)
     assert project.spy.compiled() == {"hello_pure"}
+
+
+def test_what_is_tested_is_what_was_built(bench: Workbench, tmp_path: Path) -> None:
+    dist = shutil.copytree(bench.dist, tmp_path / "dist")
+    (wheel,) = dist.glob("wheelprint-*.whl")
+    names = []
+    for number in range(2):
+        name = f"wheelprint/build_{number}.py"
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr(name, "")
+        venv = Workbench(tmp_path, dist, bench.wheelhouse).venv(None)
+        (package,) = venv.glob("[lL]ib/**/site-packages")
+        names.append((package / name).exists())
+    assert names == [True, True]
 
 
 @pytest.mark.parametrize("name", samples.BY_NAME)

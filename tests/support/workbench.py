@@ -57,6 +57,7 @@ class Workbench:
         self._project: Project | None = None
         self._parked: Path | None = None
         self._references: dict[tuple[str, str], Path] = {}
+        forget_ourselves(folder / "uv-cache")
 
     @property
     def checkout_folder(self) -> Path:
@@ -236,6 +237,13 @@ def forget_projects(uv_cache: Path) -> None:
     """Remove from uv's cache what it built, and keep what it downloaded."""
     for bucket in (*uv_cache.glob("sdists-*"), *uv_cache.glob("builds-*")):
         shutil.rmtree(bucket, ignore_errors=True)
+
+
+def forget_ourselves(uv_cache: Path) -> None:
+    """Remove wheelprint from uv's cache: of a wheel in a local folder uv looks at the name, and
+    an earlier run's, which lay in the same folder and has the same version, would be tested."""
+    for wheel in uv_cache.glob("wheels-*/*/*/wheelprint"):
+        shutil.rmtree(wheel)
 
 
 def lock_folder(parent: Path) -> tuple[Path, IO[str] | None]:
