@@ -7,10 +7,13 @@
 //!
 //! | room | owns | may call |
 //! |---|---|---|
-//! | `python` | the only pyo3 code | `hooks`, `maturin`, `request` |
+//! | `python` | the only pyo3 code | `cli`, `hooks`, `maturin`, `request` |
+//! | `cli` | arguments, exit codes, all printing | `inputs`, `request`, `uv` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |
+//! | `installed` | what an environment has installed of a project | - |
+//! | `uv` | uv's cache keys: derive, compare, write | - |
 //! | `store` | stored wheels and records | `fingerprint` (types), `inputs` (types), `cargo_mtime` (types), `request` |
 //! | `cargo_mtime` | what cargo's clock would not show | `inputs`, `fingerprint` (types), `freshness` |
 //! | `freshness` | comparing records; no I/O | `fingerprint` (types), `inputs` (types) |
@@ -33,6 +36,7 @@
 //! Everyone may call the last three lines. `tests/house.rs` holds this table against the code.
 
 pub mod cargo_mtime;
+pub mod cli;
 pub mod digest;
 pub mod editable;
 pub mod error;
@@ -41,6 +45,7 @@ pub mod freshness;
 pub mod git;
 pub mod hooks;
 pub mod inputs;
+pub mod installed;
 pub mod interpreter;
 pub mod log;
 pub mod maturin;
@@ -54,4 +59,5 @@ pub mod settings;
 pub mod stat_cache;
 pub mod store;
 pub mod toolchain;
+pub mod uv;
 pub mod wheel;

@@ -1,5 +1,6 @@
 //! The only pyo3 code: conversion, GIL release, errors to exceptions.
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use pyo3::exceptions::{PySystemExit, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 
+use crate::cli;
 use crate::error::{Error, Result};
 use crate::hooks::Session;
 use crate::log;
@@ -151,9 +153,31 @@ fn describe(given: &Bound<'_, PyDict>) -> PyResult<Interpreter> {
     })
 }
 
+/// Runs a command of the command line; `folder` is the working directory. Gives the exit code.
+#[pyfunction]
+#[pyo3(name = "cli")]
+fn command_line(
+    py: Python<'_>,
+    arguments: Vec<OsString>,
+    folder: PathBuf,
+    interpreter: &Bound<'_, PyDict>,
+) -> PyResult<u8> {
+    let interpreter = describe(interpreter)?;
+    Ok(py.detach(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            cli::run(arguments, folder, interpreter, Environment::current())
+        }))
+        .unwrap_or_else(|_| {
+            log::line(log::Level::Error, "error: an internal error, please report it");
+            cli::FAILED
+        })
+    }))
+}
+
 /// The compiled half of the Python package.
 #[pymodule]
 #[pyo3(name = "_native")]
 pub fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(command_line, module)?)?;
     module.add_function(wrap_pyfunction!(call, module)?)
 }

@@ -33,29 +33,12 @@ def _call(
     metadata_directory: str | None = None,
 ) -> Any:
     import os
-    import sys
-    from importlib.machinery import EXTENSION_SUFFIXES
 
     from . import _native
+    from ._interpreter import describe
 
-    if hasattr(os, "uname"):
-        machine = os.uname().machine
-    else:
-        machine = os.environ.get("PROCESSOR_ARCHITECTURE", "")
-    # What a virtual environment was made from; not every implementation says.
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    interpreter = {
-        "executable": sys.executable,
-        "base_executable": os.path.realpath(base),
-        "prefix": sys.prefix,
-        "implementation": sys.implementation.name,
-        "version": ".".join(str(part) for part in sys.version_info[:3]),
-        "extension_suffix": EXTENSION_SUFFIXES[0],
-        "platform": f"{sys.platform}-{machine}-{sys.maxsize.bit_length() + 1}",
-        "sys_path": [entry for entry in sys.path if entry],
-    }
     return _native.call(
-        hook, os.getcwd(), directory, config_settings, metadata_directory, interpreter
+        hook, os.getcwd(), directory, config_settings, metadata_directory, describe()
     )
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 def call(
@@ -9,3 +9,4 @@ def call(
     metadata_directory: str | None,
     interpreter: Mapping[str, Any],
 ) -> Any: ...
+def cli(arguments: Sequence[str], folder: str, interpreter: Mapping[str, Any]) -> int: ...

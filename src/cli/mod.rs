@@ -1,0 +1,165 @@
+//! The command line (DESIGN section 5): arguments, exit codes, all printing.
+//!
+//! Every command is a module with its arguments and a `run` that gives an [`Answer`]; what is
+//! printed while it runs (a question, progress) goes through [`terminal`].
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::log;
+use crate::request::{Environment, Interpreter};
+
+mod cache;
+mod explain;
+mod init;
+mod inspect;
+mod keys;
+mod new;
+mod status;
+pub mod terminal;
+mod verify;
+
+use terminal::Terminal;
+
+/// It could not be done, and why was said.
+pub const FAILED: u8 = 2;
+
+/// Build Python packages with Rust inside: say what would be rebuilt and why, write uv's cache keys,
+/// prove what a wheel was built from.
+#[derive(Debug, Parser)]
+#[command(name = "wheelprint", version, propagate_version = true, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Arguments),
+    New(new::Arguments),
+    Keys(keys::Arguments),
+    Status(status::Arguments),
+    Explain(explain::Arguments),
+    Inspect(inspect::Arguments),
+    Verify(verify::Arguments),
+    Cache(cache::Arguments),
+    /// Print a completion script for a shell
+    Completions {
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a command works with.
+pub struct Context {
+    /// The working directory; what users name is relative to it.
+    pub folder: PathBuf,
+    /// The interpreter the command line itself runs in.
+    pub interpreter: Interpreter,
+    pub environment: Environment,
+    pub terminal: Terminal,
+}
+
+impl Context {
+    /// A path as the user gave it, made absolute.
+    pub fn path(&self, given: &Path) -> PathBuf {
+        crate::inputs::normalize(&self.folder.join(given))
+    }
+}
+
+/// What a command has to say, and the exit code.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// For stdout.
+    pub output: String,
+    /// 0 or 1, as in the table of DESIGN section 5.
+    pub code: u8,
+}
+
+impl Answer {
+    /// Text that ends with exit code 0.
+    pub fn said(output: impl Into<String>) -> Self {
+        Self { output: output.into(), code: 0 }
+    }
+
+    /// The same with another exit code.
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// JSON, indented; docs/json.md describes each.
+    pub fn json(value: &serde_json::Value) -> Self {
+        Self::said(format!("{value:#}\n"))
+    }
+}
+
+/// Runs the command these arguments (without the program's name) ask for; gives the exit code.
+pub fn run(
+    arguments: Vec<OsString>,
+    folder: PathBuf,
+    interpreter: Interpreter,
+    environment: Environment,
+) -> u8 {
+    let terminal = Terminal::of(&environment);
+    // Commands speak for themselves; what the rooms below have to warn of is still said.
+    log::set_level(log::Level::Warn);
+    let program = OsString::from("wheelprint");
+    let parsed = Arguments::try_parse_from(std::iter::once(program).chain(arguments));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; clap tells them apart, and writes in colour itself.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(FAILED);
+        }
+    };
+    let context = Context { folder, interpreter, environment, terminal };
+    match answer(arguments.command, &context) {
+        Ok(answer) => {
+            // A reader that went away (`| head`) has heard enough.
+            let mut stdout = std::io::stdout().lock();
+            let _ = stdout.write_all(answer.output.as_bytes()).and_then(|()| stdout.flush());
+            answer.code
+        }
+        Err(error) => {
+            context.terminal.error(&error);
+            FAILED
+        }
+    }
+}
+
+fn answer(command: Command, context: &Context) -> Result<Answer> {
+    match command {
+        Command::Init(arguments) => init::run(&arguments, context),
+        Command::New(arguments) => new::run(&arguments, context),
+        Command::Keys(arguments) => keys::run(&arguments, context),
+        Command::Status(arguments) => status::run(&arguments, context),
+        Command::Explain(arguments) => explain::run(&arguments, context),
+        Command::Inspect(arguments) => inspect::run(&arguments, context),
+        Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Cache(arguments) => cache::run(&arguments, context),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "wheelprint", &mut script);
+            let script = String::from_utf8(script)
+                .map_err(|error| Error::Other(format!("completions: {error}")))?;
+            Ok(Answer::said(script))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

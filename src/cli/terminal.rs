@@ -1,0 +1,162 @@
+//! What the terminal can show: colour, width, progress.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::error::Error;
+use crate::request::Environment;
+
+/// Good news.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Bad news, and what is taken away.
+pub const BAD: Style = AnsiColor::Red.on_default();
+/// What deserves a look.
+pub const NOTICE: Style = AnsiColor::Yellow.on_default();
+/// Names and commands.
+pub const NAME: Style = AnsiColor::Cyan.on_default();
+/// Headings.
+pub const STRONG: Style = Style::new().bold();
+/// What is beside the point.
+pub const FAINT: Style = Style::new().dimmed();
+
+/// What takes longer than this deserves a word.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Where a command prints to.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    colour: bool,
+    colour_on_stderr: bool,
+    stderr: bool,
+    /// Columns; `usize::MAX` where nobody wraps lines (a pipe, a file).
+    pub width: usize,
+}
+
+impl Terminal {
+    /// stdout and stderr of this process. `NO_COLOR` (no-color.org) switches colour off,
+    /// `FORCE_COLOR` on; otherwise a terminal has it and nothing else.
+    pub fn of(environment: &Environment) -> Self {
+        let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
+        let is_off = environment.non_empty("NO_COLOR").is_some();
+        let is_on = environment.non_empty("FORCE_COLOR").is_some_and(|value| value != "0");
+        let colour = |is_terminal: bool| !is_off && (is_on || (is_terminal && !is_dumb));
+        let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        let width = match terminal_size::terminal_size() {
+            Some((terminal_size::Width(columns), _)) if stdout => usize::from(columns).max(40),
+            _ => usize::MAX,
+        };
+        Self { colour: colour(stdout), colour_on_stderr: colour(stderr), stderr, width }
+    }
+
+    /// Text for stdout, in a style if there is colour.
+    pub fn paint(&self, style: Style, text: impl std::fmt::Display) -> String {
+        paint(self.colour, style, text)
+    }
+
+    /// Cuts a line that is wider than the terminal; `…` stands for the rest.
+    pub fn cut(&self, line: &str) -> String {
+        if line.chars().count() <= self.width {
+            return line.to_owned();
+        }
+        let kept: String = line.chars().take(self.width.saturating_sub(1)).collect();
+        format!("{kept}…")
+    }
+
+    /// Words over several lines, each line after the first one indented.
+    pub fn wrap(&self, text: &str, indent: usize) -> String {
+        let mut lines = vec![String::new()];
+        for word in text.split(' ') {
+            let line = lines.last_mut().map_or(0, |line| line.chars().count());
+            let taken = if lines.len() > 1 { indent + line } else { line };
+            if line > 0 && taken + 1 + word.chars().count() > self.width {
+                lines.push(word.to_owned());
+            } else if let Some(last) = lines.last_mut() {
+                if line > 0 {
+                    last.push(' ');
+                }
+                last.push_str(word);
+            }
+        }
+        lines.join(&format!("\n{}", " ".repeat(indent)))
+    }
+
+    /// Says at once, on stderr: a question, a warning.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// `warning: ...` on stderr.
+    pub fn warn(&self, text: &str) {
+        self.note(&format!("{}: {text}", paint(self.colour_on_stderr, NOTICE, "warning")));
+    }
+
+    /// An error, then, apart, what to do.
+    pub fn error(&self, error: &Error) {
+        let label = |style, text| paint(self.colour_on_stderr, style, text);
+        self.note(&format!("{}: {error}", label(BAD, "error")));
+        if let Some(hint) = error.hint() {
+            self.note(&format!("{}: {hint}", label(NAME, "hint")));
+        }
+    }
+
+    /// Shows on a terminal that something is under way, once it takes longer than half a second.
+    /// It ends when the value is dropped.
+    #[must_use]
+    pub fn progress(&self, what: &'static str) -> Progress {
+        if !self.stderr {
+            return Progress(None);
+        }
+        let (done, is_done) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            const FRAMES: [char; 4] = ['-', '\\', '|', '/'];
+            let mut wait = PATIENCE;
+            for frame in FRAMES.into_iter().cycle() {
+                if is_done.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    break;
+                }
+                let mut stderr = std::io::stderr().lock();
+                let _ = write!(stderr, "\r{frame} {what} ").and_then(|()| stderr.flush());
+                wait = Duration::from_millis(120);
+            }
+            if wait != PATIENCE {
+                let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+            }
+        });
+        Progress(Some((done, thread)))
+    }
+}
+
+/// See [`Terminal::progress`].
+pub struct Progress(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((done, thread)) = self.0.take() {
+            drop(done);
+            let _ = thread.join();
+        }
+    }
+}
+
+fn paint(colour: bool, style: Style, text: impl std::fmt::Display) -> String {
+    if colour { format!("{style}{text}{style:#}") } else { text.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fit() {
+        let terminal =
+            Terminal { colour: false, colour_on_stderr: false, stderr: false, width: 12 };
+        assert_eq!(terminal.wrap("one two three four five", 2), "one two\n  three four\n  five");
+        assert_eq!(terminal.cut("one two three"), "one two thr…");
+        assert_eq!(terminal.cut("one two"), "one two");
+        assert_eq!(terminal.paint(GOOD, "yes"), "yes");
+    }
+}

@@ -1,0 +1,19 @@
+//! `wheelprint verify`.
+
+use super::{Answer, Context};
+use crate::error::{Error, Result};
+
+/// Is this wheel from these sources?
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The wheel
+    wheel: std::path::PathBuf,
+}
+
+/// See [`Arguments`].
+///
+/// # Errors
+/// Not there yet.
+pub fn run(_arguments: &Arguments, _context: &Context) -> Result<Answer> {
+    Err(Error::Other("verify: not there yet".to_owned()))
+}

@@ -1,0 +1,1 @@
+//! What an environment has installed of a project.

@@ -1,0 +1,240 @@
+//! Writing cache keys into pyproject.toml; comments and formatting stay.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+
+use super::CacheKey;
+use crate::error::{Error, Result};
+
+/// Stands above the keys that are ours to replace.
+const MARK: &str = "`wheelprint keys --write` keeps the lines below";
+
+/// `[tool.uv] cache-keys`, apart by who wrote them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Keys {
+    /// Written by people.
+    pub theirs: Vec<CacheKey>,
+    /// Below our mark.
+    pub ours: Vec<CacheKey>,
+}
+
+#[derive(Deserialize)]
+struct One {
+    key: CacheKey,
+}
+
+/// The keys of a project; `None` where it has none and uv's defaults are in force.
+///
+/// # Errors
+/// It is not TOML, or `tool.uv.cache-keys` is no list of keys: path, position, field.
+pub fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
+    let document = parse(path, text)?;
+    let item = document.get("tool").and_then(|tool| tool.get("uv")?.get("cache-keys"));
+    let Some(item) = item else { return Ok(None) };
+    let array = item.as_array().ok_or_else(|| wrong(path, "expected a list"))?;
+    let mut keys = Keys::default();
+    let mut is_ours = false;
+    for value in array {
+        is_ours |= prefix(value).contains(MARK);
+        let written = value.clone().decorated("", "").to_string();
+        let key = toml::from_str::<One>(&format!("key = {written}"))
+            .map_err(|_| wrong(path, &format!("not a cache key of uv: {written}")))?
+            .key;
+        if is_ours { keys.ours.push(key) } else { keys.theirs.push(key) }
+    }
+    Ok(Some(keys))
+}
+
+/// The text with these keys below our mark, in place of those that stood there. Without any the
+/// mark goes, and so does what would be left empty.
+///
+/// # Errors
+/// As [`read`].
+pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
+    let known = read(path, text)?;
+    if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
+        return Ok(text.to_owned());
+    }
+    let mut document = parse(path, text)?;
+    let mut implicit = Table::new();
+    implicit.set_implicit(true);
+    let not_table = |field: &str| wrong(path, &format!("{field} is no table"));
+    let tool = document.entry("tool").or_insert(Item::Table(implicit));
+    let tool = tool.as_table_like_mut().ok_or_else(|| not_table("tool"))?;
+    let uv = tool.entry("uv").or_insert(Item::Table(Table::new()));
+    let uv = uv.as_table_like_mut().ok_or_else(|| not_table("tool.uv"))?;
+    let item = uv.entry("cache-keys").or_insert(Item::Value(Value::Array(Array::new())));
+    let array = item.as_array_mut().ok_or_else(|| wrong(path, "expected a list"))?;
+    replace_ours(array, ours);
+    if array.is_empty() {
+        uv.remove("cache-keys");
+        if uv.is_empty() {
+            tool.remove("uv");
+        }
+        if tool.is_empty() {
+            document.remove("tool");
+        }
+    }
+    Ok(document.to_string())
+}
+
+fn replace_ours(array: &mut Array, ours: &[CacheKey]) {
+    let start = array.iter().position(|value| prefix(value).contains(MARK));
+    // What people wrote behind their last key stands before our mark.
+    let mut head = match start {
+        Some(start) => array.get(start).map(prefix).unwrap_or_default(),
+        None => array.trailing().as_str().unwrap_or_default().to_owned(),
+    };
+    if let Some(mark) = head.find(MARK) {
+        head.truncate(head[..mark].rfind('#').unwrap_or(mark));
+    }
+    let head = head.trim_end().to_owned();
+    while start.is_some_and(|start| array.len() > start) {
+        array.remove(array.len() - 1);
+    }
+    if start.is_none() || ours.is_empty() {
+        array.set_trailing(format!("{head}\n"));
+    }
+    for (index, key) in ours.iter().enumerate() {
+        let mut value = to_toml(key);
+        let before =
+            if index == 0 { format!("{head}\n    # {MARK}\n    ") } else { "\n    ".to_owned() };
+        value.decor_mut().set_prefix(before);
+        array.push_formatted(value);
+    }
+    if !ours.is_empty() {
+        array.set_trailing("\n");
+        array.set_trailing_comma(true);
+    }
+}
+
+/// As uv's own templates write them.
+pub fn to_toml(key: &CacheKey) -> Value {
+    let table = |name: &str, value: &str| {
+        let mut table = InlineTable::new();
+        table.insert(name, value.into());
+        Value::InlineTable(table)
+    };
+    match key {
+        CacheKey::Path(path) => path.as_str().into(),
+        CacheKey::File { file } => table("file", file),
+        CacheKey::Directory { dir } => table("dir", dir),
+        CacheKey::Environment { env } => table("env", env),
+        CacheKey::Git { git } => {
+            let mut table = InlineTable::new();
+            let git = git.to_string().parse::<Value>().unwrap_or_else(|_| true.into());
+            table.insert("git", git);
+            Value::InlineTable(table)
+        }
+    }
+}
+
+fn prefix(value: &Value) -> String {
+    let prefix = value.decor().prefix().and_then(|prefix| prefix.as_str());
+    prefix.unwrap_or_default().to_owned()
+}
+
+/// The text as a document that can be edited.
+///
+/// # Errors
+/// It is not TOML: path, line and column.
+pub fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
+    text.parse::<DocumentMut>().map_err(|error| Error::Toml {
+        path: path.to_owned(),
+        position: error.span().map(|span| position(text, span.start)),
+        field: None,
+        cause: error.message().to_owned(),
+        hint: None,
+    })
+}
+
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+fn wrong(path: &Path, cause: &str) -> Error {
+    Error::Toml {
+        path: path.to_owned(),
+        position: None,
+        field: Some("tool.uv.cache-keys".to_owned()),
+        cause: cause.to_owned(),
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(file: &str) -> CacheKey {
+        CacheKey::File { file: file.to_owned() }
+    }
+
+    fn written(text: &str, ours: &[CacheKey]) -> String {
+        write(Path::new("pyproject.toml"), text, ours).unwrap()
+    }
+
+    #[test]
+    fn keys_of_people_stay_and_ours_are_replaced() {
+        let text = "# top\n[tool.uv]\ncache-keys = [\n    { file = \"a\" }, # why\n    \"b\",\n    # end\n] # after\n\n[x]\n";
+        let one = written(text, &[file("src/**/*.rs"), CacheKey::Environment { env: "X".into() }]);
+        assert_eq!(
+            one,
+            format!(
+                "# top\n[tool.uv]\ncache-keys = [\n    {{ file = \"a\" }}, # why\n    \"b\",\n    # end\n    # {MARK}\n    {{ file = \"src/**/*.rs\" }},\n    {{ env = \"X\" }},\n] # after\n\n[x]\n"
+            )
+        );
+        let keys = read(Path::new("p"), &one).unwrap().unwrap();
+        assert_eq!(keys.theirs, [file("a"), CacheKey::Path("b".into())]);
+        assert_eq!(keys.ours.len(), 2);
+        let two = written(&one, &[file("c")]);
+        assert_eq!(
+            two,
+            one.replace("{ file = \"src/**/*.rs\" },\n    { env = \"X\" }", "{ file = \"c\" }")
+        );
+        assert_eq!(written(&two, &[file("c")]), two);
+        assert_eq!(written(&two, &[]), text);
+    }
+
+    #[test]
+    fn what_was_not_there_is_made_and_taken_away_again() {
+        for text in ["", "[project]\nname = \"x\"\n", "[tool.maturin]\nx = 1\n", "[tool.uv]\n"] {
+            let one = written(text, &[file("a")]);
+            assert!(one.starts_with(text), "{one}");
+            assert!(one.contains("cache-keys = [\n    # "), "{one}");
+            assert_eq!(read(Path::new("p"), &one).unwrap().unwrap().ours, [file("a")]);
+            assert_eq!(written(&one, &[]).trim(), text.replace("[tool.uv]\n", "").trim());
+        }
+    }
+
+    #[test]
+    fn keys_on_one_line_are_read() {
+        let text = "[tool.uv]\ncache-keys = [{ file = \"a\" }, { git = { commit = true } }]\n";
+        let one = written(text, &[file("b")]);
+        assert_eq!(
+            one,
+            format!(
+                "[tool.uv]\ncache-keys = [{{ file = \"a\" }}, {{ git = {{ commit = true }} }},\n    # {MARK}\n    {{ file = \"b\" }},\n]\n"
+            )
+        );
+    }
+
+    #[test]
+    fn what_uv_would_not_take_is_an_error() {
+        for (text, cause) in [
+            ("[tool.uv]\ncache-keys = 3\n", "expected a list"),
+            (
+                "[tool.uv]\ncache-keys = [{ fil = \"a\" }]\n",
+                "not a cache key of uv: { fil = \"a\" }",
+            ),
+            ("[tool.uv\n", ":1:"),
+        ] {
+            let error = write(Path::new("pyproject.toml"), text, &[]).unwrap_err().to_string();
+            assert!(error.contains(cause), "{error}");
+        }
+    }
+}
