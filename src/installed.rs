@@ -1,1 +1,175 @@
-//! What an environment has installed of a project.
+//! What an environment has installed of a project, and which environment is in use.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fs_err as fs;
+
+use crate::error::{Error, Result};
+use crate::fingerprint::{Record, record};
+use crate::project::normalize_name;
+use crate::request::{Environment, Interpreter};
+
+/// The text that describes an interpreter, which the hooks use too.
+const DESCRIBE: &str = include_str!("../python/wheelprint/_interpreter.py");
+
+/// A package as it is installed (PyPA, "Recording installed projects").
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    pub name: String,
+    pub version: String,
+    /// Its dist-info folder.
+    pub dist_info: PathBuf,
+    /// `INSTALLER`: `uv`, `pip`.
+    pub installer: Option<String>,
+    /// `direct_url.json`: the folder it was installed from, if it was one of this machine.
+    pub source: Option<PathBuf>,
+    pub editable: bool,
+    /// What it was built from; why not, if that can't be read; `None` if it does not say.
+    pub record: Option<Result<Record, String>>,
+    /// `uv_cache.json`, what uv noted of the sources when it was built.
+    pub uv_cache: Option<serde_json::Value>,
+}
+
+/// The interpreter of the environment that a project's commands run in: `--python`, what uv would
+/// use (`UV_PROJECT_ENVIRONMENT`, the nearest `.venv`), the active environment. `None` if there is
+/// none of these.
+pub fn python_in_use(
+    root: &Path,
+    environment: &Environment,
+    given: Option<&Path>,
+) -> Option<PathBuf> {
+    if let Some(given) = given {
+        return Some(if given.is_dir() { python_in(given) } else { given.to_owned() });
+    }
+    let named = environment.non_empty("UV_PROJECT_ENVIRONMENT").map(|folder| {
+        let base = root.ancestors().find(|folder| folder.join("uv.lock").is_file());
+        base.unwrap_or(root).join(folder)
+    });
+    let nearest = root.ancestors().map(|folder| folder.join(".venv"));
+    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"]
+        .into_iter()
+        .filter_map(|name| environment.non_empty(name).map(PathBuf::from));
+    named.into_iter().chain(nearest).chain(active).map(|folder| python_in(&folder)).find(|python| {
+        // A link that leads nowhere is an environment whose interpreter is gone.
+        python.exists()
+    })
+}
+
+fn python_in(environment: &Path) -> PathBuf {
+    if cfg!(windows) {
+        let python = environment.join("Scripts").join("python.exe");
+        if python.is_file() { python } else { environment.join("python.exe") }
+    } else {
+        environment.join("bin").join("python")
+    }
+}
+
+/// Asks an interpreter what it is.
+///
+/// # Errors
+/// It can't be run, or does not answer as one.
+pub fn describe(python: &Path) -> Result<Interpreter> {
+    let script = format!("{DESCRIBE}\nimport json\nprint(json.dumps(describe()))\n");
+    let failed = |cause: String| Error::Path { path: python.to_owned(), cause };
+    // Isolated: the working directory and PYTHONPATH must not lend it modules.
+    let output = Command::new(python)
+        .args(["-I", "-c", &script])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|error| Error::io(python, &error))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(failed(format!("is no Python that can be used: {said}")));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| failed(format!("is no Python that can be used: {error}")))
+}
+
+/// The distribution of that name which this interpreter would import.
+pub fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
+    let wanted = normalize_name(name);
+    interpreter.sys_path.iter().find_map(|folder| {
+        let entries = fs::read_dir(folder).ok()?;
+        entries.flatten().find_map(|entry| {
+            let file_name = entry.file_name().to_str()?.to_owned();
+            let (name, version) = file_name.strip_suffix(".dist-info")?.split_once('-')?;
+            (normalize_name(name) == wanted).then(|| read(&entry.path(), name, version))
+        })
+    })
+}
+
+fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
+    let text = |file: &str| fs::read_to_string(dist_info.join(file)).ok();
+    let json =
+        |file: &str| -> Option<serde_json::Value> { serde_json::from_str(&text(file)?).ok() };
+    let direct_url = json("direct_url.json");
+    let is_editable = || direct_url.as_ref()?.get("dir_info")?.get("editable")?.as_bool();
+    let source = || path_of_url(direct_url.as_ref()?.get("url")?.as_str()?);
+    let record = fs::read(dist_info.join(record::FILE_NAME)).ok();
+    Distribution {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        dist_info: dist_info.to_owned(),
+        installer: text("INSTALLER").map(|text| text.trim().to_owned()),
+        source: source(),
+        editable: is_editable().unwrap_or(false),
+        record: record.map(|bytes| Record::from_json(&bytes)),
+        uv_cache: json("uv_cache.json"),
+    }
+}
+
+/// The path of a `file:` URL of this machine (RFC 8089).
+fn path_of_url(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("file://")?;
+    let path = path.strip_prefix("localhost").unwrap_or(path);
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(coded) if byte == b'%' => {
+                bytes.push(coded);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    let path = String::from_utf8(bytes).ok()?;
+    let is_of_a_drive = cfg!(windows) && path.as_bytes().get(2) == Some(&b':');
+    Some(PathBuf::from(if is_of_a_drive { &path[1..] } else { &path }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_leads_to_its_folder() {
+        assert_eq!(path_of_url("file:///a/b%20c/%C3%A9"), Some(PathBuf::from("/a/b c/é")));
+        assert_eq!(path_of_url("https://example.org/a"), None);
+    }
+
+    #[test]
+    fn a_distribution_is_found_by_its_normalized_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let dist_info = folder.path().join("Some_Name-1.2.dist-info");
+        fs::create_dir(&dist_info).unwrap();
+        fs::write(dist_info.join("INSTALLER"), "uv\n").unwrap();
+        let url = r#"{"url": "file:///work/x", "dir_info": {"editable": true}}"#;
+        fs::write(dist_info.join("direct_url.json"), url).unwrap();
+        fs::write(dist_info.join("wheelprint.json"), "{}").unwrap();
+        let sys_path = vec!["/nowhere".into(), folder.path().to_owned()];
+        let interpreter = Interpreter { sys_path, ..Interpreter::default() };
+        let found = find(&interpreter, "some-name").unwrap();
+        assert_eq!((found.name.as_str(), found.version.as_str()), ("Some_Name", "1.2"));
+        assert_eq!(found.installer.as_deref(), Some("uv"));
+        assert!(found.editable);
+        assert_eq!(found.source, Some(PathBuf::from("/work/x")));
+        assert!(matches!(found.record, Some(Err(_))));
+        assert!(find(&interpreter, "other").is_none());
+    }
+}

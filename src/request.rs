@@ -42,7 +42,7 @@ pub type ConfigSettings = BTreeMap<String, ConfigValue>;
 pub const OWN_PREFIX: &str = "wheelprint.";
 
 /// The interpreter the frontend runs the hooks with, as it describes itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct Interpreter {
     /// `sys.executable`
     pub executable: PathBuf,

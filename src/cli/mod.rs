@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::hooks::Session;
 use crate::log;
-use crate::request::{Environment, Interpreter};
+use crate::request::{Artifact, Environment, Interpreter, Request};
+use crate::uv;
 
 mod cache;
 mod explain;
@@ -65,6 +67,31 @@ pub struct Context {
 }
 
 impl Context {
+    /// The project in a folder, asked for such an artifact as a frontend would that builds for
+    /// this interpreter.
+    ///
+    /// # Errors
+    /// There is no project, or a setting is wrong.
+    pub fn session(
+        &self,
+        folder: &Path,
+        artifact: Artifact,
+        interpreter: Interpreter,
+    ) -> Result<Session> {
+        let root = self.path(folder);
+        let mut environment = self.environment.clone();
+        let (config_settings, variables) = uv::build_settings(&root);
+        for (name, value) in variables {
+            environment.set(&name, value);
+        }
+        let has_settings = !config_settings.is_empty();
+        let request = Request { artifact, root, config_settings, interpreter, environment };
+        let session = Session::open(request, has_settings)?;
+        // `WHEELPRINT_LOG` speaks of builds.
+        log::set_level(log::Level::Warn);
+        Ok(session)
+    }
+
     /// A path as the user gave it, made absolute.
     pub fn path(&self, given: &Path) -> PathBuf {
         crate::inputs::normalize(&self.folder.join(given))

@@ -1,5 +1,6 @@
 //! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
-//! stored wheel, `make` the one through maturin; `at_import` is what editable wheels tell an import.
+//! stored wheel, `make` the one through maturin; `at_import` is what editable wheels tell an import,
+//! `look` what commands ask.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use crate::store::{Entry, Store};
 
 mod answer;
 mod at_import;
+mod look;
 mod make;
 
 use answer::Lookup;

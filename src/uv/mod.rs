@@ -6,7 +6,12 @@
 
 pub mod edit;
 
+use std::path::Path;
+
 use serde::Deserialize;
+
+use crate::project::normalize_name;
+use crate::request::{ConfigSettings, ConfigValue};
 
 /// One of `[tool.uv] cache-keys`, as uv writes and reads it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,4 +27,52 @@ pub enum CacheKey {
     Git { git: toml::Value },
     /// `{ env = "RUSTFLAGS" }`
     Environment { env: String },
+}
+
+/// What uv gives a project's builds without being asked: `config-settings` and those of the package,
+/// `extra-build-variables`. Of the project's own pyproject.toml and of the workspace's above it.
+pub fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
+    let (mut settings, mut variables) = (ConfigSettings::new(), Vec::new());
+    let documents: Vec<toml::Table> = root
+        .ancestors()
+        .filter_map(|folder| fs_err::read_to_string(folder.join("pyproject.toml")).ok())
+        .map(|text| text.parse().unwrap_or_default())
+        .collect();
+    let Some(own) = documents.first().and_then(|own| own.get("project")?.get("name")?.as_str())
+    else {
+        return (settings, variables);
+    };
+    let own = normalize_name(own);
+    let tables = |path: &[&str]| -> Vec<toml::Table> {
+        let find = |document: &toml::Table| {
+            let uv = document.get("tool")?.get("uv")?;
+            path.iter().try_fold(uv, |table, part| table.get(part))?.as_table().cloned()
+        };
+        // uv takes its settings from one file: the workspace's, which is the outermost.
+        documents.iter().rev().filter_map(find).take(1).collect()
+    };
+    let of_package = |tables: Vec<toml::Table>| -> Vec<toml::Table> {
+        let tables = tables.into_iter().flatten();
+        let own = tables.filter(|(name, _)| normalize_name(name) == own);
+        own.filter_map(|(_, table)| table.as_table().cloned()).collect()
+    };
+    let all = tables(&["config-settings"]);
+    for table in all.into_iter().chain(of_package(tables(&["config-settings-package"]))) {
+        for (name, value) in table {
+            let value = match value {
+                toml::Value::Array(values) => ConfigValue::List(
+                    values.iter().filter_map(|value| Some(value.as_str()?.to_owned())).collect(),
+                ),
+                toml::Value::Boolean(flag) => ConfigValue::Flag(flag),
+                value => ConfigValue::Text(value.as_str().unwrap_or_default().to_owned()),
+            };
+            settings.insert(name, value);
+        }
+    }
+    for table in of_package(tables(&["extra-build-variables"])) {
+        variables.extend(
+            table.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))),
+        );
+    }
+    (settings, variables)
 }
