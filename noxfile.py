@@ -104,10 +104,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What an editable install costs at interpreter start and at import, beside an ordinary one."""
+    """What an editable install costs at start and at import; what cache keys cost each sync."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
-    session.run("python", "tests/bench.py", env={"WHEELPRINT_DIST": str(dist)})
+    for script in ("bench.py", "bench_sync.py"):
+        session.run("python", f"tests/{script}", env={"WHEELPRINT_DIST": str(dist)})
 
 
 def _build_wheel(session: nox.Session, *profile: str) -> Path:

@@ -58,3 +58,17 @@ pub fn share(file: &NamedTempFile) -> std::io::Result<()> {
 pub fn share(_file: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
 }
+
+/// Gives a file of the user's a new content, all or nothing: a link stays one, and so do the
+/// permissions.
+///
+/// # Errors
+/// It can't be read or written.
+pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let path = dunce::canonicalize(path)?;
+    let permissions = fs_err::metadata(&path)?.permissions();
+    let mut file = beside(&path)?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    fs_err::set_permissions(file.path(), permissions)?;
+    persist(file, &path)
+}

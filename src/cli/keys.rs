@@ -1,32 +1,157 @@
 //! `wheelprint keys`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::open::{Opened, Where};
+use super::terminal::{self, Terminal};
 use super::{Answer, Context};
-use crate::error::{Error, Result};
+use crate::error::{PathContext as _, Result};
+use crate::hooks::look::Watched;
+use crate::publish;
+use crate::uv::derive::{self, Wanted};
+use crate::uv::seen::Seen;
+use crate::uv::{CacheKey, edit};
 
 /// The exact uv cache keys
+///
+/// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's own
+/// mark are replaced.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The folder with pyproject.toml
-    #[arg(default_value = ".")]
-    dir: std::path::PathBuf,
+    /// Write them into pyproject.toml
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
+    /// Exit with 1 and name each input that no key covers
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    place: Where,
 }
 
 /// See [`Arguments`].
 ///
 /// # Errors
-/// Not there yet.
-pub fn run(_arguments: &Arguments, _context: &Context) -> Result<Answer> {
-    Err(Error::Other("keys: not there yet".to_owned()))
+/// It is no project, its keys are not what uv takes, or nothing was built yet and cargo can't be
+/// asked.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let opened = Opened::open(&arguments.place, context)?;
+    let (path, text) = opened.text()?;
+    let known = edit::read(&path, &text)?;
+    let watched = looked_at(&opened, &context.terminal)?;
+    let wanted = opened.session.wanted(&watched);
+    if !watched.exact {
+        context.terminal.note(BEFORE_A_BUILD);
+    }
+    if arguments.check {
+        return check(&opened, &watched, &wanted, &context.terminal);
+    }
+    let keys = known.unwrap_or_default();
+    warn_of_wide_keys(&wanted, &keys.theirs, &context.terminal);
+    let ours = derive::missing(&wanted, &keys.theirs);
+    if !arguments.write {
+        let all: Vec<CacheKey> = [keys.theirs, ours].concat();
+        return Ok(Answer::said(listing(&all)));
+    }
+    let new = edit::write(&path, &text, &ours)?;
+    if new == text {
+        let count = keys.theirs.len() + ours.len();
+        return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
+    }
+    publish::replace(&path, new.as_bytes()).at(&path)?;
+    let mut output = String::new();
+    let paint = |style, sign: &str, key: &CacheKey| {
+        format!("{}\n", context.terminal.paint(style, format_args!("{sign} {}", key.text())))
+    };
+    for key in keys.ours.iter().filter(|key| !ours.contains(key)) {
+        output.push_str(&paint(terminal::BAD, "-", key));
+    }
+    for key in ours.iter().filter(|key| !keys.ours.contains(key)) {
+        output.push_str(&paint(terminal::GOOD, "+", key));
+    }
+    let name = arguments.place.dir.join("pyproject.toml");
+    output.push_str(&format!("wrote {}\n", shown(&name)));
+    Ok(Answer::said(output))
 }
+
+const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo's manifests tell; \
+                              after the first build the keys are exact";
 
 /// The text of the pyproject.toml in `root`, with the cache keys the project needs.
 ///
 /// # Errors
 /// It is no TOML, or cargo can't be asked what belongs to the project.
-pub fn added(_context: &Context, root: &Path, text: &str) -> Result<String> {
-    let keys = ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src/**/*.rs"];
-    let keys = keys.map(|file| crate::uv::CacheKey::File { file: file.to_owned() });
-    crate::uv::edit::write(&root.join("pyproject.toml"), text, &keys)
+pub fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
+    let place = Where { dir: root.to_owned(), python: None };
+    let opened = Opened::open(&place, context)?;
+    let path = root.join("pyproject.toml");
+    let theirs = edit::read(&path, text)?.unwrap_or_default().theirs;
+    let watched = looked_at(&opened, &context.terminal)?;
+    let wanted = opened.session.wanted(&watched);
+    edit::write(&path, text, &derive::missing(&wanted, &theirs))
+}
+
+fn looked_at(opened: &Opened, terminal: &Terminal) -> Result<Watched> {
+    let _progress = terminal.progress("looking at the sources");
+    opened.session.watched(opened.record())
+}
+
+fn check(
+    opened: &Opened,
+    watched: &Watched,
+    wanted: &Wanted,
+    terminal: &Terminal,
+) -> Result<Answer> {
+    let (keys, _) = opened.keys()?;
+    let missing = derive::missing(wanted, &keys);
+    warn_of_wide_keys(wanted, &keys, terminal);
+    if missing.is_empty() {
+        let count = watched.inputs.len();
+        return Ok(Answer::said(format!("{count} inputs, and uv sees all that it can\n")));
+    }
+    let mut output = String::new();
+    let now = Seen::new(&wanted.root, &missing);
+    let mut named = BTreeSet::new();
+    let paths = watched.inputs.iter().filter_map(|seen| seen.path.as_ref());
+    let uncovered = paths.filter(|path| now.key_of(path).is_some());
+    named.extend(uncovered.filter_map(|path| wanted.name(path)));
+    let by_absence = wanted.absent.iter().filter(|path| now.key_of(path).is_some());
+    named.extend(by_absence.filter_map(|path| wanted.name(path)));
+    named.extend(missing.iter().filter_map(|key| match key {
+        CacheKey::Environment { env } => Some(env.clone()),
+        CacheKey::Directory { dir } => Some(dir.clone()),
+        CacheKey::Path(_) | CacheKey::File { .. } | CacheKey::Git { .. } => None,
+    }));
+    for name in named {
+        let name = terminal.paint(terminal::NAME, name);
+        output.push_str(&format!("{name}: no cache key covers it\n"));
+    }
+    output.push_str("run `wheelprint keys --write`\n");
+    Ok(Answer::said(output).with_code(1))
+}
+
+/// Keys that match what builds write have uv call the backend after each build, and walk all of it.
+fn warn_of_wide_keys(wanted: &Wanted, theirs: &[CacheKey], terminal: &Terminal) {
+    let seen = Seen::new(&wanted.root, theirs);
+    let mut folders: Vec<_> = wanted.made.iter().cloned().collect();
+    folders.push(wanted.root.join(".venv"));
+    for (key, path) in seen.made(&folders) {
+        let name = wanted.name(path).unwrap_or_default();
+        terminal.warn(&format!(
+            "{} matches {name}, which a build writes: uv will look at it again and again",
+            key.text()
+        ));
+    }
+}
+
+fn listing(keys: &[CacheKey]) -> String {
+    let mut lines = vec!["[tool.uv]".to_owned(), "cache-keys = [".to_owned()];
+    lines.extend(keys.iter().map(|key| format!("    {},", key.text())));
+    lines.push("]\n".to_owned());
+    lines.join("\n")
+}
+
+fn shown(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    path.strip_prefix("./").unwrap_or(&path).to_owned()
 }

@@ -21,6 +21,7 @@ mod init;
 mod inspect;
 mod keys;
 mod new;
+mod open;
 mod status;
 pub mod terminal;
 mod verify;

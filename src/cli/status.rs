@@ -1,20 +1,275 @@
 //! `wheelprint status`.
 
+use serde_json::{Value, json};
+
+use super::open::{Opened, Where};
+use super::terminal::{self, Terminal};
 use super::{Answer, Context};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::freshness::{Reason, Verdict};
+use crate::hooks::look::Next;
+use crate::inputs::{Kind, ambient};
+use crate::installed::Distribution;
+use crate::report;
+use crate::uv;
 
 /// Fresh or stale, every reason, and whether uv would notice
+///
+/// Exits with 1 if what is installed is not what the sources would give.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The folder with pyproject.toml
-    #[arg(default_value = ".")]
-    dir: std::path::PathBuf,
+    /// Print JSON (docs/json.md)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// What uv would make of it.
+enum Uv {
+    /// It was not uv that installed it, or the keys ask git.
+    Unknown,
+    NoChange,
+    Changes(Vec<String>),
 }
 
 /// See [`Arguments`].
 ///
 /// # Errors
-/// Not there yet.
-pub fn run(_arguments: &Arguments, _context: &Context) -> Result<Answer> {
-    Err(Error::Other("status: not there yet".to_owned()))
+/// It is no project, or a setting or its cache keys are wrong.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let opened = Opened::open(&arguments.place, context)?;
+    let terminal = &context.terminal;
+    let progress = terminal.progress("comparing the sources");
+    let verdict = verdict(&opened);
+    let uv = uv(&opened, context)?;
+    let next = opened.session.next();
+    drop(progress);
+    let code = u8::from(!matches!(verdict, Verdict::Fresh { .. }));
+    let shown = Shown { opened: &opened, verdict: &verdict, uv: &uv, next: &next };
+    let answer = if arguments.json {
+        Answer::json(&shown.json())
+    } else {
+        Answer::said(shown.text(terminal, context))
+    };
+    Ok(answer.with_code(code))
+}
+
+/// Is what is installed what the sources would give?
+fn verdict(opened: &Opened) -> Verdict {
+    let untrusted = |cause: String| Verdict::Stale(vec![Reason::Untrusted(cause)]);
+    let Some(installed) = &opened.installed else {
+        return untrusted("it is not installed".to_owned());
+    };
+    match &installed.record {
+        None => untrusted("what is installed does not say what it was built from".to_owned()),
+        Some(Err(cause)) => untrusted(format!("the record of what is installed: {cause}")),
+        Some(Ok(record)) => match opened.session.compare(record) {
+            Verdict::Stale(mut reasons) => {
+                reasons.retain(|reason| !is_of_the_build_alone(reason));
+                if reasons.is_empty() {
+                    Verdict::Fresh { inputs: record.inputs.len() }
+                } else {
+                    Verdict::Stale(reasons)
+                }
+            }
+            fresh => fresh,
+        },
+    }
+}
+
+/// Frontends set variables for a build that no shell has.
+fn is_of_the_build_alone(reason: &Reason) -> bool {
+    reason
+        .key()
+        .is_some_and(|key| key.kind == Kind::Variable && !ambient::counts_at_import(&key.name))
+}
+
+fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
+    let Some(noted) = opened.installed.as_ref().and_then(|installed| installed.uv_cache.as_ref())
+    else {
+        return Ok(Uv::Unknown);
+    };
+    let (keys, _) = opened.keys()?;
+    Ok(match uv::satisfied::changes(opened.root(), &keys, noted, &context.environment) {
+        None => Uv::Unknown,
+        Some(changes) if changes.is_empty() => Uv::NoChange,
+        Some(changes) => Uv::Changes(changes),
+    })
+}
+
+struct Shown<'a> {
+    opened: &'a Opened,
+    verdict: &'a Verdict,
+    uv: &'a Uv,
+    next: &'a Next,
+}
+
+impl Shown<'_> {
+    fn names(&self) -> std::collections::BTreeMap<String, String> {
+        self.opened.record().map(|record| record.roots.clone()).unwrap_or_default()
+    }
+
+    fn is_fresh(&self) -> bool {
+        matches!(self.verdict, Verdict::Fresh { .. })
+    }
+
+    /// Would `uv sync` call the backend?
+    fn is_called(&self) -> bool {
+        self.opened.installed.is_none() || matches!(self.uv, Uv::Changes(_))
+    }
+
+    fn text(&self, terminal: &Terminal, context: &Context) -> String {
+        let names = self.names();
+        let mut lines = Vec::new();
+        match self.verdict {
+            Verdict::Fresh { inputs } => {
+                lines.push(terminal.paint(terminal::GOOD, report::fresh(*inputs)));
+            }
+            Verdict::Stale(reasons) => {
+                lines.push(terminal.paint(terminal::BAD, report::stale(reasons, &names)));
+                if reasons.len() > 1 {
+                    let reasons = reasons.iter().map(|reason| report::reason(reason, &names));
+                    lines.extend(reasons.map(|reason| terminal.cut(&format!("  {reason}"))));
+                }
+            }
+        }
+        lines.push(String::new());
+        let mut row = |name: &str, text: String| {
+            let name = terminal.paint(terminal::STRONG, format_args!("{name:<13}"));
+            lines.push(format!("{name}{}", terminal.wrap(&text, 13)));
+        };
+        let project = self.opened.session.project();
+        row("project", project.name.clone().unwrap_or_else(|| "(no name)".to_owned()));
+        row("environment", self.environment(context));
+        row("installed", self.installed());
+        row("uv", self.uv_sees());
+        row("next sync", self.next_sync());
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn environment(&self, context: &Context) -> String {
+        match &self.opened.interpreter {
+            None => "none: neither .venv nor an active one".to_owned(),
+            Some(interpreter) => {
+                let prefix = &interpreter.prefix;
+                let shown = crate::inputs::relative(&context.folder, prefix)
+                    .filter(|relative| !relative.starts_with(".."))
+                    .unwrap_or_else(|| prefix.to_string_lossy().into_owned());
+                format!("{shown} ({} {})", interpreter.implementation, interpreter.version)
+            }
+        }
+    }
+
+    fn installed(&self) -> String {
+        let Some(installed) = &self.opened.installed else { return "no".to_owned() };
+        let Distribution { version, installer, editable, source, .. } = installed;
+        let mut text = version.clone();
+        if *editable {
+            text.push_str(", editable");
+        }
+        if let Some(installer) = installer {
+            text.push_str(&format!(", by {installer}"));
+        }
+        match source {
+            Some(source) if source != self.opened.root() => {
+                text.push_str(&format!(", from {}", source.display()));
+            }
+            _ => {}
+        }
+        if let Some(record) = self.opened.record() {
+            let short: String = record.fingerprint.sha256.chars().take(12).collect();
+            text.push_str(&format!(", fingerprint {short}"));
+        }
+        text
+    }
+
+    fn uv_sees(&self) -> String {
+        match (self.uv, self.is_fresh()) {
+            (Uv::Unknown, _) if self.opened.installed.is_none() => "-".to_owned(),
+            (Uv::Unknown, _) => {
+                "unknown: it was not installed by uv, or the keys ask git".to_owned()
+            }
+            (Uv::NoChange, true) => "sees no change".to_owned(),
+            (Uv::NoChange, false) => {
+                "does not see it; `wheelprint keys --check` names what no key covers".to_owned()
+            }
+            (Uv::Changes(changes), _) => {
+                format!("sees a change: {}", report::named(changes.iter().cloned()))
+            }
+        }
+    }
+
+    fn next_sync(&self) -> String {
+        if !self.is_called() && !matches!(self.uv, Uv::Unknown) {
+            return if self.is_fresh() {
+                "does nothing".to_owned()
+            } else {
+                let policy = self.opened.session.settings().on_stale.as_str();
+                format!("does nothing; the next import finds out (on-stale = \"{policy}\")")
+            };
+        }
+        match self.next {
+            Next::Stored { renewed } if renewed.is_empty() => {
+                "installs a stored wheel, without cargo".to_owned()
+            }
+            Next::Stored { .. } => "renews the metadata, without cargo".to_owned(),
+            Next::Build { reasons, roots } => {
+                let reasons = reasons.iter().map(|reason| report::reason(reason, roots));
+                let reasons: Vec<String> = reasons.collect();
+                format!("builds: {}", report::named(reasons.into_iter()))
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        let opened = self.opened;
+        let mut value = report::json::verdict(self.verdict, &self.names());
+        let installed = opened.installed.as_ref().map(|installed| {
+            json!({
+                "name": installed.name,
+                "version": installed.version,
+                "editable": installed.editable,
+                "installer": installed.installer,
+                "source": installed.source,
+                "fingerprint": opened.record().map(|record| &record.fingerprint.sha256),
+            })
+        });
+        let environment = opened.interpreter.as_ref().map(|interpreter| {
+            json!({
+                "prefix": interpreter.prefix,
+                "implementation": interpreter.implementation,
+                "version": interpreter.version,
+            })
+        });
+        let (notices, because) = match self.uv {
+            Uv::Unknown => (None, Vec::new()),
+            Uv::NoChange => (Some(false), Vec::new()),
+            Uv::Changes(changes) => (Some(true), changes.clone()),
+        };
+        let (action, reasons) = match self.next {
+            _ if !self.is_called() && !matches!(self.uv, Uv::Unknown) => ("nothing", Vec::new()),
+            Next::Stored { renewed } if renewed.is_empty() => ("stored", Vec::new()),
+            Next::Stored { renewed } => (
+                "renew",
+                renewed.iter().map(|one| report::json::reason(one, &self.names())).collect(),
+            ),
+            Next::Build { reasons, roots } => {
+                ("build", reasons.iter().map(|one| report::json::reason(one, roots)).collect())
+            }
+        };
+        let more = json!({
+            "schema": 1,
+            "project": { "name": opened.session.project().name, "root": opened.root() },
+            "environment": environment,
+            "installed": installed,
+            "uv": { "notices": notices, "because": because },
+            "next-sync": { "action": action, "reasons": reasons },
+        });
+        if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
+            value.extend(more);
+        }
+        value
+    }
 }

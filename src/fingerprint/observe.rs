@@ -55,6 +55,22 @@ impl<'a> Observer<'a> {
         self.look(self.items(watches, roots))
     }
 
+    /// The same, and where each one lies that lies somewhere.
+    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<(Key, Option<PathBuf>)> {
+        let items = self.items(watches, roots).into_iter();
+        let found = items.filter_map(|item| {
+            let place = || Place { root: item.key.root.clone(), path: item.key.name.clone() };
+            let path = match &item.look {
+                Look::Content(path) | Look::Meaning(path, _) => Some(path.clone()),
+                Look::Known(_) if item.key.root.is_empty() => None,
+                Look::Known(_) => roots.resolve(&place()),
+                Look::Holder(_) => return None,
+            };
+            Some((item.key, path))
+        });
+        found.collect()
+    }
+
     /// What lies there before a build: the files that count by these watches, and all files of
     /// the packages in these folders.
     pub fn snapshot(

@@ -38,6 +38,11 @@ impl Session {
     /// Compares the tree with earlier builds: the first that matches is the answer; if none does,
     /// the reasons are those of the one that comes nearest.
     pub(super) fn lookup(&self) -> Lookup {
+        self.renewed(self.search())
+    }
+
+    /// The same as it is found, and nothing renewed.
+    pub(super) fn search(&self) -> Lookup {
         let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], nearest: None };
         let Some(store) = &self.store else { return nearest };
         let hidden = self.plan.hidden();
@@ -66,7 +71,7 @@ impl Session {
                 }
             }
         }
-        self.renewed(nearest)
+        nearest
     }
 
     /// Where only readme or licence files changed, the stored wheel with their new contents.

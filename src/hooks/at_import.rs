@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// uv sets `extra-build-variables` for the build alone.
-    fn variables_of_uv(&self) -> BTreeSet<String> {
+    pub(super) fn variables_of_uv(&self) -> BTreeSet<String> {
         let own = self.project.name.as_deref().map(project::normalize_name);
         let mut found = BTreeSet::new();
         for folder in self.project.root.ancestors() {

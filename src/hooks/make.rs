@@ -119,6 +119,9 @@ impl Session {
             let causes = report::named(record.untrusted.iter().cloned());
             log::info(format_args!("this build will not be reused: {causes}"));
         }
+        if self.request.artifact == Artifact::Editable {
+            self.tell_of_uv(&record, &roots);
+        }
         self.digests.save();
         Ok(name)
     }
@@ -161,7 +164,7 @@ impl Session {
         }
     }
 
-    fn layout(&self, manifest: &Path) -> Layout {
+    pub(super) fn layout(&self, manifest: &Path) -> Layout {
         let table: toml::Table = fs::read_to_string(manifest)
             .ok()
             .and_then(|text| text.parse().ok())
@@ -332,7 +335,12 @@ impl Session {
     }
 
     /// The inputs that cargo does not know: metadata, Python sources, `extra-inputs`.
-    fn own_watches(&self, layout: &Layout, manifest: &Path, roots: &mut Roots) -> BTreeSet<Watch> {
+    pub(super) fn own_watches(
+        &self,
+        layout: &Layout,
+        manifest: &Path,
+        roots: &mut Roots,
+    ) -> BTreeSet<Watch> {
         let folder = manifest.parent().unwrap_or(&self.project.root);
         let mut watches = self.extra_watches();
         let artifact = self.request.artifact;

@@ -1,6 +1,6 @@
 //! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
 //! stored wheel, `make` the one through maturin; `at_import` is what editable wheels tell an import,
-//! `look` what commands ask.
+//! `look` what commands ask, `tell` what is said of uv.
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,9 @@ use crate::store::{Entry, Store};
 
 mod answer;
 mod at_import;
-mod look;
+pub mod look;
 mod make;
+mod tell;
 
 use answer::Lookup;
 

@@ -27,6 +27,17 @@ pub struct Package {
     pub name: String,
     pub manifest_path: PathBuf,
     pub targets: Vec<Product>,
+    #[serde(default)]
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A package that another one needs.
+#[derive(Debug, Deserialize)]
+pub struct Dependency {
+    /// `None` for what both builds and runs need.
+    pub kind: Option<String>,
+    /// Of a package of a path, its folder.
+    pub path: Option<PathBuf>,
 }
 
 /// Something a package builds; cargo calls it a target.
@@ -34,6 +45,7 @@ pub struct Package {
 pub struct Product {
     pub name: String,
     pub kind: Vec<String>,
+    pub src_path: PathBuf,
 }
 
 impl Package {

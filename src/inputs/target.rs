@@ -126,6 +126,29 @@ impl Target {
         self.metadata.packages.iter().find(|package| canonical(&package.manifest_path) == wanted)
     }
 
+    /// The package and those of a path that it is built with, as far as their manifests tell: what
+    /// features and platforms leave out is among them.
+    pub fn local_packages(&self) -> Vec<&Package> {
+        let mut found: Vec<&Package> = self.package().into_iter().collect();
+        let mut next = 0;
+        while let Some(package) = found.get(next).copied() {
+            next += 1;
+            let needed = package.dependencies.iter();
+            let folders = needed
+                .filter(|needed| needed.kind.as_deref() != Some("dev"))
+                .filter_map(|needed| needed.path.as_deref());
+            for folder in folders {
+                let package = self.metadata.packages.iter().find(|known| known.folder() == folder);
+                if let Some(package) = package
+                    && !found.iter().any(|known| known.manifest_path == package.manifest_path)
+                {
+                    found.push(package);
+                }
+            }
+        }
+        found
+    }
+
     fn build_root(&self) -> &Path {
         self.metadata.build_directory.as_deref().unwrap_or(&self.metadata.target_directory)
     }

@@ -9,6 +9,7 @@
 //!                    interpreters/                       see `interpreter`
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
+//!                    said                                what was said of uv's keys
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! locks/TARGET.lock
 //! ```
@@ -301,6 +302,13 @@ impl Store {
         fs::create_dir_all(&folder)?;
         publish::persist(file, &folder.join(&file_name))?;
         Ok(StoredWheel { file_name, sha256, size })
+    }
+
+    /// Is this another thing to say of the project than what was said last?
+    pub fn is_news(&self, text: &str) -> bool {
+        let path = self.folder.join("said");
+        let is_known = fs::read_to_string(&path).is_ok_and(|said| said == text);
+        !is_known && publish::bytes(&path, text.as_bytes()).is_ok()
     }
 
     fn entry_path(&self, entry: &Entry) -> PathBuf {

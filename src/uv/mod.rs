@@ -4,7 +4,10 @@
 //! dist-info equals what the project's `[tool.uv] cache-keys` give now: the newest change time of all
 //! files that match, the value of each variable, the creation time of each folder.
 
+pub mod derive;
 pub mod edit;
+pub mod satisfied;
+pub mod seen;
 
 use std::path::Path;
 
@@ -27,6 +30,27 @@ pub enum CacheKey {
     Git { git: toml::Value },
     /// `{ env = "RUSTFLAGS" }`
     Environment { env: String },
+}
+
+impl CacheKey {
+    /// The path or glob of a key for files.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Path(file) | Self::File { file } => Some(file),
+            Self::Directory { .. } | Self::Git { .. } | Self::Environment { .. } => None,
+        }
+    }
+
+    /// As it is written in pyproject.toml.
+    pub fn text(&self) -> String {
+        edit::to_toml(self).to_string().trim().to_owned()
+    }
+}
+
+/// What is in force where a project names no keys.
+pub fn default_keys() -> Vec<CacheKey> {
+    let files = ["pyproject.toml", "setup.py", "setup.cfg"].map(|file| CacheKey::Path(file.into()));
+    files.into_iter().chain([CacheKey::Directory { dir: "src".into() }]).collect()
 }
 
 /// What uv gives a project's builds without being asked: `config-settings` and those of the package,

@@ -115,11 +115,11 @@ class Workbench:
         # Three levels for all of them, so that the Python project's own path is the same too.
         nested = checkout / "bindings" / "python"
         if sample.project == ".":
-            _copy(sample.folder / name, nested)
+            copy_sample(sample.folder / name, nested)
             for sibling in sample.siblings:
-                _copy(sample.folder / sibling, nested.parent / sibling)
+                copy_sample(sample.folder / sibling, nested.parent / sibling)
         else:
-            _copy(sample.folder / name, checkout)
+            copy_sample(sample.folder / name, checkout)
         env = self.environment()
         project = Project(sample=sample, root=nested, env=env, bench=self)
         if folder is None:
@@ -269,7 +269,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _copy(source: Path, destination: Path) -> None:
+def copy_sample(source: Path, destination: Path) -> None:
     # copyfile: new timestamps, or cargo would take a file for unchanged since an earlier test.
     shutil.copytree(source, destination, ignore=_IGNORED, copy_function=shutil.copyfile)
 

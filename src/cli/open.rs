@@ -1,0 +1,88 @@
+//! A project as a command finds it: with the environment in use and what is installed there.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::Context;
+use crate::error::{PathContext as _, Result};
+use crate::hooks::Session;
+use crate::installed::{self, Distribution};
+use crate::project::Project;
+use crate::request::{Artifact, Interpreter};
+use crate::uv::{self, CacheKey, edit};
+
+/// The arguments of every command about a project.
+#[derive(Debug, clap::Args)]
+pub struct Where {
+    /// The folder with pyproject.toml
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// The interpreter, or the environment, that the project is installed in
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
+}
+
+/// See the module.
+pub struct Opened {
+    pub session: Session,
+    /// The environment's interpreter; `None` if there is no environment.
+    pub interpreter: Option<Interpreter>,
+    pub installed: Option<Distribution>,
+}
+
+impl Opened {
+    /// # Errors
+    /// There is no project, a setting is wrong, or `--python` names no Python.
+    pub fn open(given: &Where, context: &Context) -> Result<Self> {
+        let root = context.path(&given.dir);
+        // What is no project is refused before anything else is looked at.
+        let name = Project::load(&root)?.name;
+        let python = given.python.as_ref().map(|python| context.path(python));
+        let python = installed::python_in_use(&root, &context.environment, python.as_deref());
+        let interpreter = match &python {
+            Some(python) if given.python.is_some() => Some(installed::describe(python)?),
+            Some(python) => installed::describe(python).ok(),
+            None => None,
+        };
+        let installed = interpreter
+            .as_ref()
+            .zip(name.as_deref())
+            .and_then(|(interpreter, name)| installed::find(interpreter, name));
+        let used = interpreter.clone().unwrap_or_else(|| context.interpreter.clone());
+        let session = context.session(&given.dir, Artifact::Editable, used)?;
+        Ok(Self { session, interpreter, installed })
+    }
+
+    /// The folder of pyproject.toml.
+    pub fn root(&self) -> &Path {
+        &self.session.project().root
+    }
+
+    /// The path of pyproject.toml, and its text.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn text(&self) -> Result<(PathBuf, String)> {
+        let path = self.root().join("pyproject.toml");
+        let text = fs::read_to_string(&path).at(&path)?;
+        Ok((path, text))
+    }
+
+    /// The keys in force, and whether the project names them itself.
+    ///
+    /// # Errors
+    /// They are not what uv takes.
+    pub fn keys(&self) -> Result<(Vec<CacheKey>, bool)> {
+        let (path, text) = self.text()?;
+        Ok(match edit::read(&path, &text)? {
+            Some(keys) => ([keys.theirs, keys.ours].concat(), true),
+            None => (uv::default_keys(), false),
+        })
+    }
+
+    /// What the installed wheel was built from, if it says so.
+    pub fn record(&self) -> Option<&crate::fingerprint::Record> {
+        self.installed.as_ref()?.record.as_ref()?.as_ref().ok()
+    }
+}

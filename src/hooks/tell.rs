@@ -1,0 +1,53 @@
+//! What a build has to say about uv: inputs that it will not notice.
+
+use super::Session;
+use crate::fingerprint::Record;
+use crate::inputs::Roots;
+use crate::log;
+use crate::report;
+use crate::uv::{self, CacheKey, derive, edit};
+
+impl Session {
+    /// Says once which inputs no cache key covers, and what mends it.
+    pub(super) fn tell_of_uv(&self, record: &Record, roots: &Roots) {
+        // Of a build that raced an edit nothing is exact.
+        if !self.is_of_uv() || !record.untrusted.is_empty() {
+            return;
+        }
+        let path = self.project.root.join("pyproject.toml");
+        let Ok(text) = fs_err::read_to_string(&path) else { return };
+        let keys = match edit::read(&path, &text) {
+            Ok(Some(keys)) => [keys.theirs, keys.ours].concat(),
+            Ok(None) => uv::default_keys(),
+            // uv says itself what is wrong with them.
+            Err(_) => return,
+        };
+        let watched = self.look_at(record.watches.clone(), roots.clone(), true);
+        let missing = derive::missing(&self.wanted(&watched), &keys);
+        let named: Vec<String> = missing
+            .iter()
+            .map(|key| match key {
+                CacheKey::Environment { env: name }
+                | CacheKey::Directory { dir: name }
+                | CacheKey::Path(name)
+                | CacheKey::File { file: name } => name.clone(),
+                CacheKey::Git { .. } => key.text(),
+            })
+            .collect();
+        let is_news = self.store.as_ref().is_some_and(|store| store.is_news(&named.join("\n")));
+        if !named.is_empty() && is_news {
+            log::info(format_args!(
+                "uv will not notice changes of {}: `uvx wheelprint keys --write` names them in \
+                 `tool.uv.cache-keys`",
+                report::named(named.into_iter())
+            ));
+        }
+    }
+
+    fn is_of_uv(&self) -> bool {
+        let tool = self.project.document.get("tool");
+        self.request.environment.non_empty("UV").is_some()
+            || tool.is_some_and(|tool| tool.get("uv").is_some())
+            || self.project.root.ancestors().any(|folder| folder.join("uv.lock").is_file())
+    }
+}

@@ -1,0 +1,409 @@
+//! From inputs to cache keys: the smallest set through which uv sees all of them that it can.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::CacheKey;
+use super::seen::{Seen, matches};
+use crate::inputs::relative;
+
+/// Well-known variables that people set for a project; others are named by those who read them.
+pub const USUAL_VARIABLES: [&str; 8] = [
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "MATURIN_PEP517_ARGS",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// What reaches the artifact, as far as uv could look at it: absolute paths and names.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The folder of pyproject.toml.
+    pub root: PathBuf,
+    /// The folders of this checkout: what lies in none of them is not named in pyproject.toml.
+    pub within: BTreeSet<PathBuf>,
+    pub files: BTreeSet<PathBuf>,
+    /// Files that would count if they were there.
+    pub absent: BTreeSet<PathBuf>,
+    /// All files below them count.
+    pub folders: BTreeSet<PathBuf>,
+    /// The same, less what git ignores and what other tools make there.
+    pub packages: BTreeSet<PathBuf>,
+    /// Files that match count: a folder, and a glob as seen from it.
+    pub globs: BTreeSet<(PathBuf, String)>,
+    /// Whether there is such a folder.
+    pub places: BTreeSet<PathBuf>,
+    pub variables: BTreeSet<String>,
+    /// What builds write, files and folders.
+    pub made: BTreeSet<PathBuf>,
+}
+
+impl Wanted {
+    /// The path as a key names it; `None` for what lies outside of the checkout.
+    pub fn name(&self, path: &Path) -> Option<String> {
+        let is_within = self.within.iter().any(|folder| path.starts_with(folder));
+        if is_within { relative(&self.root, path) } else { None }
+    }
+
+    fn is_made(&self, path: &Path) -> bool {
+        self.made.iter().any(|made| path.starts_with(made))
+    }
+}
+
+/// The keys that are missing beside those that are there.
+pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
+    let seen = Seen::new(&wanted.root, known);
+    let is_new = |path: &PathBuf| {
+        !wanted.is_made(path) && seen.key_of(path).is_none() && wanted.name(path).is_some()
+    };
+    let mut keys = Keys { wanted, globs: BTreeSet::new(), files: BTreeSet::new() };
+
+    let mut rest: BTreeSet<PathBuf> =
+        wanted.files.iter().filter(|path| is_new(path)).cloned().collect();
+    let inside = wanted.packages.iter().flat_map(|package| subfolders(package));
+    for folder in inside.chain(wanted.folders.iter().cloned()) {
+        if !is_clean(wanted, &folder) {
+            continue;
+        }
+        // Even if it is empty now, what is added to it counts.
+        let all = matches(&folder, "**");
+        let counts =
+            wanted.folders.contains(&folder) || all.iter().all(|path| wanted.files.contains(path));
+        let is_seen = known.iter().any(|key| {
+            wanted.name(&folder).is_some_and(|name| key.file() == Some(&format!("{name}/**")))
+        });
+        if counts && !is_seen && is_whole(wanted, &folder, &all) && keys.add_glob(&folder, "**") {
+            rest.retain(|path| !all.contains(path));
+        }
+    }
+    for (folder, glob) in &wanted.globs {
+        keys.add_users_glob(folder, glob, known, &mut rest);
+    }
+    keys.add_by_folder(&wanted.files, &rest);
+    keys.files.extend(
+        wanted.absent.iter().filter(|path| is_new(path)).filter_map(|path| wanted.name(path)),
+    );
+
+    let mut found: Vec<CacheKey> = Vec::new();
+    let all = keys.files.iter().map(|file| escape(file)).chain(keys.globs.iter().cloned());
+    let mut all: Vec<String> = all.collect();
+    // The project's own first, and pyproject.toml before all.
+    all.sort_by_key(|file| (file != "pyproject.toml", file.starts_with(".."), file.clone()));
+    found.extend(all.into_iter().map(|file| CacheKey::File { file }));
+    // That a folder is gone is seen by its own key alone.
+    for place in wanted.places.iter().chain(&wanted.folders).collect::<BTreeSet<_>>() {
+        if seen.key_of_folder(&wanted.root, place).is_none()
+            && !wanted.is_made(place)
+            && let Some(dir) = wanted.name(place)
+        {
+            found.push(CacheKey::Directory { dir });
+        }
+    }
+    let usual = USUAL_VARIABLES.map(str::to_owned);
+    let variables: BTreeSet<String> = wanted.variables.iter().cloned().chain(usual).collect();
+    let variables = variables.into_iter().filter(|name| seen.key_of_variable(name).is_none());
+    found.extend(variables.map(|env| CacheKey::Environment { env }));
+    found
+}
+
+struct Keys<'a> {
+    wanted: &'a Wanted,
+    globs: BTreeSet<String>,
+    files: BTreeSet<String>,
+}
+
+impl Keys<'_> {
+    fn add_glob(&mut self, folder: &Path, pattern: &str) -> bool {
+        match self.wanted.name(folder) {
+            // A folder whose name is a pattern would have its parent walked.
+            Some(name) if name != "." && !is_glob(&name) && !name.ends_with("..") => {
+                self.globs.insert(format!("{name}/{pattern}"));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A glob that was written by people stays one, unless uv would have to walk what builds make.
+    fn add_users_glob(
+        &mut self,
+        folder: &Path,
+        glob: &str,
+        known: &[CacheKey],
+        rest: &mut BTreeSet<PathBuf>,
+    ) {
+        let parts: Vec<&str> = glob.split('/').collect();
+        let fixed = parts.iter().take_while(|part| !is_glob(part)).count();
+        let base = parts[..fixed].iter().fold(folder.to_owned(), |base, part| base.join(part));
+        let pattern = parts[fixed..].join("/");
+        // uv takes a pattern without a slash for one of any depth, and so would see too much.
+        let is_exact = pattern.contains('/') || !has_folders(&base);
+        if fixed == 0 || pattern.is_empty() || !is_exact || !is_clean(self.wanted, &base) {
+            return;
+        }
+        let Some(name) = self.wanted.name(&base) else { return };
+        if known.iter().any(|key| key.file() == Some(&format!("{name}/{pattern}"))) {
+            return;
+        }
+        let all = matches(&base, &pattern);
+        if !all.iter().any(|path| self.wanted.is_made(path)) && self.add_glob(&base, &pattern) {
+            rest.retain(|path| !all.contains(path));
+        }
+    }
+
+    /// Files of one kind in one folder become a glob where that names no others.
+    fn add_by_folder(&mut self, inputs: &BTreeSet<PathBuf>, rest: &BTreeSet<PathBuf>) {
+        let mut kinds: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+        for path in rest {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let is_plain = extension.is_some_and(|text| text.chars().all(char::is_alphanumeric));
+            let kind = extension.filter(|_| is_plain).unwrap_or_default().to_owned();
+            kinds.entry(kind).or_default().insert(path.clone());
+        }
+        for (extension, files) in kinds {
+            let mut left = files;
+            // The outermost folder first.
+            let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+            for path in &left {
+                folders.extend(path.ancestors().skip(1).map(Path::to_owned));
+            }
+            let mut folders: Vec<PathBuf> = folders.into_iter().collect();
+            folders.sort_by_key(|folder| folder.components().count());
+            for folder in folders {
+                if extension.is_empty() || left.is_empty() || !self.may_be_whole(&folder) {
+                    continue;
+                }
+                let all = matches(&folder, &format!("**/*.{extension}"));
+                let count = left.iter().filter(|path| all.contains(*path)).count();
+                let is_source = extension == "rs" && is_source_folder(&folder, inputs);
+                let is_exact = count > 1 && all.iter().all(|path| inputs.contains(path));
+                let is_written = all.iter().any(|path| self.wanted.is_made(path));
+                if count > 0
+                    && (is_source || is_exact)
+                    && !is_written
+                    && is_clean(self.wanted, &folder)
+                    && self.add_glob(&folder, &format!("**/*.{extension}"))
+                {
+                    left.retain(|path| !all.contains(path));
+                }
+            }
+            self.files.extend(left.iter().filter_map(|path| self.wanted.name(path)));
+        }
+    }
+
+    /// Packages and checkouts are never watched whole: they grow folders that nobody reads.
+    fn may_be_whole(&self, folder: &Path) -> bool {
+        !self.wanted.root.starts_with(folder)
+            && !folder.join("Cargo.toml").is_file()
+            && !folder.join(".git").exists()
+            && self.wanted.name(folder).is_some()
+    }
+}
+
+/// A crate's own folder: a file that no module names yet may be named by the next edit.
+fn is_source_folder(folder: &Path, inputs: &BTreeSet<PathBuf>) -> bool {
+    ["lib.rs", "main.rs"].iter().any(|name| inputs.contains(&folder.join(name)))
+}
+
+/// Can all files of a folder be named by one glob?
+fn is_whole(wanted: &Wanted, folder: &Path, all: &BTreeSet<PathBuf>) -> bool {
+    // Python writes its caches beside its sources.
+    let is_python = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "py");
+    folder.is_dir() && !all.iter().any(|path| is_python(path) || wanted.is_made(path))
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let inside = WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
+    let folders = inside.into_iter().flatten().filter(|entry| entry.file_type().is_dir());
+    folders.map(walkdir::DirEntry::into_path).collect()
+}
+
+fn has_folders(folder: &Path) -> bool {
+    !subfolders(folder).is_empty()
+}
+
+/// Is there nothing below this folder that builds make, or that takes long to walk?
+fn is_clean(wanted: &Wanted, folder: &Path) -> bool {
+    let is_made = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        wanted.made.iter().any(|made| made == path && made.is_dir())
+            || [".git", "node_modules", "__pycache__"].iter().any(|junk| name == *junk)
+            || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|mark| path.join(mark).is_file())
+    };
+    !WalkDir::new(folder).into_iter().flatten().any(|entry| {
+        let path = entry.path();
+        entry.file_type().is_dir()
+            && (is_made(path) || (entry.depth() > 0 && path.join("Cargo.toml").is_file()))
+    })
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{', '}', ']'])
+}
+
+/// A file's name that holds wildcards: uv would take it for a pattern.
+fn escape(file: &str) -> String {
+    if is_glob(file) { globset::escape(file) } else { file.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    struct Tree {
+        _folder: tempfile::TempDir,
+        top: PathBuf,
+    }
+
+    impl Tree {
+        fn new(files: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let top = dunce::canonicalize(folder.path()).unwrap();
+            for name in files {
+                let path = top.join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            Self { _folder: folder, top }
+        }
+
+        fn paths(&self, names: &[&str]) -> BTreeSet<PathBuf> {
+            names.iter().map(|name| self.top.join(name)).collect()
+        }
+
+        fn wanted(&self, files: &[&str]) -> Wanted {
+            Wanted {
+                root: self.top.join("p"),
+                within: [self.top.clone()].into(),
+                files: self.paths(files),
+                made: self.paths(&["p/target"]),
+                ..Wanted::default()
+            }
+        }
+    }
+
+    fn files(keys: &[CacheKey]) -> Vec<&str> {
+        keys.iter().filter_map(CacheKey::file).collect()
+    }
+
+    #[test]
+    fn sources_become_globs_at_their_folders() {
+        let names = [
+            "p/pyproject.toml",
+            "p/Cargo.toml",
+            "p/build.rs",
+            "p/src/lib.rs",
+            "p/src/a/b.rs",
+            "p/words/one.txt",
+            "p/words/two.txt",
+            "p/mixed/in.txt",
+            "core/src/lib.rs",
+        ];
+        let tree = Tree::new(&names);
+        for name in ["p/target/x.rs", "p/mixed/out.txt", "p/src/orphan.rs"] {
+            fs::create_dir_all(tree.top.join(name).parent().unwrap()).unwrap();
+            fs::write(tree.top.join(name), "").unwrap();
+        }
+        let wanted = tree.wanted(&names);
+        let keys = missing(&wanted, &[]);
+        assert_eq!(
+            files(&keys),
+            [
+                "pyproject.toml",
+                "Cargo.toml",
+                "build.rs",
+                "mixed/in.txt",
+                "src/**/*.rs",
+                "words/**/*.txt",
+                "../core/src/**/*.rs",
+            ]
+        );
+        assert_eq!(missing(&wanted, &keys), []);
+    }
+
+    #[test]
+    fn what_builds_write_is_not_matched() {
+        let names = ["p/src/lib.rs", "p/src/made.rs", "p/src/a.rs", "p/data/x.bin", "p/data/y.bin"];
+        let tree = Tree::new(&names);
+        let mut wanted = tree.wanted(&names);
+        wanted.made.extend(tree.paths(&["p/src/made.rs"]));
+        fs::create_dir_all(tree.top.join("p/data/env")).unwrap();
+        fs::write(tree.top.join("p/data/env/pyvenv.cfg"), "").unwrap();
+        let keys = missing(&wanted, &[]);
+        assert_eq!(files(&keys), ["data/x.bin", "data/y.bin", "src/a.rs", "src/lib.rs"]);
+    }
+
+    #[test]
+    fn keys_of_people_are_not_repeated() {
+        let names = ["p/pyproject.toml", "p/src/lib.rs", "p/src/a.rs", "p/build.rs"];
+        let tree = Tree::new(&names);
+        let mut wanted = tree.wanted(&names);
+        wanted.absent = tree.paths(&["p/.cargo/config.toml"]);
+        wanted.places = tree.paths(&["p/app"]);
+        wanted.variables = ["WORD".to_owned()].into();
+        let file = |file: &str| CacheKey::File { file: file.to_owned() };
+        let theirs = [
+            file("src/*.rs"),
+            CacheKey::Path("pyproject.toml".into()),
+            CacheKey::Environment { env: "WORD".into() },
+            CacheKey::Environment { env: "RUSTFLAGS".into() },
+        ];
+        let keys = missing(&wanted, &theirs);
+        assert_eq!(files(&keys), [".cargo/config.toml", "build.rs"]);
+        assert!(keys.contains(&CacheKey::Directory { dir: "app".into() }));
+        let variables = keys.iter().filter(|key| matches!(key, CacheKey::Environment { .. }));
+        assert_eq!(variables.count(), USUAL_VARIABLES.len() - 1);
+    }
+
+    #[test]
+    fn what_lies_outside_is_not_named() {
+        let tree = Tree::new(&["p/src/lib.rs"]);
+        let mut wanted = tree.wanted(&["p/src/lib.rs"]);
+        wanted.files.insert(PathBuf::from("/usr/include/stdio.h"));
+        assert_eq!(files(&missing(&wanted, &[])), ["src/**/*.rs"]);
+    }
+
+    #[test]
+    fn folders_and_globs_stay_what_they_are() {
+        let names =
+            ["p/words/one.txt", "p/words/deep/two", "p/schema/a.json", "p/py/x.py", "p/py/y"];
+        let tree = Tree::new(&names);
+        let mut wanted = tree.wanted(&names);
+        wanted.folders = tree.paths(&["p/words", "p/py", "p/nowhere"]);
+        wanted.globs = [(tree.top.join("p"), "schema/**/*.json".to_owned())].into();
+        let keys = missing(&wanted, &[]);
+        assert_eq!(files(&keys), ["py/x.py", "py/y", "schema/**/*.json", "words/**"]);
+        assert!(keys.contains(&CacheKey::Directory { dir: "words".into() }));
+        assert_eq!(missing(&wanted, &keys), []);
+    }
+
+    #[test]
+    fn a_package_is_watched_by_its_folders() {
+        let names = ["p/build.rs", "p/src/lib.rs", "p/notes/a.txt", "p/py/x.py", "p/some/in.c"];
+        let tree = Tree::new(&names);
+        fs::write(tree.top.join("p/some/ignored.o"), "").unwrap();
+        fs::create_dir_all(tree.top.join("p/target/x")).unwrap();
+        let mut wanted = tree.wanted(&names);
+        wanted.packages = tree.paths(&["p"]);
+        let keys = missing(&wanted, &[]);
+        assert_eq!(files(&keys), ["build.rs", "notes/**", "py/x.py", "some/in.c", "src/**"]);
+        assert_eq!(missing(&wanted, &keys), []);
+    }
+
+    #[test]
+    fn wildcards_in_names_are_escaped() {
+        let tree = Tree::new(&["p/data/[a].txt"]);
+        let wanted = tree.wanted(&["p/data/[a].txt"]);
+        let keys = missing(&wanted, &[]);
+        assert_eq!(files(&keys), ["data/[[]a[]].txt"]);
+        assert_eq!(missing(&wanted, &keys), []);
+    }
+}

@@ -1,0 +1,104 @@
+//! Would uv call the backend? What it noted when it built an installed package, against what the
+//! cache keys give now.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::CacheKey;
+use super::seen::Seen;
+use crate::inputs::normalize;
+use crate::request::Environment;
+
+/// Why uv would call the backend, in words; empty if it would not. `None` if that can't be told
+/// here: keys that ask git.
+pub fn changes(
+    root: &Path,
+    keys: &[CacheKey],
+    noted: &Value,
+    environment: &Environment,
+) -> Option<Vec<String>> {
+    if keys.iter().any(|key| matches!(key, CacheKey::Git { .. })) {
+        return None;
+    }
+    let mut changes = Vec::new();
+    let seen = Seen::new(root, keys);
+    let newest = seen.files().into_iter().filter_map(|path| Some((changed(path)?, path))).max();
+    let then = noted.get("timestamp").and_then(time);
+    match (newest, then) {
+        (Some((now, path)), Some(then)) if now > then => {
+            let name = crate::inputs::relative(root, path).unwrap_or_default();
+            changes.push(format!("{name} has a newer timestamp"));
+        }
+        (Some((now, _)), Some(then)) if now < then => {
+            changes.push("the newest file is gone".to_owned());
+        }
+        (Some(_), None) | (None, Some(_)) => changes.push("other files match".to_owned()),
+        _ => {}
+    }
+    let (mut variables, mut is_other_list) = (0, false);
+    for key in keys {
+        match key {
+            CacheKey::Environment { env } => {
+                variables += 1;
+                let now = environment.get(env).map(|value| value.to_string_lossy().into_owned());
+                match noted.get("env").and_then(|noted| noted.get(env)) {
+                    None => is_other_list = true,
+                    Some(then) if then.as_str() != now.as_deref() => {
+                        changes.push(format!("{env} has another value"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            CacheKey::Directory { dir } => {
+                let path = normalize(&root.join(dir));
+                match noted.get("directories").and_then(|noted| noted.get(dir)) {
+                    // A file of that name is not noted.
+                    None => is_other_list |= !path.is_file(),
+                    Some(then) if !is_as_noted(&path, then) => {
+                        changes.push(format!("{dir} was made anew, or removed"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            CacheKey::Path(_) | CacheKey::File { .. } | CacheKey::Git { .. } => {}
+        }
+    }
+    let count = noted.get("env").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+    if is_other_list || count > variables {
+        changes.push("there are other cache keys".to_owned());
+    }
+    Some(changes)
+}
+
+fn is_as_noted(path: &Path, then: &Value) -> bool {
+    let Ok(meta) = fs_err::metadata(path) else { return then.is_null() };
+    match (meta.created(), time(then)) {
+        _ if !meta.is_dir() => false,
+        (Ok(now), Some(then)) => now == then,
+        // uv falls back to the inode where folders have no creation time.
+        (Err(_), None) => then.is_number(),
+        _ => false,
+    }
+}
+
+/// As uv writes a `SystemTime` (serde).
+fn time(noted: &Value) -> Option<SystemTime> {
+    let seconds = noted.get("secs_since_epoch")?.as_u64()?;
+    let nanoseconds = u32::try_from(noted.get("nanos_since_epoch")?.as_u64()?).ok()?;
+    Some(UNIX_EPOCH + Duration::new(seconds, nanoseconds))
+}
+
+#[cfg(unix)]
+fn changed(path: &Path) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = fs_err::metadata(path).ok()?;
+    let seconds = u64::try_from(meta.ctime()).ok()?;
+    Some(UNIX_EPOCH + Duration::new(seconds, u32::try_from(meta.ctime_nsec()).ok()?))
+}
+
+#[cfg(not(unix))]
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs_err::metadata(path).ok()?.modified().ok()
+}

@@ -1,0 +1,240 @@
+"""`wheelprint keys`: what uv is told to watch."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from support import installed
+from support.commands import wheelprint
+from support.layouts import THIS_PYTHON
+
+if TYPE_CHECKING:
+    from conftest import CheckOut
+    from support.project import Project
+
+MARK = "`wheelprint keys --write` keeps the lines below"
+BUILD_SCRIPT = """fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    std::fs::write("src/made.rs", "pub const MADE: u32 = 1;\\n").unwrap();
+}
+"""
+
+
+@pytest.fixture
+def project(check_out: CheckOut) -> Project:
+    """A project with a path dependency, and no keys."""
+    found = check_out("mixed-path-dep")
+    text = found.read("pyproject.toml").replace(">=3.9", THIS_PYTHON)
+    found.write("pyproject.toml", re.sub(r"(?s)\[tool\.uv\]\ncache-keys = \[.*?\]\n\n", "", text))
+    found.env["UV_PROJECT_ENVIRONMENT"] = str(found.bench.folder / "state" / "venv")
+    return found
+
+
+def keys(text: str) -> list[str]:
+    """The keys in a text, as they are written."""
+    return re.findall(r"(?m)^ +(\{ .* \}|\".*\"),", text)
+
+
+def files(text: str) -> list[str]:
+    return re.findall(r'\{ file = "(.*)" \}', text)
+
+
+def test_before_a_build_they_are_what_cargo_tells(project: Project) -> None:
+    said = wheelprint(project, "keys").ok()
+    assert "nothing was built yet" in said.stderr
+    assert files(said.stdout)[0] == "pyproject.toml"
+    assert {"src/**/*.rs", "../shared-core/src/**/*.rs"} <= set(files(said.stdout))
+    # What only the compiler can know.
+    assert "../shared-core/data/stop-words.txt" not in files(said.stdout)
+
+
+def test_after_a_build_they_are_exact(project: Project) -> None:
+    project.uv("sync").ok()
+    said = wheelprint(project, "keys").ok()
+    assert said.stderr == ""
+    assert {
+        "pyproject.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "src/**/*.rs",
+        "../shared-core/Cargo.toml",
+        "../shared-core/src/**/*.rs",
+        "../shared-core/data/stop-words.txt",
+        # By absence.
+        ".cargo/config.toml",
+        "build.rs",
+        "rust-toolchain.toml",
+    } <= set(files(said.stdout))
+    assert '{ env = "RUSTFLAGS" }' in keys(said.stdout)
+    assert '{ env = "PYO3_PYTHON" }' not in keys(said.stdout)
+    # Nothing that is printed is written.
+    assert "cache-keys" not in project.read("pyproject.toml")
+
+
+def test_they_are_written_once_and_nothing_is_built_for_them(project: Project) -> None:
+    before = project.read("pyproject.toml")
+    project.uv("sync").ok()
+    said = wheelprint(project, "keys", "--write").ok()
+    assert '+ { file = "src/**/*.rs" }' in said.stdout
+    assert said.stdout.endswith("wrote pyproject.toml\n")
+    text = project.read("pyproject.toml")
+    assert text.startswith(before), "nothing else is touched"
+    assert wheelprint(project, "keys", "--write").ok().stdout.startswith("nothing to change: ")
+    assert project.read("pyproject.toml") == text
+    project.spy.clear()
+    project.uv("sync").ok()
+    project.spy.assert_idle()
+    installed.hears_nothing(project)
+    checked = wheelprint(project, "keys", "--check").ok()
+    assert checked.stdout.endswith("inputs, and uv sees all that it can\n")
+
+
+def test_keys_of_people_are_kept(project: Project) -> None:
+    theirs = """
+[tool.uv]
+cache-keys = [
+    "pyproject.toml", # ours
+    { file = "src/**/*.rs" },
+    { env = "MINE" },
+    { file = "schema/*.json" },
+]
+"""
+    project.append("pyproject.toml", theirs)
+    project.uv("sync").ok()
+    wheelprint(project, "keys", "--write").ok()
+    text = project.read("pyproject.toml")
+    assert theirs.rstrip().removesuffix("]").rstrip() in text
+    mine, ours = text.split(f"    # {MARK}\n")
+    assert keys(mine)[-1] == '{ file = "schema/*.json" }'
+    assert not {"pyproject.toml", "src/**/*.rs"} & set(files(ours))
+    assert "../shared-core/src/**/*.rs" in files(ours)
+
+    # Ours go when they are no longer needed, theirs stay.
+    project.write("pyproject.toml", text.replace("README.md", "OTHER.md"))
+    project.path("README.md").rename(project.path("OTHER.md"))
+    project.uv("sync").ok()
+    said = wheelprint(project, "keys", "--write").ok()
+    assert '- { file = "README.md" }' not in said.stdout, "cargo would take it for granted"
+    assert '+ { file = "OTHER.md" }' in said.stdout
+    assert mine in project.read("pyproject.toml")
+
+
+def test_check_names_what_no_key_covers(project: Project) -> None:
+    project.append(
+        "pyproject.toml", '\n[tool.uv]\ncache-keys = ["pyproject.toml", "src/**/*.rs"]\n'
+    )
+    project.uv("sync").ok()
+    checked = wheelprint(project, "keys", "--check")
+    assert checked.code == 1
+    lines = checked.stdout.splitlines()
+    assert "../shared-core/data/stop-words.txt: no cache key covers it" in lines
+    assert "../shared-core/src/lib.rs: no cache key covers it" in lines
+    assert "RUSTFLAGS: no cache key covers it" in lines
+    assert not [line for line in lines if line.startswith(("src/lib.rs", "pyproject.toml"))]
+    assert lines[-1] == "run `wheelprint keys --write`"
+    assert len(lines) == len(set(lines))
+
+
+def test_what_a_build_writes_is_not_matched(check_out: CheckOut) -> None:
+    project = check_out("pure")
+    project.replace("pyproject.toml", ">=3.9", THIS_PYTHON)
+    project.env["UV_PROJECT_ENVIRONMENT"] = str(project.bench.folder / "state" / "venv")
+    project.write("build.rs", BUILD_SCRIPT)
+    project.write("src/lib.rs", project.read("src/lib.rs") + "\nmod made;\n")
+    project.write("src/made.rs", "pub const MADE: u32 = 0;\n")
+    project.uv("sync").ok()
+    # The first build changed a source of its own, and can't say what it was made from.
+    project.edit()
+    project.uv("sync", "--reinstall").ok()
+    wheelprint(project, "keys", "--write").ok()
+    written = files(project.read("pyproject.toml"))
+    assert "src/lib.rs" in written
+    assert not {"src/made.rs", "src/**/*.rs"} & set(written)
+    project.replace("build.rs", "= 1", "= 2")
+    project.uv("sync").ok()
+    project.uv("sync").ok()
+    installed.hears_nothing(project)
+
+
+def test_wide_keys_are_warned_of(project: Project) -> None:
+    project.append("pyproject.toml", '\n[tool.uv]\ncache-keys = ["pyproject.toml", "**/*.rs"]\n')
+    project.uv("sync").ok()
+    made = project.path("target/release/made.rs")
+    made.write_text("")
+    said = wheelprint(project, "keys", "--check")
+    assert 'warning: "**/*.rs" matches target/release/made.rs, which a build writes' in said.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names")
+def test_wildcards_in_names(project: Project) -> None:
+    project.append("pyproject.toml", '\n[tool.wheelprint]\nextra-inputs = ["data/*"]\n')
+    project.write("data/[a]*.json", "1")
+    project.uv("sync").ok()
+    wheelprint(project, "keys", "--write").ok()
+    project.uv("sync").ok()
+    installed.hears_nothing(project)
+    project.write("data/[a]*.json", "2")
+    said = project.uv("sync", "-v").ok().verdict
+    assert said == "stale: data/[a]*.json changed"
+
+
+def test_a_build_says_once_what_uv_will_not_notice(project: Project) -> None:
+    said = "uv will not notice changes of "
+    first = project.uv("sync", "-v").ok().output
+    assert len(re.findall(said, first)) == 1
+    assert "`uvx wheelprint keys --write`" in first
+    project.edit()
+    again = project.uv("sync", "-v", "--reinstall").ok().output
+    assert "wheelprint: stale: " in again
+    assert said not in again, "it was said"
+    wheelprint(project, "keys", "--write").ok()
+    project.write("src/more.txt", "more")
+    project.replace("src/lib.rs", "use ", 'const _: &str = include_str!("more.txt");\nuse ')
+    more = project.uv("sync", "-v").ok().output
+    assert re.search(f"{said}src/more.txt: ", more)
+
+
+@pytest.mark.parametrize("command", [["keys"], ["keys", "--write"], ["status"], ["explain"]])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "pyproject.toml: no such file"),
+        ("[project\n", "pyproject.toml:1:9: "),
+        (
+            '[project]\nname = "x"\n[tool.uv]\ncache-keys = 3\n',
+            "tool.uv.cache-keys: expected a list",
+        ),
+        (
+            '[project]\nname = "x"\n[tool.uv]\ncache-keys = [{ fil = "x" }]\n',
+            'tool.uv.cache-keys: not a cache key of uv: { fil = "x" }',
+        ),
+        ('[project]\nname = "x"\n[tool.wheelprint]\nreus = 1\n', "tool.wheelprint.reus: "),
+    ],
+)
+def test_what_is_wrong_is_said(
+    command: list[str], text: str | None, said: str, project: Project
+) -> None:
+    project.path("pyproject.toml").unlink()
+    if text is not None:
+        project.write("pyproject.toml", text)
+    failed = wheelprint(project, *command)
+    # No key is asked for where nothing is installed.
+    if command == ["status"] and "cache-keys" in said:
+        return
+    assert failed.code == 2, failed.output
+    assert failed.stderr.startswith("error: ")
+    assert said in failed.stderr
+    assert failed.stdout == ""
+    if text is not None:
+        assert project.read("pyproject.toml") == text
+
+
+def test_no_cargo_before_the_first_build(project: Project) -> None:
+    failed = wheelprint(project, "keys", "--write", PATH="")
+    assert failed.code == 2
+    assert "cargo: not found on PATH" in failed.stderr
+    assert "hint: install Rust" in failed.stderr
