@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 DOCS = samples.EXAMPLES.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md") if "<!-- project: " in page.read_text())
 
-pytestmark = pytest.mark.skipif(shutil.which("sh") is None, reason="the pages are for a POSIX shell")
+pytestmark = pytest.mark.skipif(
+    shutil.which("sh") is None, reason="the pages are for a POSIX shell"
+)
 
 #: What differs from one machine or day to the next, and what stands for it.
 VARIES = [
