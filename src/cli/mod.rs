@@ -14,12 +14,15 @@ use crate::log;
 use crate::request::{Environment, Interpreter};
 
 mod cache;
+mod diff;
 mod explain;
 mod init;
 mod inspect;
 mod keys;
+mod names;
 mod new;
 mod status;
+mod template;
 pub mod terminal;
 mod verify;
 

@@ -10,6 +10,7 @@
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
 //! notes/TARGET.json                                       see `cargo_mtime`
+//! init/HASH                                               see `original`
 //! locks/TARGET.lock
 //! ```
 //!
@@ -32,6 +33,7 @@ use crate::publish;
 use crate::request::{Artifact, Environment, Request};
 
 mod lock;
+pub mod original;
 mod promise;
 mod prune;
 mod seal;

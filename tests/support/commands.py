@@ -1,0 +1,66 @@
+"""The command line: `wheelprint COMMAND`, in the environment that the bench keeps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import environment
+from .project import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .project import Project
+
+
+def program(project: Project) -> Path:
+    """Where the command lies."""
+    name = "wheelprint.exe" if sys.platform == "win32" else "wheelprint"
+    return environment.scripts_folder(project.bench.venv()) / name
+
+
+def wheelprint(project: Project, *args: str | Path, **rest: Any) -> Run:
+    """Run a command in the project's folder, with nobody to ask."""
+    return project.run(program(project), *args, **rest)
+
+
+def wheelprint_at_terminal(
+    project: Project, *args: str | Path, typed: str, cwd: Path | None = None, **changes: Any
+) -> Run:
+    """The same at a terminal where someone types that. Both outputs are one, as they are there."""
+    if sys.platform == "win32":
+        pytest.skip("no pseudo-terminals")
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [str(program(project)), *map(str, args)]
+    process = subprocess.Popen(
+        command,
+        cwd=cwd or project.root,
+        env=environment.with_changes(project.env, {"TERM": "xterm", **changes}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    said = b""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        said += piece
+    code = process.wait(60)
+    os.close(ours)
+    return Run(command, code, said.decode(errors="replace").replace("\r\n", "\n"), "")
