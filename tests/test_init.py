@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from support import privileges
 from support.commands import wheelprint, wheelprint_at_terminal
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def test_the_whole_way(check_out: CheckOut) -> None:
     before = raw(project)
     run = wheelprint(project, "init", "--yes").ok()
     assert "next: uv sync" in run.stdout
-    assert "wheelprint keys --write" in run.stdout
+    assert "then: wheelprint keys --write" in run.stdout
     assert project.uv("sync", "-v").ok().verdict.startswith("stale: ")
     assert project.uv_run() == project.sample.shows[0]
     project.edit()
@@ -74,7 +75,7 @@ def test_the_whole_way(check_out: CheckOut) -> None:
     # What was built is known.
     project.append("pyproject.toml", "\n")
     project.replace("pyproject.toml", MARK, "# not ours any more")
-    assert "wheelprint keys --write" not in wheelprint(project, "init", "--yes").ok().stdout
+    assert "then: " not in wheelprint(project, "init", "--yes").ok().stdout
     project.path("pyproject.toml").write_bytes(before)
     wheelprint(project, "init", "--yes").ok()
     wheelprint(project, "init", "--undo", "--yes").ok()
@@ -86,7 +87,7 @@ def test_nothing_else_is_edited(project: Project) -> None:
     text = project.read("pyproject.toml")
     assert MARK in text
     assert without_our_keys(text) == switched(PYPROJECT)
-    assert run.stdout.startswith("--- pyproject.toml\n+++ pyproject.toml\n@@ -1,6 +1,6 @@\n")
+    assert run.stdout.startswith("--- pyproject.toml\n+++ pyproject.toml\n@@ -1,8 +1,8 @@\n")
     assert '-requires = ["maturin>=1.9,<2"]  # the usual range\n' in run.stdout
     assert '+requires = ["wheelprint>=0.1,<1"]  # the usual range\n' in run.stdout
     assert "\x1b[" not in run.output
@@ -139,6 +140,18 @@ def test_the_question_without_colour(project: Project) -> None:
     run = wheelprint_at_terminal(project, "init", typed="\x04", NO_COLOR="1").ok()
     assert "nothing changed" in run.stdout
     assert "\x1b[" not in run.stdout
+
+
+def test_saved_while_the_question_stood(project: Project) -> None:
+    run = wheelprint_at_terminal(
+        project,
+        "init",
+        typed="y\n",
+        meanwhile=lambda: project.append("pyproject.toml", "# saved\n"),
+    )
+    assert run.code == 2
+    assert "pyproject.toml: changed in the meantime" in run.stdout
+    assert project.read("pyproject.toml") == PYPROJECT + "# saved\n"
 
 
 def test_line_endings(project: Project) -> None:
@@ -255,6 +268,19 @@ def test_no_cache_folder(project: Project) -> None:
     assert "warning: the original can't be kept" in run.stderr
     wheelprint(project, "init", "--undo", "--yes", **changes).ok()
     assert project.read("pyproject.toml") == PYPROJECT
+
+
+def test_unwritable(project: Project) -> None:
+    prefix = privileges.obeying_modes()
+    with privileges.mode(project.root, remove=0o222):
+        run = wheelprint(project, "init", "--yes", prefix=prefix)
+    assert run.code == 2
+    assert "pyproject.toml: Permission denied" in run.stderr
+    assert project.read("pyproject.toml") == PYPROJECT
+    with privileges.mode(project.path("pyproject.toml"), remove=0o666):
+        run = wheelprint(project, "init", "--yes", prefix=prefix)
+    assert run.code == 2
+    assert "pyproject.toml: Permission denied" in run.stderr
 
 
 def test_the_release_profile(project: Project) -> None:

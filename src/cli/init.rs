@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     said += &format!("next: {}\n", command("uv sync"));
     if !arguments.undo && !found.was_built() {
         let keys = command("wheelprint keys --write");
-        said += &format!("      {keys} once it is built: then the cache keys are exact\n");
+        said += &format!("then: {keys}, which makes the cache keys exact\n");
     }
     Ok(Answer::said(said + &notes(&wanted)))
 }
@@ -229,9 +229,9 @@ impl<'a> Found<'a> {
         let command = terminal.paint(NAME, "wheelprint init --editable-profile dev");
         let costs = costly.join(", ");
         format!(
-            "{label}: {name}: profile.release: {costs}: each edit is built that way, which takes \
-             longer\n      \
-             {command} builds editable installs, and only those, without optimising\n"
+            "{label}: {name}: profile.release: {costs}: each edit waits for that\n      \
+             {command} has editable installs built without it, and\n      \
+             without optimising: quick to build, slow to run (maturin 1.10 and newer)\n"
         )
     }
 }

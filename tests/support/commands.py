@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
@@ -25,15 +25,22 @@ def program(project: Project) -> Path:
     return environment.scripts_folder(project.bench.venv()) / name
 
 
-def wheelprint(project: Project, *args: str | Path, **rest: Any) -> Run:
+def wheelprint(
+    project: Project, *args: str | Path, prefix: tuple[str, ...] = (), **rest: Any
+) -> Run:
     """Run a command in the project's folder, with nobody to ask."""
-    return project.run(program(project), *args, **rest)
+    return project.run(*prefix, program(project), *args, **rest)
 
 
 def wheelprint_at_terminal(
-    project: Project, *args: str | Path, typed: str, cwd: Path | None = None, **changes: Any
+    project: Project,
+    *args: str | Path,
+    typed: str,
+    meanwhile: Callable[[], object] | None = None,
+    **changes: Any,
 ) -> Run:
-    """The same at a terminal where someone types that. Both outputs are one, as they are there."""
+    """The same at a terminal where someone types that when asked, after something else was done.
+    Both outputs are one, as they are there."""
     if sys.platform == "win32":
         pytest.skip("no pseudo-terminals")
     import pty
@@ -42,7 +49,7 @@ def wheelprint_at_terminal(
     command = [str(program(project)), *map(str, args)]
     process = subprocess.Popen(
         command,
-        cwd=cwd or project.root,
+        cwd=project.root,
         env=environment.with_changes(project.env, {"TERM": "xterm", **changes}),
         stdin=theirs,
         stdout=theirs,
@@ -50,8 +57,8 @@ def wheelprint_at_terminal(
         start_new_session=True,
     )
     os.close(theirs)
-    os.write(ours, typed.encode())
     said = b""
+    is_asked = False
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
@@ -61,6 +68,11 @@ def wheelprint_at_terminal(
         if not piece:
             break
         said += piece
+        if not is_asked and said.endswith(b"[y/N] "):
+            is_asked = True
+            if meanwhile is not None:
+                meanwhile()
+            os.write(ours, typed.encode())
     code = process.wait(60)
     os.close(ours)
     return Run(command, code, said.decode(errors="replace").replace("\r\n", "\n"), "")
