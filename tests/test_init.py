@@ -221,7 +221,8 @@ def test_links_and_modes(project: Project) -> None:
 def test_a_pin_stays(pin: str, project: Project) -> None:
     project.replace("pyproject.toml", '"maturin>=1.9,<2"', f'"setuptools", "{pin}"')
     before = project.read("pyproject.toml")
-    wheelprint(project, "init", "--yes").ok()
+    run = wheelprint(project, "init", "--yes").ok()
+    assert f"note: `{pin}` stays, since the project chose it" in run.stdout
     expected = f'requires = ["setuptools", "wheelprint>=0.1,<1", "{pin}"]  # the usual range\n'
     assert expected in project.read("pyproject.toml")
     project.append("pyproject.toml", "# more\n")

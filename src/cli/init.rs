@@ -42,6 +42,12 @@ struct Found<'a> {
     backend: Backend,
 }
 
+/// The Cargo.toml of the workspace, where cargo takes profiles from.
+struct Manifest {
+    path: PathBuf,
+    table: toml::Table,
+}
+
 /// See [`Arguments`].
 ///
 /// # Errors
@@ -49,9 +55,9 @@ struct Found<'a> {
 /// the file can't be written. Nothing is changed then.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let found = Found::read(context, &arguments.dir)?;
-    let manifest = if arguments.undo { None } else { found.workspace_manifest() };
-    if let Some(name) = &arguments.editable_profile {
-        check_profile(name, manifest.as_ref())?;
+    let manifest = (!arguments.undo).then(|| found.workspace_manifest());
+    if let (Some(name), Some(manifest)) = (&arguments.editable_profile, &manifest) {
+        check_profile(name, manifest)?;
     }
     let wanted = found.wanted(arguments)?;
     let name = found.name();
@@ -191,9 +197,16 @@ impl<'a> Found<'a> {
         is_known(Artifact::Editable) || is_known(Artifact::Wheel)
     }
 
-    /// The Cargo.toml of the workspace, where cargo takes profiles from; without a cargo that can
-    /// be asked, nothing is said about it.
-    fn workspace_manifest(&self) -> Option<(PathBuf, toml::Table)> {
+    /// Without a cargo that can be asked it is the project's own.
+    fn workspace_manifest(&self) -> Manifest {
+        let own = self.project.manifest_path(&self.request);
+        let path = self.locate_workspace(&own).unwrap_or(own);
+        let text = fs_err::read_to_string(&path).unwrap_or_default();
+        // What is wrong with it, cargo says better.
+        Manifest { path, table: text.parse().unwrap_or_default() }
+    }
+
+    fn locate_workspace(&self, manifest: &Path) -> Option<PathBuf> {
         let environment = &self.context.environment;
         let cargo = match environment.non_empty("CARGO") {
             Some(cargo) => PathBuf::from(cargo),
@@ -202,49 +215,58 @@ impl<'a> Found<'a> {
         let output = Command::new(cargo)
             .args(["locate-project", "--workspace", "--message-format", "plain"])
             .arg("--manifest-path")
-            .arg(self.project.manifest_path(&self.request))
+            .arg(manifest)
             .current_dir(&self.request.root)
             .env_clear()
             .envs(environment.iter())
             .stdin(Stdio::null())
             .output()
             .ok()?;
-        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end());
-        let table = fs_err::read_to_string(&path).ok()?.parse().ok()?;
-        Some((path, table))
+        let path = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| PathBuf::from(path.trim_end()))
     }
 
     /// What deserves a word although it is no error.
-    fn notes(&self, text: &str, manifest: Option<&(PathBuf, toml::Table)>) -> String {
-        let terminal = &self.context.terminal;
-        let Some((path, manifest)) = manifest else { return String::new() };
-        let Ok(pyproject) = lines::plain(text).parse::<toml::Table>() else { return String::new() };
-        let costly = profile::costly(&pyproject, manifest);
-        if costly.is_empty() {
-            return String::new();
+    fn notes(&self, text: &str, manifest: Option<&Manifest>) -> String {
+        let Some(manifest) = manifest else { return String::new() };
+        let text = lines::plain(text);
+        let label = self.context.terminal.paint(NOTICE, "note");
+        let mut notes = String::new();
+        if self.backend == Backend::Maturin {
+            for choice in switch::own_choices(&self.path, &text).unwrap_or_default() {
+                notes += &format!(
+                    "{label}: `{choice}` stays, since the project chose it; wheelprint works with \
+                     maturin 1.9 and newer\n"
+                );
+            }
         }
-        let name = crate::inputs::relative(&self.context.folder, path)
-            .unwrap_or_else(|| path.display().to_string());
-        let label = terminal.paint(NOTICE, "note");
-        let command = terminal.paint(NAME, "wheelprint init --editable-profile dev");
-        let costs = costly.join(", ");
-        format!(
-            "{label}: {name}: profile.release: {costs}: each edit waits for that\n      \
-             {command} has editable installs built without it, and\n      \
-             without optimising: quick to build, slow to run (maturin 1.10 and newer)\n"
-        )
+        let pyproject = text.parse::<toml::Table>().unwrap_or_default();
+        let costly = profile::costly(&pyproject, &manifest.table);
+        if !costly.is_empty() {
+            let path = &manifest.path;
+            let name = crate::inputs::relative(&self.context.folder, path)
+                .unwrap_or_else(|| path.display().to_string());
+            let command = "wheelprint init --editable-profile dev";
+            let command = self.context.terminal.paint(NAME, command);
+            let costs = costly.join(", ");
+            notes += &format!(
+                "{label}: {name}: profile.release: {costs}: each edit waits for that\n      \
+                 {command} has editable installs built without it, and\n      \
+                 without optimising: quick to build, slow to run (maturin 1.10 and newer)\n"
+            );
+        }
+        notes
     }
 }
 
-fn check_profile(name: &str, manifest: Option<&(PathBuf, toml::Table)>) -> Result<()> {
-    let Some((path, manifest)) = manifest else { return Ok(()) };
-    let known = profile::known(manifest);
+fn check_profile(name: &str, manifest: &Manifest) -> Result<()> {
+    let known = profile::known(&manifest.table);
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
     Err(Error::Setting {
         source_name: "--editable-profile".to_owned(),
-        cause: format!("{} has no profile `{name}`", path.display()),
+        cause: format!("{} has no profile `{name}`", manifest.path.display()),
         hint: Some(format!("there are {}", known.join(", "))),
     })
 }

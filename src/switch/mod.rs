@@ -95,6 +95,16 @@ pub fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
     })
 }
 
+/// The requirements by which the project chooses its own maturin: they stay.
+///
+/// # Errors
+/// It is not TOML.
+pub fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
+    let document = parse(path, text)?;
+    let requires = document.get("build-system").and_then(|system| system.get("requires"));
+    Ok(requires.and_then(Item::as_array).map(requires::choices).unwrap_or_default())
+}
+
 /// The text with maturin as the backend again: what cannot be told from an original that is lost.
 /// Our cache keys are not looked at. Already so: the same text.
 ///

@@ -11,6 +11,12 @@ pub fn names(requires: &Array, package: &str) -> bool {
     requires.iter().any(|value| is(value, package))
 }
 
+/// The requirements by which a project chooses its own maturin.
+pub fn choices(requires: &Array) -> Vec<String> {
+    let own = requires.iter().filter(|value| is(value, THEIRS) && pins(text(value)));
+    own.map(|value| text(value).to_owned()).collect()
+}
+
 /// wheelprint in place of maturin; before it, where the project pins maturin itself.
 pub fn switch(requires: &mut Array) {
     let plain = |value: &Value| is(value, THEIRS) && !pins(text(value));
