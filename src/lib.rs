@@ -8,11 +8,12 @@
 //! | room | owns | may call |
 //! |---|---|---|
 //! | `python` | the only pyo3 code | `cli`, `hooks`, `maturin`, `request` |
-//! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `uv` |
+//! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `settings`, `store`, `switch`, `uv` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `installed` | what an environment has installed of a project | `fingerprint` (types), `project`, `request` |
+//! | `switch` | pyproject.toml from maturin to wheelprint and back, as text | `maturin`, `project`, `uv` |
 //! | `uv` | uv's cache keys: derive, compare, write | `inputs`, `project`, `request` |
 //! | `store` | stored wheels and records | `fingerprint` (types), `inputs` (types), `cargo_mtime` (types), `request` |
 //! | `cargo_mtime` | what cargo's clock would not show | `inputs`, `fingerprint` (types), `freshness` |
@@ -58,6 +59,7 @@ pub mod request;
 pub mod settings;
 pub mod stat_cache;
 pub mod store;
+pub mod switch;
 pub mod toolchain;
 pub mod uv;
 pub mod wheel;

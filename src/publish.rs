@@ -40,6 +40,19 @@ pub fn bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Replaces a file that people wrote: its permissions stay, and a symbolic link stays a link.
+///
+/// # Errors
+/// It is not there, or as [`beside`] and [`persist`].
+pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let path = dunce::canonicalize(path)?;
+    let permissions = fs_err::metadata(&path)?.permissions();
+    let mut file = beside(&path)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(permissions)?;
+    persist(file, &path)
+}
+
 /// Makes a temporary file readable as an ordinary new file would be; temporary files start private.
 ///
 /// # Errors
@@ -57,18 +70,4 @@ pub fn share(file: &NamedTempFile) -> std::io::Result<()> {
 #[cfg(not(unix))]
 pub fn share(_file: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
-}
-
-/// Gives a file of the user's a new content, all or nothing: a link stays one, and so do the
-/// permissions.
-///
-/// # Errors
-/// It can't be read or written.
-pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let path = dunce::canonicalize(path)?;
-    let permissions = fs_err::metadata(&path)?.permissions();
-    let mut file = beside(&path)?;
-    std::io::Write::write_all(&mut file, bytes)?;
-    fs_err::set_permissions(file.path(), permissions)?;
-    persist(file, &path)
 }

@@ -1,20 +1,272 @@
 //! `wheelprint init`.
 
-use super::{Answer, Context};
-use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-/// Turn a maturin project into a wheelprint one
+use super::terminal::{GOOD, NAME, NOTICE};
+use super::{Answer, Context, diff};
+use crate::error::{Error, PathContext as _, Result};
+use crate::project::Project;
+use crate::request::{Artifact, Request};
+use crate::settings::Settings;
+use crate::store::{Store, original};
+use crate::switch::{self, Backend, lines, profile};
+
+/// Turn a maturin project into a wheelprint one, or back
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// Write without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Only show what would change, with exit code 1 if something would
+    #[arg(long, conflicts_with = "yes")]
+    check: bool,
+    /// Back to maturin
+    #[arg(long, conflicts_with = "editable_profile")]
+    undo: bool,
+    /// The cargo profile of editable installs, such as dev (maturin 1.10 and newer)
+    #[arg(long, value_name = "NAME")]
+    editable_profile: Option<String>,
     /// The folder with pyproject.toml
     #[arg(default_value = ".")]
-    dir: std::path::PathBuf,
+    dir: PathBuf,
+}
+
+/// A maturin or wheelprint project, and its pyproject.toml as it was found.
+struct Found<'a> {
+    context: &'a Context,
+    request: Request,
+    project: Project,
+    path: PathBuf,
+    text: String,
+    backend: Backend,
+}
+
+/// The Cargo.toml of the workspace, where cargo takes profiles from.
+struct Manifest {
+    path: PathBuf,
+    table: toml::Table,
 }
 
 /// See [`Arguments`].
 ///
 /// # Errors
-/// Not there yet.
-pub fn run(_arguments: &Arguments, _context: &Context) -> Result<Answer> {
-    Err(Error::Other("init: not there yet".to_owned()))
+/// It is no project that can be switched, cargo can't be asked, nobody is there to be asked, or
+/// the file can't be written. Nothing is changed then.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let found = Found::read(context, &arguments.dir)?;
+    let manifest = (!arguments.undo).then(|| found.workspace_manifest());
+    if let (Some(name), Some(manifest)) = (&arguments.editable_profile, &manifest) {
+        check_profile(name, manifest)?;
+    }
+    let wanted = found.wanted(arguments)?;
+    let name = found.name();
+    let terminal = &context.terminal;
+    let notes = |text: &str| found.notes(text, manifest.as_ref());
+    if wanted == found.text {
+        let builder = if arguments.undo { "maturin" } else { "wheelprint" };
+        let said = format!("{name}: nothing to change, {builder} builds this project\n");
+        return Ok(Answer::said(said + &notes(&wanted)));
+    }
+    terminal.show(&diff::unified(terminal, &name, &found.text, &wanted));
+    if arguments.check {
+        return Ok(Answer::said(notes(&wanted)).with_code(1));
+    }
+    if !arguments.yes {
+        if !terminal.can_ask() {
+            return Err(Error::Setting {
+                source_name: "stdin".to_owned(),
+                cause: "no terminal, so nobody can be asked; nothing changed".to_owned(),
+                hint: Some("`--yes` writes it without asking".to_owned()),
+            });
+        }
+        if !terminal.ask("Write this?") {
+            return Ok(Answer::said(format!("{name}: nothing changed\n")));
+        }
+    }
+    found.write(&wanted)?;
+    let mut said = format!("{}: {name}\n", terminal.paint(GOOD, "written"));
+    let command = |text: &str| terminal.paint(NAME, text);
+    said += &format!("next: {}\n", command("uv sync"));
+    if !arguments.undo && !found.was_built() {
+        let keys = command("wheelprint keys --write");
+        said += &format!("then: {keys}, which makes the cache keys exact\n");
+    }
+    Ok(Answer::said(said + &notes(&wanted)))
+}
+
+impl<'a> Found<'a> {
+    fn read(context: &'a Context, dir: &Path) -> Result<Self> {
+        let root = context.path(dir);
+        let path = root.join("pyproject.toml");
+        let bytes = match fs_err::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::Toml {
+                    path,
+                    position: None,
+                    field: None,
+                    cause: "no such file".to_owned(),
+                    hint: Some(
+                        "name the project's folder: `wheelprint init DIR`; `wheelprint new NAME` \
+                         makes a new project"
+                            .to_owned(),
+                    ),
+                });
+            }
+            Err(error) => return Err(error).at(path),
+        };
+        // It says what is wrong with the file, where that is the case.
+        let project = Project::load(&root)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::Path { path: path.clone(), cause: "not UTF-8".to_owned() })?;
+        let backend = switch::backend(&path, &lines::plain(&text))?;
+        let request = Request {
+            artifact: Artifact::Editable,
+            root,
+            config_settings: Default::default(),
+            interpreter: context.interpreter.clone(),
+            environment: context.environment.clone(),
+        };
+        Settings::resolve(&project, &request)?;
+        Ok(Self { context, request, project, path, text, backend })
+    }
+
+    /// The path as users would write it.
+    fn name(&self) -> String {
+        let path = self.path.strip_prefix(&self.context.folder).unwrap_or(&self.path);
+        path.display().to_string()
+    }
+
+    fn wanted(&self, arguments: &Arguments) -> Result<String> {
+        let plain = lines::plain(&self.text);
+        let edited = if arguments.undo {
+            if self.backend == Backend::Maturin {
+                return Ok(self.text.clone());
+            }
+            if let Some(original) = self.original() {
+                return Ok(original);
+            }
+            let text = switch::to_maturin(&self.path, &plain)?;
+            crate::uv::edit::write(&self.path, &text, &[])?
+        } else {
+            let mut text = switch::to_wheelprint(&self.path, &plain)?;
+            if let Some(name) = &arguments.editable_profile {
+                text = switch::with_editable_profile(&self.path, &text, name)?;
+            }
+            super::keys::added(self.context, &self.request.root, &text)?
+        };
+        Ok(lines::restored(&self.text, &edited))
+    }
+
+    /// What the file was before an earlier `init` wrote what it is now.
+    fn original(&self) -> Option<String> {
+        let (environment, root) = (&self.context.environment, &self.request.root);
+        let original = original::find(environment, root, self.text.as_bytes())?;
+        String::from_utf8(original).ok()
+    }
+
+    fn write(&self, wanted: &str) -> Result<()> {
+        // Somebody may have saved it while the question stood.
+        if fs_err::read(&self.path).at(&self.path)? != self.text.as_bytes() {
+            return Err(Error::Path {
+                path: self.path.clone(),
+                cause: "changed in the meantime, so it was not written; run this again".to_owned(),
+            });
+        }
+        let before = match self.backend {
+            Backend::Maturin => Some(self.text.clone()),
+            Backend::Wheelprint => self.original(),
+        };
+        if let Some(before) = before.filter(|before| before != wanted) {
+            let (environment, root) = (&self.context.environment, &self.request.root);
+            let kept = original::keep(environment, root, wanted.as_bytes(), before.as_bytes());
+            if let Err(error) = kept {
+                let cause = "the original can't be kept, `--undo` will be an edit too";
+                self.context.terminal.warn(&format!("{cause}: {error}"));
+            }
+        }
+        crate::publish::replace(&self.path, wanted.as_bytes()).at(&self.path)
+    }
+
+    /// Does wheelprint know a build of it?
+    fn was_built(&self) -> bool {
+        let store = Store::open(&self.request, self.project.name.as_deref());
+        let is_known =
+            |artifact| store.as_ref().is_some_and(|store| !store.candidates(artifact).is_empty());
+        is_known(Artifact::Editable) || is_known(Artifact::Wheel)
+    }
+
+    /// Without a cargo that can be asked it is the project's own.
+    fn workspace_manifest(&self) -> Manifest {
+        let own = self.project.manifest_path(&self.request);
+        let path = self.locate_workspace(&own).unwrap_or(own);
+        let text = fs_err::read_to_string(&path).unwrap_or_default();
+        // What is wrong with it, cargo says better.
+        Manifest { path, table: text.parse().unwrap_or_default() }
+    }
+
+    fn locate_workspace(&self, manifest: &Path) -> Option<PathBuf> {
+        let environment = &self.context.environment;
+        let cargo = match environment.non_empty("CARGO") {
+            Some(cargo) => PathBuf::from(cargo),
+            None => environment.which("cargo")?,
+        };
+        let output = Command::new(cargo)
+            .args(["locate-project", "--workspace", "--message-format", "plain"])
+            .arg("--manifest-path")
+            .arg(manifest)
+            .current_dir(&self.request.root)
+            .env_clear()
+            .envs(environment.iter())
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        let path = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| PathBuf::from(path.trim_end()))
+    }
+
+    /// What deserves a word although it is no error.
+    fn notes(&self, text: &str, manifest: Option<&Manifest>) -> String {
+        let Some(manifest) = manifest else { return String::new() };
+        let text = lines::plain(text);
+        let label = self.context.terminal.paint(NOTICE, "note");
+        let mut notes = String::new();
+        if self.backend == Backend::Maturin {
+            for choice in switch::own_choices(&self.path, &text).unwrap_or_default() {
+                notes += &format!(
+                    "{label}: `{choice}` stays, since the project chose it; wheelprint works with \
+                     maturin 1.9 and newer\n"
+                );
+            }
+        }
+        let pyproject = text.parse::<toml::Table>().unwrap_or_default();
+        let costly = profile::costly(&pyproject, &manifest.table);
+        if !costly.is_empty() {
+            let path = &manifest.path;
+            let name = crate::inputs::relative(&self.context.folder, path)
+                .unwrap_or_else(|| path.display().to_string());
+            let command = "wheelprint init --editable-profile dev";
+            let command = self.context.terminal.paint(NAME, command);
+            let costs = costly.join(", ");
+            notes += &format!(
+                "{label}: {name}: profile.release: {costs}: each edit waits for that\n      \
+                 {command} has editable installs built without it, and\n      \
+                 without optimising: quick to build, slow to run (maturin 1.10 and newer)\n"
+            );
+        }
+        notes
+    }
+}
+
+fn check_profile(name: &str, manifest: &Manifest) -> Result<()> {
+    let known = profile::known(&manifest.table);
+    if known.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        source_name: "--editable-profile".to_owned(),
+        cause: format!("{} has no profile `{name}`", manifest.path.display()),
+        hint: Some(format!("there are {}", known.join(", "))),
+    })
 }

@@ -16,13 +16,16 @@ use crate::request::{Artifact, Environment, Interpreter, Request};
 use crate::uv;
 
 mod cache;
+mod diff;
 mod explain;
 mod init;
 mod inspect;
 mod keys;
+mod names;
 mod new;
 mod open;
 mod status;
+mod template;
 pub mod terminal;
 mod verify;
 

@@ -1,6 +1,6 @@
 //! What the terminal can show: colour, width, progress.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -87,6 +87,28 @@ impl Terminal {
     /// Says at once, on stderr: a question, a warning.
     pub fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// Says at once, on stdout: what a question is about.
+    pub fn show(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// Is there someone to [`Self::ask`]?
+    pub fn can_ask(&self) -> bool {
+        std::io::stdin().is_terminal()
+    }
+
+    /// Asks on stderr; everything but `y` and `yes` is a no.
+    pub fn ask(&self, question: &str) -> bool {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+        let mut answer = String::new();
+        if std::io::stdin().lock().read_line(&mut answer).is_err() || !answer.ends_with('\n') {
+            let _ = writeln!(stderr);
+        }
+        matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
     /// `warning: ...` on stderr.

@@ -11,6 +11,7 @@
 //!                    build.lock, stat.json, toolchain.json
 //!                    said                                what was said of uv's keys
 //! notes/TARGET.json                                       see `cargo_mtime`
+//! init/HASH                                               see `original`
 //! locks/TARGET.lock
 //! ```
 //!
@@ -33,6 +34,7 @@ use crate::publish;
 use crate::request::{Artifact, Environment, Request};
 
 mod lock;
+pub mod original;
 mod promise;
 mod prune;
 mod seal;

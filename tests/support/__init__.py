@@ -9,6 +9,7 @@
 | `workbench` | one place on disk per worker, where samples are checked out |
 | `project` | a checked-out sample: edit it, call hooks, run uv, pip and build on it |
 | `asking` | building a project and asking the compiled module what it sees |
+| `commands` | the command line, with and without a terminal |
 | `background` | a build that runs while a test does something else |
 | `cases` | a kind of change, what the module says then, and the reason given |
 | `packages` | more packages for a sample: written, vendored, given a build script |

@@ -1,20 +1,78 @@
-"""The command line, as it is installed."""
+"""The command line: `wheelprint COMMAND`, in the environment that the bench keeps."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
 
 from . import environment
+from .project import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .project import Project, Run
+    from .project import Project
 
 
-def wheelprint(project: Project, *arguments: str | Path, **changes: Any) -> Run:
-    """Run `wheelprint` in the project's folder (or in `cwd`), with variables changed."""
-    scripts = environment.scripts_folder(project.bench.venv())
-    program = scripts / ("wheelprint.exe" if os.name == "nt" else "wheelprint")
-    return project.run(program, *arguments, **changes)
+def program(project: Project) -> Path:
+    """Where the command lies."""
+    name = "wheelprint.exe" if sys.platform == "win32" else "wheelprint"
+    return environment.scripts_folder(project.bench.venv()) / name
+
+
+def wheelprint(
+    project: Project, *args: str | Path, prefix: tuple[str, ...] = (), **rest: Any
+) -> Run:
+    """Run a command in the project's folder, with nobody to ask."""
+    return project.run(*prefix, program(project), *args, **rest)
+
+
+def wheelprint_at_terminal(
+    project: Project,
+    *args: str | Path,
+    typed: str,
+    meanwhile: Callable[[], object] | None = None,
+    **changes: Any,
+) -> Run:
+    """The same at a terminal where someone types that when asked, after something else was done.
+    Both outputs are one, as they are there."""
+    if sys.platform == "win32":
+        pytest.skip("no pseudo-terminals")
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [str(program(project)), *map(str, args)]
+    process = subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=environment.with_changes(project.env, {"TERM": "xterm", **changes}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = b""
+    is_asked = False
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        said += piece
+        if not is_asked and said.endswith(b"[y/N] "):
+            is_asked = True
+            if meanwhile is not None:
+                meanwhile()
+            os.write(ours, typed.encode())
+    code = process.wait(60)
+    os.close(ours)
+    return Run(command, code, said.decode(errors="replace").replace("\r\n", "\n"), "")

@@ -1,0 +1,142 @@
+//! The files of a new project.
+
+use std::path::Path;
+
+use super::names::Names;
+use crate::error::Result;
+use crate::switch::REQUIREMENT;
+use crate::uv::{self, CacheKey};
+
+/// Paths from the project's folder, and what the files hold.
+///
+/// # Errors
+/// None that a name could bring about.
+pub fn files(names: &Names, is_own_workspace: bool) -> Result<Vec<(String, String)>> {
+    let Names { package, .. } = names;
+    let keys = ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src/**/*.rs"]
+        .map(|file| CacheKey::File { file: file.to_owned() });
+    let pyproject = filled(PYPROJECT, names);
+    let workspace = if is_own_workspace { WORKSPACE } else { "" };
+    Ok(vec![
+        (
+            "pyproject.toml".to_owned(),
+            uv::edit::write(Path::new("pyproject.toml"), &pyproject, &keys)?,
+        ),
+        ("Cargo.toml".to_owned(), filled(CARGO, names) + workspace),
+        ("src/lib.rs".to_owned(), filled(LIB, names)),
+        (format!("python/{package}/__init__.py"), filled(INIT, names)),
+        (format!("python/{package}/_core.pyi"), filled(STUB, names)),
+        (format!("python/{package}/py.typed"), String::new()),
+        (format!("tests/test_{package}.py"), filled(TEST, names)),
+        ("README.md".to_owned(), filled(README, names)),
+        (".gitignore".to_owned(), GITIGNORE.to_owned()),
+    ])
+}
+
+fn filled(template: &str, names: &Names) -> String {
+    let Names { project, package, krate } = names;
+    template
+        .replace("@PROJECT@", project)
+        .replace("@PACKAGE@", package)
+        .replace("@CRATE@", krate)
+        .replace("@REQUIREMENT@", REQUIREMENT)
+}
+
+const PYPROJECT: &str = r#"[project]
+name = "@PROJECT@"
+version = "0.1.0"
+description = "A Python package with Rust inside"
+readme = "README.md"
+requires-python = ">=3.9"
+dependencies = []
+
+[build-system]
+requires = ["@REQUIREMENT@"]
+build-backend = "wheelprint"
+
+[tool.maturin]
+module-name = "@PACKAGE@._core"
+python-source = "python"
+"#;
+
+const CARGO: &str = r#"[package]
+name = "@CRATE@"
+version = "0.1.0"
+edition = "2024"
+publish = false
+
+[lib]
+name = "_core"
+crate-type = ["cdylib"]
+
+[dependencies]
+# abi3-py39: one wheel for Python 3.9 and all later versions.
+pyo3 = { version = "0.30", features = ["abi3-py39"] }
+"#;
+
+const WORKSPACE: &str = r"
+# Not a member of the workspace in a folder above.
+[workspace]
+";
+
+const LIB: &str = r#"use pyo3::prelude::*;
+
+/// The compiled part of `@PACKAGE@`.
+#[pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    /// How often each of the 26 letters occurs in a text, whatever its case.
+    #[pyfunction]
+    fn count_letters(text: &str) -> [usize; 26] {
+        let mut counts = [0; 26];
+        for byte in text.bytes().filter(u8::is_ascii_alphabetic) {
+            counts[usize::from(byte.to_ascii_lowercase() - b'a')] += 1;
+        }
+        counts
+    }
+}
+"#;
+
+const INIT: &str = r#""""A Python package with Rust inside."""
+
+from ._core import count_letters
+
+__all__ = ["count_letters"]
+"#;
+
+const STUB: &str = r#"def count_letters(text: str) -> list[int]:
+    """How often each of the 26 letters occurs in a text, whatever its case."""
+"#;
+
+const TEST: &str = r#"from @PACKAGE@ import count_letters
+
+
+def test_count_letters() -> None:
+    counts = count_letters("Abba!")
+    assert counts[:3] == [2, 2, 0]
+    assert sum(counts) == 4
+"#;
+
+const README: &str = r#"# @PROJECT@
+
+A Python package with Rust inside.
+
+```sh
+uv run python -c "import @PACKAGE@; print(@PACKAGE@.count_letters('hello'))"
+uv run --with pytest pytest
+```
+
+Edit `src/lib.rs` and run it again: what changed is compiled, and nothing else.
+"#;
+
+const GITIGNORE: &str = "# Rust
+/target/
+
+# Python
+.venv/
+__pycache__/
+*.py[cod]
+*.so
+dist/
+";

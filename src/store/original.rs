@@ -1,0 +1,71 @@
+//! What a pyproject.toml was before `wheelprint init` wrote it, for `wheelprint init --undo`.
+//!
+//! `init/HASH` is named by the project's root and the text that was written: only who has exactly
+//! that text gets the original back. It begins with the original's digest.
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::{self, Tagged};
+use crate::error::{PathContext as _, Result};
+use crate::publish;
+use crate::request::Environment;
+
+/// Keeps the original of what is about to be written.
+///
+/// # Errors
+/// The cache folder can't be written to.
+pub fn keep(environment: &Environment, root: &Path, written: &[u8], original: &[u8]) -> Result<()> {
+    let Some(path) = place(environment, root, written) else { return Ok(()) };
+    let folder = path.parent().unwrap_or(&path);
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).at(folder)?;
+    let kept = [digest::bytes(original).as_bytes(), b"\n", original].concat();
+    publish::bytes(&path, &kept).at(path)
+}
+
+/// The original of a text that `init` wrote; `None` if it is not known, or damaged.
+pub fn find(environment: &Environment, root: &Path, written: &[u8]) -> Option<Vec<u8>> {
+    let kept = fs_err::read(place(environment, root, written)?).ok()?;
+    let newline = kept.iter().position(|byte| *byte == b'\n')?;
+    let (sum, original) = (&kept[..newline], &kept[newline + 1..]);
+    (digest::bytes(original).as_bytes() == sum).then(|| original.to_owned())
+}
+
+fn place(environment: &Environment, root: &Path, written: &[u8]) -> Option<PathBuf> {
+    let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    let mut tagged = Tagged::new("original");
+    tagged.field("root", &root.to_string_lossy());
+    tagged.field("written", &digest::bytes(written));
+    Some(super::base_folder(environment)?.join("init").join(&tagged.finish()[..32]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_text_of_the_very_project_has_an_original() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = Environment::default();
+        environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache").as_os_str());
+        let (root, other) = (folder.path().join("a"), folder.path().join("b"));
+        assert_eq!(find(&environment, &root, b"new"), None);
+        keep(&environment, &root, b"new", b"old\n\xff").unwrap();
+        assert_eq!(find(&environment, &root, b"new").unwrap(), b"old\n\xff");
+        assert_eq!(find(&environment, &root, b"newer"), None);
+        assert_eq!(find(&environment, &other, b"new"), None);
+        let path = place(&environment, &root, b"new").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode(&path), 0o600);
+            assert_eq!(mode(path.parent().unwrap()), 0o700);
+        }
+        fs_err::write(&path, b"damaged\nold").unwrap();
+        assert_eq!(find(&environment, &root, b"new"), None);
+    }
+}

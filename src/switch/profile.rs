@@ -1,0 +1,64 @@
+//! What cargo's release profile costs each edit, as the workspace's Cargo.toml has it.
+
+/// The settings of `[profile.release]` that make every edit pay for the whole program, as
+/// `key = value`; none if an editable install has a profile of its own.
+pub fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
+    let maturin = pyproject.get("tool").and_then(|tool| tool.get("maturin"));
+    let chosen = ["editable-profile", "profile"];
+    if chosen.iter().any(|key| maturin.is_some_and(|maturin| maturin.get(key).is_some())) {
+        return Vec::new();
+    }
+    let release = manifest.get("profile").and_then(|profile| profile.get("release"));
+    let setting = |key: &str| release.and_then(|release| release.get(key));
+    let lto = setting("lto").filter(|lto| match lto {
+        toml::Value::Boolean(is_on) => *is_on,
+        other => matches!(other.as_str(), Some("fat" | "thin")),
+    });
+    let units = setting("codegen-units").filter(|units| units.as_integer() == Some(1));
+    let named = [("lto", lto), ("codegen-units", units)];
+    named
+        .into_iter()
+        .filter_map(|(key, value)| value.map(|value| format!("{key} = {value}")))
+        .collect()
+}
+
+/// The profiles that can be named: cargo's own, and those of the workspace's Cargo.toml.
+pub fn known(manifest: &toml::Table) -> Vec<String> {
+    let mut names = ["dev", "release", "test", "bench"].map(str::to_owned).to_vec();
+    let own = manifest.get("profile").and_then(toml::Value::as_table);
+    for name in own.into_iter().flat_map(toml::Table::keys) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs(pyproject: &str, manifest: &str) -> Vec<String> {
+        costly(&pyproject.parse().unwrap(), &manifest.parse().unwrap())
+    }
+
+    #[test]
+    fn only_what_every_edit_pays_for() {
+        assert_eq!(costs("", "[profile.release]\nlto = true"), ["lto = true"]);
+        let both = "[profile.release]\nlto = \"fat\"\ncodegen-units = 1";
+        assert_eq!(costs("", both), ["lto = \"fat\"", "codegen-units = 1"]);
+        assert_eq!(costs("", "[profile.release]\nlto = \"thin\"").len(), 1);
+        for cheap in ["lto = false", "lto = \"off\"", "codegen-units = 4", "opt-level = 3"] {
+            assert!(costs("", &format!("[profile.release]\n{cheap}")).is_empty(), "{cheap}");
+        }
+        assert!(costs("[tool.maturin]\nprofile = 'x'", both).is_empty());
+        assert!(costs("[tool.maturin]\neditable-profile = 'x'", both).is_empty());
+        assert!(costs("", "").is_empty());
+    }
+
+    #[test]
+    fn profiles_of_ones_own() {
+        let manifest = "[profile.release]\n[profile.quick]\ninherits = 'dev'".parse().unwrap();
+        assert_eq!(known(&manifest), ["dev", "release", "test", "bench", "quick"]);
+    }
+}
