@@ -17,9 +17,11 @@ use crate::uv;
 
 mod cache;
 mod explain;
+mod given;
 mod init;
 mod inspect;
 mod keys;
+mod line;
 mod new;
 mod status;
 pub mod terminal;
