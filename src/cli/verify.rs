@@ -1,5 +1,6 @@
 //! `wheelprint verify`: docs/verify.md says what it proves.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::given::{Given, text_of};
@@ -237,7 +238,12 @@ fn text(arguments: &Arguments, context: &Context, record: &Record, findings: &Fi
     let mut output = line.end();
     output += &Line::new(terminal).add(FAINT, &tame(&file.to_string_lossy())).end();
     let words = |reasons: &[Reason]| -> Vec<String> {
-        reasons.iter().map(|reason| report::reason(reason, &record.roots)).collect()
+        let mut words: Vec<String> =
+            reasons.iter().map(|reason| report::reason(reason, &record.roots)).collect();
+        // One file may count in two ways.
+        let mut seen = BTreeSet::new();
+        words.retain(|text| seen.insert(text.clone()));
+        words
     };
     let damaged: Vec<String> =
         findings.damaged.iter().map(|Damage { name, cause }| format!("{name} {cause}")).collect();
