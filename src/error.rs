@@ -47,6 +47,10 @@ pub enum Error {
     #[error("{}: {cause}", wheel.display())]
     Wheel { wheel: PathBuf, cause: String },
 
+    /// A file that the user named is not what a command needs.
+    #[error("{}: {cause}", path.display())]
+    Given { path: PathBuf, cause: String, hint: Option<String> },
+
     /// Anything that should not happen; said plainly instead of panicking.
     #[error("{0}")]
     Other(String),
@@ -85,7 +89,9 @@ impl Error {
     /// What the user can do about it, if anything can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Toml { hint, .. } | Self::Setting { hint, .. } => hint.clone(),
+            Self::Toml { hint, .. } | Self::Setting { hint, .. } | Self::Given { hint, .. } => {
+                hint.clone()
+            }
             Self::Missing { hint, .. } => Some(hint.clone()),
             Self::Wheel { .. } => Some(
                 "nothing was delivered; run the build again, and report it to maturin if it persists"

@@ -8,7 +8,7 @@
 //! | room | owns | may call |
 //! |---|---|---|
 //! | `python` | the only pyo3 code | `cli`, `hooks`, `maturin`, `request` |
-//! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `settings`, `store`, `switch`, `uv` |
+//! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `settings`, `store`, `switch`, `uv`, `wheel` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |

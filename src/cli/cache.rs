@@ -1,19 +1,237 @@
 //! `wheelprint cache`.
 
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Subcommand;
+
+use super::line::{Line, count, size, tame};
+use super::terminal::{FAINT, NAME, NOTICE, STRONG};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
+use crate::store::{Freed, Kept, Whole};
 
-/// The store
+/// The store: where it is, what is in it, and removing it
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The wheel
-    wheel: std::path::PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the store's folder
+    Dir,
+    /// What is kept for each project
+    Info {
+        /// Print JSON (see docs/json.md)
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what belongs to projects that are gone, and what nobody needs any more
+    Prune,
+    /// Remove everything of a project
+    Clean {
+        /// The project's folder; the working directory if none is given
+        dir: Option<PathBuf>,
+        /// Remove everything of all projects
+        #[arg(long, conflicts_with = "dir")]
+        all: bool,
+        /// Don't ask
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 /// See [`Arguments`].
 ///
 /// # Errors
-/// Not there yet.
-pub fn run(_arguments: &Arguments, _context: &Context) -> Result<Answer> {
-    Err(Error::Other("cache: not there yet".to_owned()))
+/// The store can't be read, or something can't be removed.
+pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let whole = Whole::at(&context.environment)?;
+    match &arguments.command {
+        Command::Dir => Ok(Answer::said(format!("{}\n", whole.folder.display()))),
+        Command::Info { json } => info(&whole, *json, context),
+        Command::Prune => {
+            let freed = {
+                let _progress = context.terminal.progress("pruning");
+                whole.prune()?
+            };
+            for root in &freed.busy {
+                let root = tame(&root.to_string_lossy());
+                context.terminal.warn(&format!("{root} is being built, and was left alone"));
+            }
+            Ok(Answer::said(removed(&freed)))
+        }
+        Command::Clean { all: true, yes, .. } => {
+            if !yes {
+                confirm(&whole, context)?;
+            }
+            let _progress = context.terminal.progress("cleaning");
+            whole.clean_all().map(|freed| Answer::said(removed(&freed)))
+        }
+        Command::Clean { dir, .. } => {
+            let root = context.path(dir.as_deref().unwrap_or(".".as_ref()));
+            let _progress = context.terminal.progress("cleaning");
+            let freed = whole.clean(&root)?;
+            if freed == Freed::default() {
+                let root = tame(&root.to_string_lossy());
+                return Ok(Answer::said(format!("Nothing is kept for {root}.\n")));
+            }
+            Ok(Answer::said(removed(&freed)))
+        }
+    }
+}
+
+fn confirm(whole: &Whole, context: &Context) -> Result<()> {
+    let kept = whole.projects()?;
+    let bytes = kept.iter().map(|kept| kept.bytes).sum::<u64>() + whole.shared_bytes();
+    let refused = |cause: &str| Error::Missing {
+        name: "cache clean --all".to_owned(),
+        cause: cause.to_owned(),
+        hint: "--yes removes it without a question".to_owned(),
+    };
+    if !std::io::stdin().is_terminal() {
+        return Err(refused("nobody can be asked"));
+    }
+    context.terminal.note(&format!(
+        "Everything of {} in {} will be removed, {}. Go on? [y/N]",
+        count(kept.len(), "project"),
+        whole.folder.display(),
+        size(bytes)
+    ));
+    let mut line = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut line);
+    match line.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(refused("nothing was removed")),
+    }
+}
+
+fn removed(freed: &Freed) -> String {
+    let Freed { projects, builds, others, bytes, busy: _ } = freed;
+    let parts: Vec<String> = [(*projects, "project"), (*builds, "build"), (*others, "other file")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| count(number, what))
+        .collect();
+    if parts.is_empty() {
+        return "Nothing to remove.\n".to_owned();
+    }
+    format!("Removed {}: {}.\n", parts.join(", "), size(*bytes))
+}
+
+fn info(whole: &Whole, json: bool, context: &Context) -> Result<Answer> {
+    let kept = whole.projects()?;
+    let shared = whole.shared_bytes();
+    let total = kept.iter().map(|kept| kept.bytes).sum::<u64>() + shared;
+    if json {
+        let projects: Vec<serde_json::Value> = kept.iter().map(as_json).collect();
+        return Ok(Answer::json(&serde_json::json!({
+            "schema": 1,
+            "folder": whole.folder.to_string_lossy(),
+            "projects": projects,
+            "shared-bytes": shared,
+            "bytes": total,
+        })));
+    }
+    let terminal = &context.terminal;
+    let mut output = Line::new(terminal).add(STRONG, &whole.folder.to_string_lossy()).end();
+    if kept.is_empty() && shared == 0 {
+        output += "The store is empty.\n";
+        return Ok(Answer::said(output));
+    }
+    let now = SystemTime::now();
+    let rows: Vec<[String; 4]> = kept
+        .iter()
+        .map(|kept| {
+            let Kept { builds, bytes, used, interpreters, .. } = kept;
+            let used = used.map_or_else(|| "never".to_owned(), |used| age(used, now));
+            [count(*builds, "build"), size(*bytes), used, interpreters.join(", ")]
+        })
+        .collect();
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths = [width(0), width(1), width(2)];
+    if !rows.is_empty() {
+        output.push('\n');
+    }
+    for (kept, row) in kept.iter().zip(&rows) {
+        let name = match &kept.root {
+            Some(root) => tame(&root.to_string_lossy()),
+            None => tame(&kept.folder.to_string_lossy()),
+        };
+        let mut line = Line::new(terminal).add(NAME, &name);
+        if kept.root.as_ref().is_none_or(|root| !root.exists()) {
+            line = line.add(NOTICE, " (gone)");
+        }
+        output += &line.end();
+        let [builds, bytes, used, interpreters] = row;
+        let [first, second, third] = widths;
+        output += &Line::new(terminal)
+            .plain(&format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}"))
+            .add(FAINT, &format!("  {}", tame(interpreters)))
+            .end();
+    }
+    output += &format!(
+        "\n{}",
+        Line::new(terminal)
+            .plain(&format!("{}, ", count(kept.len(), "project")))
+            .add(STRONG, &size(total))
+            .add(FAINT, &format!(" ({} of it shared)", size(shared)))
+            .end()
+    );
+    Ok(Answer::said(output))
+}
+
+fn as_json(kept: &Kept) -> serde_json::Value {
+    // No `..`: a new field must be written, or left out on purpose.
+    let Kept { folder, root, builds, bytes, used, interpreters } = kept;
+    let used = used.and_then(|used| used.duration_since(UNIX_EPOCH).ok());
+    serde_json::json!({
+        "folder": folder.to_string_lossy(),
+        "root": root.as_ref().map(|root| root.to_string_lossy()),
+        "exists": root.as_ref().is_some_and(|root| root.exists()),
+        "builds": builds,
+        "bytes": bytes,
+        "last-used": used.map(|used| used.as_secs()),
+        "interpreters": interpreters,
+    })
+}
+
+/// `3 days ago`
+fn age(then: SystemTime, now: SystemTime) -> String {
+    let seconds = now.duration_since(then).unwrap_or_default().as_secs();
+    let minutes = usize::try_from(seconds / 60).unwrap_or(usize::MAX);
+    match minutes {
+        0 => "just now".to_owned(),
+        1..60 => format!("{} ago", count(minutes, "minute")),
+        60..1440 => format!("{} ago", count(minutes / 60, "hour")),
+        _ => format!("{} ago", count(minutes / 1440, "day")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let now = SystemTime::now();
+        let ages = [5, 65, 7300, 3 * 86400 + 5].map(|age| now - Duration::from_secs(age));
+        let ages = ages.map(|then| age(then, now));
+        assert_eq!(ages, ["just now", "1 minute ago", "2 hours ago", "3 days ago"]);
+        assert_eq!(age(now + Duration::from_secs(99), now), "just now");
+    }
+
+    #[test]
+    fn what_was_removed_is_said() {
+        assert_eq!(removed(&Freed::default()), "Nothing to remove.\n");
+        let freed = Freed { projects: 1, others: 2, bytes: 2048, ..Freed::default() };
+        assert_eq!(removed(&freed), "Removed 1 project, 2 other files: 2.0 KiB.\n");
+    }
 }

@@ -1,26 +1,17 @@
 //! What the command line asks: the looks of a build, and nothing is made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-use fs_err as fs;
 
 use super::Session;
 use super::answer::Lookup;
 use crate::error::Result;
 use crate::fingerprint::{Inputs, Record, Value};
-use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::target::{Target, subfolders};
-use crate::inputs::{
-    CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, ambient, cargo, normalize,
-};
-use crate::project::Project;
+use crate::freshness::Reason;
+use crate::inputs::target::Target;
+use crate::inputs::{Key, Part, Roots, View, Watch, cargo, relative};
 use crate::renew;
-use crate::settings::Settings;
-use crate::store::Store;
-use crate::uv::derive::Wanted;
 
 /// One input as it is now.
 pub struct Seen {
@@ -51,37 +42,6 @@ pub enum Next {
 }
 
 impl Session {
-    /// Compares a record with the project as it is now.
-    pub fn compare(&self, record: &Record) -> Verdict {
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
-        let observed = observer.observe(&record.watches, &self.roots_of(record));
-        let verdict = freshness::compare(&record.inputs(), &record.untrusted, &observed);
-        self.digests.save();
-        verdict
-    }
-
-    /// Where a record's roots lie: as the store knows them, if it was built here; else where they
-    /// would lie in this tree.
-    pub fn roots_of(&self, record: &Record) -> Roots {
-        let entries = self.store.iter().flat_map(|store| store.candidates(self.request.artifact));
-        for entry in entries {
-            if entry.record.fingerprint == record.fingerprint && entry.record.roots == record.roots
-            {
-                return entry.roots;
-            }
-        }
-        let mut roots = Roots::default();
-        for (name, relative) in &record.roots {
-            roots.add(name.clone(), normalize(&self.project.root.join(relative)));
-        }
-        roots.add(PROJECT, &self.project.root);
-        if let Some(home) = ambient::cargo_home(&self.plan.environment) {
-            roots.add(CARGO_HOME, home);
-        }
-        roots
-    }
-
     /// What a build that is asked for now would do.
     pub fn next(&self) -> Next {
         if !self.reuses() {
@@ -139,7 +99,7 @@ impl Session {
             })
             .collect();
         let names = roots.iter().filter_map(|(name, folder)| {
-            Some((name.to_owned(), crate::inputs::relative(&self.project.root, folder)?))
+            Some((name.to_owned(), relative(&self.project.root, folder)?))
         });
         let names = names.collect();
         Watched { inputs, watches, names, roots, exact }
@@ -170,7 +130,7 @@ impl Session {
                 }
             }
             if let Some(place) = found.roots.name(&package.manifest_path) {
-                let view = crate::inputs::View::Package;
+                let view = View::Package;
                 found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
             }
         }
@@ -178,143 +138,6 @@ impl Session {
         found.watches.extend(self.own_watches(&layout, &manifest, &mut found.roots));
         Ok((found.watches, found.roots))
     }
-
-    /// The same for uv: what it could look at.
-    pub fn wanted(&self, watched: &Watched) -> Wanted {
-        let root = &self.project.root;
-        let mut wanted = Wanted { root: root.clone(), ..Wanted::default() };
-        let repository = root.ancestors().find(|folder| folder.join(".git").exists());
-        wanted.within.extend(repository.map(Path::to_owned));
-        wanted.within.insert(root.clone());
-        for (name, folder) in watched.roots.iter() {
-            if name == WORKSPACE || name.starts_with("crate:") {
-                wanted.within.insert(folder.to_owned());
-            } else if name.starts_with(crate::inputs::PRODUCTS) {
-                wanted.made.insert(folder.to_owned());
-            }
-        }
-        let runs = script_runs(&wanted.made);
-        for seen in &watched.inputs {
-            let written =
-                seen.path.as_deref().and_then(|path| fs::metadata(path).ok()?.modified().ok());
-            if let Some(path) = &seen.path
-                && written.is_some_and(|written| runs.iter().any(|run| run.contains(&written)))
-            {
-                wanted.made.insert(path.clone());
-            }
-            wanted.add_input(&seen.key, &seen.value, seen.path.as_deref());
-        }
-        for watch in &watched.watches {
-            self.add_watch(watch, &watched.roots, &mut wanted);
-        }
-        let left_out = self.variables_of_uv();
-        wanted.variables.retain(|name| ambient::counts_at_import(name) && !left_out.contains(name));
-        wanted
-    }
-
-    fn add_watch(&self, watch: &Watch, roots: &Roots, wanted: &mut Wanted) {
-        // No further up than the checkout: what lies above is this machine's.
-        let above = |folder: &Path| -> Vec<PathBuf> {
-            let is_ours =
-                |folder: &&Path| wanted.within.iter().any(|within| folder.starts_with(within));
-            folder.ancestors().take_while(is_ours).map(Path::to_owned).collect()
-        };
-        let mut absent = Vec::new();
-        match watch {
-            Watch::Path { place, .. } => {
-                if let Some(path) = roots.resolve(place) {
-                    if path.is_dir() {
-                        wanted.folders.insert(path);
-                    } else if !path.exists() && may_be_folder(&path) {
-                        // maturin's data folder is never a file.
-                        if path.extension().is_some_and(|extension| extension == "data") {
-                            wanted.absent.remove(&path);
-                        }
-                        wanted.places.insert(path);
-                    }
-                }
-            }
-            Watch::Package { place, .. } => wanted.packages.extend(roots.resolve(place)),
-            Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
-                wanted.globs.extend(roots.get(root).map(|root| (root.to_owned(), glob.clone())));
-            }
-            Watch::Listing { place, .. } => {
-                wanted.folders.extend(roots.resolve(place).filter(|path| path.is_dir()));
-            }
-            Watch::Folder { place, .. } => wanted.places.extend(roots.resolve(place)),
-            Watch::Variable { name } => {
-                wanted.variables.insert(name.clone());
-            }
-            Watch::WorkspaceSearch { place, .. } => {
-                let folders = roots.resolve(place).map(|folder| above(&folder)).unwrap_or_default();
-                absent.extend(folders.iter().skip(1).map(|folder| folder.join("Cargo.toml")));
-            }
-            Watch::CargoConfig => {
-                for folder in above(&self.project.root) {
-                    let names = ["config", "config.toml"];
-                    absent.extend(names.map(|name| folder.join(".cargo").join(name)));
-                }
-            }
-            Watch::ToolchainFile => {
-                for folder in above(&self.project.root) {
-                    let names = ["rust-toolchain", "rust-toolchain.toml"];
-                    absent.extend(names.map(|name| folder.join(name)));
-                }
-            }
-            _ => {}
-        }
-        wanted.absent.extend(absent.into_iter().filter(|path| !path.is_file()));
-    }
-
-    /// The project's pyproject.toml.
-    pub fn project(&self) -> &Project {
-        &self.project
-    }
-
-    /// What is in force for it.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// Its part of the store, if there can be one.
-    pub fn store(&self) -> Option<&Store> {
-        self.store.as_ref()
-    }
-}
-
-impl Wanted {
-    fn add_input(&mut self, key: &Key, value: &Value, path: Option<&Path>) {
-        let Some(path) = path.filter(|_| matches!(key.kind, Kind::File | Kind::Toml)) else {
-            return;
-        };
-        if *value == Value::Absent {
-            self.absent.insert(path.to_owned());
-        } else {
-            self.files.insert(path.to_owned());
-        }
-    }
-}
-
-/// What is no source and no configuration: maturin's data folder, a name from a build script.
-fn may_be_folder(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    !["rs", "toml", "h", "pyi", "md"].iter().any(|known| extension == *known)
-        && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("README"))
-}
-
-/// When the build scripts ran whose traces lie in these target folders: what was written meanwhile
-/// was written by them. Cargo stamps the start of a run, and writes its output at the end.
-fn script_runs(targets: &BTreeSet<PathBuf>) -> Vec<RangeInclusive<SystemTime>> {
-    let profiles = targets.iter().flat_map(|target| {
-        let profiles = subfolders(target);
-        // For a target of its own they lie one folder deeper.
-        let deeper: Vec<PathBuf> = profiles.iter().flat_map(|folder| subfolders(folder)).collect();
-        profiles.into_iter().chain(deeper)
-    });
-    let runs = profiles.flat_map(|profile| subfolders(&profile.join("build")));
-    let time = |path: PathBuf| fs::metadata(path).ok()?.modified().ok();
-    runs.filter_map(|run| Some(time(run.join("invoked.timestamp"))?..=time(run.join("output"))?))
-        .collect()
 }
 
 /// Is a product of this kind built for the wheel?

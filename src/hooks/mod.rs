@@ -19,9 +19,11 @@ use crate::store::{Entry, Store};
 
 mod answer;
 mod at_import;
+mod compare;
 pub mod look;
 mod make;
 mod tell;
+mod wanted;
 
 use answer::Lookup;
 

@@ -14,10 +14,36 @@ pub struct BuildLock {
     _file: std::fs::File,
 }
 
+/// What comes of not waiting.
+pub(super) enum Now {
+    Held(#[expect(dead_code, reason = "it is held")] BuildLock),
+    /// Nobody holds it, and it can't be held: no such folder, no locks.
+    Free,
+    Busy,
+}
+
 impl Store {
     /// Waits until no other process builds this project.
     pub fn lock(&self) -> Option<BuildLock> {
+        let path = self.folder.join("build.lock");
+        lock_file(&path, "this project").or_else(|| {
+            if self.folder.is_dir() {
+                return None;
+            }
+            // `wheelprint cache clean` was quicker.
+            self.make_folders().ok()?;
+            lock_file(&path, "this project")
+        })
+    }
+
+    /// The same for who wants to remove it all: nothing is made.
+    pub(super) fn lock_if_there(&self) -> Option<BuildLock> {
         lock_file(&self.folder.join("build.lock"), "this project")
+    }
+
+    /// The lock if no other process builds this project now.
+    pub(super) fn lock_now(&self) -> Now {
+        lock_now(&self.folder.join("build.lock"))
     }
 
     /// Waits until no other project builds in the same target folder: maturin works below it, and
@@ -32,16 +58,51 @@ impl Store {
 }
 
 fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
-    let file = file.into_parts().0;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            log::info(format_args!("waiting for another build of {what}"));
-            file.lock().ok()?;
+    loop {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                log::info(format_args!("waiting for another build of {what}"));
+                file.lock().ok()?;
+            }
+            // A file system without locks: cargo's own lock still orders the compiling.
+            Err(std::fs::TryLockError::Error(_)) => return None,
         }
-        // A file system without locks: cargo's own lock still orders the compiling.
-        Err(std::fs::TryLockError::Error(_)) => return None,
+        // Whoever removes the store removes locks, too: one that nobody else finds is none.
+        if is_at(&file, path) {
+            return Some(BuildLock { _file: file });
+        }
     }
-    Some(BuildLock { _file: file })
+}
+
+pub(super) fn lock_now(path: &Path) -> Now {
+    let Some(file) = open(path) else { return Now::Free };
+    match file.try_lock() {
+        Ok(()) if is_at(&file, path) => Now::Held(BuildLock { _file: file }),
+        Ok(()) | Err(std::fs::TryLockError::WouldBlock) => Now::Busy,
+        Err(std::fs::TryLockError::Error(_)) => Now::Free,
+    }
+}
+
+fn open(path: &Path) -> Option<std::fs::File> {
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
+    Some(file.into_parts().0)
+}
+
+/// Is this open file still the one of that name?
+#[cfg(unix)]
+fn is_at(file: &std::fs::File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        (_, Err(error)) => error.kind() != std::io::ErrorKind::NotFound,
+        (Err(_), _) => true,
+    }
+}
+
+/// There an open file keeps its name.
+#[cfg(not(unix))]
+fn is_at(_file: &std::fs::File, _path: &Path) -> bool {
+    true
 }

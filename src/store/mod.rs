@@ -13,6 +13,7 @@
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
+//! imports/PLACE.memory, PLACE.lock                        see `_runtime_check.py`
 //! ```
 //!
 //! Nothing read from here is believed: entries carry a checksum and the root they were made for,
@@ -38,9 +39,12 @@ pub mod original;
 mod promise;
 mod prune;
 mod seal;
+mod whole;
 
 pub use lock::BuildLock;
+pub use prune::Freed;
 use seal::{seal, unseal};
+pub use whole::{Kept, Whole};
 
 /// The file that names a project's root.
 const ROOT: &str = "root";
@@ -95,15 +99,15 @@ impl Store {
             }
         };
         let root = dunce::canonicalize(&request.root).unwrap_or_else(|_| request.root.clone());
-        let mut tagged = Tagged::new("project");
-        tagged.field("root", &root.to_string_lossy());
         let slug: String = name
             .unwrap_or("project")
             .chars()
             .filter(|char| char.is_ascii_alphanumeric() || "-_".contains(*char))
             .take(40)
             .collect();
-        let folder = base.join("projects").join(format!("{slug}-{}", &tagged.finish()[..16]));
+        let folder = base
+            .join("projects")
+            .join(format!("{slug}-{}", whole::hash_of(&root.to_string_lossy())));
         let store = Self { folder, root, warned: std::cell::Cell::new(false) };
         match store.make_folders() {
             Ok(()) => Some(store),
@@ -287,7 +291,7 @@ impl Store {
             self.warn(format_args!("{}: {error}", path.display()));
             return None;
         }
-        self.prune();
+        self.prune(&mut Freed::default());
         Some(entry)
     }
 
@@ -457,6 +461,7 @@ mod tests {
         let store = filled(folder.path(), &["a"]);
         let long_ago = SystemTime::now() - 2 * GRACE;
         let project = |name: &str, root: &Path, time: SystemTime| {
+            let name = format!("{name}-{}", whole::hash_of(&root.to_string_lossy()));
             let folder = store.folder.with_file_name(name);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(ROOT), root.to_string_lossy().as_bytes()).unwrap();

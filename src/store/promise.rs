@@ -13,7 +13,7 @@ use crate::request::Request;
 
 /// A promise is kept by the hook that follows at once, or not at all: nobody else, an hour later
 /// and without isolation, must be given old code for it.
-const PROMISE: Duration = Duration::from_secs(60);
+pub(super) const PROMISE: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Notes that this request will be answered from the store (DESIGN D12).

@@ -1,14 +1,18 @@
 //! The store's limits, and what is removed (DESIGN D15).
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
+use walkdir::WalkDir;
 
+use super::lock::Now;
 use super::seal::unseal;
+use super::whole::{Root, Shared, Whole, root_of};
 use super::{Entry, ROOT, Store};
 use crate::cargo_mtime::Note;
+use crate::error::{Error, Result};
 use crate::publish;
 
 pub(super) const MAX_ENTRIES: usize = 64;
@@ -16,23 +20,74 @@ const MAX_BYTES: u64 = 2 << 30;
 /// Wheels nobody names are kept for this long: a promise may be about to be kept.
 pub(super) const GRACE: Duration = Duration::from_secs(3600);
 
+/// What was removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Projects that have nothing in the store any more.
+    pub projects: usize,
+    /// Builds and wheels of other projects.
+    pub builds: usize,
+    /// Files of no one project, and what killed processes left.
+    pub others: usize,
+    pub bytes: u64,
+    /// Projects that are being built, and so were left alone.
+    pub busy: Vec<PathBuf>,
+}
+
+impl Freed {
+    /// Removes a file of no one project.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub(super) fn other(&mut self, path: &Path) -> Result<()> {
+        remove(path, self)?;
+        self.others += 1;
+        Ok(())
+    }
+}
+
+/// Removes a file or a whole folder, if it is there; of a link the link.
+pub(super) fn remove(path: &Path, freed: &mut Freed) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io(path, &error);
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let bytes = bytes(path);
+    let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+        _ => {
+            freed.bytes += bytes;
+            Ok(())
+        }
+    }
+}
+
+/// Was it last written longer ago?
+pub(super) fn is_older(path: &Path, age: Duration) -> bool {
+    fs::symlink_metadata(path)
+        .and_then(|meta| meta.modified())
+        .is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed > age))
+}
+
 impl Store {
     /// Forgets projects that are no more: `uv build` unpacks each sdist into a folder of its own.
     pub(super) fn prune_projects(&self) {
-        let Some(Ok(projects)) = self.folder.parent().map(fs::read_dir) else { return };
-        for project in projects.flatten().map(|project| project.path()) {
-            let root = project.join(ROOT);
-            let gone = fs::read_to_string(&root).is_ok_and(|root| !Path::new(&root).exists());
-            let old = fs::metadata(&root)
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
-            if gone && old && project != self.folder {
-                let _ = fs::remove_dir_all(project);
+        let Some(base) = self.folder.parent().and_then(Path::parent) else { return };
+        let whole = Whole { folder: base.to_owned() };
+        let mut freed = Freed::default();
+        for store in whole.stores().unwrap_or_default() {
+            let gone = matches!(root_of(&store.folder), Root::Known(root) if !root.exists());
+            if gone && is_older(&store.folder.join(ROOT), GRACE) && store.folder != self.folder {
+                let lock = store.lock_now();
+                if !matches!(lock, Now::Busy) {
+                    let _ = store.remove(lock, &mut freed);
+                }
             }
         }
-        let notes = self.folder.parent().and_then(Path::parent).map(|base| base.join("notes"));
-        let Some(Ok(notes)) = notes.map(fs::read_dir) else { return };
-        for note in notes.flatten().map(|note| note.path()) {
+        for note in whole.shared(Shared::Notes) {
             let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
             if known.is_none_or(|known| !known.target.exists()) {
                 let _ = fs::remove_file(note);
@@ -41,8 +96,8 @@ impl Store {
     }
 
     /// Keeps the store within its limits: the entries used longest ago go first, then the wheels
-    /// nobody names, then what killed processes left.
-    pub(super) fn prune(&self) {
+    /// nobody names, then what killed processes left. What can't be removed stays.
+    pub(super) fn prune(&self, freed: &mut Freed) {
         let mut files = self.entry_files();
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
         let mut named = BTreeSet::new();
@@ -53,7 +108,7 @@ impl Store {
             bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
             // The newest stays, however large.
             if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {
-                let _ = fs::remove_file(path);
+                freed.builds += usize::from(remove(path, freed).is_ok());
             } else {
                 named.extend(wheel.map(|wheel| wheel.sha256));
             }
@@ -61,17 +116,26 @@ impl Store {
         for folder in ["wheels", "entries", "promises", ""] {
             let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { continue };
             for entry in entries.flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let old = entry
-                    .metadata()
-                    .and_then(|meta| meta.modified())
-                    .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > GRACE));
-                if folder == "wheels" && old && !named.contains(&name) && entry.path().is_dir() {
-                    let _ = fs::remove_dir_all(entry.path());
-                } else if old && (name.starts_with(publish::TEMPORARY) || folder == "promises") {
-                    let _ = fs::remove_file(entry.path());
+                let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+                if !is_older(&path, GRACE) {
+                    continue;
+                }
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if folder == "wheels" && !named.contains(&name) && is_folder {
+                    freed.builds += usize::from(remove(&path, freed).is_ok());
+                } else if !is_folder
+                    && (name.starts_with(publish::TEMPORARY) || folder == "promises")
+                {
+                    freed.others += usize::from(remove(&path, freed).is_ok());
                 }
             }
         }
     }
+}
+
+/// The size of a file, or of all files below a folder; of a link the link's.
+pub(super) fn bytes(path: &Path) -> u64 {
+    let entries = WalkDir::new(path).follow_links(false).into_iter().flatten();
+    let files = entries.filter(|entry| !entry.file_type().is_dir());
+    files.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
 }

@@ -13,6 +13,7 @@ use zip::{ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
 
+pub mod audit;
 pub mod record_file;
 pub mod sbom;
 

@@ -1,0 +1,145 @@
+//! What `inspect` and `verify` are given: a wheel, or a dist-info folder of one that is installed.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use fs_err as fs;
+use serde::Deserialize;
+
+use super::line::tame;
+use crate::error::{Error, Result};
+use crate::fingerprint::record::{FILE_NAME, VERSION};
+use crate::fingerprint::{Record, Value};
+use crate::inputs::{Key, Kind, Part};
+use crate::wheel::audit::{Audit, LIMIT};
+
+/// Name and version stand in the first few lines.
+const METADATA: u64 = 64 << 10;
+
+/// A wheel or dist-info folder, and the record in it.
+pub struct Given {
+    pub name: String,
+    pub version: String,
+    pub record: Option<Record>,
+    /// The wheel, if it is one.
+    pub wheel: Option<Audit>,
+}
+
+impl Given {
+    /// Opens it; relative to nothing.
+    ///
+    /// # Errors
+    /// It is neither, or its record is broken or of another version.
+    pub fn open(path: &Path) -> Result<Self> {
+        let is_dist_info = path.is_dir()
+            && path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".dist-info"));
+        let (metadata, record, folder, wheel) = if is_dist_info {
+            let read = |name: &str, limit| read_start(&path.join(name), limit);
+            let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (read("METADATA", METADATA)?, read(FILE_NAME, LIMIT + 1)?, folder, None)
+        } else {
+            let mut wheel = Audit::open(path)?;
+            let failed = |cause: String| broken(path, &cause);
+            let metadata = wheel.read("METADATA", METADATA).map_err(failed)?;
+            let record = wheel.read(FILE_NAME, LIMIT + 1).map_err(failed)?;
+            (metadata, record, wheel.dist_info.clone(), Some(wheel))
+        };
+        let record = record.map(|bytes| read_record(path, &bytes)).transpose()?;
+        let (name, version) = named(&metadata.unwrap_or_default(), &folder);
+        Ok(Self { name, version, record, wheel })
+    }
+}
+
+/// The start of a file; `None` if there is none.
+fn read_start(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|error| Error::io(path, &error))?;
+    Ok(Some(bytes))
+}
+
+fn read_record(path: &Path, bytes: &[u8]) -> Result<Record> {
+    #[derive(Deserialize)]
+    struct Version {
+        wheelprint: u64,
+    }
+    if bytes.len() as u64 > LIMIT {
+        return Err(broken(path, "is larger than 64 MiB"));
+    }
+    if let Ok(Version { wheelprint }) = serde_json::from_slice(bytes)
+        && wheelprint > u64::from(VERSION)
+    {
+        return Err(Error::Given {
+            path: path.to_owned(),
+            cause: format!(
+                "its record has version {wheelprint}, and this wheelprint ({}) knows version \
+                 {VERSION}",
+                env!("CARGO_PKG_VERSION")
+            ),
+            hint: Some("update wheelprint".to_owned()),
+        });
+    }
+    Record::from_json(bytes).map_err(|cause| broken(path, &cause))
+}
+
+fn broken(path: &Path, cause: &str) -> Error {
+    Error::Given {
+        path: path.to_owned(),
+        cause: format!("its record can't be used: {}", tame(cause)),
+        hint: Some("somebody changed the wheel after it was built; build it again".to_owned()),
+    }
+}
+
+/// Name and version, as METADATA has them, or else the folder's own name.
+fn named(metadata: &[u8], folder: &str) -> (String, String) {
+    let text = String::from_utf8_lossy(metadata);
+    let field = |name: &str| {
+        let mut lines = text.lines().take_while(|line| !line.is_empty());
+        Some(lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))?.trim().to_owned())
+    };
+    let plain = folder.strip_suffix(".dist-info").unwrap_or(folder);
+    let (name, version) = plain.split_once('-').unwrap_or((plain, ""));
+    (
+        field("Name").unwrap_or_else(|| name.to_owned()),
+        field("Version").unwrap_or_else(|| version.to_owned()),
+    )
+}
+
+/// A text that a record holds of what was asked for: `artifact`, `rustc`, `maturin`, `python`.
+pub fn text_of<'a>(record: &'a Record, part: Part, name: &str) -> Option<&'a str> {
+    let key = Key::named(part, Kind::Value, name);
+    record.inputs.iter().find(|input| input.key == key).and_then(|input| match &input.value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_names_a_wheel_or_else_its_folder() {
+        let of = |metadata: &str| named(metadata.as_bytes(), "a_b-1.0.dist-info");
+        let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        assert_eq!(of("Metadata-Version: 2.4\nName: a-b\nVersion: 1.0\n"), pair("a-b", "1.0"));
+        assert_eq!(of("\nName: description\n"), pair("a_b", "1.0"));
+    }
+
+    #[test]
+    fn a_newer_record_is_told_from_a_broken_one() {
+        let said = |bytes: &[u8]| {
+            let error = read_record(Path::new("a.whl"), bytes).unwrap_err();
+            format!("{error}; {}", error.hint().unwrap_or_default())
+        };
+        let newer = said(br#"{"wheelprint": 99, "more": [1]}"#);
+        assert!(newer.contains("version 99") && newer.contains("version 1"), "{newer}");
+        assert!(newer.contains("update wheelprint"), "{newer}");
+        assert!(said(b"\x1b[31m").contains("not a wheelprint record"));
+        assert!(said(b"{\"wheelprint\": 1}").contains("missing field"));
+    }
+}

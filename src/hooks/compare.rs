@@ -1,0 +1,91 @@
+//! A record compared with a project: what an installed or a given wheel was built from.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Session;
+use crate::fingerprint::{Inputs, Record};
+use crate::freshness::{self, Verdict};
+use crate::inputs::{CARGO_HOME, PRODUCTS, PROJECT, Roots, ambient, normalize};
+use crate::project::Project;
+use crate::settings::Settings;
+use crate::store::Store;
+
+impl Session {
+    /// Compares a record with the project as it is now.
+    pub fn compare(&self, record: &Record) -> Verdict {
+        let observed = self.observe(record, &self.roots_of(record));
+        freshness::compare(&record.inputs(), &record.untrusted, &observed)
+    }
+
+    /// The inputs that a record names, as they are now.
+    pub fn observe(&self, record: &Record, roots: &Roots) -> Inputs {
+        let hidden = self.plan.hidden();
+        let observed = self.observer(&hidden).observe(&record.watches, roots);
+        self.digests.save();
+        observed
+    }
+
+    /// Where a record's roots lie: as the store knows them, if it was built here; else where they
+    /// would lie in this tree.
+    pub fn roots_of(&self, record: &Record) -> Roots {
+        let entries = self.store.iter().flat_map(|store| store.candidates(self.request.artifact));
+        for entry in entries {
+            if entry.record.fingerprint == record.fingerprint && entry.record.roots == record.roots
+            {
+                return entry.roots;
+            }
+        }
+        let mut roots = Roots::default();
+        for (name, relative) in &record.roots {
+            roots.add(name.clone(), normalize(&self.project.root.join(relative)));
+        }
+        roots.add(PROJECT, &self.project.root);
+        if let Some(home) = ambient::cargo_home(&self.plan.environment) {
+            roots.add(CARGO_HOME, home);
+        }
+        for (number, folder) in self.target_folders(&roots).into_iter().enumerate() {
+            roots.add(format!("{PRODUCTS}{number}"), folder);
+        }
+        roots
+    }
+
+    /// Where cargo may build, without asking it: what lies there is made from the sources, and was
+    /// not there when a wheel was built elsewhere.
+    fn target_folders(&self, roots: &Roots) -> BTreeSet<PathBuf> {
+        let environment = &self.plan.environment;
+        let root = &self.project.root;
+        // A source folder may have that name, too.
+        let is_cargos = |folder: &PathBuf| folder.join(".rustc_info.json").is_file();
+        let beside = roots.iter().map(|(_, folder)| folder.join("target")).filter(is_cargos);
+        let named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"]
+            .into_iter()
+            .filter_map(|name| Some(normalize(&root.join(environment.non_empty(name)?))));
+        let configured = ambient::cargo_configs(root, environment).into_iter().flat_map(|config| {
+            let text = fs_err::read_to_string(&config.path).unwrap_or_default();
+            let table: toml::Table = text.parse().unwrap_or_default();
+            // Relative to the folder that holds `.cargo`.
+            let folder = config.path.parent().and_then(Path::parent).unwrap_or(root).to_owned();
+            ["target-dir", "build-dir"].into_iter().filter_map(move |name| {
+                let named = table.get("build")?.get(name)?.as_str()?;
+                Some(normalize(&folder.join(named)))
+            })
+        });
+        beside.chain(named).chain(configured).collect()
+    }
+
+    /// The project's pyproject.toml.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// What is in force for it.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its part of the store, if there can be one.
+    pub fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+}

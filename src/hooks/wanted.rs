@@ -1,0 +1,139 @@
+//! What of a project's inputs uv could look at.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+use super::Session;
+use super::look::Watched;
+use crate::fingerprint::Value;
+use crate::inputs::target::subfolders;
+use crate::inputs::{Key, Kind, PRODUCTS, Roots, WORKSPACE, Watch, ambient};
+use crate::uv::derive::Wanted;
+
+impl Session {
+    /// The inputs as far as cache keys could name them.
+    pub fn wanted(&self, watched: &Watched) -> Wanted {
+        let root = &self.project.root;
+        let mut wanted = Wanted { root: root.clone(), ..Wanted::default() };
+        let repository = root.ancestors().find(|folder| folder.join(".git").exists());
+        wanted.within.extend(repository.map(Path::to_owned));
+        wanted.within.insert(root.clone());
+        for (name, folder) in watched.roots.iter() {
+            if name == WORKSPACE || name.starts_with("crate:") {
+                wanted.within.insert(folder.to_owned());
+            } else if name.starts_with(PRODUCTS) {
+                wanted.made.insert(folder.to_owned());
+            }
+        }
+        let runs = script_runs(&wanted.made);
+        for seen in &watched.inputs {
+            let written =
+                seen.path.as_deref().and_then(|path| fs::metadata(path).ok()?.modified().ok());
+            if let Some(path) = &seen.path
+                && written.is_some_and(|written| runs.iter().any(|run| run.contains(&written)))
+            {
+                wanted.made.insert(path.clone());
+            }
+            wanted.add_input(&seen.key, &seen.value, seen.path.as_deref());
+        }
+        for watch in &watched.watches {
+            self.add_watch(watch, &watched.roots, &mut wanted);
+        }
+        let left_out = self.variables_of_uv();
+        wanted.variables.retain(|name| ambient::counts_at_import(name) && !left_out.contains(name));
+        wanted
+    }
+
+    fn add_watch(&self, watch: &Watch, roots: &Roots, wanted: &mut Wanted) {
+        // No further up than the checkout: what lies above is this machine's.
+        let above = |folder: &Path| -> Vec<PathBuf> {
+            let is_ours =
+                |folder: &&Path| wanted.within.iter().any(|within| folder.starts_with(within));
+            folder.ancestors().take_while(is_ours).map(Path::to_owned).collect()
+        };
+        let mut absent = Vec::new();
+        match watch {
+            Watch::Path { place, .. } => {
+                if let Some(path) = roots.resolve(place) {
+                    if path.is_dir() {
+                        wanted.folders.insert(path);
+                    } else if !path.exists() && may_be_folder(&path) {
+                        // maturin's data folder is never a file.
+                        if path.extension().is_some_and(|extension| extension == "data") {
+                            wanted.absent.remove(&path);
+                        }
+                        wanted.places.insert(path);
+                    }
+                }
+            }
+            Watch::Package { place, .. } => wanted.packages.extend(roots.resolve(place)),
+            Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
+                wanted.globs.extend(roots.get(root).map(|root| (root.to_owned(), glob.clone())));
+            }
+            Watch::Listing { place, .. } => {
+                wanted.folders.extend(roots.resolve(place).filter(|path| path.is_dir()));
+            }
+            Watch::Folder { place, .. } => wanted.places.extend(roots.resolve(place)),
+            Watch::Variable { name } => {
+                wanted.variables.insert(name.clone());
+            }
+            Watch::WorkspaceSearch { place, .. } => {
+                let folders = roots.resolve(place).map(|folder| above(&folder)).unwrap_or_default();
+                absent.extend(folders.iter().skip(1).map(|folder| folder.join("Cargo.toml")));
+            }
+            Watch::CargoConfig => {
+                for folder in above(&self.project.root) {
+                    let names = ["config", "config.toml"];
+                    absent.extend(names.map(|name| folder.join(".cargo").join(name)));
+                }
+            }
+            Watch::ToolchainFile => {
+                for folder in above(&self.project.root) {
+                    let names = ["rust-toolchain", "rust-toolchain.toml"];
+                    absent.extend(names.map(|name| folder.join(name)));
+                }
+            }
+            _ => {}
+        }
+        wanted.absent.extend(absent.into_iter().filter(|path| !path.is_file()));
+    }
+}
+
+impl Wanted {
+    fn add_input(&mut self, key: &Key, value: &Value, path: Option<&Path>) {
+        let Some(path) = path.filter(|_| matches!(key.kind, Kind::File | Kind::Toml)) else {
+            return;
+        };
+        if *value == Value::Absent {
+            self.absent.insert(path.to_owned());
+        } else {
+            self.files.insert(path.to_owned());
+        }
+    }
+}
+
+/// What is no source and no configuration: maturin's data folder, a name from a build script.
+fn may_be_folder(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    !["rs", "toml", "h", "pyi", "md"].iter().any(|known| extension == *known)
+        && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("README"))
+}
+
+/// When the build scripts ran whose traces lie in these target folders: what was written meanwhile
+/// was written by them. Cargo stamps the start of a run, and writes its output at the end.
+fn script_runs(targets: &BTreeSet<PathBuf>) -> Vec<RangeInclusive<SystemTime>> {
+    let profiles = targets.iter().flat_map(|target| {
+        let profiles = subfolders(target);
+        // For a target of its own they lie one folder deeper.
+        let deeper: Vec<PathBuf> = profiles.iter().flat_map(|folder| subfolders(folder)).collect();
+        profiles.into_iter().chain(deeper)
+    });
+    let runs = profiles.flat_map(|profile| subfolders(&profile.join("build")));
+    let time = |path: PathBuf| fs::metadata(path).ok()?.modified().ok();
+    runs.filter_map(|run| Some(time(run.join("invoked.timestamp"))?..=time(run.join("output"))?))
+        .collect()
+}

@@ -1,0 +1,454 @@
+//! The store as a whole: what is in it and what may go (`wheelprint cache`).
+//!
+//! The base folder may be any folder of the user's, with other things in it. Only what bears one of
+//! our names, in one of our folders, is counted or removed; no link is followed; and what belongs to
+//! a build that runs is left until it has ended.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+
+use super::lock::{self, Now};
+use super::prune::{Freed, GRACE, bytes, is_older, remove};
+use super::seal::unseal;
+use super::{Entry, ROOT, Store, base_folder, promise};
+use crate::cargo_mtime::Note;
+use crate::digest::Tagged;
+use crate::error::{Error, PathContext as _, Result};
+use crate::inputs::PRODUCTS;
+use crate::publish;
+use crate::request::Environment;
+
+/// What nobody used for this long is old. It is made again when it is needed.
+const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What a project's part of the store consists of.
+const PARTS: [&str; 7] =
+    ["entries", "wheels", "promises", "interpreters", "stat.json", "toolchain.json", ROOT];
+const BUILD_LOCK: &str = "build.lock";
+/// Where all projects have something.
+const SHARED: [Shared; 4] = [Shared::Notes, Shared::Locks, Shared::Imports, Shared::Originals];
+
+/// The base folder.
+#[derive(Debug)]
+pub struct Whole {
+    pub folder: PathBuf,
+}
+
+/// What is kept for one project.
+#[derive(Debug)]
+pub struct Kept {
+    pub folder: PathBuf,
+    /// The project's folder; `None` if that can't be told any more.
+    pub root: Option<PathBuf>,
+    pub builds: usize,
+    pub bytes: u64,
+    /// When something of it was last written or used.
+    pub used: Option<SystemTime>,
+    /// The stable interpreters, as `cpython-3.12.1`.
+    pub interpreters: Vec<String>,
+}
+
+/// A folder whose files belong to no one project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shared {
+    /// See `cargo_mtime`.
+    Notes,
+    Locks,
+    /// What imports of editable installs remember.
+    Imports,
+    /// What `wheelprint init` can undo.
+    Originals,
+}
+
+impl Whole {
+    /// Where the store is, or would be.
+    ///
+    /// # Errors
+    /// There is no such place.
+    pub fn at(environment: &Environment) -> Result<Self> {
+        match base_folder(environment) {
+            Some(folder) => Ok(Self { folder }),
+            None => Err(Error::Missing {
+                name: "cache folder".to_owned(),
+                cause: "there is no home folder".to_owned(),
+                hint: "set WHEELPRINT_CACHE_DIR".to_owned(),
+            }),
+        }
+    }
+
+    /// What is kept for each project, the last used first. A store that is not there is empty.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn projects(&self) -> Result<Vec<Kept>> {
+        let mut kept: Vec<Kept> = self.stores()?.iter().map(look).collect();
+        kept.sort_by(|one, other| (other.used, &one.folder).cmp(&(one.used, &other.folder)));
+        Ok(kept)
+    }
+
+    /// The size of what belongs to no one project.
+    pub fn shared_bytes(&self) -> u64 {
+        let files = SHARED.iter().flat_map(|shared| self.shared(*shared));
+        files.filter_map(|path| Some(fs::symlink_metadata(path).ok()?.len())).sum()
+    }
+
+    /// Removes what belongs to projects that are gone, wheels nobody names, what killed processes
+    /// left, and old memories.
+    ///
+    /// # Errors
+    /// The store can't be read, or something can't be removed.
+    pub fn prune(&self) -> Result<Freed> {
+        let mut freed = Freed::default();
+        for store in self.stores()? {
+            let is_gone = match root_of(&store.folder) {
+                Root::Known(root) => !root.exists(),
+                Root::Unsure => false,
+                Root::Lost => look(&store).used.is_none_or(is_old),
+            };
+            let lock = store.lock_now();
+            if matches!(lock, Now::Busy) {
+                freed.busy.push(store.root.clone());
+            } else if is_gone {
+                store.remove(lock, &mut freed)?;
+            } else {
+                store.prune(&mut freed);
+            }
+        }
+        for path in self.shared(Shared::Notes) {
+            let known = fs::read(&path).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
+            if known.is_none_or(|note| !note.target.exists()) {
+                freed.other(&path)?;
+            }
+        }
+        for shared in [Shared::Locks, Shared::Imports] {
+            for path in self.shared(shared).filter(|path| is_older(path, OLD)) {
+                remove_unlocked(&path, &mut freed)?;
+            }
+        }
+        for shared in SHARED {
+            for path in self.temporaries(shared).filter(|path| is_older(path, GRACE)) {
+                freed.other(&path)?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Removes everything of one project; waits for a build of it.
+    ///
+    /// # Errors
+    /// The store can't be read, or something can't be removed.
+    pub fn clean(&self, root: &Path) -> Result<Freed> {
+        let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let end = format!("-{}", hash_of(&root.to_string_lossy()));
+        let mut freed = Freed::default();
+        for store in self.stores()? {
+            let name = store.folder.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with(&end) {
+                self.clean_store(&store, &mut freed)?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Removes everything; waits for builds.
+    ///
+    /// # Errors
+    /// As [`Self::clean`].
+    pub fn clean_all(&self) -> Result<Freed> {
+        let mut freed = Freed::default();
+        for store in self.stores()? {
+            self.clean_store(&store, &mut freed)?;
+        }
+        for path in self.shared(Shared::Notes) {
+            freed.other(&path)?;
+        }
+        for shared in [Shared::Locks, Shared::Imports] {
+            for path in self.shared(shared) {
+                remove_unlocked(&path, &mut freed)?;
+            }
+        }
+        for path in self.shared(Shared::Originals) {
+            freed.other(&path)?;
+        }
+        for shared in SHARED {
+            for path in self.temporaries(shared) {
+                freed.other(&path)?;
+            }
+            // Only if nothing else is in it.
+            let _ = fs::remove_dir(self.folder.join(shared.name()));
+        }
+        let _ = fs::remove_dir(self.folder.join("projects"));
+        Ok(freed)
+    }
+
+    fn clean_store(&self, store: &Store, freed: &mut Freed) -> Result<()> {
+        store.wait_for_promises();
+        let lock = store.lock_if_there();
+        let mut targets = BTreeSet::new();
+        for (path, _) in store.entry_files() {
+            let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
+            let roots = entry.map(|entry| entry.roots).unwrap_or_default();
+            let products = roots.iter().filter(|(name, _)| name.starts_with(PRODUCTS));
+            targets.extend(products.map(|(_, folder)| folder.to_owned()));
+        }
+        for path in self.shared(Shared::Notes) {
+            let note = fs::read(&path).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
+            let is_below = |target: &Path| {
+                !store.root.as_os_str().is_empty() && target.starts_with(&store.root)
+            };
+            if let Some(note) = note
+                && (targets.contains(&note.target) || is_below(&note.target))
+            {
+                // Another project may build there, too.
+                let _lock = store.lock_target(&note.target);
+                freed.other(&path)?;
+            }
+        }
+        store.remove(lock.map_or(Now::Free, Now::Held), freed)
+    }
+
+    /// The parts of the store that are recognisably a project's.
+    pub(super) fn stores(&self) -> Result<Vec<Store>> {
+        let projects = self.folder.join("projects");
+        let entries = match fs::read_dir(&projects) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(projects, &error)),
+        };
+        if projects.is_symlink() {
+            return Err(Error::Path {
+                path: projects,
+                cause: "is a link, which wheelprint did not make".to_owned(),
+            });
+        }
+        let mut folders = Vec::new();
+        for entry in entries {
+            folders.push(entry.at(&projects)?.path());
+        }
+        folders.sort();
+        Ok(folders.into_iter().filter_map(Store::at).collect())
+    }
+
+    /// Our files in a shared folder, sorted.
+    pub(super) fn shared(&self, shared: Shared) -> impl Iterator<Item = PathBuf> + use<> {
+        self.files(shared).into_iter().filter(move |path| shared.is_ours(path))
+    }
+
+    fn temporaries(&self, shared: Shared) -> impl Iterator<Item = PathBuf> + use<> {
+        self.files(shared).into_iter().filter(move |path| shared.is_temporary(&name_of(path)))
+    }
+
+    fn files(&self, shared: Shared) -> Vec<PathBuf> {
+        let folder = self.folder.join(shared.name());
+        if folder.is_symlink() {
+            return Vec::new();
+        }
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        let files =
+            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+        let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
+        files.sort();
+        files
+    }
+}
+
+impl Shared {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Notes => "notes",
+            Self::Locks => "locks",
+            Self::Imports => "imports",
+            Self::Originals => "init",
+        }
+    }
+
+    /// By its name, and what it begins with: the folder may have been somebody else's before.
+    fn is_ours(self, path: &Path) -> bool {
+        let name = name_of(path);
+        let (stem, end) = name.rsplit_once('.').unwrap_or((&name, ""));
+        let is_empty = || fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+        let begins = |is: fn(&u8) -> bool| {
+            let first = first_line(path);
+            !first.is_empty() && first.iter().all(is)
+        };
+        match self {
+            Self::Notes => is_hex(stem, 16) && end == "json" && begins(u8::is_ascii_hexdigit),
+            Self::Locks => is_hex(stem, 16) && end == "lock" && is_empty(),
+            Self::Imports => match end {
+                "memory" => is_place(stem) && begins(u8::is_ascii_digit),
+                "lock" => is_place(stem) && is_empty(),
+                _ => false,
+            },
+            Self::Originals => is_hex(&name, 32) && begins(u8::is_ascii_hexdigit),
+        }
+    }
+
+    fn is_temporary(self, name: &str) -> bool {
+        match self {
+            // `PLACE.PROCESS-THREAD`, see `_runtime_check.py`.
+            Self::Imports => name.rsplit_once('.').is_some_and(|(place, numbers)| {
+                let is_number =
+                    |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                is_place(place)
+                    && numbers
+                        .split_once('-')
+                        .is_some_and(|(process, thread)| is_number(process) && is_number(thread))
+            }),
+            Self::Notes | Self::Locks | Self::Originals => name.starts_with(publish::TEMPORARY),
+        }
+    }
+}
+
+impl Store {
+    /// A folder that is a project's part of the store: by its name, and by what is in it.
+    fn at(folder: PathBuf) -> Option<Self> {
+        let name = name_of(&folder);
+        let (_, hash) = name.rsplit_once('-')?;
+        let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+        if !is_hex(hash, 16) || !is_folder(&folder) {
+            return None;
+        }
+        let root = match root_of(&folder) {
+            Root::Known(root) => root,
+            Root::Unsure => PathBuf::new(),
+            Root::Lost if is_folder(&folder.join("entries")) => PathBuf::new(),
+            Root::Lost => return None,
+        };
+        Some(Self { folder, root, warned: std::cell::Cell::new(false) })
+    }
+
+    /// Removes it; what is not ours stays, and its folder with it.
+    pub(super) fn remove(&self, lock: Now, freed: &mut Freed) -> Result<()> {
+        for part in PARTS {
+            remove(&self.folder.join(part), freed)?;
+        }
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(publish::TEMPORARY) {
+                remove(&entry.path(), freed)?;
+            }
+        }
+        // Whoever waits for the lock sees that its file is gone, and makes a new one; on Windows
+        // an open file would keep its folder from going.
+        let held = if cfg!(windows) { None } else { Some(lock) };
+        remove(&self.folder.join(BUILD_LOCK), freed)?;
+        drop(held);
+        let _ = fs::remove_dir(&self.folder);
+        freed.projects += 1;
+        Ok(())
+    }
+
+    /// A frontend that was told that no maturin is needed gets the wheel it was promised.
+    fn wait_for_promises(&self) {
+        let end = SystemTime::now() + promise::PROMISE;
+        while SystemTime::now() < end && self.has_promised() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn has_promised(&self) -> bool {
+        let promises = fs::read_dir(self.folder.join("promises")).into_iter().flatten().flatten();
+        promises.map(|entry| entry.path()).any(|path| !is_older(&path, promise::PROMISE))
+    }
+
+    /// So many bytes, links not followed.
+    fn bytes(&self) -> u64 {
+        PARTS.iter().map(|part| bytes(&self.folder.join(part))).sum()
+    }
+}
+
+/// Whose part of the store a folder is.
+pub(super) enum Root {
+    Known(PathBuf),
+    /// A name that can't be written as text.
+    Unsure,
+    /// The file that says so is missing, damaged, or not ours.
+    Lost,
+}
+
+/// The folder's name holds the digest of what the file says.
+pub(super) fn root_of(folder: &Path) -> Root {
+    let Ok(text) = fs::read_to_string(folder.join(ROOT)) else { return Root::Lost };
+    if !name_of(folder).ends_with(&format!("-{}", hash_of(&text))) {
+        Root::Lost
+    } else if text.contains('\u{fffd}') {
+        Root::Unsure
+    } else {
+        Root::Known(PathBuf::from(text))
+    }
+}
+
+/// What a project's folder in the store ends with.
+pub(super) fn hash_of(root: &str) -> String {
+    let mut tagged = Tagged::new("project");
+    tagged.field("root", root);
+    tagged.finish()[..16].to_owned()
+}
+
+fn look(store: &Store) -> Kept {
+    let files = store.entry_files();
+    let memory = fs::metadata(store.stat_memory()).and_then(|meta| meta.modified()).ok();
+    let interpreters = fs::read_dir(store.interpreters()).into_iter().flatten().flatten();
+    let mut interpreters: Vec<String> = interpreters
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Some(name.rsplit_once('-')?.0.to_owned())
+        })
+        .collect();
+    interpreters.sort();
+    interpreters.dedup();
+    Kept {
+        root: match root_of(&store.folder) {
+            Root::Known(root) => Some(root),
+            Root::Unsure | Root::Lost => None,
+        },
+        builds: files.len(),
+        bytes: store.bytes(),
+        used: files.into_iter().map(|(_, used)| used).chain(memory).max(),
+        interpreters,
+        folder: store.folder.clone(),
+    }
+}
+
+/// A lock that is held, or a file that is none, is left alone or removed.
+fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
+    let is_lock = path.extension().is_some_and(|end| end == "lock");
+    let lock = if is_lock { lock::lock_now(path) } else { Now::Free };
+    if matches!(lock, Now::Busy) {
+        return Ok(());
+    }
+    let held = if cfg!(windows) { None } else { Some(lock) };
+    let removed = freed.other(path);
+    drop(held);
+    removed
+}
+
+fn is_old(time: SystemTime) -> bool {
+    time.elapsed().is_ok_and(|age| age > OLD)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The name an import gives to the place it is installed at.
+fn is_place(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '-')
+}
+
+fn first_line(path: &Path) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(80).read_to_end(&mut bytes));
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    match (read, end) {
+        (Ok(_), Some(end)) => bytes[..end].to_vec(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,56 @@
+"""What commands print as JSON: held against the published schemas, and pinned."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+_ROOT = Path(__file__).parents[2]
+_SNAPSHOTS = _ROOT / "tests" / "snapshots"
+
+
+def check(command: str, value: Any) -> None:
+    """Does it keep to docs/schema/COMMAND.json?"""
+    schema = json.loads((_ROOT / "docs" / "schema" / f"{command}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def snapshot(name: str, value: Any) -> None:
+    """Is it what it was, but for digests, versions, sizes, times and paths? With
+    WHEELPRINT_SNAPSHOTS=write it is written anew."""
+    text = json.dumps(_normal(value), indent=2, sort_keys=True) + "\n"
+    path = _SNAPSHOTS / f"{name}.json"
+    if os.environ.get("WHEELPRINT_SNAPSHOTS") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+#: What is different on each machine and in each run.
+_VARIABLE_PARTS = [
+    (r"\b[0-9a-f]{64}\b", "DIGEST"),
+    (r"\b[0-9a-f]{16}\b", "HASH"),
+    (r"(?<=-)(cp\d+-(?:cp|abi)\w+-\w+|py3-none-\w+)(?=\.whl)", "TAGS"),
+    (r"^/.*/(?=[^/]+$)", "/FOLDER/"),
+    (r"^(cpython|pypy)[ -].*", r"\1 VERSION"),
+    (r"\b\d+\.\d+(\.\d+)+\b.*", "VERSION"),
+]
+
+
+def _normal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _normal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_normal(inner) for inner in value]
+    if isinstance(value, str):
+        for pattern, word in _VARIABLE_PARTS:
+            value = re.sub(pattern, word, value)
+        return value
+    if type(value) is int and value > 1000:
+        return "NUMBER"
+    return value
