@@ -50,6 +50,21 @@ fn content(line: &str) -> &str {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_but_endings_is_restored(
+            original in "(\u{feff})?([abc]{0,2}(\r\n|\n)){0,6}[abc]?",
+            edited in "([abc]{0,2}\n){0,6}",
+        ) {
+            let text = restored(&original, &edited);
+            let same = plain(&text);
+            let ended = same.clone() + "\n";
+            proptest::prop_assert!(same == edited || ended == edited, "{}", text);
+            proptest::prop_assert_eq!(text.starts_with(MARK), original.starts_with(MARK));
+            proptest::prop_assert_eq!(restored(&original, &plain(&original)), original);
+        }
+    }
+
     #[test]
     fn endings_stay() {
         for (original, edited, expected) in [

@@ -32,8 +32,10 @@ pub enum Backend {
 /// It has another one, or none: the field, why it can't be switched, and what would do.
 pub fn backend(path: &Path, text: &str) -> Result<Backend> {
     let document = parse(path, text)?;
-    let hint = "a maturin project has:\n    [build-system]\n    requires = [\"maturin>=1.9,<2\"]\n    \
-                build-backend = \"maturin\"";
+    let hint = r#"a maturin project has:
+    [build-system]
+    requires = ["maturin>=1.9,<2"]
+    build-backend = "maturin""#;
     let Some(system) = document.get("build-system") else {
         return Err(wrong(path, "build-system", "no such table, so setuptools builds it", hint));
     };
