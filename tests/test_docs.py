@@ -1,8 +1,9 @@
 """What docs/ shows is what the program prints.
 
-A page that begins with `<!-- project: SAMPLE -->` has its ```console blocks run, one after the other,
-in a fresh checkout of that sample. Of the output that is shown, `...` stands for any lines, and
-digests, versions of tools, seconds and sizes may be others.
+A page that begins with `<!-- project: SAMPLE -->` has its ```console blocks run, one after the
+other, in a fresh checkout of that sample (with `maturin` as its backend where the page says so). Of
+the output that is shown, `...` stands for any lines, and digests, versions of tools, seconds and
+sizes may be others.
 """
 
 from __future__ import annotations

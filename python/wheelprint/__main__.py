@@ -1,4 +1,4 @@
-"""``wheelprint`` and ``python -m wheelprint``: the command line, which is in the compiled module."""
+"""``wheelprint`` and ``python -m wheelprint``: the command line, which the compiled module has."""
 
 from __future__ import annotations
 

@@ -48,7 +48,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     }
     let keys = known.unwrap_or_default();
     warn_of_wide_keys(&wanted, &keys.theirs, &context.terminal);
-    let ours = derive::missing(&wanted, &keys.theirs);
+    let ours = if watched.exact {
+        derive::missing(&wanted, &keys.theirs)
+    } else {
+        // An earlier build may have known more.
+        let all = [keys.theirs.clone(), keys.ours.clone()].concat();
+        [keys.ours.clone(), derive::missing(&wanted, &all)].concat()
+    };
     if !arguments.write {
         let all: Vec<CacheKey> = [keys.theirs, ours].concat();
         return Ok(Answer::said(listing(&all)));
@@ -77,7 +83,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo's manifests tell; \
                               after the first build the keys are exact";
 
-/// The text of the pyproject.toml in `root`, with the cache keys the project needs.
+/// The text of the pyproject.toml in `root`, with the cache keys the project needs. Those that
+/// `keys --write` wrote are left to it.
 ///
 /// # Errors
 /// It is no TOML, or cargo can't be asked what belongs to the project.
@@ -85,10 +92,13 @@ pub fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
     let place = Where { dir: root.to_owned(), python: None };
     let opened = Opened::open(&place, context)?;
     let path = root.join("pyproject.toml");
-    let theirs = edit::read(&path, text)?.unwrap_or_default().theirs;
+    let known = edit::read(&path, text)?.unwrap_or_default();
+    if !known.ours.is_empty() {
+        return Ok(text.to_owned());
+    }
     let watched = looked_at(&opened, &context.terminal)?;
     let wanted = opened.session.wanted(&watched);
-    edit::write(&path, text, &derive::missing(&wanted, &theirs))
+    edit::write(&path, text, &derive::missing(&wanted, &known.theirs))
 }
 
 fn looked_at(opened: &Opened, terminal: &Terminal) -> Result<Watched> {

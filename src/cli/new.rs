@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::terminal::{GOOD, NAME, NOTICE};
-use super::{Answer, Context, names, template};
+use super::{Answer, Context, keys, names, template};
 use crate::error::{Error, PathContext as _, Result};
-use crate::publish::TEMPORARY;
+use crate::publish::{self, TEMPORARY};
+use crate::uv::edit;
 
 /// Make a new project that works at once
 #[derive(Debug, clap::Args)]
@@ -29,12 +30,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let folder = context.path(&given);
     let is_there = check_folder(&folder)?;
     let above = workspace_above(&folder);
-    let files = template::files(&names, above.is_some())?;
+    let files = template::files(&names, above.is_some());
     if is_there {
         fill(&folder, &files)?
     } else {
         make(&folder, &files)?
     }
+    write_keys(&folder, context)?;
 
     let terminal = &context.terminal;
     let command = |text: &str| terminal.paint(NAME, text);
@@ -59,6 +61,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         );
     }
     Ok(Answer::said(said))
+}
+
+/// A new project's keys are what cargo tells of it; without cargo, the usual ones.
+fn write_keys(folder: &Path, context: &Context) -> Result<()> {
+    let path = folder.join("pyproject.toml");
+    let text = fs::read_to_string(&path).at(&path)?;
+    let text = keys::added(context, folder, &text)
+        .or_else(|_| edit::write(&path, &text, &template::usual_keys()))?;
+    publish::replace(&path, text.as_bytes()).at(&path)
 }
 
 /// Is the folder there already? Then it must be empty.

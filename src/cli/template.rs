@@ -1,27 +1,15 @@
 //! The files of a new project.
 
-use std::path::Path;
-
 use super::names::Names;
-use crate::error::Result;
 use crate::switch::REQUIREMENT;
-use crate::uv::{self, CacheKey};
+use crate::uv::CacheKey;
 
 /// Paths from the project's folder, and what the files hold.
-///
-/// # Errors
-/// None that a name could bring about.
-pub fn files(names: &Names, is_own_workspace: bool) -> Result<Vec<(String, String)>> {
+pub fn files(names: &Names, is_own_workspace: bool) -> Vec<(String, String)> {
     let Names { package, .. } = names;
-    let keys = ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src/**/*.rs"]
-        .map(|file| CacheKey::File { file: file.to_owned() });
-    let pyproject = filled(PYPROJECT, names);
     let workspace = if is_own_workspace { WORKSPACE } else { "" };
-    Ok(vec![
-        (
-            "pyproject.toml".to_owned(),
-            uv::edit::write(Path::new("pyproject.toml"), &pyproject, &keys)?,
-        ),
+    vec![
+        ("pyproject.toml".to_owned(), filled(PYPROJECT, names)),
         ("Cargo.toml".to_owned(), filled(CARGO, names) + workspace),
         ("src/lib.rs".to_owned(), filled(LIB, names)),
         (format!("python/{package}/__init__.py"), filled(INIT, names)),
@@ -30,7 +18,7 @@ pub fn files(names: &Names, is_own_workspace: bool) -> Result<Vec<(String, Strin
         (format!("tests/test_{package}.py"), filled(TEST, names)),
         ("README.md".to_owned(), filled(README, names)),
         (".gitignore".to_owned(), GITIGNORE.to_owned()),
-    ])
+    ]
 }
 
 fn filled(template: &str, names: &Names) -> String {
@@ -40,6 +28,12 @@ fn filled(template: &str, names: &Names) -> String {
         .replace("@PACKAGE@", package)
         .replace("@CRATE@", krate)
         .replace("@REQUIREMENT@", REQUIREMENT)
+}
+
+/// What uv is told to watch if cargo can't be asked.
+pub fn usual_keys() -> Vec<CacheKey> {
+    let files = ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src/**/*.rs"];
+    files.map(|file| CacheKey::File { file: file.to_owned() }).to_vec()
 }
 
 const PYPROJECT: &str = r#"[project]
