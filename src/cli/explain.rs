@@ -81,9 +81,7 @@ impl<'a> Row<'a> {
             Value::Absent => "absent".to_owned(),
             Value::Sha256(digest) if self.may_be_seen() => digest.chars().take(12).collect(),
             Value::Sha256(_) => "set".to_owned(),
-            Value::Text(text) => {
-                text.split([';', '(']).next().unwrap_or_default().trim().to_owned()
-            }
+            Value::Text(text) => text.split(' ').take(2).collect::<Vec<_>>().join(" "),
             Value::Unreadable(_) => "unreadable".to_owned(),
             Value::Unknown => "unknown".to_owned(),
         }
