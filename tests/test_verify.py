@@ -199,6 +199,18 @@ def test_an_untrusted_record(check_out: CheckOut, tmp_path: Path) -> None:
     assert texts(said) == ["src/lib.rs changed while it was being built"]
 
 
+def test_a_wheel_from_an_sdist_is_from_the_sdist(check_out: CheckOut, tmp_path: Path) -> None:
+    """maturin rewrites manifests in an sdist (see docs/verify.md)."""
+    project = check_out("mixed-path-dep")
+    project.uv("build", "--out-dir", tmp_path).ok()
+    (wheel,) = tmp_path.glob("*.whl")
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    assert not verify(project, wheel)["verified"]
+    shutil.unpack_archive(sdist, tmp_path / "unpacked")
+    (folder,) = (tmp_path / "unpacked").iterdir()
+    assert_yes(verify(project, wheel, "--source", folder))
+
+
 def test_the_tree_has_what_was_built_from_it(check_out: CheckOut) -> None:
     """Files below cargo's target folder are no sources, though a build script watches all."""
     project = check_out("watched-inputs")
