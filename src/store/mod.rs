@@ -36,6 +36,7 @@ mod lock;
 mod promise;
 mod prune;
 mod seal;
+mod shared;
 mod whole;
 
 pub use lock::BuildLock;
