@@ -19,7 +19,9 @@ nox.options.sessions = ["lint", "tests"]
 
 #: See Cargo.toml: quick to compile, which is what counts here.
 TEST_PROFILE = "testing"
-TEST_REQUIREMENTS = ("build", "installer", "maturin", "packaging", "pytest", "pytest-xdist", "uv")
+TEST_REQUIREMENTS = (
+    *("build", "installer", "jsonschema", "maturin", "packaging", "pytest", "pytest-xdist", "uv"),
+)
 #: Each worker compiles pyo3 once, and the rest takes half as long.
 AT_A_TIME = ("-n", "2")
 PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")

@@ -102,7 +102,8 @@ impl Findings {
 fn leads_astray(record: &Record) -> Option<String> {
     let climbs = |text: &str| text.split(['/', '\\']).any(|part| part == "..");
     let is_absolute = |text: &str| {
-        text.starts_with(['/', '\\']) || Path::new(text).is_absolute() || text.contains(':')
+        let has_drive = cfg!(windows) && text.as_bytes().get(1) == Some(&b':');
+        text.starts_with(['/', '\\']) || Path::new(text).is_absolute() || has_drive
     };
     let astray = |text: &str| format!("{:?} is a place of some machine", tame(text));
     if let Some(root) = record.roots.values().find(|root| is_absolute(root)) {
@@ -299,7 +300,7 @@ mod tests {
             leads_astray(&Record::new(&Inputs::new(), watches, roots, Vec::new()))
         };
         assert_eq!(with("../a", "src/lib.rs"), None);
-        for (root, path) in [("/etc", "a"), (".", "../../a"), (".", "/etc/a"), ("C:/", "a")] {
+        for (root, path) in [("/etc", "a"), (".", "../../a"), (".", "/etc/a"), ("\\\\host", "a")] {
             assert!(with(root, path).is_some(), "{root} {path}");
         }
     }

@@ -39,6 +39,7 @@ pub mod original;
 mod promise;
 mod prune;
 mod seal;
+mod shared;
 mod whole;
 
 pub use lock::BuildLock;

@@ -9,7 +9,8 @@ use walkdir::WalkDir;
 
 use super::lock::Now;
 use super::seal::unseal;
-use super::whole::{Root, Shared, Whole, root_of};
+use super::shared::Shared;
+use super::whole::{Root, Whole, root_of};
 use super::{Entry, ROOT, Store};
 use crate::cargo_mtime::Note;
 use crate::error::{Error, Result};
@@ -87,7 +88,7 @@ impl Store {
                 }
             }
         }
-        for note in whole.shared(Shared::Notes) {
+        for note in Shared::Notes.files(base) {
             let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
             if known.is_none_or(|known| !known.target.exists()) {
                 let _ = fs::remove_file(note);

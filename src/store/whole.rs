@@ -13,6 +13,7 @@ use fs_err as fs;
 use super::lock::{self, Now};
 use super::prune::{Freed, GRACE, bytes, is_older, remove};
 use super::seal::unseal;
+use super::shared::{Shared, is_hex, name_of};
 use super::{Entry, ROOT, Store, base_folder, promise};
 use crate::cargo_mtime::Note;
 use crate::digest::Tagged;
@@ -27,8 +28,6 @@ const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 const PARTS: [&str; 7] =
     ["entries", "wheels", "promises", "interpreters", "stat.json", "toolchain.json", ROOT];
 const BUILD_LOCK: &str = "build.lock";
-/// Where all projects have something.
-const SHARED: [Shared; 4] = [Shared::Notes, Shared::Locks, Shared::Imports, Shared::Originals];
 
 /// The base folder.
 #[derive(Debug)]
@@ -48,18 +47,6 @@ pub struct Kept {
     pub used: Option<SystemTime>,
     /// The stable interpreters, as `cpython-3.12.1`.
     pub interpreters: Vec<String>,
-}
-
-/// A folder whose files belong to no one project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shared {
-    /// See `cargo_mtime`.
-    Notes,
-    Locks,
-    /// What imports of editable installs remember.
-    Imports,
-    /// What `wheelprint init` can undo.
-    Originals,
 }
 
 impl Whole {
@@ -90,7 +77,7 @@ impl Whole {
 
     /// The size of what belongs to no one project.
     pub fn shared_bytes(&self) -> u64 {
-        let files = SHARED.iter().flat_map(|shared| self.shared(*shared));
+        let files = Shared::ALL.iter().flat_map(|shared| shared.files(&self.folder));
         files.filter_map(|path| Some(fs::symlink_metadata(path).ok()?.len())).sum()
     }
 
@@ -116,19 +103,19 @@ impl Whole {
                 store.prune(&mut freed);
             }
         }
-        for path in self.shared(Shared::Notes) {
+        for path in Shared::Notes.files(&self.folder) {
             let known = fs::read(&path).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
             if known.is_none_or(|note| !note.target.exists()) {
                 freed.other(&path)?;
             }
         }
         for shared in [Shared::Locks, Shared::Imports] {
-            for path in self.shared(shared).filter(|path| is_older(path, OLD)) {
+            for path in shared.files(&self.folder).filter(|path| is_older(path, OLD)) {
                 remove_unlocked(&path, &mut freed)?;
             }
         }
-        for shared in SHARED {
-            for path in self.temporaries(shared).filter(|path| is_older(path, GRACE)) {
+        for shared in Shared::ALL {
+            for path in shared.temporaries(&self.folder).filter(|path| is_older(path, GRACE)) {
                 freed.other(&path)?;
             }
         }
@@ -161,19 +148,19 @@ impl Whole {
         for store in self.stores()? {
             self.clean_store(&store, &mut freed)?;
         }
-        for path in self.shared(Shared::Notes) {
+        for path in Shared::Notes.files(&self.folder) {
             freed.other(&path)?;
         }
         for shared in [Shared::Locks, Shared::Imports] {
-            for path in self.shared(shared) {
+            for path in shared.files(&self.folder) {
                 remove_unlocked(&path, &mut freed)?;
             }
         }
-        for path in self.shared(Shared::Originals) {
+        for path in Shared::Originals.files(&self.folder) {
             freed.other(&path)?;
         }
-        for shared in SHARED {
-            for path in self.temporaries(shared) {
+        for shared in Shared::ALL {
+            for path in shared.temporaries(&self.folder) {
                 freed.other(&path)?;
             }
             // Only if nothing else is in it.
@@ -193,7 +180,7 @@ impl Whole {
             let products = roots.iter().filter(|(name, _)| name.starts_with(PRODUCTS));
             targets.extend(products.map(|(_, folder)| folder.to_owned()));
         }
-        for path in self.shared(Shared::Notes) {
+        for path in Shared::Notes.files(&self.folder) {
             let note = fs::read(&path).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
             let is_below = |target: &Path| {
                 !store.root.as_os_str().is_empty() && target.starts_with(&store.root)
@@ -229,75 +216,6 @@ impl Whole {
         }
         folders.sort();
         Ok(folders.into_iter().filter_map(Store::at).collect())
-    }
-
-    /// Our files in a shared folder, sorted.
-    pub(super) fn shared(&self, shared: Shared) -> impl Iterator<Item = PathBuf> + use<> {
-        self.files(shared).into_iter().filter(move |path| shared.is_ours(path))
-    }
-
-    fn temporaries(&self, shared: Shared) -> impl Iterator<Item = PathBuf> + use<> {
-        self.files(shared).into_iter().filter(move |path| shared.is_temporary(&name_of(path)))
-    }
-
-    fn files(&self, shared: Shared) -> Vec<PathBuf> {
-        let folder = self.folder.join(shared.name());
-        if folder.is_symlink() {
-            return Vec::new();
-        }
-        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-        let files =
-            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-        let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
-        files.sort();
-        files
-    }
-}
-
-impl Shared {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Notes => "notes",
-            Self::Locks => "locks",
-            Self::Imports => "imports",
-            Self::Originals => "init",
-        }
-    }
-
-    /// By its name, and what it begins with: the folder may have been somebody else's before.
-    fn is_ours(self, path: &Path) -> bool {
-        let name = name_of(path);
-        let (stem, end) = name.rsplit_once('.').unwrap_or((&name, ""));
-        let is_empty = || fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
-        let begins = |is: fn(&u8) -> bool| {
-            let first = first_line(path);
-            !first.is_empty() && first.iter().all(is)
-        };
-        match self {
-            Self::Notes => is_hex(stem, 16) && end == "json" && begins(u8::is_ascii_hexdigit),
-            Self::Locks => is_hex(stem, 16) && end == "lock" && is_empty(),
-            Self::Imports => match end {
-                "memory" => is_place(stem) && begins(u8::is_ascii_digit),
-                "lock" => is_place(stem) && is_empty(),
-                _ => false,
-            },
-            Self::Originals => is_hex(&name, 32) && begins(u8::is_ascii_hexdigit),
-        }
-    }
-
-    fn is_temporary(self, name: &str) -> bool {
-        match self {
-            // `PLACE.PROCESS-THREAD`, see `_runtime_check.py`.
-            Self::Imports => name.rsplit_once('.').is_some_and(|(place, numbers)| {
-                let is_number =
-                    |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                is_place(place)
-                    && numbers
-                        .split_once('-')
-                        .is_some_and(|(process, thread)| is_number(process) && is_number(thread))
-            }),
-            Self::Notes | Self::Locks | Self::Originals => name.starts_with(publish::TEMPORARY),
-        }
     }
 }
 
@@ -427,28 +345,4 @@ fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
 
 fn is_old(time: SystemTime) -> bool {
     time.elapsed().is_ok_and(|age| age > OLD)
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// The name an import gives to the place it is installed at.
-fn is_place(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '-')
-}
-
-fn first_line(path: &Path) -> Vec<u8> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(80).read_to_end(&mut bytes));
-    let end = bytes.iter().position(|byte| *byte == b'\n');
-    match (read, end) {
-        (Ok(_), Some(end)) => bytes[..end].to_vec(),
-        _ => Vec::new(),
-    }
 }

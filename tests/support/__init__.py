@@ -15,6 +15,8 @@
 | `packages` | more packages for a sample: written, vendored, given a build script |
 | `toolchains` | the Rust toolchains of this machine, behind rustup |
 | `tree` | a folder's files, to be restored after a change |
+| `commands` | wheelprint's own command line |
+| `schemas` | what commands print as JSON, held against schemas and snapshots |
 | `wheels` | reading, checking and comparing wheels |
 | `privileges` | making files unreadable and unwritable, for root too |
 """

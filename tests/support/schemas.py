@@ -36,8 +36,8 @@ _VARIABLE_PARTS = [
     (r"\b[0-9a-f]{64}\b", "DIGEST"),
     (r"\b[0-9a-f]{16}\b", "HASH"),
     (r"(?<=-)(cp\d+-(?:cp|abi)\w+-\w+|py3-none-\w+)(?=\.whl)", "TAGS"),
-    (r"^/.*/(?=[^/]+$)", "/FOLDER/"),
-    (r"^(cpython|pypy)[ -].*", r"\1 VERSION"),
+    (r"^(?:[A-Za-z]:)?[/\\].*[/\\](?=[^/\\]+$)", "/FOLDER/"),
+    (r"^(cpython|pypy)[ -].*", "PYTHON"),
     (r"\b\d+\.\d+(\.\d+)+\b.*", "VERSION"),
 ]
 
