@@ -11,6 +11,7 @@ use crate::hooks::look::Next;
 use crate::inputs::{Kind, ambient};
 use crate::installed::Distribution;
 use crate::report;
+use crate::request::Artifact;
 use crate::uv;
 
 /// Fresh or stale, every reason, and whether uv would notice
@@ -41,7 +42,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let opened = Opened::open(&arguments.place, context)?;
     let terminal = &context.terminal;
     let progress = terminal.progress("comparing the sources");
-    let verdict = verdict(&opened);
+    let verdict = verdict(&opened, &arguments.place, context)?;
     let uv = uv(&opened, context)?;
     let next = opened.session.next();
     drop(progress);
@@ -56,26 +57,36 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 }
 
 /// Is what is installed what the sources would give?
-fn verdict(opened: &Opened) -> Verdict {
-    let untrusted = |cause: String| Verdict::Stale(vec![Reason::Untrusted(cause)]);
+fn verdict(opened: &Opened, place: &Where, context: &Context) -> Result<Verdict> {
+    let untrusted = |cause: String| Ok(Verdict::Stale(vec![Reason::Untrusted(cause)]));
     let Some(installed) = &opened.installed else {
         return untrusted("it is not installed".to_owned());
     };
-    match &installed.record {
-        None => untrusted("what is installed does not say what it was built from".to_owned()),
-        Some(Err(cause)) => untrusted(format!("the record of what is installed: {cause}")),
-        Some(Ok(record)) => match opened.session.compare(record) {
-            Verdict::Stale(mut reasons) => {
-                reasons.retain(|reason| !is_of_the_build_alone(reason));
-                if reasons.is_empty() {
-                    Verdict::Fresh { inputs: record.inputs.len() }
-                } else {
-                    Verdict::Stale(reasons)
-                }
+    let record = match &installed.record {
+        None => {
+            return untrusted("what is installed does not say what it was built from".to_owned());
+        }
+        Some(Err(cause)) => return untrusted(format!("the record of what is installed: {cause}")),
+        Some(Ok(record)) => record,
+    };
+    let verdict = if installed.editable {
+        opened.session.compare(record)
+    } else {
+        // An ordinary wheel has its Python sources in it.
+        let interpreter = opened.interpreter.clone().unwrap_or_default();
+        context.session(&place.dir, Artifact::Wheel, interpreter)?.compare(record)
+    };
+    Ok(match verdict {
+        Verdict::Stale(mut reasons) => {
+            reasons.retain(|reason| !is_of_the_build_alone(reason));
+            if reasons.is_empty() {
+                Verdict::Fresh { inputs: record.inputs.len() }
+            } else {
+                Verdict::Stale(reasons)
             }
-            fresh => fresh,
-        },
-    }
+        }
+        fresh @ Verdict::Fresh { .. } => fresh,
+    })
 }
 
 /// Frontends set variables for a build that no shell has.
@@ -86,6 +97,18 @@ fn is_of_the_build_alone(reason: &Reason) -> bool {
 }
 
 fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
+    let is_of_this_folder = |installed: &Distribution| {
+        let root = opened.root();
+        let source = installed.source.as_deref();
+        source.is_some_and(|source| {
+            source == root || dunce::canonicalize(source).ok() == dunce::canonicalize(root).ok()
+        })
+    };
+    if let Some(installed) = &opened.installed
+        && !is_of_this_folder(installed)
+    {
+        return Ok(Uv::Changes(vec!["it was not installed from this folder".to_owned()]));
+    }
     let Some(noted) = opened.installed.as_ref().and_then(|installed| installed.uv_cache.as_ref())
     else {
         return Ok(Uv::Unknown);
