@@ -125,7 +125,9 @@ def test_prune(project: Project, tmp_path: Path) -> None:
 
 
 def test_clean_one(project: Project, tmp_path: Path) -> None:
-    project.editable()
+    # As uv asks: what it will not notice is said, and remembered.
+    project.editable(UV="uv")
+    assert list(project.cache.glob("projects/*/said"))
     other = tmp_path / "other"
     shutil.copytree(project.root, other, ignore=shutil.ignore_patterns("target"))
     wheel = project.build("wheel")[1]
@@ -138,6 +140,7 @@ def test_clean_one(project: Project, tmp_path: Path) -> None:
     assert cache(project, "clean").ok().stdout.startswith("Removed 1 project")
     assert info(project)["projects"] == []
     assert not list(project.cache.glob("notes/*"))
+    assert not list(project.cache.glob("projects/*"))
     assert project.editable().verdict.startswith("stale: no earlier build")
     assert project.is_fresh()
 

@@ -97,6 +97,17 @@ def test_they_are_written_once_and_nothing_is_built_for_them(project: Project) -
     assert checked.stdout.endswith("inputs, and uv sees all that it can\n")
 
 
+def test_line_endings_stay(project: Project) -> None:
+    path = project.path("pyproject.toml")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    project.uv("sync").ok()
+    wheelprint(project, "keys", "--write").ok()
+    text = path.read_bytes()
+    assert b"src/**/*.rs" in text
+    assert text.count(b"\n") == text.count(b"\r\n")
+    assert "nothing to change" in wheelprint(project, "keys", "--write").ok().stdout
+
+
 def test_keys_of_people_are_kept(project: Project) -> None:
     theirs = """
 [tool.uv]

@@ -9,6 +9,7 @@ use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
 use crate::hooks::look::Watched;
 use crate::publish;
+use crate::switch::lines;
 use crate::uv::derive::{self, Wanted};
 use crate::uv::seen::Seen;
 use crate::uv::{CacheKey, edit};
@@ -37,7 +38,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let opened = Opened::open(&arguments.place, context)?;
     let (path, text) = opened.text()?;
-    let known = edit::read(&path, &text)?;
+    let plain = lines::plain(&text);
+    let known = edit::read(&path, &plain)?;
     let watched = looked_at(&opened, &context.terminal)?;
     let wanted = opened.session.wanted(&watched);
     if !watched.exact {
@@ -59,7 +61,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         let all: Vec<CacheKey> = [keys.theirs, ours].concat();
         return Ok(Answer::said(listing(&all)));
     }
-    let new = edit::write(&path, &text, &ours)?;
+    let new = lines::restored(&text, &edit::write(&path, &plain, &ours)?);
     if new == text {
         let count = keys.theirs.len() + ours.len();
         return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
