@@ -54,8 +54,7 @@ pub fn changes(
             CacheKey::Directory { dir } => {
                 let path = normalize(&root.join(dir));
                 match noted.get("directories").and_then(|noted| noted.get(dir)) {
-                    // A file of that name is not noted.
-                    None => is_other_list |= !path.is_file(),
+                    None => is_other_list |= is_to_be_noted(&path),
                     Some(then) if !is_as_noted(&path, then) => {
                         changes.push(format!("{dir} was made anew, or removed"));
                     }
@@ -72,6 +71,14 @@ pub fn changes(
     Some(changes)
 }
 
+/// A folder, or that there is nothing; not a file of that name, or one above it.
+fn is_to_be_noted(folder: &Path) -> bool {
+    match fs_err::metadata(folder) {
+        Ok(meta) => meta.is_dir(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 fn is_as_noted(path: &Path, then: &Value) -> bool {
     let Ok(meta) = fs_err::metadata(path) else { return then.is_null() };
     match (meta.created(), time(then)) {
@@ -86,8 +93,10 @@ fn is_as_noted(path: &Path, then: &Value) -> bool {
 /// As uv writes a `SystemTime` (serde).
 fn time(noted: &Value) -> Option<SystemTime> {
     let seconds = noted.get("secs_since_epoch")?.as_u64()?;
-    let nanoseconds = u32::try_from(noted.get("nanos_since_epoch")?.as_u64()?).ok()?;
-    Some(UNIX_EPOCH + Duration::new(seconds, nanoseconds))
+    let nanoseconds = noted.get("nanos_since_epoch")?.as_u64()?;
+    // What is in a file may be anything, and more than a clock can hold.
+    let since = Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanoseconds))?;
+    UNIX_EPOCH.checked_add(since)
 }
 
 #[cfg(unix)]
@@ -101,4 +110,33 @@ fn changed(path: &Path) -> Option<SystemTime> {
 #[cfg(not(unix))]
 fn changed(path: &Path) -> Option<SystemTime> {
     fs_err::metadata(path).ok()?.modified().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_uv_can_not_look_at_is_not_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("file"), "").unwrap();
+        assert!(is_to_be_noted(folder.path()) && is_to_be_noted(&folder.path().join("none")));
+        assert!(!is_to_be_noted(&folder.path().join("file")));
+        if cfg!(unix) {
+            assert!(!is_to_be_noted(&folder.path().join("file/HEAD")));
+        }
+    }
+
+    #[test]
+    fn a_damaged_note_is_another_time() {
+        let of = |seconds: u64, nanoseconds: u64| {
+            time(&json!({ "secs_since_epoch": seconds, "nanos_since_epoch": nanoseconds }))
+        };
+        assert_eq!(of(7, 5), Some(UNIX_EPOCH + Duration::new(7, 5)));
+        assert_eq!(of(u64::MAX, 5), None);
+        assert_eq!(of(u64::MAX, u64::MAX), None);
+        assert_eq!(time(&json!([1])), None);
+    }
 }
