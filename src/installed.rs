@@ -13,6 +13,9 @@ use crate::request::{Environment, Interpreter};
 /// The text that describes an interpreter, which the hooks use too.
 const DESCRIBE: &str = include_str!("../python/wheelprint/_interpreter.py");
 
+/// What the line with its answer starts with.
+const ANSWER: &str = "wheelprint:";
+
 /// A package as it is installed (PyPA, "Recording installed projects").
 #[derive(Debug, Clone)]
 pub struct Distribution {
@@ -70,7 +73,8 @@ fn python_in(environment: &Path) -> PathBuf {
 /// # Errors
 /// It can't be run, or does not answer as one.
 pub fn describe(python: &Path) -> Result<Interpreter> {
-    let script = format!("{DESCRIBE}\nimport json\nprint(json.dumps(describe()))\n");
+    let script =
+        format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");
     let failed = |cause: String| Error::Path { path: python.to_owned(), cause };
     // Isolated: the working directory and PYTHONPATH must not lend it modules.
     let output = Command::new(python)
@@ -82,8 +86,15 @@ pub fn describe(python: &Path) -> Result<Interpreter> {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(failed(format!("is no Python that can be used: {said}")));
     }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| failed(format!("is no Python that can be used: {error}")))
+    let said = String::from_utf8_lossy(&output.stdout);
+    answered(&said).map_err(|cause| failed(format!("is no Python that can be used: {cause}")))
+}
+
+/// The answer among what an environment's own start-up code prints.
+fn answered(said: &str) -> Result<Interpreter, String> {
+    let mut lines = said.lines();
+    let answer = lines.find_map(|line| line.strip_prefix(ANSWER)).ok_or("it gave no answer")?;
+    serde_json::from_str(answer).map_err(|error| error.to_string())
 }
 
 /// The distribution of that name which this interpreter would import.
@@ -151,6 +162,26 @@ mod tests {
     fn a_url_leads_to_its_folder() {
         assert_eq!(path_of_url("file:///a/b%20c/%C3%A9"), Some(PathBuf::from("/a/b c/é")));
         assert_eq!(path_of_url("https://example.org/a"), None);
+    }
+
+    #[test]
+    fn an_answer_is_found_among_other_output() {
+        let answer = serde_json::to_string(&serde_json::json!({
+            "executable": "/e/bin/python",
+            "base_executable": "/usr/bin/python",
+            "prefix": "/e",
+            "implementation": "cpython",
+            "version": "3.11.7",
+            "extension_suffix": ".so",
+            "platform": "linux-x86_64-64",
+            "sys_path": ["/e/lib"],
+        }))
+        .unwrap();
+        let said = format!("from sitecustomize\n{{}} no end\n{ANSWER}{answer}\r\nat exit\n");
+        assert_eq!(answered(&said).unwrap().prefix, Path::new("/e"));
+        for said in ["", "{}\n", "wheelprint:{}\n", "wheelprint:"] {
+            assert!(answered(said).is_err(), "{said}");
+        }
     }
 
     #[test]
