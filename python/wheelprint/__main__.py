@@ -14,7 +14,12 @@ def main() -> int:
     """Runs the command that ``sys.argv`` names; gives the exit code."""
     # While the compiled module runs, Python would only take note of an interrupt.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _native.cli(sys.argv[1:], os.getcwd(), describe())
+    try:
+        folder = os.getcwd()
+    except OSError as error:
+        sys.stderr.write(f"error: the working directory: {error.strerror}\n")
+        return 2
+    return _native.cli(sys.argv[1:], folder, describe())
 
 
 if __name__ == "__main__":

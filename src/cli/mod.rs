@@ -154,10 +154,16 @@ pub fn run(
     let context = Context { folder, interpreter, environment, terminal };
     match answer(arguments.command, &context) {
         Ok(answer) => {
-            // A reader that went away (`| head`) has heard enough.
             let mut stdout = std::io::stdout().lock();
-            let _ = stdout.write_all(answer.output.as_bytes()).and_then(|()| stdout.flush());
-            answer.code
+            let written = stdout.write_all(answer.output.as_bytes()).and_then(|()| stdout.flush());
+            match written {
+                // A reader that went away (`| head`) has heard enough.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    context.terminal.error(&Error::Other(format!("stdout: {error}")));
+                    FAILED
+                }
+                _ => answer.code,
+            }
         }
         Err(error) => {
             context.terminal.error(&error);
