@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::CacheKey;
-use super::seen::{Seen, matches};
-use crate::inputs::relative;
+use super::seen::{Seen, matches, split};
+use crate::inputs::{normalize, relative};
 
 /// Well-known variables that people set for a project; others are named by those who read them.
 pub const USUAL_VARIABLES: [&str; 8] = [
@@ -59,9 +59,13 @@ impl Wanted {
 /// The keys that are missing beside those that are there.
 pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     let seen = Seen::new(&wanted.root, known);
-    let is_new = |path: &PathBuf| {
-        !wanted.is_made(path) && seen.key_of(path).is_none() && wanted.name(path).is_some()
+    let junk = junk_in_folders(wanted);
+    let may_have_key = |path: &PathBuf| {
+        !wanted.is_made(path)
+            && wanted.name(path).is_some()
+            && !path.ancestors().any(|folder| junk.contains(folder))
     };
+    let is_new = |path: &PathBuf| may_have_key(path) && seen.key_of(path).is_none();
     let mut keys = Keys { wanted, globs: BTreeSet::new(), files: BTreeSet::new() };
 
     let mut rest: BTreeSet<PathBuf> =
@@ -89,16 +93,21 @@ pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     keys.files.extend(
         wanted.absent.iter().filter(|path| is_new(path)).filter_map(|path| wanted.name(path)),
     );
+    keys.drop_globs_behind_links(known);
+    // Beside others a glob may see less than alone: what is left gets its own key.
+    let all = [known, &keys.to_keys()].concat();
+    let seen_now = Seen::new(&wanted.root, &all);
+    let unseen = wanted.files.iter().filter(|path| seen_now.key_of(path).is_none());
+    let unseen = unseen.filter(|path| may_have_key(path));
+    keys.files.extend(unseen.filter_map(|path| wanted.name(path)));
 
-    let mut found: Vec<CacheKey> = Vec::new();
-    let all = keys.files.iter().map(|file| escape(file)).chain(keys.globs.iter().cloned());
-    let mut all: Vec<String> = all.collect();
-    // The project's own first, and pyproject.toml before all.
-    all.sort_by_key(|file| (file != "pyproject.toml", file.starts_with(".."), file.clone()));
-    found.extend(all.into_iter().map(|file| CacheKey::File { file }));
+    let mut found = keys.to_keys();
     // That a folder is gone is seen by its own key alone.
     for place in wanted.places.iter().chain(&wanted.folders).collect::<BTreeSet<_>>() {
+        // What is named below a file (`.git/HEAD` in a worktree) uv can't look at.
+        let is_below_a_file = place.ancestors().skip(1).any(Path::is_file);
         if seen.key_of_folder(&wanted.root, place).is_none()
+            && !is_below_a_file
             && !wanted.is_made(place)
             && let Some(dir) = wanted.name(place)
         {
@@ -119,6 +128,29 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
+    fn to_keys(&self) -> Vec<CacheKey> {
+        let all = self.files.iter().map(|file| escape(file)).chain(self.globs.iter().cloned());
+        let mut all: Vec<String> = all.collect();
+        // The project's own first, and pyproject.toml before all.
+        all.sort_by_key(|file| (file != "pyproject.toml", file.starts_with(".."), file.clone()));
+        all.into_iter().map(|file| CacheKey::File { file }).collect()
+    }
+
+    /// uv walks a glob from the outermost folder of any, and follows no links on the way.
+    fn drop_globs_behind_links(&mut self, known: &[CacheKey]) {
+        let root = &self.wanted.root;
+        let base = |glob: &str| normalize(&root.join(split(glob).0));
+        let known = known.iter().filter_map(CacheKey::file).filter(|file| is_glob(file));
+        let globs = known.chain(self.globs.iter().map(String::as_str));
+        let bases: BTreeSet<PathBuf> = globs.map(base).collect();
+        self.globs.retain(|glob| {
+            let base = base(glob);
+            let outer = base.ancestors().filter(|folder| bases.contains(*folder)).last();
+            let between = base.ancestors().take_while(|folder| Some(*folder) != outer);
+            !between.into_iter().any(Path::is_symlink)
+        });
+    }
+
     fn add_glob(&mut self, folder: &Path, pattern: &str) -> bool {
         match self.wanted.name(folder) {
             // A folder whose name is a pattern would have its parent walked.
@@ -230,17 +262,31 @@ fn has_folders(folder: &Path) -> bool {
 
 /// Is there nothing below this folder that builds make, or that takes long to walk?
 fn is_clean(wanted: &Wanted, folder: &Path) -> bool {
-    let is_made = |path: &Path| {
-        let name = path.file_name().unwrap_or_default();
-        wanted.made.iter().any(|made| made == path && made.is_dir())
-            || [".git", "node_modules", "__pycache__"].iter().any(|junk| name == *junk)
-            || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|mark| path.join(mark).is_file())
-    };
+    let is_made =
+        |path: &Path| wanted.made.iter().any(|made| made == path && made.is_dir()) || is_junk(path);
     !WalkDir::new(folder).into_iter().flatten().any(|entry| {
         let path = entry.path();
         entry.file_type().is_dir()
             && (is_made(path) || (entry.depth() > 0 && path.join("Cargo.toml").is_file()))
     })
+}
+
+/// What no build reads: an environment, a cache, git's own.
+fn is_junk(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    [".git", "node_modules", "__pycache__"].iter().any(|junk| name == *junk)
+        || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|mark| folder.join(mark).is_file())
+}
+
+/// A build script that watches `..` watches the environment, too: each `uv sync` writes there.
+fn junk_in_folders(wanted: &Wanted) -> BTreeSet<PathBuf> {
+    let mut below: BTreeSet<&Path> = BTreeSet::new();
+    for top in wanted.folders.iter().chain(&wanted.packages) {
+        for file in wanted.files.iter().filter(|file| file.starts_with(top)) {
+            below.extend(file.ancestors().skip(1).take_while(|folder| *folder != top.as_path()));
+        }
+    }
+    below.into_iter().filter(|folder| is_junk(folder)).map(Path::to_owned).collect()
 }
 
 fn is_glob(text: &str) -> bool {
@@ -249,7 +295,7 @@ fn is_glob(text: &str) -> bool {
 
 /// A file's name that holds wildcards: uv would take it for a pattern.
 fn escape(file: &str) -> String {
-    if is_glob(file) { globset::escape(file) } else { file.to_owned() }
+    if file.contains(['*', '?', '[', '{']) { globset::escape(file) } else { file.to_owned() }
 }
 
 #[cfg(test)]
@@ -404,6 +450,55 @@ mod tests {
         let wanted = tree.wanted(&["p/data/[a].txt"]);
         let keys = missing(&wanted, &[]);
         assert_eq!(files(&keys), ["data/[[]a[]].txt"]);
+        assert_eq!(missing(&wanted, &keys), []);
+    }
+
+    #[test]
+    fn nothing_is_named_below_a_file() {
+        let tree = Tree::new(&["p/src/lib.rs", "p/.git"]);
+        let mut wanted = tree.wanted(&["p/src/lib.rs"]);
+        wanted.places = tree.paths(&["p/.git/HEAD", "p/app"]);
+        let keys = missing(&wanted, &[]);
+        let is_folder = |key: &&CacheKey| matches!(key, CacheKey::Directory { .. });
+        let folders: Vec<&CacheKey> = keys.iter().filter(is_folder).collect();
+        assert_eq!(folders, [&CacheKey::Directory { dir: "app".into() }]);
+    }
+
+    #[test]
+    fn an_environment_in_a_watched_folder_gets_no_key() {
+        let names = ["p/build.rs", "up/x.txt", "up/env/pyvenv.cfg", "up/env/lib/y.txt"];
+        let tree = Tree::new(&names);
+        let mut wanted = tree.wanted(&names);
+        wanted.folders = tree.paths(&["up"]);
+        assert_eq!(files(&missing(&wanted, &[])), ["build.rs", "../up/x.txt"]);
+        // Asked for by name it is an input like others.
+        wanted.folders = BTreeSet::new();
+        wanted.files = tree.paths(&["up/env/pyvenv.cfg"]);
+        assert_eq!(files(&missing(&wanted, &[])), ["../up/env/pyvenv.cfg"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_lies_behind_a_link_in_a_folder_gets_its_own_key() {
+        let tree = Tree::new(&["p/src/lib.rs", "o/d/mod.rs", "o/d/e.rs", "q/main.rs", "q/x.rs"]);
+        fs::os::unix::fs::symlink("../../o/d", tree.top.join("p/src/d")).unwrap();
+        fs::os::unix::fs::symlink("../q", tree.top.join("p/linked")).unwrap();
+        let names = ["p/src/lib.rs", "p/src/d/mod.rs", "p/src/d/e.rs"];
+        let wanted = tree.wanted(&[&names[..], &["p/linked/main.rs", "p/linked/x.rs"]].concat());
+        let keys = missing(&wanted, &[]);
+        assert_eq!(files(&keys), ["linked/**/*.rs", "src/**/*.rs", "src/d/e.rs", "src/d/mod.rs"]);
+        assert_eq!(missing(&wanted, &keys), []);
+    }
+
+    #[test]
+    fn what_other_globs_hide_gets_its_own_key() {
+        let names = ["p/src/lib.rs", "p/[d]/a.txt", "p/!x/a.txt", "p/a]b.txt"];
+        let tree = Tree::new(&names);
+        let mut wanted = tree.wanted(&names);
+        wanted.folders = tree.paths(&["p/!x"]);
+        let keys = missing(&wanted, &[]);
+        assert!(files(&keys).contains(&"!x/a.txt"), "{:?}", files(&keys));
+        assert!(files(&keys).contains(&"a]b.txt"), "{:?}", files(&keys));
         assert_eq!(missing(&wanted, &keys), []);
     }
 }

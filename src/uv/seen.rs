@@ -2,10 +2,11 @@
 //!
 //! Its globs have the rules of a `.gitignore`: below the folder before the first wildcard, a pattern
 //! without a slash matches at any depth, and the whole of that folder is walked. Links to folders
-//! are not followed.
+//! are not followed. A glob whose folder lies in that of another one is walked from there, and so
+//! may mean something else beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use globwalk::{FileType, GlobWalkerBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
@@ -18,30 +19,55 @@ pub struct Seen<'a> {
     keys: &'a [CacheKey],
     /// Path to the first key that matches it.
     files: BTreeMap<PathBuf, usize>,
-    globs: Vec<(usize, PathBuf, Override)>,
+    groups: Vec<Group>,
+}
+
+/// Globs that are walked together.
+struct Group {
+    base: PathBuf,
+    /// What all of them match.
+    all: Override,
+    /// Each key's own.
+    each: Vec<(usize, Override)>,
+}
+
+impl Group {
+    /// The first key that matches this file.
+    fn key_of(&self, path: &Path) -> Option<usize> {
+        let path = path.strip_prefix(&self.base).ok()?;
+        if !self.all.matched(path, false).is_whitelist() {
+            return None;
+        }
+        let matches = |(_, glob): &&(usize, Override)| glob.matched(path, false).is_whitelist();
+        self.each.iter().find(matches).map(|(index, _)| *index)
+    }
 }
 
 impl<'a> Seen<'a> {
     /// Walks as uv does. `root` is the folder of pyproject.toml.
     pub fn new(root: &Path, keys: &'a [CacheKey]) -> Self {
-        let mut seen = Self { keys, files: BTreeMap::new(), globs: Vec::new() };
+        let mut seen = Self { keys, files: BTreeMap::new(), groups: Vec::new() };
         for (index, key) in keys.iter().enumerate() {
-            let Some(file) = key.file() else { continue };
-            let (base, pattern) = split(file);
-            if pattern.is_empty() {
-                seen.files.entry(normalize(&root.join(base))).or_insert(index);
-                continue;
+            if let Some(file) = key.file().filter(|file| !is_glob(file)) {
+                seen.files.entry(normalize(&root.join(file))).or_insert(index);
             }
+        }
+        for (base, globs) in clusters(keys) {
             let base = normalize(&root.join(base));
-            for path in matches(&base, &pattern) {
-                seen.files.entry(path).or_insert(index);
+            let patterns: Vec<&str> = globs.iter().map(|(_, pattern)| pattern.as_str()).collect();
+            let Some(all) = overrides(&base, &patterns) else { continue };
+            let own = |(index, pattern): &(usize, String)| {
+                Some((*index, overrides(&base, &[pattern.as_str()])?))
+            };
+            let each = globs.iter().filter_map(own).collect();
+            let group = Group { base, all, each };
+            for path in walk(&group.base, &patterns) {
+                if let Some(index) = group.key_of(&path) {
+                    let first = seen.files.entry(path).or_insert(index);
+                    *first = index.min(*first);
+                }
             }
-            let mut builder = OverrideBuilder::new(&base);
-            if builder.add(&pattern).is_ok()
-                && let Ok(matcher) = builder.build()
-            {
-                seen.globs.push((index, base, matcher));
-            }
+            seen.groups.push(group);
         }
         seen
     }
@@ -55,10 +81,8 @@ impl<'a> Seen<'a> {
         if path.exists() {
             return None;
         }
-        let (index, ..) = self.globs.iter().find(|(_, base, matcher)| {
-            path.strip_prefix(base).is_ok_and(|path| matcher.matched(path, false).is_whitelist())
-        })?;
-        self.keys.get(*index)
+        let index = self.groups.iter().filter_map(|group| group.key_of(path)).min()?;
+        self.keys.get(index)
     }
 
     /// The key for a folder's being there.
@@ -92,28 +116,72 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The folder before the first wildcard, and the rest; an empty rest for a plain path.
-fn split(file: &str) -> (PathBuf, String) {
-    if !is_glob(file) {
-        return (PathBuf::from(file), String::new());
-    }
+/// The folder before the first wildcard, and the rest.
+pub(super) fn split(file: &str) -> (PathBuf, String) {
+    let is_wild = |part: &&str| part.contains(['*', '?', '[', ']', '{', '}']);
     let parts: Vec<&str> =
         file.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let fixed = parts.iter().position(|part| is_glob(part)).unwrap_or(parts.len());
+    let fixed = parts.iter().position(|part| is_wild(part)).unwrap_or(parts.len());
     let base = if file.starts_with('/') { PathBuf::from("/") } else { PathBuf::new() };
     let pattern = parts[fixed..].join("/");
-    // As globwalk has it: a lone asterisk is one level.
-    let pattern = if pattern == "*" { "/*".to_owned() } else { pattern };
     (parts[..fixed].iter().fold(base, |base, part| base.join(part)), pattern)
+}
+
+/// The globs as uv walks them: each with all those below its folder, unless `..` is between.
+fn clusters(keys: &[CacheKey]) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
+    let globs: Vec<(usize, PathBuf, String)> = keys
+        .iter()
+        .enumerate()
+        .filter_map(|(index, key)| Some((index, key.file().filter(|file| is_glob(file))?)))
+        .map(|(index, file)| {
+            let (base, pattern) = split(file);
+            (index, base, pattern)
+        })
+        .collect();
+    let bases: BTreeSet<&Path> = globs.iter().map(|(_, base, _)| base.as_path()).collect();
+    let mut clusters: BTreeMap<PathBuf, Vec<(usize, String)>> = BTreeMap::new();
+    for (index, base, pattern) in &globs {
+        let (mut folder, mut outer) = (PathBuf::new(), None);
+        if bases.contains(folder.as_path()) {
+            outer = Some(folder.clone());
+        }
+        for part in base.components() {
+            if !matches!(part, Component::Normal(_)) {
+                outer = None;
+            }
+            folder.push(part);
+            if outer.is_none() && bases.contains(folder.as_path()) {
+                outer = Some(folder.clone());
+            }
+        }
+        let outer = outer.unwrap_or(folder);
+        let inside = base.strip_prefix(&outer).unwrap_or(base).join(pattern);
+        let pattern = inside.to_string_lossy().replace('\\', "/");
+        clusters.entry(outer).or_default().push((*index, pattern));
+    }
+    clusters
 }
 
 fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
+fn overrides(base: &Path, patterns: &[&str]) -> Option<Override> {
+    let mut builder = OverrideBuilder::new(base);
+    for pattern in patterns {
+        // As globwalk has it: a lone asterisk is one level.
+        builder.add(if *pattern == "*" { "/*" } else { pattern }).ok()?;
+    }
+    builder.build().ok()
+}
+
 /// The files below a folder that a pattern matches; links to files among them.
 pub(super) fn matches(base: &Path, pattern: &str) -> BTreeSet<PathBuf> {
-    let walk = GlobWalkerBuilder::from_patterns(base, &[pattern])
+    walk(base, &[pattern])
+}
+
+fn walk(base: &Path, patterns: &[&str]) -> BTreeSet<PathBuf> {
+    let walk = GlobWalkerBuilder::from_patterns(base, patterns)
         .file_type(FileType::FILE | FileType::SYMLINK)
         .build();
     let entries = walk.into_iter().flatten().flatten();
@@ -152,5 +220,25 @@ mod tests {
         // What is not there yet.
         assert!(seen(".cargo/config.toml", ".cargo/config.toml"));
         assert!(seen("src/**/*.rs", "src/new.rs") && !seen("src/**/*.rs", "other/new.rs"));
+    }
+
+    #[test]
+    fn a_glob_is_walked_from_the_outermost_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = dunce::canonicalize(folder.path()).unwrap();
+        for name in ["src/a/b.rs", "src/c.rs", "!x/d", "top.md"] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), "").unwrap();
+        }
+        let seen = |keys: &[CacheKey], path: &str| {
+            Seen::new(&root, keys).key_of(&root.join(path)).cloned()
+        };
+        let (sources, texts, odd) = (file("src/*.rs"), file("*.md"), file("!x/**"));
+        assert_eq!(seen(&[sources.clone()], "src/a/b.rs"), Some(sources.clone()));
+        assert_eq!(seen(&[sources.clone(), texts.clone()], "src/a/b.rs"), None);
+        assert_eq!(seen(&[sources.clone(), texts.clone()], "src/c.rs"), Some(sources));
+        assert_eq!(seen(&[odd.clone()], "!x/d"), Some(odd.clone()));
+        assert_eq!(seen(&[odd, texts.clone()], "!x/d"), None);
+        assert_eq!(seen(&[texts.clone()], "top.md"), Some(texts));
     }
 }
