@@ -121,7 +121,7 @@ pub(super) fn split(file: &str) -> (PathBuf, String) {
     let is_wild = |part: &&str| part.contains(['*', '?', '[', ']', '{', '}']);
     let parts: Vec<&str> =
         file.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let fixed = parts.iter().position(|part| is_wild(part)).unwrap_or(parts.len());
+    let fixed = parts.iter().position(is_wild).unwrap_or(parts.len());
     let base = if file.starts_with('/') { PathBuf::from("/") } else { PathBuf::new() };
     let pattern = parts[fixed..].join("/");
     (parts[..fixed].iter().fold(base, |base, part| base.join(part)), pattern)
