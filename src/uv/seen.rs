@@ -230,15 +230,16 @@ mod tests {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), "").unwrap();
         }
-        let seen = |keys: &[CacheKey], path: &str| {
-            Seen::new(&root, keys).key_of(&root.join(path)).cloned()
+        let seen = |keys: &[&CacheKey], path: &str| {
+            let keys: Vec<CacheKey> = keys.iter().copied().cloned().collect();
+            Seen::new(&root, &keys).key_of(&root.join(path)).cloned()
         };
         let (sources, texts, odd) = (file("src/*.rs"), file("*.md"), file("!x/**"));
-        assert_eq!(seen(&[sources.clone()], "src/a/b.rs"), Some(sources.clone()));
-        assert_eq!(seen(&[sources.clone(), texts.clone()], "src/a/b.rs"), None);
-        assert_eq!(seen(&[sources.clone(), texts.clone()], "src/c.rs"), Some(sources));
-        assert_eq!(seen(&[odd.clone()], "!x/d"), Some(odd.clone()));
-        assert_eq!(seen(&[odd, texts.clone()], "!x/d"), None);
-        assert_eq!(seen(&[texts.clone()], "top.md"), Some(texts));
+        assert_eq!(seen(&[&sources], "src/a/b.rs"), Some(sources.clone()));
+        assert_eq!(seen(&[&sources, &texts], "src/a/b.rs"), None);
+        assert_eq!(seen(&[&sources, &texts], "src/c.rs"), Some(sources.clone()));
+        assert_eq!(seen(&[&odd], "!x/d"), Some(odd.clone()));
+        assert_eq!(seen(&[&odd, &texts], "!x/d"), None);
+        assert_eq!(seen(&[&texts], "top.md"), Some(texts.clone()));
     }
 }
