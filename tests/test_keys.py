@@ -174,6 +174,28 @@ def test_what_a_build_writes_is_not_matched(check_out: CheckOut) -> None:
     installed.hears_nothing(project)
 
 
+def test_a_build_script_that_writes_beside_the_sources_hides_none(check_out: CheckOut) -> None:
+    project = without_keys(check_out("cffi-bindings"))
+    project.write("build.rs", BUILD_SCRIPT.replace("=build.rs", "=src"))
+    project.write("src/lib.rs", project.read("src/lib.rs") + "\nmod made;\n")
+    project.uv("sync").ok()
+    # The folder is as new as the file that the script made there; its other files are not.
+    said = wheelprint(project, "keys").ok()
+    assert "src/lib.rs" in files(said.stdout)
+    assert "src/made.rs" not in files(said.stdout)
+
+
+def test_line_endings_and_a_byte_order_mark_stay(project: Project) -> None:
+    path = project.path("pyproject.toml")
+    before = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(before)
+    wheelprint(project, "keys", "--write").ok()
+    written = path.read_bytes()
+    assert written.startswith(before[:40])
+    assert written.count(b"\n") == written.count(b"\r\n") > before.count(b"\n")
+    assert "nothing to change" in wheelprint(project, "keys", "--write").ok().stdout
+
+
 def test_wide_keys_are_warned_of(project: Project) -> None:
     project.append("pyproject.toml", '\n[tool.uv]\ncache-keys = ["pyproject.toml", "**/*.rs"]\n')
     project.uv("sync").ok()

@@ -31,8 +31,9 @@ impl Session {
         }
         let runs = script_runs(&wanted.made);
         for seen in &watched.inputs {
-            let written =
-                seen.path.as_deref().and_then(|path| fs::metadata(path).ok()?.modified().ok());
+            // A folder is as new as the last file that was put there.
+            let meta = seen.path.as_deref().and_then(|path| fs::metadata(path).ok());
+            let written = meta.filter(|meta| meta.is_file()).and_then(|meta| meta.modified().ok());
             if let Some(path) = &seen.path
                 && written.is_some_and(|written| runs.iter().any(|run| run.contains(&written)))
             {
