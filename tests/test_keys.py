@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -273,3 +274,21 @@ def test_no_cargo_before_the_first_build(project: Project) -> None:
     assert failed.code == 2
     assert "cargo: not found on PATH" in failed.stderr
     assert "hint: install Rust" in failed.stderr
+
+
+def test_a_wheel_that_is_not_editable_is_replaced(check_out: CheckOut) -> None:
+    project = without_keys(check_out("bin-bindings"))
+    project.uv("sync").ok()
+    project.uv("sync", "--no-editable").ok()
+    said = wheelprint(project, "status").stdout
+    assert "sees a change: it is not installed as editable" in said
+    assert "does nothing" not in said
+
+
+def test_an_environment_that_prints_is_one(check_out: CheckOut) -> None:
+    project = without_keys(check_out("bin-bindings"))
+    project.uv("sync").ok()
+    place = Path(project.env["UV_PROJECT_ENVIRONMENT"])
+    packages = next(place.glob("**/site-packages"))
+    (packages / "sitecustomize.py").write_text("print('hello from here')\n", encoding="utf-8")
+    assert wheelprint(project, "status").ok().stdout.startswith("fresh")

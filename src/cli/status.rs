@@ -1,5 +1,7 @@
 //! `wheelprint status`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::open::{Opened, Where};
@@ -97,28 +99,28 @@ fn is_of_the_build_alone(reason: &Reason) -> bool {
 }
 
 fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
-    let is_of_this_folder = |installed: &Distribution| {
-        let root = opened.root();
-        let source = installed.source.as_deref();
-        source.is_some_and(|source| {
-            source == root || dunce::canonicalize(source).ok() == dunce::canonicalize(root).ok()
-        })
-    };
-    if let Some(installed) = &opened.installed
-        && !is_of_this_folder(installed)
-    {
+    let Some(installed) = &opened.installed else { return Ok(Uv::Unknown) };
+    // Before it looks at any key.
+    if installed.source.as_deref().is_none_or(|source| !is_same_place(source, opened.root())) {
         return Ok(Uv::Changes(vec!["it was not installed from this folder".to_owned()]));
     }
-    let Some(noted) = opened.installed.as_ref().and_then(|installed| installed.uv_cache.as_ref())
-    else {
-        return Ok(Uv::Unknown);
-    };
+    let Some(noted) = &installed.uv_cache else { return Ok(Uv::Unknown) };
+    if !installed.editable {
+        return Ok(Uv::Changes(vec!["it is not installed as editable".to_owned()]));
+    }
     let (keys, _) = opened.keys()?;
     Ok(match uv::satisfied::changes(opened.root(), &keys, noted, &context.environment) {
         None => Uv::Unknown,
         Some(changes) if changes.is_empty() => Uv::NoChange,
         Some(changes) => Uv::Changes(changes),
     })
+}
+
+/// Two names of one folder, through links or not.
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    one == other
+        || dunce::canonicalize(one)
+            .is_ok_and(|one| dunce::canonicalize(other).is_ok_and(|other| one == other))
 }
 
 struct Shown<'a> {
