@@ -14,7 +14,7 @@ use crate::inputs::{Kind, ambient};
 use crate::installed::Distribution;
 use crate::report;
 use crate::request::Artifact;
-use crate::uv;
+use crate::uv::{self, derive};
 
 /// Fresh or stale, every reason, and whether uv would notice
 ///
@@ -47,9 +47,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let verdict = verdict(&opened, &arguments.place, context)?;
     let uv = uv(&opened, context)?;
     let next = opened.session.next();
+    let is_unseen = matches!((&uv, &verdict), (Uv::NoChange, Verdict::Stale(_)));
+    let is_missing_keys = is_unseen && is_missing_keys(&opened)?;
     drop(progress);
     let code = u8::from(!matches!(verdict, Verdict::Fresh { .. }));
-    let shown = Shown { opened: &opened, verdict: &verdict, uv: &uv, next: &next };
+    let shown = Shown { opened: &opened, verdict: &verdict, uv: &uv, next: &next, is_missing_keys };
     let answer = if arguments.json {
         Answer::json(&shown.json())
     } else {
@@ -116,6 +118,13 @@ fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
     })
 }
 
+fn is_missing_keys(opened: &Opened) -> Result<bool> {
+    let Some(record) = opened.record() else { return Ok(false) };
+    let watched = opened.session.watched(Some(record))?;
+    let (keys, _) = opened.keys()?;
+    Ok(!derive::missing(&opened.session.wanted(&watched), &keys).is_empty())
+}
+
 /// Two names of one folder, through links or not.
 fn is_same_place(one: &Path, other: &Path) -> bool {
     one == other
@@ -128,6 +137,8 @@ struct Shown<'a> {
     verdict: &'a Verdict,
     uv: &'a Uv,
     next: &'a Next,
+    /// Could uv be told of more?
+    is_missing_keys: bool,
 }
 
 impl Shown<'_> {
@@ -217,9 +228,10 @@ impl Shown<'_> {
                 "unknown: it was not installed by uv, or the keys ask git".to_owned()
             }
             (Uv::NoChange, true) => "sees no change".to_owned(),
-            (Uv::NoChange, false) => {
+            (Uv::NoChange, false) if self.is_missing_keys => {
                 "does not see it; `wheelprint keys --check` names what no key covers".to_owned()
             }
+            (Uv::NoChange, false) => "does not see it, and no cache key could show it".to_owned(),
             (Uv::Changes(changes), _) => {
                 format!("sees a change: {}", report::named(changes.iter().cloned()))
             }

@@ -184,6 +184,10 @@ impl Keys<'_> {
             return;
         }
         let all = matches(&base, &pattern);
+        // A folder that might match, and none does.
+        if all.is_empty() && pattern.ends_with("/**") {
+            return;
+        }
         if !all.iter().any(|path| self.wanted.is_made(path)) && self.add_glob(&base, &pattern) {
             rest.retain(|path| !all.contains(path));
         }
@@ -214,7 +218,11 @@ impl Keys<'_> {
                 let all = matches(&folder, &format!("**/*.{extension}"));
                 let count = left.iter().filter(|path| all.contains(*path)).count();
                 let is_source = extension == "rs" && is_source_folder(&folder, inputs);
-                let is_exact = count > 1 && all.iter().all(|path| inputs.contains(path));
+                // In a package that is watched whole one more file counts.
+                let is_of_package =
+                    self.wanted.packages.iter().any(|package| folder.starts_with(package));
+                let is_exact =
+                    (count > 1 || is_of_package) && all.iter().all(|path| inputs.contains(path));
                 let is_written = all.iter().any(|path| self.wanted.is_made(path));
                 if count > 0
                     && (is_source || is_exact)
@@ -440,7 +448,7 @@ mod tests {
         let mut wanted = tree.wanted(&names);
         wanted.packages = tree.paths(&["p"]);
         let keys = missing(&wanted, &[]);
-        assert_eq!(files(&keys), ["build.rs", "notes/**", "py/x.py", "some/in.c", "src/**"]);
+        assert_eq!(files(&keys), ["build.rs", "notes/**", "py/**/*.py", "some/**/*.c", "src/**"]);
         assert_eq!(missing(&wanted, &keys), []);
     }
 
