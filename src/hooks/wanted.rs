@@ -125,7 +125,8 @@ fn may_be_folder(path: &Path) -> bool {
 }
 
 /// When the build scripts ran whose traces lie in these target folders: what was written meanwhile
-/// was written by them. Cargo stamps the start of a run, and writes its output at the end.
+/// was written by them. Cargo stamps the start of a run, and writes what it said at the end; that
+/// file itself it gives the time of the start.
 fn script_runs(targets: &BTreeSet<PathBuf>) -> Vec<RangeInclusive<SystemTime>> {
     let profiles = targets.iter().flat_map(|target| {
         let profiles = subfolders(target);
@@ -135,6 +136,9 @@ fn script_runs(targets: &BTreeSet<PathBuf>) -> Vec<RangeInclusive<SystemTime>> {
     });
     let runs = profiles.flat_map(|profile| subfolders(&profile.join("build")));
     let time = |path: PathBuf| fs::metadata(path).ok()?.modified().ok();
-    runs.filter_map(|run| Some(time(run.join("invoked.timestamp"))?..=time(run.join("output"))?))
-        .collect()
+    runs.filter_map(|run| {
+        let ends = ["output", "root-output", "stderr"].map(|name| time(run.join(name)));
+        Some(time(run.join("invoked.timestamp"))?..=ends.into_iter().flatten().max()?)
+    })
+    .collect()
 }
