@@ -23,7 +23,14 @@ impl Session {
             Err(_) => return,
         };
         let watched = self.look_at(record.watches.clone(), roots.clone(), true);
-        let missing = derive::missing(&self.wanted(&watched), &keys);
+        let mut missing = derive::missing(&self.wanted(&watched), &keys);
+        // What is there comes first, sources before all.
+        missing.sort_by_key(|key| match key.file() {
+            Some(file) if file.contains('*') => 0,
+            Some(file) if self.project.root.join(file).exists() => 1,
+            None => 2,
+            Some(_) => 3,
+        });
         let named: Vec<String> = missing
             .iter()
             .map(|key| match key {
