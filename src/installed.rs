@@ -45,15 +45,17 @@ pub fn python_in_use(
     if let Some(given) = given {
         return Some(if given.is_dir() { python_in(given) } else { given.to_owned() });
     }
-    let named = environment.non_empty("UV_PROJECT_ENVIRONMENT").map(|folder| {
+    if let Some(folder) = environment.non_empty("UV_PROJECT_ENVIRONMENT") {
         let base = root.ancestors().find(|folder| folder.join("uv.lock").is_file());
-        base.unwrap_or(root).join(folder)
-    });
+        // One that is not there yet is the one that uv will make.
+        return Some(python_in(&base.unwrap_or(root).join(folder)))
+            .filter(|python| python.exists());
+    }
     let nearest = root.ancestors().map(|folder| folder.join(".venv"));
     let active = ["VIRTUAL_ENV", "CONDA_PREFIX"]
         .into_iter()
         .filter_map(|name| environment.non_empty(name).map(PathBuf::from));
-    named.into_iter().chain(nearest).chain(active).map(|folder| python_in(&folder)).find(|python| {
+    nearest.chain(active).map(|folder| python_in(&folder)).find(|python| {
         // A link that leads nowhere is an environment whose interpreter is gone.
         python.exists()
     })

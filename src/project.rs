@@ -87,9 +87,7 @@ impl Project {
                     position: None,
                     field: None,
                     cause: "no such file".into(),
-                    hint: Some(
-                        "run the build in the project's folder, the one with pyproject.toml".into(),
-                    ),
+                    hint: Some("the project's folder is meant, the one with pyproject.toml".into()),
                 });
             }
             Err(error) => return Err(error).at(path),

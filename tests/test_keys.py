@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from support.project import Project
 
 MARK = "`wheelprint keys --write` keeps the lines below"
+OURS = """[project]
+name = "x"
+[build-system]
+requires = ["wheelprint"]
+build-backend = "wheelprint"
+"""
 BUILD_SCRIPT = """fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     std::fs::write("src/made.rs", "pub const MADE: u32 = 1;\\n").unwrap();
@@ -240,15 +246,18 @@ def test_a_build_says_once_what_uv_will_not_notice(project: Project) -> None:
     [
         (None, "pyproject.toml: no such file"),
         ("[project\n", "pyproject.toml:1:9: "),
+        ('[project]\nname = "x"\n', "build-system: no such table"),
+        ('[build-system]\nbuild-backend = "hatchling.build"\n', "Hatch builds it"),
+        ('[build-system]\nbuild-backend = "maturin"\n', "maturin builds it, not wheelprint"),
         (
             '[project]\nname = "x"\n[tool.uv]\ncache-keys = 3\n',
             "tool.uv.cache-keys: expected a list",
         ),
         (
-            '[project]\nname = "x"\n[tool.uv]\ncache-keys = [{ fil = "x" }]\n',
+            f'{OURS}[tool.uv]\ncache-keys = [{{ fil = "x" }}]\n',
             'tool.uv.cache-keys: not a cache key of uv: { fil = "x" }',
         ),
-        ('[project]\nname = "x"\n[tool.wheelprint]\nreus = 1\n', "tool.wheelprint.reus: "),
+        (f"{OURS}[tool.wheelprint]\nreus = 1\n", "tool.wheelprint.reus: "),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -292,3 +301,47 @@ def test_an_environment_that_prints_is_one(check_out: CheckOut) -> None:
     packages = next(place.glob("**/site-packages"))
     (packages / "sitecustomize.py").write_text("print('hello from here')\n", encoding="utf-8")
     assert wheelprint(project, "status").ok().stdout.startswith("fresh")
+
+
+def test_keys_reach_no_binary(check_out: CheckOut) -> None:
+    """A build script that names nothing to watch has every file count, pyproject.toml too."""
+    project = without_keys(check_out("bin-bindings"))
+    project.write("build.rs", "fn main() {}\n")
+    project.uv("sync").ok()
+    project.uv("sync").ok()
+    wheelprint(project, "keys", "--write").ok()
+    project.spy.clear()
+    said = project.uv("sync", "-v").ok().verdict
+    assert said.startswith("fresh: "), said
+    project.spy.assert_idle()
+    project.append("pyproject.toml", "\n[tool.other]\nx = 1\n")
+    assert "pyproject.toml changed" in project.uv("sync", "-v").ok().verdict
+
+
+def test_the_project_is_found_above(project: Project) -> None:
+    project.uv("sync").ok()
+    here = wheelprint(project, "status").ok().stdout
+    assert wheelprint(project, "status", cwd=project.path("src")).ok().stdout.startswith("fresh")
+    assert here.startswith("fresh")
+    said = wheelprint(project, "keys", "--write", cwd=project.path("src")).ok().stdout
+    assert said.endswith("wrote ../pyproject.toml\n")
+    # One that is named is meant.
+    assert wheelprint(project, "status", "src").code == 2
+
+
+def test_undo_after_the_keys_were_written(check_out: CheckOut) -> None:
+    project = without_keys(check_out("bin-bindings"))
+    project.switch_to_maturin()
+    before = project.path("pyproject.toml").read_bytes()
+    wheelprint(project, "init", "--yes").ok()
+    project.uv("sync").ok()
+    wheelprint(project, "keys", "--write").ok()
+    wheelprint(project, "init", "--undo", "--yes").ok()
+    assert project.path("pyproject.toml").read_bytes() == before
+
+
+def test_the_environment_that_uv_will_make(project: Project) -> None:
+    project.uv("sync").ok()
+    said = wheelprint(project, "status", UV_PROJECT_ENVIRONMENT="not-there")
+    assert said.code == 1
+    assert "it is not installed" in said.stdout

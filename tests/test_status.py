@@ -142,8 +142,13 @@ def test_a_wheel_of_the_sources_and_one_of_others(project: Project) -> None:
 
 def test_what_maturin_installed_says_nothing(check_out: CheckOut) -> None:
     project = without_keys(check_out("mixed-path-dep", built_by="maturin"))
+    ours = project.read("pyproject.toml")
     project.switch_to_maturin()
     project.uv("sync").ok()
+    refused = wheelprint(project, "status")
+    assert refused.code == 2
+    assert "build-backend: maturin builds it, not wheelprint" in refused.stderr
+    project.write("pyproject.toml", ours)
     said = status(project)
     assert words(said) == ["what is installed does not say what it was built from"]
 

@@ -55,6 +55,15 @@ def _reduced(table: dict[str, Any], view: str) -> dict[str, Any]:
         if isinstance(tools, dict) and tool in tools:
             reduced[f"tool.{tool}"] = tools[tool]
         return reduced
+    if view == "pyproject":
+        tools = table.get("tool")
+        if isinstance(tools, dict) and isinstance(tools.get("uv"), dict):
+            tools["uv"].pop("cache-keys", None)
+            if not tools["uv"]:
+                del tools["uv"]
+            if not tools:
+                del table["tool"]
+        return table
     if view == "project":
         return {name: table[name] for name in table if name == "project"}
     return table

@@ -38,7 +38,7 @@ enum Command {
         /// Remove everything of all projects
         #[arg(long, conflicts_with = "dir")]
         all: bool,
-        /// Don't ask
+        /// Don't ask (--all does)
         #[arg(long, short)]
         yes: bool,
     },

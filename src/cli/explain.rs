@@ -78,6 +78,7 @@ impl<'a> Row<'a> {
     /// What it is now, in short.
     fn state(&self) -> String {
         match &self.input.value {
+            Value::Absent if self.input.key.kind == Kind::Variable => "unset".to_owned(),
             Value::Absent => "absent".to_owned(),
             Value::Sha256(digest) if self.may_be_seen() => digest.chars().take(12).collect(),
             Value::Sha256(_) => "set".to_owned(),
@@ -169,6 +170,9 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
     let is_rust = key.name.ends_with(".rs");
     match key.part {
         Part::Rust if key.name.ends_with("build.rs") => "cargo",
+        Part::Rust if ["cbindgen.toml", "uniffi.toml"].iter().any(|name| key.name == *name) => {
+            "maturin"
+        }
         Part::Rust if watched.watches.iter().any(|watch| is_extra(watch, input, watched)) => {
             "extra-inputs"
         }
@@ -177,7 +181,7 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
         Part::Manifest if key.name.starts_with("pyproject.toml") => "maturin",
         Part::Manifest => "cargo",
         Part::Python | Part::Metadata => "maturin",
-        Part::Environment if ambient::is_well_known(&key.name) => "cargo, compilers",
+        Part::Environment if ambient::is_well_known(&key.name) => "cargo, build script",
         Part::Environment => "rustc, build script",
         Part::Toolchain if key.kind == Kind::Toml => "rustup",
         Part::Toolchain | Part::Request => "wheelprint",
@@ -207,6 +211,10 @@ fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
     let name = widest(|row| row.name.chars().count()).min(48);
     let state = widest(|row| row.state().chars().count()).min(24);
     let reader = widest(|row| row.reader.chars().count());
+    let head =
+        format!("  {:<name$}  {:<state$}  {:<reader$}  cache key", "input", "now", "read by");
+    output.push_str(&terminal.paint(terminal::FAINT, terminal.cut(&head)));
+    output.push_str("\n\n");
     let mut part = None;
     for row in rows {
         if part != Some(row.input.key.part) {

@@ -9,6 +9,7 @@ use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
 use crate::hooks::look::Watched;
 use crate::publish;
+use crate::store::original;
 use crate::switch::lines;
 use crate::uv::derive::{self, Wanted};
 use crate::uv::seen::Seen;
@@ -66,6 +67,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         let count = keys.theirs.len() + ours.len();
         return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
     }
+    // What `init --undo` gives back stays known.
+    if let Some(before) = original::find(&context.environment, opened.root(), text.as_bytes()) {
+        let _ = original::keep(&context.environment, opened.root(), new.as_bytes(), &before);
+    }
     publish::replace(&path, new.as_bytes()).at(&path)?;
     let mut output = String::new();
     let paint = |style, sign: &str, key: &CacheKey| {
@@ -77,8 +82,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     for key in ours.iter().filter(|key| !keys.ours.contains(key)) {
         output.push_str(&paint(terminal::GOOD, "+", key));
     }
-    let name = arguments.place.dir.join("pyproject.toml");
-    output.push_str(&format!("wrote {}\n", shown(&name)));
+    let name = crate::inputs::relative(&context.folder, &path);
+    let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
+    output.push_str(&format!("wrote {name}\n"));
     Ok(Answer::said(output))
 }
 
@@ -92,7 +98,7 @@ const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo
 /// It is no TOML, or cargo can't be asked what belongs to the project.
 pub fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
     let place = Where { dir: root.to_owned(), python: None };
-    let opened = Opened::open(&place, context)?;
+    let opened = Opened::open_any(&place, context)?;
     let path = root.join("pyproject.toml");
     let known = edit::read(&path, text)?.unwrap_or_default();
     if !known.ours.is_empty() {
@@ -161,9 +167,4 @@ fn listing(keys: &[CacheKey]) -> String {
     lines.extend(keys.iter().map(|key| format!("    {},", key.text())));
     lines.push("]\n".to_owned());
     lines.join("\n")
-}
-
-fn shown(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    path.strip_prefix("./").unwrap_or(&path).to_owned()
 }

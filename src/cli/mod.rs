@@ -40,7 +40,7 @@ pub const FAILED: u8 = 2;
 /// prove what a wheel was built from.
 #[derive(Debug, Parser)]
 #[command(name = "wheelprint", version, propagate_version = true, max_term_width = 100)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

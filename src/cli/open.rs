@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::Context;
-use crate::error::{PathContext as _, Result};
+use crate::error::{Error, PathContext as _, Result};
 use crate::hooks::Session;
 use crate::installed::{self, Distribution};
 use crate::project::Project;
 use crate::request::{Artifact, Interpreter};
+use crate::switch::{self, lines};
 use crate::uv::{self, CacheKey, edit};
 
 /// The arguments of every command about a project.
@@ -32,11 +33,38 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// A project that wheelprint builds. Where no folder was named it is the nearest one above, too.
+    ///
     /// # Errors
-    /// There is no project, a setting is wrong, or `--python` names no Python.
+    /// There is no project, something else builds it, a setting is wrong, or `--python` names no
+    /// Python.
     pub fn open(given: &Where, context: &Context) -> Result<Self> {
-        let root = context.path(&given.dir);
+        let here = context.path(&given.dir);
+        let mut above = here.ancestors().filter(|folder| folder.join("pyproject.toml").is_file());
+        let is_named = given.dir != Path::new(".");
+        let dir = above.next().filter(|_| !is_named).unwrap_or(&here).to_owned();
+        let path = dir.join("pyproject.toml");
         // What is no project is refused before anything else is looked at.
+        Project::load(&dir)?;
+        let text = fs::read_to_string(&path).at(&path)?;
+        if switch::backend(&path, &lines::plain(&text))? == switch::Backend::Maturin {
+            return Err(Error::Toml {
+                path,
+                position: None,
+                field: Some("build-system.build-backend".to_owned()),
+                cause: "maturin builds it, not wheelprint".to_owned(),
+                hint: Some("`wheelprint init` switches it".to_owned()),
+            });
+        }
+        Self::open_any(&Where { dir, python: given.python.clone() }, context)
+    }
+
+    /// The same, whoever builds it, in the very folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_any(given: &Where, context: &Context) -> Result<Self> {
+        let root = context.path(&given.dir);
         let name = Project::load(&root)?.name;
         let python = given.python.as_ref().map(|python| context.path(python));
         let python = installed::python_in_use(&root, &context.environment, python.as_deref());

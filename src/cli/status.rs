@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let opened = Opened::open(&arguments.place, context)?;
     let terminal = &context.terminal;
     let progress = terminal.progress("comparing the sources");
-    let verdict = verdict(&opened, &arguments.place, context)?;
+    let verdict = verdict(&opened, context)?;
     let uv = uv(&opened, context)?;
     let next = opened.session.next();
     let is_unseen = matches!((&uv, &verdict), (Uv::NoChange, Verdict::Stale(_)));
@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 }
 
 /// Is what is installed what the sources would give?
-fn verdict(opened: &Opened, place: &Where, context: &Context) -> Result<Verdict> {
+fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     let untrusted = |cause: String| Ok(Verdict::Stale(vec![Reason::Untrusted(cause)]));
     let Some(installed) = &opened.installed else {
         return untrusted("it is not installed".to_owned());
@@ -78,7 +78,7 @@ fn verdict(opened: &Opened, place: &Where, context: &Context) -> Result<Verdict>
     } else {
         // An ordinary wheel has its Python sources in it.
         let interpreter = opened.interpreter.clone().unwrap_or_default();
-        context.session(&place.dir, Artifact::Wheel, interpreter)?.compare(record)
+        context.session(opened.root(), Artifact::Wheel, interpreter)?.compare(record)
     };
     Ok(match verdict {
         Verdict::Stale(mut reasons) => {
@@ -163,8 +163,11 @@ impl Shown<'_> {
                 lines.push(terminal.paint(terminal::GOOD, report::fresh(*inputs)));
             }
             Verdict::Stale(reasons) => {
-                lines.push(terminal.paint(terminal::BAD, report::stale(reasons, &names)));
-                if reasons.len() > 1 {
+                if reasons.len() == 1 {
+                    lines.push(terminal.paint(terminal::BAD, report::stale(reasons, &names)));
+                } else {
+                    let count = format!("stale: {} reasons", reasons.len());
+                    lines.push(terminal.paint(terminal::BAD, count));
                     let reasons = reasons.iter().map(|reason| report::reason(reason, &names));
                     lines.extend(reasons.map(|reason| terminal.cut(&format!("  {reason}"))));
                 }
@@ -252,6 +255,10 @@ impl Shown<'_> {
                 "installs a stored wheel, without cargo".to_owned()
             }
             Next::Stored { .. } => "renews the metadata, without cargo".to_owned(),
+            // Said above.
+            Next::Build { reasons, .. } if matches!(self.verdict, Verdict::Stale(known) if known == reasons) => {
+                "builds".to_owned()
+            }
             Next::Build { reasons, roots } => {
                 let reasons = reasons.iter().map(|reason| report::reason(reason, roots));
                 let reasons: Vec<String> = reasons.collect();

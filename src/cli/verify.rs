@@ -248,11 +248,21 @@ fn text(arguments: &Arguments, context: &Context, record: &Record, findings: &Fi
     };
     let damaged: Vec<String> =
         findings.damaged.iter().map(|Damage { name, cause }| format!("{name} {cause}")).collect();
+    let not_compared: Vec<String> = findings
+        .not_compared
+        .iter()
+        .map(|reason| match reason {
+            Reason::Unreadable { key, cause } => {
+                format!("{}: {cause}", report::name(key, &record.roots))
+            }
+            other => report::reason(other, &record.roots),
+        })
+        .collect();
     for (style, heading, lines) in [
         (BAD, "in the wheel", damaged),
         (BAD, "in the sources", words(&findings.differences)),
         (NOTICE, "built with (says nothing of the sources)", words(&findings.built_with)),
-        (NOTICE, "not compared", words(&findings.not_compared)),
+        (NOTICE, "not compared", not_compared),
     ] {
         if lines.is_empty() {
             continue;
@@ -261,6 +271,12 @@ fn text(arguments: &Arguments, context: &Context, record: &Record, findings: &Fi
         for line in lines {
             output += &Line::new(terminal).plain(&format!("  {}", tame(&line))).end();
         }
+    }
+    let is_manifest = |reason: &Reason| reason.key().is_some_and(|key| key.part == Part::Manifest);
+    if !findings.differences.is_empty() && findings.differences.iter().all(is_manifest) {
+        output += "\nA wheel that `uv build` makes comes from the sdist, where maturin rewrites \
+                   manifests.\nCompare with the unpacked sdist (--source), or build with \
+                   `uv build --wheel`.\n";
     }
     output
 }

@@ -59,6 +59,10 @@ fn reduce(mut table: Table, view: View) -> Table {
             table.retain(|name, _| name.ends_with("dependencies") || name == "target");
             table
         }
+        View::Pyproject => {
+            drop_cache_keys(&mut table);
+            table
+        }
         View::Project => only(table, &["project"]),
         View::Own => tool(&mut table, "wheelprint")
             .map(|own| Table::from_iter([("tool.wheelprint".to_owned(), own)]))
@@ -76,6 +80,19 @@ fn tool(table: &mut Table, name: &str) -> Option<Value> {
     match table.remove("tool") {
         Some(Value::Table(mut tools)) => tools.remove(name),
         _ => None,
+    }
+}
+
+/// With what would be left empty.
+fn drop_cache_keys(table: &mut Table) {
+    let Some(Value::Table(tools)) = table.get_mut("tool") else { return };
+    let Some(Value::Table(uv)) = tools.get_mut("uv") else { return };
+    uv.remove("cache-keys");
+    if uv.is_empty() {
+        tools.remove("uv");
+    }
+    if tools.is_empty() {
+        table.remove("tool");
     }
 }
 

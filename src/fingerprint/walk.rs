@@ -278,7 +278,7 @@ fn push_files(
         match path.strip_prefix(folder).ok().and_then(slashed) {
             Some(relative) if by_meaning && is_manifest(&relative) => items.push(Item {
                 key: Key::place(part, Kind::Toml, &child(place, &relative)),
-                look: Look::Meaning(path, View::Whole),
+                look: Look::Meaning(path, view_of(&relative)),
             }),
             Some(relative) => items.push(file(part, &child(place, &relative), &path)),
             None => items.push(Item {
@@ -317,6 +317,10 @@ fn child(place: &Place, relative: &str) -> Place {
         (path, relative) => format!("{path}/{relative}"),
     };
     Place { root: place.root.clone(), path }
+}
+
+fn view_of(manifest: &str) -> View {
+    if manifest == "pyproject.toml" { View::Pyproject } else { View::Whole }
 }
 
 fn is_manifest(relative: &str) -> bool {

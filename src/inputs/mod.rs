@@ -114,6 +114,9 @@ pub enum View {
     Build,
     /// pyproject.toml: `[project]`.
     Project,
+    /// pyproject.toml where it counts as one file of a package: all but `tool.uv.cache-keys`, which
+    /// say what uv watches.
+    Pyproject,
     /// pyproject.toml: `[tool.wheelprint]`, for an import; a build goes by what the settings say.
     Own,
 }

@@ -162,7 +162,7 @@ mod tests {
             "verdict": "stale",
             "reasons": [
                 { "reason": "no-record", "text": "no earlier build to compare with" },
-                { "reason": "not-reused", "text": "not compared, `reuse` says to build" },
+                { "reason": "not-reused", "text": "always built, as `reuse` has it" },
                 {
                     "reason": "untrusted",
                     "cause": "src/a.rs changed while it was being built",

@@ -55,7 +55,7 @@ pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
         }
         Reason::Untrusted(cause) => cause.clone(),
         Reason::NoRecord => "no earlier build to compare with".to_owned(),
-        Reason::NotReused => "not compared, `reuse` says to build".to_owned(),
+        Reason::NotReused => "always built, as `reuse` has it".to_owned(),
     }
 }
 

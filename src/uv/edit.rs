@@ -95,7 +95,10 @@ fn replace_ours(array: &mut Array, ours: &[CacheKey]) {
         array.remove(array.len() - 1);
     }
     if start.is_none() || ours.is_empty() {
-        array.set_trailing(format!("{head}\n"));
+        let is_one_line =
+            head.is_empty() && !array.iter().any(|value| prefix(value).contains('\n'));
+        array.set_trailing(if is_one_line { String::new() } else { format!("{head}\n") });
+        array.set_trailing_comma(array.trailing_comma() && !is_one_line);
     }
     for (index, key) in ours.iter().enumerate() {
         let mut value = to_toml(key);
@@ -221,6 +224,7 @@ mod tests {
                 "[tool.uv]\ncache-keys = [{{ file = \"a\" }}, {{ git = {{ commit = true }} }},\n    # {MARK}\n    {{ file = \"b\" }},\n]\n"
             )
         );
+        assert_eq!(written(&one, &[]), text);
     }
 
     #[test]
