@@ -250,7 +250,7 @@ def test_a_build_says_once_what_uv_will_not_notice(project: Project) -> None:
         ('[build-system]\nbuild-backend = "hatchling.build"\n', "Hatch builds it"),
         ('[build-system]\nbuild-backend = "maturin"\n', "maturin builds it, not wheelprint"),
         (
-            '[project]\nname = "x"\n[tool.uv]\ncache-keys = 3\n',
+            f"{OURS}[tool.uv]\ncache-keys = 3\n",
             "tool.uv.cache-keys: expected a list",
         ),
         (
