@@ -318,6 +318,22 @@ def test_keys_reach_no_binary(check_out: CheckOut) -> None:
     assert "pyproject.toml changed" in project.uv("sync", "-v").ok().verdict
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="bytes are compared")
+def test_keys_reach_no_import(check_out: CheckOut) -> None:
+    """The same, asked by an import before any frontend."""
+    project = without_keys(check_out("pure"))
+    project.write("build.rs", "fn main() {}\n")
+    project.uv("sync").ok()
+    project.uv("sync").ok()
+    editable = installed.Editable(project, Path(project.env["UV_PROJECT_ENVIRONMENT"]))
+    wheelprint(project, "keys", "--write").ok()
+    assert editable.imports(WHEELPRINT_ON_STALE="error").shows
+    project.append("pyproject.toml", "\n[tool.other]\nx = 1\n")
+    refused = editable.imports(WHEELPRINT_ON_STALE="error").run
+    assert refused.code == 1
+    assert "pyproject.toml changed" in refused.stderr
+
+
 def test_the_project_is_found_above(project: Project) -> None:
     project.uv("sync").ok()
     here = wheelprint(project, "status").ok().stdout

@@ -135,7 +135,7 @@ fn leads_astray(record: &Record) -> Option<String> {
 fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
     record.watches.iter().find_map(|watch| match watch {
         Watch::Toml { place, .. } => {
-            let meta = std::fs::metadata(roots.resolve(place)?).ok()?;
+            let meta = fs_err::metadata(roots.resolve(place)?).ok()?;
             let is_one = meta.is_dir() || (meta.is_file() && meta.len() <= LIMIT);
             (!is_one).then(|| place.path.clone())
         }

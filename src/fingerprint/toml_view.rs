@@ -193,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn what_uv_watches_is_no_part_of_a_package() {
+        let of = |text: &str| digest(text.as_bytes(), View::Pyproject);
+        let plain = of("[project]\nname = \"a\"\n");
+        assert_eq!(of("[project]\nname = \"a\"\n[tool.uv]\ncache-keys = [\"b\"]\n"), plain);
+        // Everything else counts, whoever it is for.
+        for more in ["[tool.uv]\npackage = true\n", "[tool.other]\nx = 1\n", "[tool.other]\n"] {
+            assert_ne!(of(&format!("[project]\nname = \"a\"\n{more}")), plain, "{more}");
+        }
+    }
+
+    #[test]
     fn no_toml_counts_by_its_bytes() {
         assert!(!same(View::Whole, "a = ", "a =  "));
     }
