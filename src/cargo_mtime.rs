@@ -166,6 +166,45 @@ pub fn forget_unseen(target: &Target, note: Option<&Note>, besides: &str, see: O
     }
 }
 
+/// Leaves nothing of the packages that can be edited: what they were compiled to, and cargo's word
+/// for it. For a target folder in which one package after the other is built that bears the same
+/// name, with times that say nothing.
+pub fn forget_own(target: &Target) {
+    let mut names = BTreeSet::new();
+    for package in target.metadata.packages.iter().filter(|package| package.is_of_a_path()) {
+        names.insert(package.name.replace('-', "_"));
+        names.extend(package.targets.iter().map(|product| product.name.replace('-', "_")));
+    }
+    let is_own = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().replace('-', "_");
+        let name = name.split('.').next().unwrap_or_default();
+        // `NAME_HASH`, `libNAME_HASH`; of a product, without a hash.
+        let stem = match name.rsplit_once('_') {
+            Some((stem, hash)) if is_hash(hash) => stem,
+            _ => name,
+        };
+        [Some(stem), stem.strip_prefix("lib")]
+            .into_iter()
+            .flatten()
+            .any(|stem| names.contains(stem))
+    };
+    let folders = target.profiles().into_iter().chain(target.folders());
+    for folder in folders.collect::<BTreeSet<_>>() {
+        for inside in ["", ".fingerprint", "build", "deps", "incremental", "examples"] {
+            let entries = fs::read_dir(folder.join(inside)).into_iter().flatten().flatten();
+            for path in entries.map(|entry| entry.path()).filter(|path| is_own(path)) {
+                let is_folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
+                let _ = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            }
+        }
+    }
+}
+
+/// Of a unit: 16 hexadecimal digits, or, of what is compiled step by step, letters and digits.
+fn is_hash(text: &str) -> bool {
+    (13..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// For a cargo that keeps its fingerprints elsewhere than we know: all that can be edited.
 fn clean(target: &Target) {
     for folder in target.folders() {

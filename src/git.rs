@@ -1,5 +1,6 @@
 //! What git knows of a folder.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,4 +25,54 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
     let names = String::from_utf8(output.stdout).ok()?;
     let names: Vec<&str> = names.split_terminator('\0').collect();
     names.contains(&"Cargo.toml").then(|| names.iter().map(|name| folder.join(name)).collect())
+}
+
+/// Writes the tree of a revision into an empty folder, as a check-out would: line ends and filters
+/// are git's. Gives the place of `folder` in it. The repository, its index too, stays as it is.
+///
+/// # Errors
+/// What git says: no repository, no such revision, no room.
+pub fn check_out(
+    folder: &Path,
+    revision: &str,
+    to: &Path,
+    environment: &Environment,
+) -> Result<PathBuf, String> {
+    let git = environment.which("git").ok_or("git: not found on PATH")?;
+    let tree = to.join("tree");
+    fs_err::create_dir_all(&tree).map_err(|error| error.to_string())?;
+    let run = |arguments: &[&OsStr]| -> Result<String, String> {
+        let output = Command::new(&git)
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .envs(environment.iter())
+            .env("GIT_INDEX_FILE", to.join("index"))
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("git: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
+    };
+    let words = |text: &'static str| text.split(' ').map(OsStr::new);
+    let ask = |text: &'static str| run(&words(text).collect::<Vec<_>>());
+    let prefix = ask("rev-parse --show-prefix")?;
+    let peeled = format!("{revision}^{{tree}}");
+    let verify = words("rev-parse --verify --quiet --end-of-options").chain([OsStr::new(&peeled)]);
+    let object = run(&verify.collect::<Vec<_>>()).map_err(|said| {
+        if said.is_empty() { "there is no such revision".to_owned() } else { said }
+    })?;
+    let read = words("read-tree").chain([OsStr::new(&object)]);
+    run(&read.collect::<Vec<_>>())?;
+    let mut work_tree = std::ffi::OsString::from("--work-tree=");
+    work_tree.push(&tree);
+    // From the top: in a sub-folder git writes that one only.
+    let top = ask("rev-parse --show-toplevel")?;
+    let from_top = [OsStr::new("-C"), OsStr::new(&top), &work_tree];
+    let write = from_top.into_iter().chain(words("checkout-index --all --force"));
+    run(&write.collect::<Vec<_>>())?;
+    Ok(tree.join(prefix.trim_end_matches('/')))
 }

@@ -8,7 +8,7 @@
 //! | room | owns | may call |
 //! |---|---|---|
 //! | `python` | the only pyo3 code | `cli`, `hooks`, `maturin`, `request` |
-//! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `settings`, `store`, `switch`, `uv`, `wheel` |
+//! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `git`, `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `sdist`, `settings`, `store`, `switch`, `uv`, `wheel` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |
@@ -17,6 +17,7 @@
 //! | `uv` | uv's cache keys: derive, compare, write | `inputs`, `project`, `request` |
 //! | `store` | stored wheels and records | `fingerprint` (types), `inputs` (types), `cargo_mtime` (types), `request` |
 //! | `cargo_mtime` | what cargo's clock would not show | `inputs`, `fingerprint` (types), `freshness` |
+//! | `sdist` | source archives: reading, stamping, what the tree was that one was made from | `fingerprint` (types), `inputs` |
 //! | `freshness` | comparing records; no I/O | `fingerprint` (types), `inputs` (types) |
 //! | `fingerprint` | the value, the record, looking at inputs | `inputs`, `request`, `settings`, `stat_cache`, `toolchain`, `git`, `editable` (the runtime hook's text) |
 //! | `editable` | the self-contained layout | `wheel`, `project`, `inputs`, `stat_cache` |
@@ -56,6 +57,7 @@ pub mod python;
 pub mod renew;
 pub mod report;
 pub mod request;
+pub mod sdist;
 pub mod settings;
 pub mod stat_cache;
 pub mod store;

@@ -46,6 +46,13 @@ pub struct Maturin<'a> {
     pub config_settings: Option<ConfigSettings>,
 }
 
+/// What becomes of what maturin prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Shown,
+    Hidden,
+}
+
 impl Maturin<'_> {
     /// `build_wheel` or `build_editable`: the wheel's file name in `folder`.
     ///
@@ -57,7 +64,7 @@ impl Maturin<'_> {
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings, metadata]))
+        self.call(hook, &json!([folder, self.config_settings, metadata]), Output::Shown)
     }
 
     /// `build_sdist` or `prepare_metadata_*`: the name of what was made in `folder`.
@@ -65,7 +72,15 @@ impl Maturin<'_> {
     /// # Errors
     /// As [`Self::build`].
     pub fn make(&self, hook: &'static str, folder: &Path) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings]))
+        self.call(hook, &json!([folder, self.config_settings]), Output::Shown)
+    }
+
+    /// The same, and nobody hears of it: for what the frontend did not ask for.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and nothing was shown.
+    pub fn make_unseen(&self, hook: &'static str, folder: &Path) -> Result<String> {
+        self.call(hook, &json!([folder, self.config_settings]), Output::Hidden)
     }
 
     /// `get_requires_*`.
@@ -73,13 +88,14 @@ impl Maturin<'_> {
     /// # Errors
     /// As [`Self::build`].
     pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
-        self.call(hook, &json!([self.config_settings]))
+        self.call(hook, &json!([self.config_settings]), Output::Shown)
     }
 
     fn call<T: serde::de::DeserializeOwned>(
         &self,
         hook: &'static str,
         arguments: &serde_json::Value,
+        output: Output,
     ) -> Result<T> {
         let folder = tempfile::Builder::new()
             .prefix("wheelprint-")
@@ -97,6 +113,9 @@ impl Maturin<'_> {
             .stderr(Stdio::piped());
         if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
             command.env("CARGO_TERM_COLOR", "always");
+        }
+        if output == Output::Hidden {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         let mut child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
         let mut tail = Tail::default();

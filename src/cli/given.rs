@@ -1,4 +1,5 @@
-//! What `inspect` and `verify` are given: a wheel, or a dist-info folder of one that is installed.
+//! What `inspect` and `verify` are given: a wheel, a source archive, or a dist-info folder of a wheel
+//! that is installed.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -11,43 +12,66 @@ use crate::error::{Error, Result};
 use crate::fingerprint::record::{FILE_NAME, VERSION};
 use crate::fingerprint::{Record, Value};
 use crate::inputs::{Key, Kind, Part};
+use crate::sdist::Archive;
 use crate::wheel::audit::{Audit, LIMIT};
 
 /// Name and version stand in the first few lines.
 const METADATA: u64 = 64 << 10;
 
-/// A wheel or dist-info folder, and the record in it.
+/// What was given, and the record in it.
 pub struct Given {
     pub name: String,
     pub version: String,
     pub record: Option<Record>,
-    /// The wheel, if it is one.
-    pub wheel: Option<Audit>,
+    pub kind: GivenKind,
+}
+
+/// What it is.
+pub enum GivenKind {
+    Wheel(Box<Audit>),
+    Archive(Box<Archive>),
+    /// A dist-info folder.
+    Installed,
 }
 
 impl Given {
     /// Opens it; relative to nothing.
     ///
     /// # Errors
-    /// It is neither, or its record is broken or of another version.
+    /// It is none of these, or its record is broken or of another version.
     pub fn open(path: &Path) -> Result<Self> {
         let is_dist_info = path.is_dir()
             && path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".dist-info"));
-        let (metadata, record, folder, wheel) = if is_dist_info {
+        let (metadata, record, folder, kind) = if is_dist_info {
             let read = |name: &str, limit| read_start(&path.join(name), limit);
             let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (read("METADATA", METADATA)?, read(FILE_NAME, LIMIT + 1)?, folder, None)
+            let metadata = read("METADATA", METADATA)?;
+            (metadata, read(FILE_NAME, LIMIT + 1)?, folder, GivenKind::Installed)
+        } else if is_archive(path) {
+            let mut archive = Archive::open(path)?;
+            let (metadata, record) = (archive.metadata.clone(), archive.record.take());
+            let top = archive.top.clone();
+            (Some(metadata), record, top, GivenKind::Archive(Box::new(archive)))
         } else {
             let mut wheel = Audit::open(path)?;
             let failed = |cause: String| broken(path, &cause);
             let metadata = wheel.read("METADATA", METADATA).map_err(failed)?;
             let record = wheel.read(FILE_NAME, LIMIT + 1).map_err(failed)?;
-            (metadata, record, wheel.dist_info.clone(), Some(wheel))
+            (metadata, record, wheel.dist_info.clone(), GivenKind::Wheel(Box::new(wheel)))
         };
         let record = record.map(|bytes| read_record(path, &bytes)).transpose()?;
         let (name, version) = named(&metadata.unwrap_or_default(), &folder);
-        Ok(Self { name, version, record, wheel })
+        Ok(Self { name, version, record, kind })
     }
+}
+
+/// By its name or by what it begins with (RFC 1952).
+fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let mut start = [0; 2];
+    let mut begins =
+        || fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok();
+    [".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end)) || (begins() && start == [0x1f, 0x8b])
 }
 
 /// The start of a file; `None` if there is none.
@@ -90,7 +114,7 @@ fn broken(path: &Path, cause: &str) -> Error {
     Error::Given {
         path: path.to_owned(),
         cause: format!("its record can't be used: {}", tame(cause)),
-        hint: Some("somebody changed the wheel after it was built; build it again".to_owned()),
+        hint: Some("somebody changed the file after it was built; build it again".to_owned()),
     }
 }
 

@@ -191,7 +191,8 @@ impl<'a> Found<'a> {
 
     /// Does wheelprint know a build of it?
     fn was_built(&self) -> bool {
-        let store = Store::open(&self.request, self.project.name.as_deref());
+        let (request, name) = (&self.request, self.project.name.as_deref());
+        let store = Store::open(&request.environment, &request.root, name);
         let is_known =
             |artifact| store.as_ref().is_some_and(|store| !store.candidates(artifact).is_empty());
         is_known(Artifact::Editable) || is_known(Artifact::Wheel)

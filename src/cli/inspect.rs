@@ -15,10 +15,10 @@ use crate::report;
 /// Of a digest so much is shown.
 const SHORT: usize = 12;
 
-/// The record in a wheel
+/// The record in a wheel or source archive
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The wheel, or the dist-info folder of an installed package
+    /// The wheel or source archive, or the dist-info folder of an installed package
     wheel: std::path::PathBuf,
     /// Print JSON (see docs/json.md)
     #[arg(long)]
@@ -59,6 +59,9 @@ fn text(given: &Given, context: &Context) -> String {
         output += &Line::new(terminal).add(FAINT, &format!("{name:<13}")).plain(text).end();
     };
     field("fingerprint", &record.fingerprint.sha256);
+    if let Some(source) = &record.source {
+        field("sources", &format!("{} ({})", source.sha256, count(source.files.len(), "file")));
+    }
     for (name, part, key) in [
         ("artifact", Part::Request, "artifact"),
         ("interpreter", Part::Toolchain, "python"),

@@ -98,6 +98,20 @@ impl Context {
         Ok(session)
     }
 
+    /// The same for a folder that will be gone: nothing is kept of it.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub fn session_apart(&self, root: PathBuf, artifact: Artifact) -> Result<Session> {
+        let interpreter = self.interpreter.clone();
+        let environment = self.environment.clone();
+        let config_settings = Default::default();
+        let request = Request { artifact, root, config_settings, interpreter, environment };
+        let session = Session::open_apart(request)?;
+        log::set_level(log::Level::Warn);
+        Ok(session)
+    }
+
     /// A path as the user gave it, made absolute.
     pub fn path(&self, given: &Path) -> PathBuf {
         crate::inputs::normalize(&self.folder.join(given))

@@ -36,6 +36,14 @@ pub struct Observer<'a> {
     rustc: OnceLock<Value>,
 }
 
+/// An input, and where it is looked at.
+pub struct Located {
+    pub key: Key,
+    pub path: Option<PathBuf>,
+    /// Of a TOML file, what of it counts.
+    pub view: Option<View>,
+}
+
 impl<'a> Observer<'a> {
     /// See the fields.
     pub fn new(
@@ -55,18 +63,19 @@ impl<'a> Observer<'a> {
         self.look(self.items(watches, roots))
     }
 
-    /// The same, and where each one lies that lies somewhere.
-    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<(Key, Option<PathBuf>)> {
+    /// The same, and where each one lies that lies somewhere, and what of it counts.
+    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Located> {
         let items = self.items(watches, roots).into_iter();
         let found = items.filter_map(|item| {
             let place = || Place { root: item.key.root.clone(), path: item.key.name.clone() };
-            let path = match &item.look {
-                Look::Content(path) | Look::Meaning(path, _) => Some(path.clone()),
-                Look::Known(_) if item.key.root.is_empty() => None,
-                Look::Known(_) => roots.resolve(&place()),
+            let (path, view) = match &item.look {
+                Look::Content(path) => (Some(path.clone()), None),
+                Look::Meaning(path, view) => (Some(path.clone()), Some(*view)),
+                Look::Known(_) if item.key.root.is_empty() => (None, None),
+                Look::Known(_) => (roots.resolve(&place()), None),
                 Look::Holder(_) => return None,
             };
-            Some((item.key, path))
+            Some(Located { key: item.key, path, view })
         });
         found.collect()
     }
@@ -230,12 +239,16 @@ impl<'a> Observer<'a> {
             Watch::Package { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
                     // `include` takes the place of git's rules.
-                    let tracked = if toml_view::has_include(&path.join("Cargo.toml")) {
-                        None
-                    } else {
-                        git::tracked(&path, self.environment)
-                    };
-                    walk::package(*part, place, &path, tracked, roots, items);
+                    let has_include = toml_view::has_include(&path.join("Cargo.toml"));
+                    let tracked =
+                        if has_include { None } else { git::tracked(&path, self.environment) };
+                    // Without git cargo passes over what begins with a dot (its issue 7183). What
+                    // was packed under git's rules is in an archive for a reason.
+                    let dots = has_include
+                        || path.ancestors().any(|folder| folder.join(".git").exists())
+                        || self.request.root.join(super::record::FILE_NAME).is_file();
+                    let files = walk::PackageFiles { tracked, dots };
+                    walk::package(*part, place, &path, files, roots, items);
                 });
             }
             Watch::Python { part, place } => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, Inputs, Value};
+use super::{Fingerprint, Inputs, Packed, Source, Value};
 use crate::inputs::{Key, Watch};
 
 /// The name of the record inside dist-info. A flat file: PEP 770 reserves sub-folders.
@@ -30,6 +30,13 @@ pub struct Record {
     /// Why this record may never be matched; empty for one that may (DESIGN D6).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<String>,
+    /// The files of the sources; none for an editable wheel, and where maturin makes no source
+    /// archive of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Of a source archive: what is in it and not so in the tree, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packed: Vec<Packed>,
 }
 
 /// One input and its value.
@@ -58,6 +65,8 @@ impl Record {
                 .map(|(key, value)| Input { key: key.clone(), value: value.clone() })
                 .collect(),
             untrusted,
+            source: None,
+            packed: Vec::new(),
         }
     }
 
@@ -106,6 +115,12 @@ impl Record {
         }
         if Fingerprint::of(&record.inputs()) != record.fingerprint {
             return Err("the fingerprint is not that of the inputs it names".to_owned());
+        }
+        if record.source.as_ref().is_some_and(|source| !source.is_consistent()) {
+            return Err("the source digest is not that of the files it names".to_owned());
+        }
+        if !record.packed.is_sorted_by(|one, next| one.path < next.path) {
+            return Err("its packed files are not in order".to_owned());
         }
         Ok(record)
     }

@@ -66,17 +66,25 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
     }
 }
 
+/// Which files belong to a package.
+pub(super) struct PackageFiles {
+    /// Those git tracks though it would ignore them; `None` where its rules don't count.
+    pub tracked: Option<Vec<PathBuf>>,
+    /// Do files and folders count whose name begins with a dot?
+    pub dots: bool,
+}
+
 /// Every file of a package, as cargo lists them (`sources/path.rs`), or more: by git's rules where
-/// cargo obeys them, else all. `tracked` are those git tracks though it would ignore them; `None`
-/// where its rules don't count.
+/// cargo obeys them, else all.
 pub(super) fn package(
     part: Part,
     place: &Place,
     folder: &Path,
-    tracked: Option<Vec<PathBuf>>,
+    files: PackageFiles,
     roots: &Roots,
     items: &mut Vec<Item>,
 ) {
+    let PackageFiles { tracked, dots } = files;
     let walk = WalkBuilder::new(folder)
         .hidden(false)
         .ignore(false)
@@ -89,7 +97,11 @@ pub(super) fn package(
             // A package in a package is not of it.
             move |entry| {
                 let path = entry.path();
-                !is_junk(path, &roots) && (entry.depth() == 0 || !path.join("Cargo.toml").is_file())
+                let is_passed_over =
+                    !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
+                !is_junk(path, &roots)
+                    && (entry.depth() == 0
+                        || !(is_passed_over || path.join("Cargo.toml").is_file()))
             }
         })
         .build();

@@ -48,9 +48,14 @@ impl Session {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
         for entry in store.candidates(self.request.artifact) {
-            let observed = observer.observe(&entry.record.watches, &entry.roots);
-            let verdict =
-                freshness::compare(&entry.record.inputs(), &entry.record.untrusted, &observed);
+            let verdict = match self.origin() {
+                Some(origin) => self.compare_unpacked(origin, &entry, &observer),
+                None => {
+                    let observed = observer.observe(&entry.record.watches, &entry.roots);
+                    let record = &entry.record;
+                    freshness::compare(&record.inputs(), &record.untrusted, &observed)
+                }
+            };
             match verdict {
                 Verdict::Fresh { inputs } if entry.wheel.is_some() => {
                     self.digests.save();

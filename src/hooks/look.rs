@@ -88,8 +88,9 @@ impl Session {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
         let inputs: Inputs = observer.observe(&watches, &roots);
+        let places = observer.places(&watches, &roots).into_iter();
         let mut places: BTreeMap<Key, Option<PathBuf>> =
-            observer.places(&watches, &roots).into_iter().collect();
+            places.map(|located| (located.key, located.path)).collect();
         self.digests.save();
         let inputs = inputs
             .into_iter()

@@ -63,6 +63,9 @@ impl Session {
         let manifest = self.project.manifest_path(&self.request);
         let target = self.target(&plan, &manifest, reasons);
         let _lock = self.lock_target(target.as_ref());
+        if let (Some(store), Some(_)) = (&self.store, &self.tree) {
+            store.bound_archive_target();
+        }
         let layout = self.layout(&manifest);
         let before = match self.request.artifact {
             Artifact::Editable => Some(editable::Before::look(&self.project, layout.clone())?),
@@ -84,6 +87,9 @@ impl Session {
         let snapshot = self.snapshot(target.as_ref(), &layout, &manifest, nearest);
         if let Some(target) = &target {
             self.forget_unseen(target);
+            if self.shares_target(&target.metadata.target_directory) {
+                cargo_mtime::forget_own(target);
+            }
         }
         let made = tempfile::Builder::new()
             .prefix("wheelprint-")
@@ -105,13 +111,24 @@ impl Session {
             .map(|before| before.products().move_to(&made.path().join("products")))
             .transpose()?;
         let delivered = built.and_then(|name| {
-            let source = made.path().join(&name);
-            self.stamp(&source, folder, products.as_ref(), |modules| self.record(&began, modules))
+            let wheel = made.path().join(&name);
+            let is_tree = self.request.artifact == Artifact::Wheel && self.origin().is_none();
+            let source = is_tree.then(|| self.source(&python, &plan)).flatten();
+            self.stamp(&wheel, folder, products.as_ref(), |modules| {
+                let mut recorded = self.record(&began, modules);
+                recorded.record.source = source.or(recorded.record.source);
+                recorded
+            })
         });
         let (name, Recorded { record, roots, .. }, inputs_file) = delivered?;
         // An ordinary wheel is not worth the room unless it may be given out again.
         let kept = self.reuses() || self.request.artifact == Artifact::Editable;
-        if let Some(store) = self.store.as_ref().filter(|_| kept) {
+        let roots_kept = match self.origin() {
+            // In a folder that will be gone: kept for the tree, or for nobody.
+            Some(_) => self.roots_in_tree(&record, &roots),
+            None => Some(roots.clone()),
+        };
+        if let (Some(store), Some(roots)) = (self.store.as_ref().filter(|_| kept), roots_kept) {
             let wheel = folder.join(&name);
             store.publish(self.request.artifact, &record, &roots, inputs_file, &wheel);
         }
@@ -195,7 +212,9 @@ impl Session {
                 ..Default::default()
             },
         };
-        found.watches.extend(self.own_watches(layout, manifest, &mut found.roots));
+        let own = self.own_watches(layout, manifest, &mut found.roots);
+        let by_cargo = found.watches.clone();
+        found.watches.extend(own.iter().cloned());
 
         self.digests.look_again();
         let hidden = self.plan.hidden();
@@ -248,7 +267,16 @@ impl Session {
             }
             _ => None,
         }));
-        let record = Record::new(&inputs, found.watches, roots, untrusted);
+        let record = match self.origin() {
+            Some(origin) => {
+                let here = &found.roots;
+                let mut record =
+                    self.record_of_tree(&observer, origin, &by_cargo, here, &inputs, &own);
+                record.untrusted = untrusted;
+                record
+            }
+            None => Record::new(&inputs, found.watches, roots, untrusted),
+        };
         if let Some(target) = target {
             cargo_mtime::retire_twins(target, since_time);
             self.note(target, &found.units, &found.roots, &raced, &gone);
@@ -343,7 +371,11 @@ impl Session {
     ) -> BTreeSet<Watch> {
         let folder = manifest.parent().unwrap_or(&self.project.root);
         let mut watches = self.extra_watches();
-        let artifact = self.request.artifact;
+        // An archive is made for wheels.
+        let artifact = match self.request.artifact {
+            Artifact::Sdist => Artifact::Wheel,
+            artifact => artifact,
+        };
         watches.extend(metadata::watches(&self.project, layout, artifact, folder, roots));
         watches
     }

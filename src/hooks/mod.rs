@@ -1,7 +1,9 @@
 //! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
-//! stored wheel, `make` the one through maturin; `at_import` is what editable wheels tell an import,
+//! stored wheel, `make` the one through maturin; `pack` is the way of a source archive, `unpacked`
+//! what is different in one that was unpacked; `at_import` is what editable wheels tell an import,
 //! `look` what commands ask, `tell` what is said of uv.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
@@ -12,7 +14,8 @@ use crate::log;
 use crate::maturin::{self, Maturin};
 use crate::project::Project;
 use crate::report;
-use crate::request::{Artifact, Request};
+use crate::request::{Artifact, Environment, Request};
+use crate::sdist::Origin;
 use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
 use crate::store::{Entry, Store};
@@ -22,7 +25,9 @@ mod at_import;
 mod compare;
 pub mod look;
 mod make;
+mod pack;
 mod tell;
+mod unpacked;
 mod wanted;
 
 use answer::Lookup;
@@ -39,9 +44,15 @@ pub struct Session {
     settings: Settings,
     store: Option<Store>,
     plan: Plan,
+    /// What of the build's environment counts.
+    environment: Environment,
     digests: Digests,
     /// Nanoseconds since 1970.
     opened: i128,
+    /// The tree that an unpacked archive was made from, if that is what is built.
+    origin: OnceCell<Option<Origin>>,
+    /// That tree's folder, if it lies on this machine: then the store is the tree's.
+    tree: Option<PathBuf>,
 }
 
 impl Session {
@@ -50,20 +61,46 @@ impl Session {
     /// # Errors
     /// pyproject.toml or a setting is wrong.
     pub fn open(request: Request, has_settings: bool) -> Result<Self> {
+        let tree = unpacked::tree(&request);
+        let mut session = Self::open_apart(request)?;
+        session.has_settings = has_settings;
+        let root = tree.as_deref().unwrap_or(&session.request.root);
+        let name = session.project.name.as_deref();
+        session.store = Store::open(&session.request.environment, root, name);
+        session.tree = tree;
+        let (plan, environment) =
+            unpacked::plan(&session.request, session.store.as_ref(), session.tree.is_some());
+        (session.plan, session.environment) = (plan, environment);
+        // What is unpacked to be built lies there once: nothing of it is worth remembering.
+        if let Some(store) = session.store.as_ref().filter(|_| session.tree.is_none()) {
+            session.digests = Digests::load(store.stat_memory());
+        }
+        Ok(session)
+    }
+
+    /// The same without a store: nothing is known of earlier builds, and nothing kept.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_apart(request: Request) -> Result<Self> {
         let opened = stat_cache::now();
         let project = Project::load(&request.root)?;
         let settings = Settings::resolve(&project, &request)?;
         log::set_level(settings.log);
-        let store = Store::open(&request, project.name.as_deref());
-        let plan = Plan::new(
-            &request.interpreter,
-            &request.environment,
-            store.as_ref().map(Store::interpreters),
-        );
-        let digests = store
-            .as_ref()
-            .map_or_else(Digests::default, |store| Digests::load(store.stat_memory()));
-        Ok(Self { request, has_settings, project, settings, store, plan, digests, opened })
+        let (plan, environment) = unpacked::plan(&request, None, false);
+        Ok(Self {
+            request,
+            has_settings: false,
+            project,
+            settings,
+            store: None,
+            plan,
+            environment,
+            digests: Digests::default(),
+            opened,
+            origin: OnceCell::new(),
+            tree: None,
+        })
     }
 
     /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
@@ -119,16 +156,6 @@ impl Session {
         self.maturin(&python, &plan).make(hook, folder)
     }
 
-    /// `build_sdist`: the archive's file name.
-    ///
-    /// # Errors
-    /// As [`Self::build`].
-    pub fn build_sdist(&self, folder: &Path) -> Result<String> {
-        let _lock = self.store.as_ref().and_then(Store::lock);
-        let (python, plan) = self.prepared_interpreter();
-        self.maturin(&python, &plan).make("build_sdist", folder)
-    }
-
     /// `build_wheel` and `build_editable`: the wheel's file name.
     ///
     /// # Errors
@@ -140,6 +167,8 @@ impl Session {
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
+        // Before cargo gets to write anything there.
+        let _ = self.origin();
         let mut lookup = self.answer();
         if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
             return Ok(name);
@@ -205,7 +234,7 @@ impl Session {
         Observer::new(
             &self.request,
             &self.settings,
-            &self.plan.environment,
+            &self.environment,
             hidden,
             &self.digests,
             self.store.as_ref().map(Store::toolchain_memory),
@@ -220,7 +249,9 @@ impl Session {
                 log::warn(format_args!(
                     "no stable interpreter, the build will compile more than it must: {error}"
                 ));
-                let plan = Plan::new(&self.request.interpreter, &self.request.environment, None);
+                let mut plan =
+                    Plan::new(&self.request.interpreter, &self.request.environment, None);
+                unpacked::set_target(&mut plan.environment, &self.plan.environment);
                 (self.request.interpreter.executable.clone(), plan)
             }
         }

@@ -10,6 +10,8 @@
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
 //!                    said                                what was said of uv's keys
+//!                    archives/SHA256                     source archives made of it, by their record
+//!                    archive-target/                     what cargo made of them
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
@@ -32,8 +34,9 @@ use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
 use crate::log;
 use crate::publish;
-use crate::request::{Artifact, Environment, Request};
+use crate::request::{Artifact, Environment};
 
+mod archives;
 mod lock;
 pub mod original;
 mod promise;
@@ -91,15 +94,15 @@ pub struct StoredWheel {
 impl Store {
     /// Opens the part of the store for a project, making it if need be. `None`, after one
     /// warning, if it can't be written: builds go on without it.
-    pub fn open(request: &Request, name: Option<&str>) -> Option<Self> {
-        let base = match base_folder(&request.environment) {
+    pub fn open(environment: &Environment, root: &Path, name: Option<&str>) -> Option<Self> {
+        let base = match base_folder(environment) {
             Some(base) => base,
             None => {
                 log::warn("no cache folder: neither WHEELPRINT_CACHE_DIR nor a home folder is set");
                 return None;
             }
         };
-        let root = dunce::canonicalize(&request.root).unwrap_or_else(|_| request.root.clone());
+        let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let slug: String = name
             .unwrap_or("project")
             .chars()
@@ -377,27 +380,12 @@ mod tests {
     use crate::fingerprint::{Inputs, Value};
     use crate::inputs::{Key, Kind, Part};
 
-    fn request(folder: &Path) -> Request {
+    fn open(folder: &Path) -> Option<Store> {
         let mut environment = Environment::default();
         environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
         let root = folder.join("project");
         fs::create_dir_all(&root).unwrap();
-        Request {
-            artifact: Artifact::Editable,
-            root,
-            config_settings: Default::default(),
-            interpreter: crate::request::Interpreter {
-                executable: "python".into(),
-                base_executable: "python".into(),
-                prefix: "/".into(),
-                implementation: "cpython".into(),
-                version: "3.11.0".into(),
-                extension_suffix: ".so".into(),
-                platform: "linux".into(),
-                sys_path: Vec::new(),
-            },
-            environment,
-        }
+        Store::open(&environment, &root, Some("p"))
     }
 
     fn record(value: &str) -> Record {
@@ -407,7 +395,7 @@ mod tests {
     }
 
     fn filled(folder: &Path, values: &[&str]) -> Store {
-        let store = Store::open(&request(folder), Some("p")).unwrap();
+        let store = open(folder).unwrap();
         let wheel = folder.join("p-1-py3-none-any.whl");
         for value in values {
             fs::write(&wheel, value).unwrap();

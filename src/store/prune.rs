@@ -99,6 +99,7 @@ impl Store {
     /// Keeps the store within its limits: the entries used longest ago go first, then the wheels
     /// nobody names, then what killed processes left. What can't be removed stays.
     pub(super) fn prune(&self, freed: &mut Freed) {
+        self.prune_archives(freed);
         let mut files = self.entry_files();
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
         let mut named = BTreeSet::new();

@@ -25,8 +25,18 @@ use crate::request::Environment;
 /// What nobody used for this long is old. It is made again when it is needed.
 const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What a project's part of the store consists of.
-const PARTS: [&str; 8] =
-    ["entries", "wheels", "promises", "interpreters", "stat.json", "toolchain.json", "said", ROOT];
+const PARTS: [&str; 10] = [
+    "entries",
+    "wheels",
+    "promises",
+    "interpreters",
+    "archives",
+    "archive-target",
+    "stat.json",
+    "toolchain.json",
+    "said",
+    ROOT,
+];
 const BUILD_LOCK: &str = "build.lock";
 
 /// The base folder.

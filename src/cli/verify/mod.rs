@@ -1,28 +1,35 @@
 //! `wheelprint verify`: docs/verify.md says what it proves.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::given::{Given, text_of};
-use super::line::{Line, count, tame};
-use super::terminal::{BAD, FAINT, GOOD, NOTICE};
-use super::{Answer, Context};
+use super::given::{Given, GivenKind, text_of};
+use super::line::tame;
+use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::{CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, normalize};
-use crate::report;
 use crate::request::Artifact;
-use crate::wheel::audit::{Damage, LIMIT};
+use crate::sdist::restore;
+use crate::wheel::audit::LIMIT;
 
-/// Is this wheel from these sources?
+mod base;
+mod files;
+mod words;
+
+use base::{Base, Tree};
+
+/// Are these wheels and source archives from these sources?
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The wheel
-    wheel: std::path::PathBuf,
-    /// The folder with pyproject.toml
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    source: std::path::PathBuf,
+    /// Wheels and source archives
+    #[arg(required = true, value_name = "ARTIFACT")]
+    artifacts: Vec<PathBuf>,
+    /// The sources: a folder with pyproject.toml, FOLDER@REVISION for a revision that git knows, or
+    /// another artifact
+    #[arg(long, default_value = ".")]
+    source: PathBuf,
     /// Print JSON (see docs/json.md)
     #[arg(long)]
     json: bool,
@@ -31,65 +38,170 @@ pub struct Arguments {
 /// What came out.
 #[derive(Default)]
 struct Findings {
-    /// Inputs that are sources, and as they were.
+    /// What was compared and is the same.
     same: usize,
+    /// Files of the sources that are the same, byte by byte.
+    files: usize,
     /// What makes it another tree.
     differences: Vec<Reason>,
+    /// Differences of which only the bytes are others, and not what they mean.
+    spelling: BTreeSet<Key>,
     /// What would be built with here: variables, toolchain, what surrounds the tree.
     built_with: Vec<Reason>,
     /// What can't be seen here.
     not_compared: Vec<Reason>,
-    /// What is wrong with the wheel itself.
-    damaged: Vec<Damage>,
+    /// What is wrong with the artifact itself: a file and the cause.
+    damaged: Vec<(String, String)>,
+}
+
+/// An artifact, and what is said of it.
+struct Verified {
+    path: PathBuf,
+    record: Record,
+    is_archive: bool,
+    findings: Findings,
 }
 
 /// See [`Arguments`].
 ///
 /// # Errors
-/// It is no wheel, has no record that can be used, or there is no project.
+/// An artifact is none, or has no record that can be used, or there is nothing to compare with.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let path = context.path(&arguments.wheel);
-    let given = Given::open(&path)?;
+    let progress = context.terminal.progress("comparing");
+    let base = Base::open(&arguments.source, context)?;
+    let verified: Vec<Result<Verified>> =
+        arguments.artifacts.iter().map(|given| verify(given, &base, context)).collect();
+    drop(progress);
+    let code = |verified: &Result<Verified>| match verified {
+        Ok(verified) => u8::from(!verified.findings.is_verified()),
+        Err(_) => FAILED,
+    };
+    let worst = verified.iter().map(code).max().unwrap_or(FAILED);
+    if let [_] = &verified[..] {
+        let verified = verified.into_iter().next().transpose()?;
+        let answer = verified.map(|verified| {
+            if arguments.json {
+                Answer::json(&words::json(&verified, &arguments.source))
+            } else {
+                Answer::said(words::text(&verified, context))
+            }
+        });
+        return Ok(answer.unwrap_or_default().with_code(worst));
+    }
+    if arguments.json {
+        let json = words::json_of_all(&verified, &arguments.artifacts, &arguments.source);
+        return Ok(Answer::json(&json).with_code(worst));
+    }
+    let mut blocks = Vec::new();
+    for verified in &verified {
+        match verified {
+            Ok(verified) => blocks.push(words::text(verified, context)),
+            Err(error) => context.terminal.error(error),
+        }
+    }
+    Ok(Answer::said(blocks.join("\n")).with_code(worst))
+}
+
+fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
+    let path = context.path(given);
+    let opened = Given::open(&path)?;
     let refused = |cause: &str, hint: &str| {
         Err(Error::Given { path: path.clone(), cause: cause.into(), hint: Some(hint.into()) })
     };
-    let Some(mut wheel) = given.wheel else {
+    if matches!(opened.kind, GivenKind::Installed) {
         let hint = "give the wheel it was installed from; `wheelprint inspect` shows the record";
         return refused("not a wheel, but what was installed of one", hint);
-    };
-    let Some(record) = given.record else {
+    }
+    let Some(record) = opened.record else {
         let hint = "it was not built by wheelprint: write `build-backend = \"wheelprint\"` into \
                     pyproject.toml and build it again";
         return refused("there is no record in it", hint);
     };
-    let artifact = match text_of(&record, Part::Request, "artifact") {
-        Some("wheel") => Artifact::Wheel,
-        Some("editable") => Artifact::Editable,
-        _ => return refused("its record does not say what was built", "build it again"),
+    let artifact = match (text_of(&record, Part::Request, "artifact"), &opened.kind) {
+        (Some("wheel"), GivenKind::Wheel(_)) => Artifact::Wheel,
+        (Some("editable"), GivenKind::Wheel(_)) => Artifact::Editable,
+        (Some("sdist"), GivenKind::Archive(_)) => Artifact::Sdist,
+        (None, _) => return refused("its record does not say what was built", "build it again"),
+        _ => return refused("its record is of something else", "build it again"),
     };
     if let Some(cause) = leads_astray(&record) {
         return refused(&format!("its record can't be used: {cause}"), "build it again");
     }
-    let progress = context.terminal.progress("comparing");
-    let session = context.session(&arguments.source, artifact, context.interpreter.clone())?;
-    let roots = session.roots_of(&record);
-    if let Some(name) = no_manifest(&record, &roots) {
+    let mut findings = match base {
+        Base::Tree(tree) => in_tree(&path, &record, artifact, tree, context)?,
+        Base::Stated { record: other, path: source } => match (&record.source, &other.source) {
+            (Some(source), Some(other)) => {
+                let (differences, files) = files::compare_lists(source, other);
+                Findings { files, differences, ..Findings::default() }
+            }
+            (None, _) => return refused("it names no sources", "compare it with a folder"),
+            (_, None) => {
+                let cause = format!("{} names no sources", source.display());
+                return refused(&cause, "compare with a folder");
+            }
+        },
+    };
+    let (is_archive, damaged) = match opened.kind {
+        GivenKind::Archive(archive) => {
+            let damage = restore::damage(&archive, &record).into_iter();
+            (true, damage.map(|damage| (damage.name, damage.cause)).collect())
+        }
+        GivenKind::Wheel(mut wheel) => {
+            let damage = wheel.damage().into_iter();
+            (false, damage.map(|damage| (damage.name, damage.cause)).collect())
+        }
+        GivenKind::Installed => (false, Vec::new()),
+    };
+    findings.damaged = damaged;
+    Ok(Verified { path: given.to_owned(), record, is_archive, findings })
+}
+
+fn in_tree(
+    path: &Path,
+    record: &Record,
+    artifact: Artifact,
+    tree: &Tree,
+    context: &Context,
+) -> Result<Findings> {
+    let refused = |cause: &str, hint: &str| {
+        Err(Error::Given { path: path.to_owned(), cause: cause.into(), hint: Some(hint.into()) })
+    };
+    let session = tree.session(artifact, context)?;
+    let roots = session.roots_of(record);
+    if let Some(name) = no_manifest(record, &roots) {
         let cause = format!("its record names {} as a TOML file, which it is not", tame(&name));
         return refused(&cause, "is this the right --source?");
     }
-    let mut findings = compare(&record, &session.observe(&record, &roots), &roots);
-    if findings.same == 0 && findings.differences.is_empty() {
+    let mut observed = session.observe(record, &roots);
+    observed.extend(unseen(tree, &observed));
+    let mut findings = compare(record, &observed, &roots);
+    if let Some(source) = &record.source {
+        let told = findings.differences.iter().filter_map(Reason::key);
+        let told = files::paths(told, &roots);
+        let (differences, same) = files::compare(source, tree.folder(), &told);
+        let means = record.inputs.iter().map(|input| &input.key);
+        let means = files::paths(means.filter(|key| key.kind == Kind::Toml), &roots);
+        let keys = differences.iter().filter_map(Reason::key);
+        let is_toml = |key: &&Key| means.contains(&normalize(&tree.folder().join(&key.name)));
+        findings.spelling = keys.filter(is_toml).cloned().collect();
+        findings.differences.extend(differences);
+        findings.files = same;
+    }
+    if findings.same + findings.files == 0 && findings.differences.is_empty() {
         return refused("its record names no source that can be compared here", "build it again");
     }
-    findings.damaged = wheel.damage();
-    drop(progress);
-    let code = u8::from(!findings.is_verified());
-    let answer = if arguments.json {
-        Answer::json(&json(arguments, &record, &findings))
-    } else {
-        Answer::said(text(arguments, context, &record, &findings))
+    Ok(findings)
+}
+
+/// What can't be seen in a tree that was packed, as it was stated.
+fn unseen(tree: &Tree, observed: &Inputs) -> Inputs {
+    let is_missing = |key: &Key| match observed.get(key) {
+        Some(Value::Absent | Value::Unreadable(_)) => true,
+        Some(_) => key.kind == Kind::Folder,
+        None => false,
     };
-    Ok(answer.with_code(code))
+    let stated = tree.stated.iter().filter(|(key, _)| is_missing(key));
+    stated.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 impl Findings {
@@ -106,8 +218,15 @@ fn leads_astray(record: &Record) -> Option<String> {
         text.starts_with(['/', '\\']) || Path::new(text).is_absolute() || has_drive
     };
     let astray = |text: &str| format!("{:?} is a place of some machine", tame(text));
-    if let Some(root) = record.roots.values().find(|root| is_absolute(root)) {
-        return Some(astray(root));
+    let named = record.source.iter().flat_map(|source| source.files.keys());
+    let packed = record.packed.iter().flat_map(|packed| packed.source.iter());
+    let mut named = record.roots.values().chain(named).chain(packed);
+    if let Some(path) = named.find(|path| is_absolute(path)) {
+        return Some(astray(path));
+    }
+    let mut packed = record.packed.iter().map(|packed| &packed.path);
+    if let Some(path) = packed.find(|path| is_absolute(path) || climbs(path)) {
+        return Some(astray(path));
     }
     record.watches.iter().find_map(|watch| match watch {
         Watch::Path { place, .. }
@@ -201,84 +320,6 @@ fn is_source(key: &Key, roots: &Roots) -> bool {
         .iter()
         .filter(|(name, _)| [PROJECT, WORKSPACE].contains(name) || name.starts_with("crate:"))
         .any(|(_, folder)| path.starts_with(folder))
-}
-
-fn json(arguments: &Arguments, record: &Record, findings: &Findings) -> serde_json::Value {
-    let list = |reasons: &[Reason]| -> Vec<serde_json::Value> {
-        reasons.iter().map(|reason| report::json::reason(reason, &record.roots)).collect()
-    };
-    let damaged: Vec<serde_json::Value> = findings
-        .damaged
-        .iter()
-        .map(|Damage { name, cause }| serde_json::json!({ "name": name, "cause": cause }))
-        .collect();
-    serde_json::json!({
-        "schema": 1,
-        "wheel": arguments.wheel.to_string_lossy(),
-        "source": arguments.source.to_string_lossy(),
-        "verified": findings.is_verified(),
-        "differences": list(&findings.differences),
-        "built-with": list(&findings.built_with),
-        "not-compared": list(&findings.not_compared),
-        "damaged": damaged,
-    })
-}
-
-fn text(arguments: &Arguments, context: &Context, record: &Record, findings: &Findings) -> String {
-    let terminal = &context.terminal;
-    let file = arguments.wheel.file_name().unwrap_or(arguments.wheel.as_os_str());
-    let line = Line::new(terminal);
-    let line = if findings.is_verified() {
-        let same = count(findings.same, "input");
-        line.add(GOOD, "verified").plain(&format!(": {same} as here, every file as in RECORD"))
-    } else if findings.differences.is_empty() {
-        line.add(BAD, "damaged").plain(": it is not what was built")
-    } else {
-        line.add(BAD, "not verified").plain(": it was not built from these sources")
-    };
-    let mut output = line.end();
-    output += &Line::new(terminal).add(FAINT, &tame(&file.to_string_lossy())).end();
-    let words = |reasons: &[Reason]| -> Vec<String> {
-        let mut words: Vec<String> =
-            reasons.iter().map(|reason| report::reason(reason, &record.roots)).collect();
-        // One file may count in two ways.
-        let mut seen = BTreeSet::new();
-        words.retain(|text| seen.insert(text.clone()));
-        words
-    };
-    let damaged: Vec<String> =
-        findings.damaged.iter().map(|Damage { name, cause }| format!("{name} {cause}")).collect();
-    let not_compared: Vec<String> = findings
-        .not_compared
-        .iter()
-        .map(|reason| match reason {
-            Reason::Unreadable { key, cause } => {
-                format!("{}: {cause}", report::name(key, &record.roots))
-            }
-            other => report::reason(other, &record.roots),
-        })
-        .collect();
-    for (style, heading, lines) in [
-        (BAD, "in the wheel", damaged),
-        (BAD, "in the sources", words(&findings.differences)),
-        (NOTICE, "built with (says nothing of the sources)", words(&findings.built_with)),
-        (NOTICE, "not compared", not_compared),
-    ] {
-        if lines.is_empty() {
-            continue;
-        }
-        output += &format!("\n{}", Line::new(terminal).add(style, heading).end());
-        for line in lines {
-            output += &Line::new(terminal).plain(&format!("  {}", tame(&line))).end();
-        }
-    }
-    let is_manifest = |reason: &Reason| reason.key().is_some_and(|key| key.part == Part::Manifest);
-    if !findings.differences.is_empty() && findings.differences.iter().all(is_manifest) {
-        output += "\nA wheel that `uv build` makes comes from the sdist, where maturin rewrites \
-                   manifests.\nCompare with the unpacked sdist (--source), or build with \
-                   `uv build --wheel`.\n";
-    }
-    output
 }
 
 #[cfg(test)]

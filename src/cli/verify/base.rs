@@ -1,0 +1,152 @@
+//! What is compared with: a tree, a revision of one, a source archive, another wheel.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::super::Context;
+use super::super::given::{Given, GivenKind};
+use crate::error::{Error, Result};
+use crate::fingerprint::{Inputs, Record};
+use crate::git;
+use crate::hooks::Session;
+use crate::inputs::Part;
+use crate::request::Artifact;
+use crate::sdist::{Origin, restore};
+
+/// The sources that artifacts are compared with.
+pub enum Base {
+    /// A folder to look at.
+    Tree(Tree),
+    /// What another wheel says it was made from.
+    Stated { record: Box<Record>, path: PathBuf },
+}
+
+/// A folder with the sources in it, as they are in a tree.
+pub struct Tree {
+    folder: PathBuf,
+    /// What can't be seen there, and was stated by who packed it.
+    pub stated: Inputs,
+    /// It will be gone with this.
+    made: Option<tempfile::TempDir>,
+}
+
+impl Base {
+    /// Finds it: a folder, a file, or `FOLDER@REVISION`.
+    ///
+    /// # Errors
+    /// There is no such thing, or it can't be used.
+    pub fn open(given: &Path, context: &Context) -> Result<Self> {
+        let path = context.path(given);
+        if path.is_dir() {
+            return match Origin::read(&path) {
+                Some(origin) => {
+                    let made = temporary()?;
+                    let folder = restore::unpacked(&origin, made.path())?;
+                    Ok(Self::Tree(Tree::made(folder, made, &origin.record)))
+                }
+                None => {
+                    let stated = Inputs::new();
+                    Ok(Self::Tree(Tree { folder: path, stated, made: None }))
+                }
+            };
+        }
+        if path.is_file() {
+            return Self::artifact(&path);
+        }
+        let text = given.to_string_lossy();
+        let (folder, revision) = match text.rsplit_once('@') {
+            Some((folder, revision)) if !revision.is_empty() => (folder, revision),
+            _ => return Err(refused(&path, "no such file or folder")),
+        };
+        let folder = context.path(Path::new(if folder.is_empty() { "." } else { folder }));
+        if !folder.is_dir() {
+            return Err(refused(&folder, "no such folder"));
+        }
+        let made = temporary()?;
+        let tree = git::check_out(&folder, revision, made.path(), &context.environment).map_err(
+            |cause| Error::Given {
+                path: folder.clone(),
+                cause: format!("revision {revision}: {}", super::super::line::tame(&cause)),
+                hint: Some("name a commit, tag or branch of its repository".to_owned()),
+            },
+        )?;
+        Ok(Self::Tree(Tree { folder: tree, stated: Inputs::new(), made: Some(made) }))
+    }
+
+    fn artifact(path: &Path) -> Result<Self> {
+        let given = Given::open(path)?;
+        let Some(record) = given.record else {
+            return Err(refused(path, "there is no record in it"));
+        };
+        if let Some(cause) = super::leads_astray(&record) {
+            return Err(refused(path, &format!("its record can't be used: {cause}")));
+        }
+        match given.kind {
+            GivenKind::Archive(archive) => {
+                if let Some(first) = restore::damage(&archive, &record).first() {
+                    let name = super::super::line::tame(&first.name);
+                    return Err(refused(path, &format!("damaged: {name} {}", first.cause)));
+                }
+                let made = temporary()?;
+                let folder = restore::archive(&archive, &record, made.path())?;
+                Ok(Self::Tree(Tree::made(folder, made, &record)))
+            }
+            GivenKind::Wheel(mut wheel) => {
+                if let Some(first) = wheel.damage().first() {
+                    let name = super::super::line::tame(&first.name);
+                    return Err(refused(path, &format!("damaged: {name} {}", first.cause)));
+                }
+                Ok(Self::Stated { record: Box::new(record), path: path.to_owned() })
+            }
+            GivenKind::Installed => {
+                Ok(Self::Stated { record: Box::new(record), path: path.to_owned() })
+            }
+        }
+    }
+}
+
+impl Tree {
+    fn made(folder: PathBuf, made: tempfile::TempDir, record: &Record) -> Self {
+        // Other members of the workspace were not packed; what counts of them was.
+        let mut stated = record.inputs();
+        stated.retain(|key, _| key.part == Part::Manifest);
+        Self { folder, stated, made: Some(made) }
+    }
+
+    /// A session in it, as for a build of such an artifact.
+    ///
+    /// # Errors
+    /// There is no project in it, or a setting is wrong.
+    pub fn session(&self, artifact: Artifact, context: &Context) -> Result<Session> {
+        match self.made {
+            Some(_) => context.session_apart(self.folder.clone(), artifact),
+            None => context.session(&self.folder, artifact, context.interpreter.clone()),
+        }
+    }
+
+    /// Where the project lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// A folder whose path, with all links resolved, is the one things are named by.
+fn temporary() -> Result<tempfile::TempDir> {
+    let failed = |error: std::io::Error| Error::io("temporary folder", &error);
+    let parent = fs::canonicalize(std::env::temp_dir()).map_err(failed)?;
+    let parent = dunce::simplified(&parent).to_owned();
+    tempfile::Builder::new().prefix("wheelprint-").tempdir_in(parent).map_err(failed)
+}
+
+fn refused(path: &Path, cause: &str) -> Error {
+    Error::Given {
+        path: path.to_owned(),
+        cause: cause.to_owned(),
+        hint: Some(
+            "--source takes a folder with pyproject.toml, FOLDER@REVISION, a source archive or a \
+             wheel"
+                .to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,197 @@
+//! What is different where an unpacked source archive is built: it was a tree, and is compared,
+//! named and kept as that tree.
+//!
+//! Frontends unpack each archive into a new folder, with the times the archive has: cargo would
+//! compile every dependency anew there, and could not tell one content of a file from another in a
+//! target folder that stays. So archives made of one project share a target folder, in which nothing
+//! of the project's own packages is left when a build begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Session;
+use crate::fingerprint::observe::Observer;
+use crate::fingerprint::{Inputs, Record, Value};
+use crate::freshness::{self, Verdict};
+use crate::inputs::{CARGO_HOME, Key, Kind, PROJECT, Part, Roots, Watch, normalize, relative};
+use crate::interpreter::Plan;
+use crate::request::{Artifact, Environment, Request};
+use crate::sdist::Origin;
+use crate::sdist::origin::{self, Seen};
+use crate::store::{Entry, Store};
+
+const TARGET: &str = "CARGO_TARGET_DIR";
+
+/// The project of this machine that the archive to be built was made of.
+pub(super) fn tree(request: &Request) -> Option<PathBuf> {
+    // Only a wheel is built from an archive; whoever edits what he unpacked has a tree.
+    let id = origin::id(&request.root).filter(|_| request.artifact == Artifact::Wheel)?;
+    Store::project_of_archive(&request.environment, &id)
+}
+
+/// The build's environment; of an archive of a known tree with the target folder for those. And the
+/// environment that counts: without it, as in the tree.
+pub(super) fn plan(
+    request: &Request,
+    store: Option<&Store>,
+    is_of_a_tree: bool,
+) -> (Plan, Environment) {
+    let interpreters = store.map(Store::interpreters);
+    let mut plan = Plan::new(&request.interpreter, &request.environment, interpreters);
+    let counts = plan.environment.clone();
+    let named = [TARGET, "CARGO_BUILD_TARGET_DIR"]
+        .iter()
+        .any(|name| request.environment.non_empty(name).is_some());
+    if let Some(store) = store.filter(|_| is_of_a_tree && !named) {
+        plan.environment.set(TARGET, store.archive_target().as_os_str());
+    }
+    (plan, counts)
+}
+
+/// The target folder of one environment, for another.
+pub(super) fn set_target(environment: &mut Environment, from: &Environment) {
+    if let Some(target) = from.get(TARGET) {
+        environment.set(TARGET, target);
+    }
+}
+
+impl Session {
+    /// The tree that an unpacked archive was made from; `None` where a tree is built.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        let is_wheel = self.request.artifact == Artifact::Wheel;
+        self.origin.get_or_init(|| Origin::read(&self.request.root).filter(|_| is_wheel)).as_ref()
+    }
+
+    /// Does cargo compile in the folder that archives share?
+    pub(super) fn shares_target(&self, target: &Path) -> bool {
+        let shared = self.store.as_ref().map(Store::archive_target);
+        self.tree.is_some() && shared.as_deref() == Some(target)
+    }
+
+    /// The record of a wheel that was built here, as if it had been built in the tree.
+    pub(super) fn record_of_tree(
+        &self,
+        observer: &Observer<'_>,
+        origin: &Origin,
+        found: &BTreeSet<Watch>,
+        here: &Roots,
+        inputs: &Inputs,
+        own: &BTreeSet<Watch>,
+    ) -> Record {
+        let all: BTreeSet<Watch> = found.union(own).cloned().collect();
+        let mut seen: BTreeMap<&Key, Seen> = inputs
+            .iter()
+            .map(|(key, value)| {
+                let (key_of, value) = (key.clone(), value.clone());
+                (key, Seen { key: key_of, value, path: None, view: None })
+            })
+            .collect();
+        for located in observer.places(&all, here) {
+            if let Some(seen) = seen.get_mut(&located.key) {
+                seen.path = located.path;
+                seen.view = located.view;
+            }
+        }
+        let seen = seen.into_values().collect();
+        let inputs = origin.inputs(seen, here);
+        let watches = origin.watches(found, here);
+        let roots = origin.roots(&watches);
+        let mut record = Record::new(&inputs, watches, roots, Vec::new());
+        record.source = Some(origin.source());
+        record
+    }
+
+    /// Where the roots of such a record lie in the tree, if it is here and nothing was changed.
+    pub(super) fn roots_in_tree(&self, record: &Record, here: &Roots) -> Option<Roots> {
+        let tree = self.tree.as_ref()?;
+        let is_same = record.source == self.origin()?.record.source;
+        let mut roots = Roots::default();
+        for (name, place) in &record.roots {
+            roots.add(name.clone(), normalize(&tree.join(place)));
+        }
+        roots.add(PROJECT, tree);
+        let elsewhere = here.iter().filter(|(name, _)| is_elsewhere(name));
+        for (name, folder) in elsewhere {
+            roots.add(name, folder);
+        }
+        is_same.then_some(roots)
+    }
+
+    /// Was this entry built from the sources that are unpacked here, and would it be built so now?
+    pub(super) fn compare_unpacked(
+        &self,
+        origin: &Origin,
+        entry: &Entry,
+        observer: &Observer<'_>,
+    ) -> Verdict {
+        let record = &entry.record;
+        let is_same = origin.is_pristine() && record.source == origin.record.source;
+        let recorded = record.inputs();
+        let files = record.source.iter().flat_map(|source| source.files.keys());
+        let files: BTreeSet<&str> = files.map(String::as_str).collect();
+        // Whatever counted is among the sources, or looked at now.
+        let covered = recorded
+            .iter()
+            .all(|(key, value)| is_looked_at(key) || self.is_covered(key, value, record, &files));
+        if !is_same || !covered {
+            return Verdict::Stale(vec![freshness::Reason::NoRecord]);
+        }
+        let watches = record.watches.iter().filter(|watch| match watch.root() {
+            Some(root) => is_elsewhere(root),
+            None => true,
+        });
+        let observed = observer.observe(&watches.cloned().collect(), &entry.roots);
+        let only = |inputs: Inputs| -> Inputs {
+            inputs.into_iter().filter(|(key, _)| is_looked_at(key)).collect()
+        };
+        let count = recorded.len();
+        match freshness::compare(&only(recorded), &record.untrusted, &only(observed)) {
+            Verdict::Fresh { .. } => Verdict::Fresh { inputs: count },
+            stale => stale,
+        }
+    }
+
+    /// Is an input of the tree one of the files that the archive brought, or as absent as there?
+    fn is_covered(
+        &self,
+        key: &Key,
+        value: &Value,
+        record: &Record,
+        files: &BTreeSet<&str>,
+    ) -> bool {
+        let plain = match key.name.rfind(" [") {
+            Some(at) if key.kind == Kind::Toml => &key.name[..at],
+            _ => &key.name,
+        };
+        let tree = Path::new("/d/d/d/d/d/d/d/d");
+        let root = record.roots.get(&key.root).map(|place| normalize(&tree.join(place)));
+        let named = root.and_then(|root| relative(tree, &normalize(&root.join(plain))));
+        match (named, value) {
+            // Which names a folder holds is what the files' names say.
+            (Some(_), _) if key.kind == Kind::Folder => true,
+            (Some(name), Value::Absent) => self.origin().is_some_and(|origin| {
+                !origin.places_here(&name).into_iter().flatten().any(|path| path.exists())
+            }),
+            (Some(name), _) if files.contains(name.as_str()) => true,
+            // Of a member that was not packed.
+            (Some(_), Value::Sha256(_)) if key.kind == Kind::Toml && key.part == Part::Manifest => {
+                self.origin().is_some_and(|origin| {
+                    let stated = origin.record.inputs();
+                    stated.get(key) == Some(value)
+                })
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_elsewhere(root: &str) -> bool {
+    root == CARGO_HOME || root.starts_with("outside:")
+}
+
+/// Is it no part of the sources?
+fn is_looked_at(key: &Key) -> bool {
+    key.root == "above"
+        || is_elsewhere(&key.root)
+        || matches!(key.part, Part::Environment | Part::Toolchain | Part::Request)
+}

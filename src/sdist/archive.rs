@@ -1,0 +1,329 @@
+//! The archive as a file: `NAME-VERSION.tar.gz` with one folder in it. Whoever may have made it:
+//! nothing in it is believed, and memory and time are bounded.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use fs_err as fs;
+use tar::{Builder, EntryType, Header};
+
+use super::PKG_INFO;
+use crate::digest;
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::record::FILE_NAME;
+
+/// No source archive unpacks to more.
+const LIMIT: u64 = 8 << 30;
+/// Nor are there more files in one.
+const FILES: usize = 1_000_000;
+/// Nor is one of the files that are read larger.
+pub const READ: u64 = 64 << 20;
+
+/// A source archive; every file in it was looked at.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    /// `NAME-VERSION`
+    pub top: String,
+    /// SHA-256 by path below the top folder, with `/`.
+    pub files: BTreeMap<String, String>,
+    /// The text of the record, if there is one.
+    pub record: Option<Vec<u8>>,
+    /// The text of PKG-INFO.
+    pub metadata: Vec<u8>,
+}
+
+type Reader = tar::Archive<BoundedReader<MultiGzDecoder<BufReader<fs::File>>>>;
+
+impl Archive {
+    /// Reads an archive.
+    ///
+    /// # Errors
+    /// No file, no archive, more than one folder in it, links, unsafe or repeated names, a bomb.
+    pub fn open(path: &Path) -> Result<Self> {
+        let meta = fs::metadata(path).at(path)?;
+        if !meta.is_file() {
+            return Err(refused(path, "not a file"));
+        }
+        let mut found = Self {
+            path: path.to_owned(),
+            top: String::new(),
+            files: BTreeMap::new(),
+            record: None,
+            metadata: Vec::new(),
+        };
+        let mut archive = reader(path)?;
+        for entry in archive.entries().map_err(|error| broken(path, &error))? {
+            let mut entry = entry.map_err(|error| broken(path, &error))?;
+            let Some(name) = found.name(&entry)? else { continue };
+            let digest = if name == FILE_NAME || name == PKG_INFO {
+                let mut bytes = Vec::new();
+                let read = entry.by_ref().take(READ + 1).read_to_end(&mut bytes);
+                read.map_err(|error| broken(path, &error))?;
+                if bytes.len() as u64 > READ {
+                    return Err(refused(path, &format!("{name} is larger than 64 MiB")));
+                }
+                let digest = digest::bytes(&bytes);
+                if name == FILE_NAME {
+                    found.record = Some(bytes);
+                } else {
+                    found.metadata = bytes;
+                }
+                digest
+            } else {
+                digest::reader(&mut entry).map_err(|error| broken(path, &error))?.0
+            };
+            if found.files.insert(name.clone(), digest).is_some() {
+                return Err(refused(path, &format!("{name:?} is twice in it")));
+            }
+            if found.files.len() > FILES {
+                return Err(refused(path, "there are more than a million files in it"));
+            }
+        }
+        if found.files.is_empty() {
+            return Err(refused(path, "there is no file in it"));
+        }
+        Ok(found)
+    }
+
+    /// An entry's name below the top folder; `None` for folders and what says something of others.
+    fn name<R: Read>(&mut self, entry: &tar::Entry<'_, R>) -> Result<Option<String>> {
+        let path = &self.path;
+        let bytes = entry.path_bytes();
+        let name = std::str::from_utf8(&bytes)
+            .map_err(|_| refused(path, "a name in it is not UTF-8"))?
+            .to_owned();
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {}
+            EntryType::Directory | EntryType::XGlobalHeader => return Ok(None),
+            _ => return Err(refused(path, &format!("{name:?} is a link or no file"))),
+        }
+        let leads_outside = name.starts_with('/')
+            || name.contains(['\\', '\0'])
+            || name.get(1..2) == Some(":")
+            || name.split('/').any(|part| ["", ".", ".."].contains(&part));
+        if leads_outside {
+            return Err(refused(path, &format!("{name:?}: a name that leads outside")));
+        }
+        let Some((top, rest)) = name.split_once('/') else {
+            return Err(refused(path, &format!("{name:?} is in no folder")));
+        };
+        if self.top.is_empty() {
+            self.top = top.to_owned();
+        } else if self.top != top {
+            return Err(refused(path, "there is more than one folder at its top"));
+        }
+        Ok(Some(rest.to_owned()))
+    }
+
+    /// Writes every file below a folder, where `place` puts it; a file for which it gives `None` is
+    /// left out.
+    ///
+    /// # Errors
+    /// The archive can't be read again, or a file can't be written.
+    pub fn unpack(&self, place: &dyn Fn(&str) -> Option<PathBuf>) -> Result<()> {
+        let mut archive = reader(&self.path)?;
+        let prefix = format!("{}/", self.top);
+        for entry in archive.entries().map_err(|error| broken(&self.path, &error))? {
+            let mut entry = entry.map_err(|error| broken(&self.path, &error))?;
+            let bytes = entry.path_bytes().into_owned();
+            let name = String::from_utf8_lossy(&bytes);
+            let Some(name) = name.strip_prefix(&prefix) else { continue };
+            // What was not read before is not written now.
+            if !self.files.contains_key(name) {
+                continue;
+            }
+            let Some(target) = place(name) else { continue };
+            if let Some(folder) = target.parent() {
+                fs::create_dir_all(folder).at(folder)?;
+            }
+            let mut file = fs::File::create(&target).at(&target)?;
+            std::io::copy(&mut entry, &mut file).map_err(|error| broken(&self.path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the archive anew, with the record in place of one that may be there. All other
+    /// entries are copied as they are.
+    ///
+    /// # Errors
+    /// The archive can't be read again, or the file can't be written.
+    pub fn write_with(&self, record: &[u8], file: &mut impl Write) -> Result<()> {
+        let failed = |error: std::io::Error| broken(&self.path, &error);
+        let mut output = Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
+        let name = format!("{}/{FILE_NAME}", self.top);
+        let mut mtime = 0;
+        let mut archive = reader(&self.path)?;
+        for entry in archive.entries().map_err(failed)?.raw(true) {
+            let mut entry = entry.map_err(failed)?;
+            if *entry.path_bytes() == *name.as_bytes() {
+                continue;
+            }
+            let header = entry.header().clone();
+            mtime = header.mtime().map_err(failed)?;
+            output.append(&header, &mut entry).map_err(failed)?;
+        }
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(mtime);
+        header.set_size(record.len() as u64);
+        output.append_data(&mut header, &name, record).map_err(failed)?;
+        let mut buffer = output.into_inner().and_then(GzEncoder::finish).map_err(failed)?;
+        buffer.flush().map_err(failed)
+    }
+}
+
+/// Reads no more than an archive may hold, whatever its sizes say.
+struct BoundedReader<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for BoundedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
+            std::io::Error::other(format!("it unpacks to more than {} GiB", LIMIT >> 30))
+        })?;
+        Ok(count)
+    }
+}
+
+fn reader(path: &Path) -> Result<Reader> {
+    let file = fs::File::open(path).at(path)?;
+    let inner = MultiGzDecoder::new(BufReader::new(file));
+    Ok(tar::Archive::new(BoundedReader { inner, left: LIMIT }))
+}
+
+fn refused(path: &Path, cause: &str) -> Error {
+    Error::Given {
+        path: path.to_owned(),
+        cause: format!("not a source archive: {cause}"),
+        hint: Some("a source archive is a file like NAME-VERSION.tar.gz".to_owned()),
+    }
+}
+
+fn broken(path: &Path, error: &std::io::Error) -> Error {
+    refused(path, &error.to_string())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Writes an archive of these files, by full name.
+    pub fn make(path: &Path, files: &[(&str, &str)]) {
+        let file = fs::File::create(path).unwrap();
+        let mut builder = Builder::new(GzEncoder::new(file, Compression::fast()));
+        for (name, text) in files {
+            let mut header = Header::new_ustar();
+            header.set_mode(0o644);
+            header.set_mtime(1_153_704_088);
+            header.set_size(text.len() as u64);
+            // `set_path` refuses what leads outside; an attacker's tool does not.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            builder.append(&header, text.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap().finish().unwrap();
+    }
+
+    fn refusal(path: &Path) -> String {
+        match Archive::open(path) {
+            Ok(archive) => panic!("accepted: {archive:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_put_in_and_nothing_else_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("a-1.tar.gz"), folder.path().join("b.tar.gz"));
+        make(&one, &[("a-1/PKG-INFO", "Name: a\n"), ("a-1/src/lib.rs", "//")]);
+        let archive = Archive::open(&one).unwrap();
+        assert_eq!(archive.top, "a-1");
+        assert_eq!(archive.metadata, b"Name: a\n");
+        let stamp = |record: &[u8]| {
+            let mut bytes = Vec::new();
+            archive.write_with(record, &mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(stamp(b"{}"), stamp(b"{}"), "reproducible");
+        fs::write(&two, stamp(b"{}")).unwrap();
+        let mut stamped = Archive::open(&two).unwrap();
+        assert_eq!(stamped.record.as_deref(), Some(&b"{}"[..]));
+        // A second record takes the place of the first.
+        let mut bytes = Vec::new();
+        stamped.write_with(b"[]", &mut bytes).unwrap();
+        fs::write(&two, &bytes).unwrap();
+        stamped = Archive::open(&two).unwrap();
+        assert_eq!(stamped.record.as_deref(), Some(&b"[]"[..]));
+        stamped.files.remove(FILE_NAME);
+        assert_eq!(stamped.files, archive.files);
+    }
+
+    #[test]
+    fn a_long_name_survives() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("a-1.tar.gz"), folder.path().join("b.tar.gz"));
+        let long = format!("a-1/{}/lib.rs", ["folder"; 60].join("/"));
+        let mut builder =
+            Builder::new(GzEncoder::new(fs::File::create(&one).unwrap(), Compression::fast()));
+        let mut header = Header::new_gnu();
+        header.set_size(1);
+        header.set_mode(0o755);
+        builder.append_data(&mut header, &long, &b"x"[..]).unwrap();
+        builder.into_inner().unwrap().finish().unwrap();
+        let mut bytes = Vec::new();
+        Archive::open(&one).unwrap().write_with(b"{}", &mut bytes).unwrap();
+        fs::write(&two, bytes).unwrap();
+        assert!(Archive::open(&two).unwrap().files.contains_key(&long["a-1/".len()..]));
+    }
+
+    #[test]
+    fn what_leads_outside_or_is_there_twice_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1.tar.gz");
+        for (files, cause) in [
+            (&[("a-1/../../x", "")][..], "leads outside"),
+            (&[("/etc/passwd", "")], "leads outside"),
+            (&[("a-1/x\\y", "")], "leads outside"),
+            (&[("c:/x", "")], "leads outside"),
+            (&[("x", "")], "in no folder"),
+            (&[("a-1/x", ""), ("b-1/x", "")], "more than one folder"),
+            (&[("a-1/x", "1"), ("a-1/x", "2")], "twice"),
+            (&[], "no file"),
+        ] {
+            make(&path, files);
+            let refusal = refusal(&path);
+            assert!(refusal.contains(cause), "{refusal}");
+        }
+        fs::write(&path, b"no archive").unwrap();
+        assert!(refusal(&path).contains("not a source archive"));
+    }
+
+    #[test]
+    fn links_are_refused_and_what_is_cut_off_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1.tar.gz");
+        let mut builder =
+            Builder::new(GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast()));
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, "a-1/x", "/etc/passwd").unwrap();
+        builder.into_inner().unwrap().finish().unwrap();
+        assert!(refusal(&path).contains("link"));
+        make(&path, &[("a-1/x", &"text ".repeat(10_000))]);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(refusal(&path).contains("not a source archive"));
+    }
+}

@@ -1,0 +1,369 @@
+//! An unpacked archive: the tree it was made from, and what of it was changed since.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use super::archive::READ;
+use super::{PKG_INFO, TOP};
+use crate::digest;
+use crate::fingerprint::record::FILE_NAME;
+use crate::fingerprint::{Inputs, Packed, Record, Source, Value, toml_view};
+use crate::inputs::{
+    CARGO_HOME, Key, Kind, PROJECT, Part, Place, Roots, View, Watch, normalize, relative, slashed,
+};
+
+/// A folder that is an unpacked archive with a record.
+#[derive(Debug)]
+pub struct Origin {
+    pub root: PathBuf,
+    pub record: Record,
+    /// The digest of the record as it lies there.
+    pub id: String,
+    /// What is there of each file, by its path in the archive.
+    files: BTreeMap<String, Found>,
+    /// Where the roots lay, as seen from a project that lies deep enough.
+    tree: Roots,
+    project: PathBuf,
+    /// Where in it the archive's top lay.
+    top: PathBuf,
+    /// The names of the inputs that the archive's own record has.
+    known: BTreeSet<Key>,
+    /// Files that reached the build and are not of the archive.
+    strangers: RefCell<BTreeMap<String, String>>,
+}
+
+#[derive(Debug)]
+struct Found {
+    packed: Packed,
+    state: State,
+    /// Of a manifest, the text it had in the tree.
+    text: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    AsPacked,
+    /// With the digest of what is there now.
+    Changed(String),
+    Missing,
+}
+
+/// An input as it was seen in the unpacked archive.
+pub struct Seen {
+    pub key: Key,
+    pub value: Value,
+    pub path: Option<PathBuf>,
+    /// Of a TOML file, what of it counts.
+    pub view: Option<View>,
+}
+
+/// The digest of an unpacked archive's record, if the folder is one.
+pub fn id(root: &Path) -> Option<String> {
+    let path = root.join(FILE_NAME);
+    let is_one = path.is_file() && root.join(PKG_INFO).is_file();
+    is_one.then(|| digest::file(&path).ok()).flatten()
+}
+
+impl Origin {
+    /// Looks at a folder. `None` if it is no unpacked archive with a record that can be used.
+    pub fn read(root: &Path) -> Option<Self> {
+        let id = id(root)?;
+        let path = root.join(FILE_NAME);
+        if fs_err::metadata(&path).ok()?.len() > READ {
+            return None;
+        }
+        let record = Record::from_json(&fs_err::read(&path).ok()?).ok()?;
+        let source = record.source.as_ref()?;
+        let names = record.packed.iter().map(|packed| packed.path.as_str());
+        if record.packed.is_empty() || names.chain([""]).any(|name| !is_inside(name)) {
+            return None;
+        }
+        let depth = record
+            .roots
+            .values()
+            .chain(source.files.keys())
+            .map(|name| name.split('/').take_while(|part| *part == "..").count())
+            .max()
+            .unwrap_or(0);
+        let project = (0..=depth).fold(PathBuf::from("/"), |path, _| path.join("d"));
+        let mut tree = Roots::default();
+        for (name, place) in record.roots.iter().filter(|(name, _)| *name != TOP) {
+            tree.add(name.clone(), normalize(&project.join(place)));
+        }
+        tree.add(PROJECT, &project);
+        let top = record.roots.get(TOP).map_or(".", String::as_str);
+        let top = normalize(&project.join(top));
+        let files = record.packed.iter().map(|packed| {
+            let found = Found::look(root, packed);
+            (packed.path.clone(), found)
+        });
+        let files = files.collect();
+        let strangers = RefCell::default();
+        let known = record.inputs.iter().map(|input| input.key.clone()).collect();
+        let root = root.to_owned();
+        Some(Self { root, id, files, tree, project, top, known, record, strangers })
+    }
+
+    /// Is this file as it was packed?
+    pub fn is_as_packed(&self, name: &str) -> bool {
+        self.files.get(name).is_some_and(|found| found.state == State::AsPacked)
+    }
+
+    /// Is every file as it was packed?
+    pub fn is_pristine(&self) -> bool {
+        self.files.values().all(|found| found.state == State::AsPacked)
+    }
+
+    /// The sources as they are here: those of the tree, if nothing was changed.
+    pub fn source(&self) -> Source {
+        let stated = self.record.source.iter().flat_map(|source| &source.files);
+        let stated: BTreeMap<&String, &String> = stated.collect();
+        let mut files = BTreeMap::new();
+        for found in self.files.values() {
+            let Some(name) = &found.packed.source else { continue };
+            let sha256 = match &found.state {
+                State::AsPacked => stated.get(name).map(|digest| (*digest).clone()),
+                State::Changed(digest) => Some(digest.clone()),
+                State::Missing => None,
+            };
+            // A file that was packed twice counts as changed if one of the two was.
+            if let Some(sha256) = sha256
+                && (found.state != State::AsPacked || !files.contains_key(name))
+            {
+                files.insert(name.clone(), sha256);
+            }
+        }
+        files.extend(self.strangers.borrow().clone());
+        Source::new(files)
+    }
+
+    /// The roots as they lay in the tree, as seen from the project, for these watches.
+    pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<String, String> {
+        let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
+        let roots = self.record.roots.iter();
+        roots
+            .filter(|(name, _)| used.contains(name.as_str()) && *name != TOP)
+            .map(|(name, place)| (name.clone(), place.clone()))
+            .collect()
+    }
+
+    /// The watches of a build here as they would be in the tree: `found` is what cargo named;
+    /// what it does not know is in the archive's own record.
+    pub fn watches(&self, found: &BTreeSet<Watch>, here: &Roots) -> BTreeSet<Watch> {
+        let own = self.record.watches.iter().filter(|watch| **watch != Watch::Request);
+        let translated = found.iter().filter_map(|watch| {
+            let mut watch = watch.clone();
+            match &mut watch {
+                Watch::Path { place, .. }
+                | Watch::Toml { place, .. }
+                | Watch::Folder { place, .. }
+                | Watch::Listing { place, .. }
+                | Watch::WorkspaceSearch { place, .. }
+                | Watch::Package { place, .. }
+                | Watch::Python { place, .. } => *place = self.place(place, here)?,
+                // Which members there are is what the tree says.
+                Watch::Names { .. } => return None,
+                Watch::Glob { .. }
+                | Watch::CargoConfig
+                | Watch::ToolchainFile
+                | Watch::Variable { .. }
+                | Watch::Variables
+                | Watch::Toolchain
+                | Watch::Request => {}
+            }
+            Some(watch)
+        });
+        own.cloned().chain(translated).collect()
+    }
+
+    /// The inputs of a build here as they would be in the tree.
+    pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
+        let mut inputs = Inputs::new();
+        for Seen { key, value, path, view } in seen {
+            let inside = path.as_deref().filter(|path| path.starts_with(&self.root));
+            let Some(path) = inside.filter(|_| key.root != CARGO_HOME) else {
+                inputs.insert(key, value);
+                continue;
+            };
+            // Which members there are is what the tree says.
+            if key.kind == Kind::Folder && key.part == Part::Manifest {
+                continue;
+            }
+            let name = path.strip_prefix(&self.root).ok().and_then(slashed).unwrap_or_default();
+            if name == FILE_NAME || name == PKG_INFO {
+                continue;
+            }
+            let value = match self.files.get(&name) {
+                Some(found) => self.value(found, &key, view, value),
+                None => {
+                    self.meet(&key, path, &value, here);
+                    value
+                }
+            };
+            match self.key(&key, here) {
+                Some(key) => inputs.insert(key, value),
+                None => inputs.insert(key, value),
+            };
+        }
+        if self.has_its_manifests() {
+            for (key, value) in self.record.inputs() {
+                if key.part == Part::Manifest {
+                    inputs.entry(key).or_insert(value);
+                }
+            }
+        }
+        inputs
+    }
+
+    /// What a file here was in the tree.
+    fn value(&self, found: &Found, key: &Key, view: Option<View>, value: Value) -> Value {
+        if found.state != State::AsPacked {
+            return value;
+        }
+        match (key.kind, view, &found.text) {
+            (Kind::Toml, Some(view), Some(text)) => {
+                Value::Sha256(toml_view::digest(text.as_bytes(), view))
+            }
+            (Kind::File, ..) => {
+                let stated =
+                    self.record.source.iter().find_map(|source| {
+                        source.files.get(found.packed.source.as_ref()?).cloned()
+                    });
+                stated.map_or(value, Value::Sha256)
+            }
+            _ => value,
+        }
+    }
+
+    /// Notes a file that counts and that the archive did not bring.
+    fn meet(&self, key: &Key, path: &Path, value: &Value, here: &Roots) {
+        let is_there = *value != Value::Absent && path.is_file();
+        if let Some(place) = self.virtual_path(key, path).filter(|_| is_there)
+            && !here.is_products(path)
+            && let Some(name) = relative(&self.project, &place)
+            && let Ok(digest) = digest::file(path)
+        {
+            self.strangers.borrow_mut().insert(name, digest);
+        }
+    }
+
+    /// Where a file of the tree that was not packed would be here, by its path from the project.
+    pub fn places_here(&self, name: &str) -> [Option<PathBuf>; 2] {
+        let path = normalize(&self.project.join(name));
+        let below = |folder: &Path| Some(self.root.join(path.strip_prefix(folder).ok()?));
+        [below(&self.project), below(&self.top)]
+    }
+
+    /// Are all manifests as they were packed?
+    fn has_its_manifests(&self) -> bool {
+        let mut manifests = self
+            .files
+            .iter()
+            .filter(|(name, _)| name.ends_with("Cargo.toml") || *name == "pyproject.toml");
+        manifests.all(|(_, found)| found.state == State::AsPacked)
+    }
+
+    fn place(&self, place: &Place, here: &Roots) -> Option<Place> {
+        let key = Key::place(Part::Rust, Kind::File, place);
+        match here.resolve(place) {
+            Some(path) if path.starts_with(&self.root) => {
+                let key = self.key(&key, here)?;
+                Some(Place { root: key.root, path: key.name })
+            }
+            _ => Some(place.clone()),
+        }
+    }
+
+    /// The name that an input here has in the tree.
+    fn key(&self, key: &Key, here: &Roots) -> Option<Key> {
+        let (plain, suffix) = split_view(key);
+        let named = Place { root: key.root.clone(), path: plain.to_owned() };
+        let renamed = |root: &str, path: String| Key {
+            root: root.to_owned(),
+            name: format!("{path}{suffix}"),
+            ..key.clone()
+        };
+        if key.root == "above" {
+            let path = normalize(&self.root.join(plain));
+            let place = self.virtual_path(key, &path)?;
+            return Some(renamed("above", relative(&self.project, &place)?));
+        }
+        let path = normalize(&here.resolve(&named)?);
+        let place = self.virtual_path(key, &path)?;
+        // Named by who asks for it, or by where it lies? The tree's own record may tell.
+        let asked = self
+            .tree
+            .get(&key.root)
+            .and_then(|root| relative(root, &place))
+            .map(|path| renamed(&key.root, if path == "." { String::new() } else { path }));
+        let lies = self.tree.clone().name(&place).map(|place| renamed(&place.root, place.path));
+        let is_known = |key: &Key| self.known.contains(key);
+        if let Some(key) = [&asked, &lies].into_iter().flatten().find(|key| is_known(key)) {
+            return Some(key.clone());
+        }
+        let is_by_place = here.clone().name(&path).as_ref() == Some(&named);
+        if is_by_place { lies } else { asked }
+    }
+
+    /// Where a path here lay in the tree.
+    fn virtual_path(&self, key: &Key, path: &Path) -> Option<PathBuf> {
+        let name = slashed(path.strip_prefix(&self.root).ok()?)?;
+        let packed = self.files.get(&name).and_then(|found| found.packed.source.as_ref());
+        if let Some(source) = packed {
+            return Some(normalize(&self.project.join(source)));
+        }
+        // What was not packed lies beside what was, in the innermost folder that has any.
+        let here = Path::new(&name);
+        let beside = here.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+        let moved = beside.into_iter().find_map(|folder| {
+            let rest = here.strip_prefix(folder).ok()?;
+            Some(self.folder_in_tree(&slashed(folder)?)?.join(rest))
+        });
+        Some(normalize(&match moved {
+            Some(path) => path,
+            None if key.root == PROJECT => self.project.join(name),
+            None => self.top.join(name),
+        }))
+    }
+
+    /// Where a folder of the archive lay in the tree, by the files that were packed from it.
+    fn folder_in_tree(&self, folder: &str) -> Option<PathBuf> {
+        self.files.iter().find_map(|(name, found)| {
+            let rest = name.strip_prefix(folder)?.strip_prefix('/')?;
+            let source = found.packed.source.as_ref()?.strip_suffix(rest)?;
+            (source.is_empty() || source.ends_with('/')).then(|| self.project.join(source))
+        })
+    }
+}
+
+impl Found {
+    fn look(root: &Path, packed: &Packed) -> Self {
+        let path = root.join(&packed.path);
+        let state = match digest::file(&path) {
+            Ok(digest) if digest == packed.sha256 => State::AsPacked,
+            Ok(digest) => State::Changed(digest),
+            Err(_) => State::Missing,
+        };
+        let is_toml = packed.path.ends_with(".toml") || packed.path.ends_with("Cargo.lock");
+        let text = packed.original.clone().or_else(|| {
+            // Before cargo gets to write Cargo.lock.
+            is_toml.then(|| fs_err::read_to_string(&path).ok()).flatten()
+        });
+        Self { packed: packed.clone(), state, text }
+    }
+}
+
+/// The path in a key's name, and what stands behind it: one file can count twice.
+fn split_view(key: &Key) -> (&str, &str) {
+    match key.name.rfind(" [") {
+        Some(at) if key.kind == Kind::Toml && key.name.ends_with(']') => key.name.split_at(at),
+        _ => (&key.name, ""),
+    }
+}
+
+/// Is it a path that stays where it is joined?
+fn is_inside(name: &str) -> bool {
+    !name.contains('\\')
+        && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
+}

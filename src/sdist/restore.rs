@@ -1,0 +1,149 @@
+//! The tree that an archive was made from, laid out again: every file where it lay, with the text
+//! it had before maturin rewrote it. For comparing, not for building: other members of the
+//! workspace are not there.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use fs_err as fs;
+
+use super::{Archive, Origin, PKG_INFO};
+use crate::error::{PathContext as _, Result};
+use crate::fingerprint::record::FILE_NAME;
+use crate::fingerprint::{Packed, Record};
+use crate::inputs::normalize;
+
+/// No project lies deeper below what it is built with.
+const DEPTH: usize = 64;
+
+/// Something of an archive that is not what its record says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub name: String,
+    pub cause: String,
+}
+
+/// Compares an archive with its record.
+pub fn damage(archive: &Archive, record: &Record) -> Vec<Damage> {
+    let damage = |name: &str, cause: &str| Damage { name: name.into(), cause: cause.into() };
+    let packed: BTreeMap<&str, &Packed> =
+        record.packed.iter().map(|packed| (packed.path.as_str(), packed)).collect();
+    let mut found = Vec::new();
+    for (name, sha256) in &archive.files {
+        match packed.get(name.as_str()) {
+            _ if name == FILE_NAME => {}
+            None => found.push(damage(name, "is not in its record")),
+            Some(packed) if packed.sha256 != *sha256 => {
+                found.push(damage(name, "is not what its record says"));
+            }
+            Some(_) => {}
+        }
+    }
+    let missing = packed.keys().filter(|name| !archive.files.contains_key(**name));
+    found.extend(missing.map(|name| damage(name, "is in its record and not in the archive")));
+    found.extend(contradictions(record).into_iter().map(|(name, cause)| damage(name, cause)));
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+/// What a record says of the files in an archive and can't be.
+fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
+    let Some(source) = &record.source else { return vec![(FILE_NAME, "names no sources")] };
+    let mut found = Vec::new();
+    for packed in &record.packed {
+        let Some(name) = &packed.source else {
+            if packed.path != PKG_INFO {
+                found.push((packed.path.as_str(), "is of no file of the tree"));
+            }
+            continue;
+        };
+        let stated = source.files.get(name);
+        let is_so = match &packed.original {
+            Some(text) => stated == Some(&crate::digest::bytes(text.as_bytes())),
+            None => stated == Some(&packed.sha256),
+        };
+        if !is_so {
+            found.push((packed.path.as_str(), "is not the file of the tree that it should be"));
+        }
+    }
+    for name in source.files.keys() {
+        if !record.packed.iter().any(|packed| packed.source.as_ref() == Some(name)) {
+            found.push((name.as_str(), "is among the sources and not in the archive"));
+        }
+    }
+    found
+}
+
+/// Lays out the tree of an archive below a folder; gives the project's folder.
+///
+/// # Errors
+/// The record names places outside, the archive can't be read, or a file can't be written.
+pub fn archive(archive: &Archive, record: &Record, folder: &Path) -> Result<PathBuf> {
+    let layout = Layout::new(record, folder)?;
+    let packed: BTreeMap<&str, &Packed> =
+        record.packed.iter().map(|packed| (packed.path.as_str(), packed)).collect();
+    archive.unpack(&|name| layout.place(packed.get(name)?))?;
+    for packed in &record.packed {
+        if archive.files.get(&packed.path) == Some(&packed.sha256) {
+            layout.restore(packed)?;
+        }
+    }
+    Ok(layout.project)
+}
+
+/// Lays out the tree of an unpacked archive below a folder; gives the project's folder.
+///
+/// # Errors
+/// As [`archive`].
+pub fn unpacked(origin: &Origin, folder: &Path) -> Result<PathBuf> {
+    let layout = Layout::new(&origin.record, folder)?;
+    for packed in &origin.record.packed {
+        let from = origin.root.join(&packed.path);
+        let Some(to) = layout.place(packed).filter(|_| from.is_file()) else { continue };
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).at(folder)?;
+        }
+        fs::copy(&from, &to).at(&to)?;
+        if origin.is_as_packed(&packed.path) {
+            layout.restore(packed)?;
+        }
+    }
+    Ok(layout.project)
+}
+
+struct Layout {
+    base: PathBuf,
+    project: PathBuf,
+}
+
+impl Layout {
+    fn new(record: &Record, folder: &Path) -> Result<Self> {
+        let named = record.source.iter().flat_map(|source| source.files.keys());
+        let depth = named.chain(record.roots.values()).map(|name| ups(name)).max().unwrap_or(0);
+        if depth > DEPTH {
+            let cause = format!("its record leads {depth} folders up");
+            return Err(crate::error::Error::Other(cause));
+        }
+        let base = folder.join("tree");
+        let project = (0..=depth).fold(base.clone(), |path, _| path.join("d"));
+        fs::create_dir_all(&project).at(&project)?;
+        Ok(Self { base, project })
+    }
+
+    fn place(&self, packed: &Packed) -> Option<PathBuf> {
+        let path = normalize(&self.project.join(packed.source.as_ref()?));
+        path.starts_with(&self.base).then_some(path)
+    }
+
+    fn restore(&self, packed: &Packed) -> Result<()> {
+        match (self.place(packed), &packed.original) {
+            (Some(path), Some(text)) => fs::write(&path, text).at(&path),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// So many folders a path leads up.
+fn ups(name: &str) -> usize {
+    Path::new(name).components().filter(|part| *part == Component::ParentDir).count()
+}

@@ -1,0 +1,88 @@
+//! Source archives made of a project, and where cargo compiles what is unpacked from them.
+//!
+//! An archive says nothing of the machine it was made on; here stands, by the digest of the record
+//! in it, which project it is of. So a build of it may use that project's stable interpreter, and
+//! the dependencies compiled before.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+
+use super::prune::{Freed, bytes, is_older, remove};
+use super::shared::is_hex;
+use super::whole::{Root, Whole, root_of};
+use super::{Store, base_folder};
+use crate::publish;
+use crate::request::Environment;
+
+const ARCHIVES: &str = "archives";
+const TARGET: &str = "archive-target";
+/// What nobody unpacked for this long will not be unpacked any more.
+const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Of what cargo compiles for other profiles, features and versions nothing is removed: there is a
+/// limit instead.
+const MAX_TARGET: u64 = 4 << 30;
+
+impl Store {
+    /// Notes that an archive with this record was made of the project.
+    pub fn remember_archive(&self, id: &str) {
+        let folder = self.folder.join(ARCHIVES);
+        let _ = fs::create_dir_all(&folder);
+        if publish::bytes(&folder.join(id), b"").is_err() {
+            return;
+        }
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if is_older(&entry.path(), OLD) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// The project of this machine that an archive with this record was made of, if it is there.
+    pub fn project_of_archive(environment: &Environment, id: &str) -> Option<PathBuf> {
+        if !is_hex(id, 64) {
+            return None;
+        }
+        let whole = Whole { folder: base_folder(environment)? };
+        let store = whole.stores().ok()?.into_iter().find(|store| {
+            let file = store.folder.join(ARCHIVES).join(id);
+            // What is used is kept.
+            fs::OpenOptions::new().write(true).open(file).is_ok_and(|file| {
+                let _ = file.into_parts().0.set_modified(SystemTime::now());
+                true
+            })
+        })?;
+        match root_of(&store.folder) {
+            Root::Known(root) if root.is_dir() => Some(root),
+            _ => None,
+        }
+    }
+
+    /// Where cargo compiles what was unpacked: one folder for a project, apart from its own.
+    pub fn archive_target(&self) -> PathBuf {
+        self.folder.join(TARGET)
+    }
+
+    /// Empties that folder if it has grown too large. To be called under the build's lock.
+    pub fn bound_archive_target(&self) {
+        let target = self.archive_target();
+        if bytes(&target) > MAX_TARGET {
+            let _ = remove(&target, &mut Freed::default());
+        }
+    }
+
+    /// Removes it if it was not used for long.
+    pub(super) fn prune_archives(&self, freed: &mut Freed) {
+        let newest = |folder: &Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).max()
+        };
+        let is_used = newest(&self.folder.join(ARCHIVES))
+            .is_some_and(|time| time.elapsed().is_ok_and(|age| age < OLD));
+        let target = self.archive_target();
+        if !is_used && target.is_dir() {
+            freed.others += usize::from(remove(&target, freed).is_ok());
+        }
+    }
+}
