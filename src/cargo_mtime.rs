@@ -170,6 +170,17 @@ pub fn forget_unseen(target: &Target, note: Option<&Note>, besides: &str, see: O
 /// for it. For a target folder in which one package after the other is built that bears the same
 /// name, with times that say nothing.
 pub fn forget_own(target: &Target) {
+    forget_by_name(target);
+    let is_left = |unit: &Unit| target.can_be_edited(unit);
+    if !target.knows_all_packages() || units::read(&target.profiles()).iter().any(is_left) {
+        log::debug("not all packages are known; all is made anew");
+        for folder in target.profiles().into_iter().chain(target.folders()) {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn forget_by_name(target: &Target) {
     let mut names = BTreeSet::new();
     for package in target.metadata.packages.iter().filter(|package| package.is_of_a_path()) {
         names.insert(package.name.replace('-', "_"));

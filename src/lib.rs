@@ -17,7 +17,7 @@
 //! | `uv` | uv's cache keys: derive, compare, write | `inputs`, `project`, `request` |
 //! | `store` | stored wheels and records | `fingerprint` (types), `inputs` (types), `cargo_mtime` (types), `request` |
 //! | `cargo_mtime` | what cargo's clock would not show | `inputs`, `fingerprint` (types), `freshness` |
-//! | `sdist` | source archives: reading, stamping, what the tree was that one was made from | `fingerprint` (types), `inputs` |
+//! | `sdist` | sdists (PEP 625): reading, stamping, what the tree was that one was made from | `fingerprint` (types), `inputs` |
 //! | `freshness` | comparing records; no I/O | `fingerprint` (types), `inputs` (types) |
 //! | `fingerprint` | the value, the record, looking at inputs | `inputs`, `request`, `settings`, `stat_cache`, `toolchain`, `git`, `editable` (the runtime hook's text) |
 //! | `editable` | the self-contained layout | `wheel`, `project`, `inputs`, `stat_cache` |

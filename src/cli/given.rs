@@ -1,4 +1,4 @@
-//! What `inspect` and `verify` are given: a wheel, a source archive, or a dist-info folder of a wheel
+//! What `inspect` and `verify` are given: a wheel, an sdist, or a dist-info folder of a wheel
 //! that is installed.
 
 use std::io::Read as _;

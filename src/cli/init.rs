@@ -9,7 +9,7 @@ use crate::error::{Error, PathContext as _, Result};
 use crate::project::Project;
 use crate::request::{Artifact, Request};
 use crate::settings::Settings;
-use crate::store::{Store, original};
+use crate::store::{Store, What, original};
 use crate::switch::{self, Backend, lines, profile};
 
 /// Turn a maturin project into a wheelprint one, or back
@@ -194,8 +194,10 @@ impl<'a> Found<'a> {
         let (request, name) = (&self.request, self.project.name.as_deref());
         let store = Store::open(&request.environment, &request.root, name);
         let is_known =
-            |artifact| store.as_ref().is_some_and(|store| !store.candidates(artifact).is_empty());
-        is_known(Artifact::Editable) || is_known(Artifact::Wheel)
+            |what| store.as_ref().is_some_and(|store| !store.candidates(what).is_empty());
+        is_known(What::Artifact(Artifact::Editable))
+            || is_known(What::Artifact(Artifact::Wheel))
+            || is_known(What::Metadata)
     }
 
     /// Without a cargo that can be asked it is the project's own.

@@ -15,10 +15,10 @@ use crate::report;
 /// Of a digest so much is shown.
 const SHORT: usize = 12;
 
-/// The record in a wheel or source archive
+/// The record in a wheel or sdist
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The wheel or source archive, or the dist-info folder of an installed package
+    /// The wheel or sdist, or the dist-info folder of an installed package
     wheel: std::path::PathBuf,
     /// Print JSON (see docs/json.md)
     #[arg(long)]

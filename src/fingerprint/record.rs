@@ -34,7 +34,7 @@ pub struct Record {
     /// archive of the project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Of a source archive: what is in it and not so in the tree, sorted by path.
+    /// Of an sdist: what is in it and not so in the tree, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packed: Vec<Packed>,
 }

@@ -1,4 +1,4 @@
-//! The source digest: one digest over every file that a source archive of the project holds, as
+//! The source digest: one digest over every file that an sdist of the project holds, as
 //! it is in the tree (DESIGN D13). It is the same in the tree, in the archive, in a wheel made from
 //! either and in a clone: files are named as seen from the project, and by their own bytes, however
 //! maturin moves and rewrites them on the way.
@@ -40,7 +40,7 @@ fn digest(files: &BTreeMap<String, String>) -> String {
     tagged.finish()
 }
 
-/// A file of a source archive that is not what and where it is in the tree.
+/// A file of an sdist that is not what and where it is in the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packed {

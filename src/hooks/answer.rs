@@ -6,13 +6,15 @@ use fs_err as fs;
 
 use super::Session;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::{Value, record};
+use crate::fingerprint::{Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::Place;
+use crate::inputs::{Place, Roots};
 use crate::log;
 use crate::renew;
 use crate::report;
-use crate::store::Entry;
+use crate::request::Artifact;
+use crate::settings::Reuse;
+use crate::store::{Entry, What};
 use crate::wheel::{Edit, Wheel};
 
 /// The answer from the store.
@@ -43,11 +45,23 @@ impl Session {
 
     /// The same as it is found, and nothing renewed.
     pub(super) fn search(&self) -> Lookup {
+        self.search_for(What::Artifact(self.request.artifact))
+    }
+
+    /// The dist-info of a wheel that was built from what is here, though wheels are built each time.
+    pub(super) fn search_metadata(&self) -> Lookup {
+        match (self.settings.reuse, self.request.artifact) {
+            (Reuse::Editable, Artifact::Wheel) => self.search_for(What::Metadata),
+            _ => Lookup::Stale { reasons: vec![Reason::NotReused], nearest: None },
+        }
+    }
+
+    fn search_for(&self, what: What) -> Lookup {
         let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], nearest: None };
         let Some(store) = &self.store else { return nearest };
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
-        for entry in store.candidates(self.request.artifact) {
+        for entry in store.candidates(what) {
             let verdict = match self.origin() {
                 Some(origin) => self.compare_unpacked(origin, &entry, &observer),
                 None => {
@@ -121,8 +135,8 @@ impl Session {
         let target = folder.path().join(&name);
         let file = fs::File::create(&target).at(&target)?;
         wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
-        let (artifact, roots) = (self.request.artifact, &entry.roots);
-        Ok(store.publish(artifact, &record, roots, entry.at_import.clone(), &target))
+        let (what, roots) = (What::Artifact(self.request.artifact), &entry.roots);
+        Ok(store.publish(what, &record, roots, entry.at_import.clone(), &target))
     }
 
     pub(super) fn deliver_if_fresh(
@@ -164,6 +178,25 @@ impl Session {
             fs::write(&target, bytes).at(&target)?;
         }
         Ok(Some(dist_info))
+    }
+
+    /// Keeps the dist-info of a wheel that is not kept itself.
+    pub(super) fn keep_metadata(&self, record: &Record, roots: &Roots, path: &Path) -> Result<()> {
+        let (Some(store), Reuse::Editable) = (&self.store, self.settings.reuse) else {
+            return Ok(());
+        };
+        let mut wheel = Wheel::open(path)?;
+        let kept = metadata_names(&wheel);
+        let prefix = format!("{}/RECORD", wheel.dist_info);
+        let is_left_out = |name: &&str| **name != prefix && !kept.iter().any(|kept| kept == name);
+        let names = wheel.files().map(|(name, _)| name);
+        let remove = names.filter(is_left_out).map(str::to_owned).collect();
+        let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
+        let target = folder.path().join(path.file_name().unwrap_or_default());
+        wheel
+            .rewrite(fs::File::create(&target).at(&target)?, Edit { remove, ..Edit::default() })?;
+        store.publish(What::Metadata, record, roots, None, &target);
+        Ok(())
     }
 
     /// PEP 517: a wheel's metadata must be what was prepared.

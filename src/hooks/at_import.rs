@@ -14,7 +14,7 @@ use crate::freshness::{self, Verdict};
 use crate::inputs::{PROJECT, Part, Place, Roots, Watch};
 use crate::project::{self, Project};
 use crate::request::Artifact;
-use crate::store::{self, Entry};
+use crate::store::{self, Entry, What};
 use crate::wheel::{Edit, Wheel};
 
 impl Session {
@@ -113,7 +113,7 @@ impl Session {
         let replace = [(editable::inputs_name(&dist_info), bytes)].into();
         wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
         let (artifact, record) = (self.request.artifact, &entry.record);
-        Ok(store.publish(artifact, record, roots, Some(digest), &target))
+        Ok(store.publish(What::Artifact(artifact), record, roots, Some(digest), &target))
     }
 
     /// uv sets `extra-build-variables` for the build alone.

@@ -9,7 +9,7 @@ use crate::freshness::{self, Verdict};
 use crate::inputs::{CARGO_HOME, PRODUCTS, PROJECT, Roots, ambient, normalize};
 use crate::project::Project;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, What};
 
 impl Session {
     /// Compares a record with the project as it is now.
@@ -29,7 +29,10 @@ impl Session {
     /// Where a record's roots lie: as the store knows them, if it was built here; else where they
     /// would lie in this tree.
     pub fn roots_of(&self, record: &Record) -> Roots {
-        let entries = self.store.iter().flat_map(|store| store.candidates(self.request.artifact));
+        let entries = self
+            .store
+            .iter()
+            .flat_map(|store| store.candidates(What::Artifact(self.request.artifact)));
         for entry in entries {
             if entry.record.fingerprint == record.fingerprint && entry.record.roots == record.roots
             {

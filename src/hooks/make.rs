@@ -24,7 +24,7 @@ use crate::publish;
 use crate::report;
 use crate::request::Artifact;
 use crate::stat_cache;
-use crate::store::{BuildLock, Entry};
+use crate::store::{BuildLock, Entry, What};
 use crate::wheel::{Edit, Wheel, sbom};
 
 /// What a finished build was made from.
@@ -64,7 +64,7 @@ impl Session {
         let target = self.target(&plan, &manifest, reasons);
         let _lock = self.lock_target(target.as_ref());
         if let (Some(store), Some(_)) = (&self.store, &self.tree) {
-            store.bound_archive_target();
+            store.bound_archive_target(target.is_some());
         }
         let layout = self.layout(&manifest);
         let before = match self.request.artifact {
@@ -128,9 +128,16 @@ impl Session {
             Some(_) => self.roots_in_tree(&record, &roots),
             None => Some(roots.clone()),
         };
-        if let (Some(store), Some(roots)) = (self.store.as_ref().filter(|_| kept), roots_kept) {
-            let wheel = folder.join(&name);
-            store.publish(self.request.artifact, &record, &roots, inputs_file, &wheel);
+        let wheel = folder.join(&name);
+        match (&self.store, &roots_kept) {
+            (Some(store), Some(roots)) if kept => {
+                let what = What::Artifact(self.request.artifact);
+                store.publish(what, &record, roots, inputs_file, &wheel);
+            }
+            (Some(_), Some(roots)) if record.untrusted.is_empty() => {
+                self.keep_metadata(&record, roots, &wheel).unwrap_or_else(log::debug);
+            }
+            _ => {}
         }
         if !record.untrusted.is_empty() {
             let causes = report::named(record.untrusted.iter().cloned());

@@ -1,5 +1,5 @@
 //! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
-//! stored wheel, `make` the one through maturin; `pack` is the way of a source archive, `unpacked`
+//! stored wheel, `make` the one through maturin; `pack` is the way of an sdist, `unpacked`
 //! what is different in one that was unpacked; `at_import` is what editable wheels tell an import,
 //! `look` what commands ask, `tell` what is said of uv.
 
@@ -149,6 +149,12 @@ impl Session {
             {
                 return Ok(name);
             }
+        }
+        if let Lookup::Fresh { entry, line } = self.search_metadata()
+            && let Some(name) = self.stored_metadata(&entry, folder)?
+        {
+            log::debug(line);
+            return Ok(name);
         }
         self.need_cargo()?;
         let _lock = self.store.as_ref().and_then(Store::lock);

@@ -1,6 +1,6 @@
-//! The way of a source archive, and the sources of a wheel that is built in a tree.
+//! The way of an sdist, and the sources of a wheel that is built in a tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -8,7 +8,9 @@ use super::Session;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Record, Source, Value};
 use crate::inputs::target::Target;
-use crate::inputs::{PROJECT, Place, Roots, View, Watch, cargo, normalize, relative};
+use crate::inputs::{
+    PROJECT, Place, Roots, View, WORKSPACE, Watch, cargo, generators, normalize, relative,
+};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::publish;
@@ -42,7 +44,7 @@ impl Session {
                 }
             }
             Err(error) => {
-                log::warn(format_args!("there is no record in the source archive: {error}"));
+                log::warn(format_args!("there is no record in the sdist: {error}"));
                 crate::digest::copy(&from, file.as_file_mut()).at(&to)?;
             }
         }
@@ -73,6 +75,7 @@ impl Session {
             let (project, request) = (&self.project, &self.request);
             let found = cargo::discover(project, request, environment, target, &modules, since);
             roots = found.roots;
+            watches.extend(generators::watches(project, target, &mut roots));
             watches.extend(found.watches.into_iter().filter(|watch| match watch {
                 Watch::Names { .. } => true,
                 Watch::Toml { view: View::Dependencies, place, .. } => {
@@ -86,10 +89,10 @@ impl Session {
         let hidden = self.plan.hidden();
         self.digests.look_again();
         let inputs = self.observer(&hidden).observe(&watches, &roots);
-        let mut places: std::collections::BTreeMap<String, String> = roots
+        let mut places: BTreeMap<String, String> = roots
             .iter()
             .filter(|(name, _)| {
-                *name == PROJECT || *name == crate::inputs::WORKSPACE || name.starts_with("crate:")
+                *name == PROJECT || *name == WORKSPACE || name.starts_with("crate:")
             })
             .filter_map(|(name, folder)| {
                 Some((name.to_owned(), relative(&self.project.root, folder)?))

@@ -1,4 +1,4 @@
-//! What is different where an unpacked source archive is built: it was a tree, and is compared,
+//! What is different where an unpacked sdist is built: it was a tree, and is compared,
 //! named and kept as that tree.
 //!
 //! Frontends unpack each archive into a new folder, with the times the archive has: cargo would
@@ -78,9 +78,19 @@ impl Session {
         inputs: &Inputs,
         own: &BTreeSet<Watch>,
     ) -> Record {
+        // What is not there and what cargo does not know of is in the archive's record, by the name
+        // that it has in the tree.
+        let keys = |watches: &BTreeSet<Watch>| -> BTreeSet<Key> {
+            observer.places(watches, here).into_iter().map(|located| located.key).collect()
+        };
+        let (by_cargo, by_us) = (keys(found), keys(own));
+        let is_left_out = |key: &Key, value: &Value| {
+            *value == Value::Absent && by_us.contains(key) && !by_cargo.contains(key)
+        };
         let all: BTreeSet<Watch> = found.union(own).cloned().collect();
         let mut seen: BTreeMap<&Key, Seen> = inputs
             .iter()
+            .filter(|(key, value)| !is_left_out(key, value))
             .map(|(key, value)| {
                 let (key_of, value) = (key.clone(), value.clone());
                 (key, Seen { key: key_of, value, path: None, view: None })

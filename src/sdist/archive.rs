@@ -16,14 +16,14 @@ use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 
-/// No source archive unpacks to more.
+/// No sdist unpacks to more.
 const LIMIT: u64 = 8 << 30;
 /// Nor are there more files in one.
 const FILES: usize = 1_000_000;
 /// Nor is one of the files that are read larger.
 pub const READ: u64 = 64 << 20;
 
-/// A source archive; every file in it was looked at.
+/// An sdist; every file in it was looked at.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
@@ -205,8 +205,8 @@ fn reader(path: &Path) -> Result<Reader> {
 fn refused(path: &Path, cause: &str) -> Error {
     Error::Given {
         path: path.to_owned(),
-        cause: format!("not a source archive: {cause}"),
-        hint: Some("a source archive is a file like NAME-VERSION.tar.gz".to_owned()),
+        cause: format!("not an sdist: {cause}"),
+        hint: Some("an sdist is a file like NAME-VERSION.tar.gz".to_owned()),
     }
 }
 
@@ -306,7 +306,7 @@ pub(super) mod tests {
             assert!(refusal.contains(cause), "{refusal}");
         }
         fs::write(&path, b"no archive").unwrap();
-        assert!(refusal(&path).contains("not a source archive"));
+        assert!(refusal(&path).contains("not an sdist"));
     }
 
     #[test]
@@ -324,6 +324,6 @@ pub(super) mod tests {
         make(&path, &[("a-1/x", &"text ".repeat(10_000))]);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(refusal(&path).contains("not a source archive"));
+        assert!(refusal(&path).contains("not an sdist"));
     }
 }

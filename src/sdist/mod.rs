@@ -1,4 +1,4 @@
-//! Source archives (PEP 625): reading them, putting a record into one, and knowing, in an unpacked
+//! Sdists (PEP 625): reading them, putting a record into one, and knowing, in an unpacked
 //! one, the tree that it was made from.
 //!
 //! maturin moves files (pyproject.toml and the Python sources of a project that lies below its
@@ -17,5 +17,5 @@ pub use origin::Origin;
 
 /// The root of a record that says where the top of the archive lies as seen from the project.
 pub const TOP: &str = "archive";
-/// Every source archive has it at the top (PEP 643); a tree has not.
+/// Every sdist has it at the top (PEP 643); a tree has not.
 pub const PKG_INFO: &str = "PKG-INFO";

@@ -10,7 +10,8 @@ use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Packed, Record, Source, Value, toml_view};
 use crate::inputs::{
-    CARGO_HOME, Key, Kind, PROJECT, Part, Place, Roots, View, Watch, normalize, relative, slashed,
+    CARGO_HOME, Key, Kind, PRODUCTS, PROJECT, Part, Place, Roots, View, Watch, normalize, relative,
+    slashed,
 };
 
 /// A folder that is an unpacked archive with a record.
@@ -181,6 +182,10 @@ impl Origin {
     pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
         let mut inputs = Inputs::new();
         for Seen { key, value, path, view } in seen {
+            // Where cargo compiles is said by the tree's record, too.
+            if path.as_deref().is_some_and(|path| is_product(path, here)) {
+                continue;
+            }
             let inside = path.as_deref().filter(|path| path.starts_with(&self.root));
             let Some(path) = inside.filter(|_| key.root != CARGO_HOME) else {
                 inputs.insert(key, value);
@@ -206,11 +211,13 @@ impl Origin {
                 None => inputs.insert(key, value),
             };
         }
-        if self.has_its_manifests() {
-            for (key, value) in self.record.inputs() {
-                if key.part == Part::Manifest {
-                    inputs.entry(key).or_insert(value);
-                }
+        // What can't be seen here is as it was in the tree: members that were not packed, and what
+        // was not there and is not here.
+        let has_manifests = self.has_its_manifests();
+        for (key, value) in self.record.inputs() {
+            let is_as_absent = value == Value::Absent && !self.is_here(&key);
+            if is_as_absent || (has_manifests && key.part == Part::Manifest) {
+                inputs.entry(key).or_insert(value);
             }
         }
         inputs
@@ -255,6 +262,14 @@ impl Origin {
         [below(&self.project), below(&self.top)]
     }
 
+    fn is_here(&self, key: &Key) -> bool {
+        let (plain, _) = split_view(key);
+        let place = Place { root: key.root.clone(), path: plain.to_owned() };
+        let path = self.tree.resolve(&place).and_then(|path| relative(&self.project, &path));
+        let places = path.map(|name| self.places_here(&name)).into_iter().flatten().flatten();
+        places.into_iter().any(|path| path.exists())
+    }
+
     /// Are all manifests as they were packed?
     fn has_its_manifests(&self) -> bool {
         let mut manifests = self
@@ -267,6 +282,7 @@ impl Origin {
     fn place(&self, place: &Place, here: &Roots) -> Option<Place> {
         let key = Key::place(Part::Rust, Kind::File, place);
         match here.resolve(place) {
+            Some(path) if is_product(&path, here) => None,
             Some(path) if path.starts_with(&self.root) => {
                 let key = self.key(&key, here)?;
                 Some(Place { root: key.root, path: key.name })
@@ -352,6 +368,10 @@ impl Found {
         });
         Self { packed: packed.clone(), state, text }
     }
+}
+
+fn is_product(path: &Path, here: &Roots) -> bool {
+    here.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && path.starts_with(folder))
 }
 
 /// The path in a key's name, and what stands behind it: one file can count twice.

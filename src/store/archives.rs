@@ -1,4 +1,4 @@
-//! Source archives made of a project, and where cargo compiles what is unpacked from them.
+//! Sdists made of a project, and where cargo compiles what is unpacked from them.
 //!
 //! An archive says nothing of the machine it was made on; here stands, by the digest of the record
 //! in it, which project it is of. So a build of it may use that project's stable interpreter, and
@@ -64,10 +64,11 @@ impl Store {
         self.folder.join(TARGET)
     }
 
-    /// Empties that folder if it has grown too large. To be called under the build's lock.
-    pub fn bound_archive_target(&self) {
+    /// Empties that folder if it has grown too large, or if it can't be known what is whose in it. To
+    /// be called under the build's lock.
+    pub fn bound_archive_target(&self, is_known: bool) {
         let target = self.archive_target();
-        if bytes(&target) > MAX_TARGET {
+        if !is_known || bytes(&target) > MAX_TARGET {
             let _ = remove(&target, &mut Freed::default());
         }
     }

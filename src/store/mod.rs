@@ -3,14 +3,14 @@
 //! One folder per project root below the user's cache folder, safe to delete at any time:
 //!
 //! ```text
-//! projects/NAME-HASH/entries/ARTIFACT-FINGERPRINT.json   record, roots, which wheel
+//! projects/NAME-HASH/entries/WHAT-FINGERPRINT.json       record, roots, which wheel
 //!                    wheels/SHA256/FILENAME.whl
 //!                    promises/KEY.json                   what get_requires said yes to
 //!                    interpreters/                       see `interpreter`
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
 //!                    said                                what was said of uv's keys
-//!                    archives/SHA256                     source archives made of it, by their record
+//!                    archives/SHA256                     sdists made of it, by their record
 //!                    archive-target/                     what cargo made of them
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
@@ -50,12 +50,31 @@ pub use prune::Freed;
 use seal::{seal, unseal};
 pub use whole::{Kept, Whole};
 
+const METADATA: &str = "metadata";
 /// The file that names a project's root.
 const ROOT: &str = "root";
 /// Entries of another version are not there.
 const VERSION: u32 = 2;
 /// "The latest few dozen" (DESIGN D3).
 const CANDIDATES: usize = 32;
+
+/// What is kept of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The whole of it.
+    Artifact(Artifact),
+    /// Of a wheel that is built each time its dist-info, in a wheel that has nothing else.
+    Metadata,
+}
+
+impl What {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Artifact(artifact) => artifact.as_str(),
+            Self::Metadata => METADATA,
+        }
+    }
+}
 
 /// One project's part of the store.
 #[derive(Debug)]
@@ -165,20 +184,16 @@ impl Store {
         self.folder.join("interpreters")
     }
 
-    /// Earlier builds of this kind of artifact, the last used first.
-    pub fn candidates(&self, artifact: Artifact) -> Vec<Entry> {
+    /// What was kept of earlier builds, the last used first.
+    pub fn candidates(&self, what: What) -> Vec<Entry> {
         let mut files = self.entry_files();
         files.retain(|(path, _)| {
             path.file_name().is_some_and(|name| {
-                name.to_string_lossy().starts_with(&format!("{}-", artifact.as_str()))
+                name.to_string_lossy().starts_with(&format!("{}-", what.as_str()))
             })
         });
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        files
-            .iter()
-            .take(CANDIDATES)
-            .filter_map(|(path, _)| self.read_entry(path, artifact))
-            .collect()
+        files.iter().take(CANDIDATES).filter_map(|(path, _)| self.read_entry(path, what)).collect()
     }
 
     fn entry_files(&self) -> Vec<(PathBuf, SystemTime)> {
@@ -190,7 +205,7 @@ impl Store {
             .collect()
     }
 
-    fn read_entry(&self, path: &Path, artifact: Artifact) -> Option<Entry> {
+    fn read_entry(&self, path: &Path, what: What) -> Option<Entry> {
         let entry = fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
             let entry: Entry = unseal(&bytes)?;
             if entry.version != VERSION {
@@ -199,7 +214,7 @@ impl Store {
             if entry.record.wheelprint != record::VERSION {
                 return Err("its record is of another version".to_owned());
             }
-            if entry.root != self.root || entry.artifact != artifact.as_str() {
+            if entry.root != self.root || entry.artifact != what.as_str() {
                 return Err("made for another project".to_owned());
             }
             Ok(entry)
@@ -263,7 +278,7 @@ impl Store {
     /// Stores a finished wheel under its record. Failing to store is no failure of the build.
     pub fn publish(
         &self,
-        artifact: Artifact,
+        what: What,
         record: &Record,
         roots: &Roots,
         at_import: Option<String>,
@@ -284,7 +299,7 @@ impl Store {
         let entry = Entry {
             version: VERSION,
             root: self.root.clone(),
-            artifact: artifact.as_str().to_owned(),
+            artifact: what.as_str().to_owned(),
             roots: roots.clone(),
             record: record.clone(),
             wheel: stored,
@@ -380,6 +395,8 @@ mod tests {
     use crate::fingerprint::{Inputs, Value};
     use crate::inputs::{Key, Kind, Part};
 
+    const EDITABLE: What = What::Artifact(Artifact::Editable);
+
     fn open(folder: &Path) -> Option<Store> {
         let mut environment = Environment::default();
         environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
@@ -399,7 +416,7 @@ mod tests {
         let wheel = folder.join("p-1-py3-none-any.whl");
         for value in values {
             fs::write(&wheel, value).unwrap();
-            store.publish(Artifact::Editable, &record(value), &Roots::default(), None, &wheel);
+            store.publish(EDITABLE, &record(value), &Roots::default(), None, &wheel);
         }
         store
     }
@@ -408,9 +425,9 @@ mod tests {
     fn what_was_stored_is_delivered() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path(), &["a", "b"]);
-        let candidates = store.candidates(Artifact::Editable);
+        let candidates = store.candidates(EDITABLE);
         assert_eq!(candidates.len(), 2);
-        assert!(store.candidates(Artifact::Wheel).is_empty());
+        assert!(store.candidates(What::Artifact(Artifact::Wheel)).is_empty());
         let entry = candidates.iter().find(|entry| entry.record == record("a")).unwrap();
         let name = store.deliver(entry, folder.path()).unwrap().unwrap();
         assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "a");
@@ -426,10 +443,10 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
             fs::write(&path, &damaged).unwrap();
-            assert!(store.candidates(Artifact::Editable).is_empty(), "byte {position}");
+            assert!(store.candidates(EDITABLE).is_empty(), "byte {position}");
         }
         fs::write(&path, &bytes).unwrap();
-        let entry = store.candidates(Artifact::Editable).remove(0);
+        let entry = store.candidates(EDITABLE).remove(0);
         let wheel = store.wheel_path(entry.wheel.as_ref().unwrap()).unwrap();
         fs::write(wheel, "b").unwrap();
         assert_eq!(store.deliver(&entry, folder.path()).unwrap(), None);
@@ -441,7 +458,7 @@ mod tests {
         let (store, other) = (filled(one.path(), &["a"]), filled(two.path(), &[]));
         let path = store.entry_files()[0].0.clone();
         fs::copy(&path, other.folder.join("entries").join(path.file_name().unwrap())).unwrap();
-        assert!(other.candidates(Artifact::Editable).is_empty());
+        assert!(other.candidates(EDITABLE).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fs_err as fs;
 
 use super::seal::seal;
-use super::{Entry, Store};
+use super::{Entry, Store, What};
 use crate::digest::Tagged;
 use crate::publish;
 use crate::request::Request;
@@ -30,7 +30,7 @@ impl Store {
         if age > PROMISE {
             return None;
         }
-        self.read_entry(&path, request.artifact)
+        self.read_entry(&path, What::Artifact(request.artifact))
     }
 
     /// Takes a promise back: it was kept, or a build is coming after all.

@@ -14,7 +14,7 @@ use super::lock::{self, Now};
 use super::prune::{Freed, GRACE, bytes, is_older, remove};
 use super::seal::unseal;
 use super::shared::{Shared, is_hex, name_of};
-use super::{Entry, ROOT, Store, base_folder, promise};
+use super::{Entry, METADATA, ROOT, Store, base_folder, promise};
 use crate::cargo_mtime::Note;
 use crate::digest::Tagged;
 use crate::error::{Error, PathContext as _, Result};
@@ -332,12 +332,17 @@ fn look(store: &Store) -> Kept {
             Root::Known(root) => Some(root),
             Root::Unsure | Root::Lost => None,
         },
-        builds: files.len(),
+        builds: files.iter().filter(|(path, _)| !is_metadata(path)).count(),
         bytes: store.bytes(),
         used: files.into_iter().map(|(_, used)| used).chain(memory).max(),
         interpreters,
         folder: store.folder.clone(),
     }
+}
+
+/// Is it no build that could be given out?
+fn is_metadata(entry: &Path) -> bool {
+    name_of(entry).starts_with(&format!("{METADATA}-"))
 }
 
 /// A lock that is held, or a file that is none, is left alone or removed.

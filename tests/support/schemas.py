@@ -9,16 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from referencing import Registry, Resource
 
 _ROOT = Path(__file__).parents[2]
+_SCHEMAS = _ROOT / "docs" / "schema"
 _SNAPSHOTS = _ROOT / "tests" / "snapshots"
 
 
 def check(command: str, value: Any) -> None:
     """Does it keep to docs/schema/COMMAND.json?"""
-    schema = json.loads((_ROOT / "docs" / "schema" / f"{command}.json").read_text())
+    schemas = {path.name: json.loads(path.read_text()) for path in _SCHEMAS.glob("*.json")}
+    registry: Registry[Any] = Registry().with_resources(
+        (name, Resource.from_contents(schema)) for name, schema in schemas.items()
+    )
+    schema = schemas[f"{command}.json"]
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(value)
+    jsonschema.Draft202012Validator(schema, registry=registry).validate(value)
 
 
 def snapshot(name: str, value: Any) -> None:

@@ -1,8 +1,6 @@
-//! What is compared with: a tree, a revision of one, a source archive, another wheel.
+//! What is compared with: a tree, a revision of one, an sdist, another wheel.
 
 use std::path::{Path, PathBuf};
-
-use fs_err as fs;
 
 use super::super::Context;
 use super::super::given::{Given, GivenKind};
@@ -134,8 +132,7 @@ impl Tree {
 /// A folder whose path, with all links resolved, is the one things are named by.
 fn temporary() -> Result<tempfile::TempDir> {
     let failed = |error: std::io::Error| Error::io("temporary folder", &error);
-    let parent = fs::canonicalize(std::env::temp_dir()).map_err(failed)?;
-    let parent = dunce::simplified(&parent).to_owned();
+    let parent = dunce::canonicalize(std::env::temp_dir()).map_err(failed)?;
     tempfile::Builder::new().prefix("wheelprint-").tempdir_in(parent).map_err(failed)
 }
 
@@ -144,7 +141,7 @@ fn refused(path: &Path, cause: &str) -> Error {
         path: path.to_owned(),
         cause: cause.to_owned(),
         hint: Some(
-            "--source takes a folder with pyproject.toml, FOLDER@REVISION, a source archive or a \
+            "--source takes a folder with pyproject.toml, FOLDER@REVISION, an sdist or a \
              wheel"
                 .to_owned(),
         ),

@@ -20,10 +20,10 @@ mod words;
 
 use base::{Base, Tree};
 
-/// Are these wheels and source archives from these sources?
+/// Are these wheels and sdists from these sources?
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Wheels and source archives
+    /// Wheels and sdists
     #[arg(required = true, value_name = "ARTIFACT")]
     artifacts: Vec<PathBuf>,
     /// The sources: a folder with pyproject.toml, FOLDER@REVISION for a revision that git knows, or

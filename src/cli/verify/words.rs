@@ -121,7 +121,7 @@ pub fn text(verified: &Verified, context: &Context) -> String {
             other => report::reason(other, &record.roots),
         })
         .collect();
-    let itself = if *is_archive { "in the source archive" } else { "in the wheel" };
+    let itself = if *is_archive { "in the sdist" } else { "in the wheel" };
     for (style, heading, lines) in [
         (BAD, itself, damaged),
         (BAD, "in the sources", all(&findings.differences)),
