@@ -17,10 +17,16 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_external_run = True
 nox.options.sessions = ["lint", "tests"]
 
+#: No cffi knows the free-threaded Python 3.13; twine needs one on Linux.
+HAS_CFFI = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 14)
+
 #: See Cargo.toml: quick to compile, which is what counts here.
 TEST_PROFILE = "testing"
 TEST_REQUIREMENTS = (
     *("build", "installer", "jsonschema", "maturin", "packaging", "pytest", "pytest-xdist", "uv"),
+    # What checks every wheel that the tests make.
+    *("abi3audit", "check-wheel-contents"),
+    *(("twine",) if HAS_CFFI else ()),
 )
 #: Each worker compiles pyo3 once, and the rest takes half as long.
 AT_A_TIME = ("-n", "2")
@@ -29,8 +35,8 @@ PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The crate's own tests, then the backend through real frontends, two at a time. Arguments go
-    to pytest in place of `-n 2`."""
+    """The crate's own tests, then the backend through real frontends, two at a time; every wheel
+    and sdist that they make is checked at the end. Arguments go to pytest in place of `-n 2`."""
     session.install(*TEST_REQUIREMENTS)
     session.run(
         *("cargo", "test", "--locked", "--profile", TEST_PROFILE),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, samples
+from support import asking, made, samples
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
@@ -36,6 +36,7 @@ or build it first:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
+    config.pluginmanager.register(made)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,14 +57,14 @@ def dist() -> Path:
 
 
 @pytest.fixture(scope="session")
-def bench(dist: Path) -> Iterator[Workbench]:
+def bench(dist: Path, pytestconfig: pytest.Config) -> Iterator[Workbench]:
     """The place on disk where this worker checks samples out."""
     parent = os.environ.get("WHEELPRINT_TEST_DIR")
     base = Path(parent) if parent else Path(tempfile.gettempdir()) / "wheelprint-tests"
     folder, lock = lock_folder(base)
     wheelhouse = folder / "wheelhouse"
     fill_wheelhouse(wheelhouse)
-    workbench = Workbench(folder, dist, wheelhouse)
+    workbench = Workbench(folder, dist, wheelhouse, pytestconfig.stash[made.KEY])
     yield workbench
     workbench.put_away()
     if lock is not None:

@@ -218,6 +218,7 @@ def test_builds_at_the_same_time(state: str, check_out: CheckOut) -> None:
     for number, folder in enumerate(folders):
         assert processes[number].returncode == 0, errors[number].decode()
         (wheel,) = folder.glob("*.whl")
+        project.bench.made.keep(wheel)
         wheels.check(wheel)
         assert project.python(project.installed(wheel), project.sample.probe) == expected
     assert project.is_fresh()

@@ -55,7 +55,7 @@ def test_what_is_tested_is_what_was_built(bench: Workbench, tmp_path: Path) -> N
         name = f"wheelprint/build_{number}.py"
         with zipfile.ZipFile(wheel, "a") as archive:
             archive.writestr(name, "")
-        venv = Workbench(tmp_path, dist, bench.wheelhouse).venv(None)
+        venv = Workbench(tmp_path, dist, bench.wheelhouse, bench.made).venv(None)
         (package,) = venv.glob("[lL]ib/**/site-packages")
         names.append((package / name).exists())
     assert names == [True, True]

@@ -18,5 +18,7 @@
 | `commands` | wheelprint's own command line |
 | `schemas` | what commands print as JSON, held against schemas and snapshots |
 | `wheels` | reading, checking and comparing wheels |
+| `made` | keeping every wheel and sdist that the tests make, to be checked at the end |
+| `checkers` | twine and other checkers, and what they may find |
 | `privileges` | making files unreadable and unwritable, for root too |
 """

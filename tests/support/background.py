@@ -65,6 +65,7 @@ class Build:
         hold: bool = False,
         stderr: int | None = None,
     ) -> None:
+        self._project = project
         self.output = project.output_folder()
         self._notes = project.output_folder()
         self._answer = self._notes / "answer.json"
@@ -106,6 +107,7 @@ class Build:
         """Let it go on and wait for its end."""
         self.go_on()
         code = self._process.wait(_SECONDS)
+        self._project.bench.made.keep_all(self.output)
         result = json.loads(self._answer.read_text()) if self._answer.exists() else None
         return HookRun(self._command, code, "", self.log, result)
 

