@@ -112,10 +112,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What an editable install costs at start and at import; what cache keys cost each sync."""
+    """What an editable install costs at start and at import, what cache keys cost each sync, and
+    what `uv build` costs, beside plain maturin. The names of scripts pick some of them."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
-    for script in ("bench.py", "bench_sync.py"):
+    for script in session.posargs or ("bench.py", "bench_sync.py", "bench_build.py"):
         session.run("python", f"tests/{script}", env={"WHEELPRINT_DIST": str(dist)})
 
 

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from support import environment, samples
-from support.workbench import find_uv
+from support import environment, measuring, samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.measuring import Place
 
 SIZES = (10, 1_000, 10_000)
 ROUNDS = 41
@@ -30,22 +32,16 @@ IMPORT = "import time; t = time.perf_counter(); import text_stats; print(time.pe
 
 
 def main() -> int:
-    dist = Path(os.environ["WHEELPRINT_DIST"]).resolve()
-    with tempfile.TemporaryDirectory(prefix="wheelprint-bench-") as folder:
-        base = Path(folder)
-        env = environment.inherited()
-        env["UV_CACHE_DIR"] = str(base / "uv-cache")
-        env["UV_FIND_LINKS"] = dist.as_uri()
-        env["WHEELPRINT_CACHE_DIR"] = str(base / "cache")
+    with measuring.place() as place:
         # Not by a variable, which an import would have to compare.
-        (base / ".cargo").mkdir()
-        target = (base / "target").as_posix()
-        (base / ".cargo" / "config.toml").write_text(f'[build]\ntarget-dir = "{target}"\n')
+        (place.folder / ".cargo").mkdir()
+        target = (place.folder / "target").as_posix()
+        (place.folder / ".cargo" / "config.toml").write_text(f'[build]\ntarget-dir = "{target}"\n')
         print(f"Python {sys.version.split()[0]}, {ROUNDS} rounds, medians in ms\n")
-        print("| inputs | start | + hook | import | ignore | checked | all touched |")
-        print("|---|---|---|---|---|---|---|")
+        columns = ("inputs", "start", "+ hook", "import", "ignore", "checked", "all touched")
+        print(measuring.heading(*columns))
         for size in SIZES:
-            _measure(base, size, env)
+            _measure(place, size)
     print(
         "\nstart: the interpreter alone, without and with the hook. import: of the ordinary wheel;"
         "\nof the editable under WHEELPRINT_ON_STALE=ignore; checked, nothing changed; checked with"
@@ -54,8 +50,9 @@ def main() -> int:
     return 0
 
 
-def _measure(base: Path, size: int, env: dict[str, str]) -> None:
-    project = base / f"with-{size}" / "mixed-path-dep"
+def _measure(place: Place, size: int) -> None:
+    env = place.env
+    project = place.folder / f"with-{size}" / "mixed-path-dep"
     sample = samples.find("mixed-path-dep")
     for name in ("mixed-path-dep", "shared-core"):
         shutil.copytree(sample.folder / name, project.parent / name, dirs_exist_ok=True)
@@ -70,7 +67,7 @@ def _measure(base: Path, size: int, env: dict[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"number {number}\n" * 40)
         files.append(path)
-    plain, editable = (_install(base, project, kind, env) for kind in ("plain", "editable"))
+    plain, editable = (_install(place, project, kind) for kind in ("plain", "editable"))
     _seconds(editable, env)
     # What is at rest is remembered.
     time.sleep(2.5)
@@ -90,23 +87,19 @@ def _measure(base: Path, size: int, env: dict[str, str]) -> None:
         for path in files:
             os.utime(path)
         imports["touched"].append(_seconds(editable, env))
-    numbers = [statistics.median(times) * 1000 for times in (*starts.values(), *imports.values())]
-    print(f"| {size:,} | " + " | ".join(f"{number:.2f}" for number in numbers) + " |", flush=True)
+    medians = map(measuring.milliseconds, (*starts.values(), *imports.values()))
+    print(measuring.row(f"{size:,}", *(f"{median:.2f}" for median in medians)), flush=True)
 
 
-def _install(base: Path, project: Path, kind: str, env: dict[str, str]) -> str:
-    venv = base / f"{kind}-{project.parent.name}"
-    _uv(env, "venv", "--python", sys.executable, str(venv))
+def _install(place: Place, project: Path, kind: str) -> str:
+    venv = place.folder / f"{kind}-{project.parent.name}"
+    place.uv("venv", venv)
     python = str(environment.python_in(venv))
     option = ["-e"] if kind == "editable" else []
-    _uv(env, "pip", "install", "--python", python, "--no-deps", *option, str(project))
+    place.uv("pip", "install", "--python", python, "--no-deps", *option, project)
     # Compiled once, as after any first import.
-    subprocess.run([python, "-c", "import text_stats"], env=env, check=True)
+    place.run(python, "-c", "import text_stats")
     return python
-
-
-def _uv(env: dict[str, str], *args: str) -> None:
-    subprocess.run([find_uv(), "-q", *args], env=env, check=True)
 
 
 def _seconds(python: str, env: dict[str, str]) -> float:

@@ -9,32 +9,26 @@ command, medians; the four take turns.
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from support import environment, samples
-from support.workbench import copy_sample, find_uv
+from support import measuring, samples
+from support.workbench import copy_sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.measuring import Place
 
 FILES = 30_000
 ROUNDS = 41
 
 
 def main() -> int:
-    dist = Path(os.environ["WHEELPRINT_DIST"]).resolve()
-    with tempfile.TemporaryDirectory(prefix="wheelprint-bench-") as folder:
-        base = Path(folder)
-        env = environment.inherited()
-        env["UV_CACHE_DIR"] = str(base / "uv-cache")
-        env["UV_FIND_LINKS"] = dist.as_uri()
-        env["WHEELPRINT_CACHE_DIR"] = str(base / "cache")
-        env["UV_PYTHON"] = sys.executable
+    with measuring.place() as place:
         projects = {
-            (keys, files): _project(base / f"{keys}-{files}", keys, files, env)
+            (keys, files): _project(place, keys, files)
             for keys in ("written", "wide")
             for files in (0, FILES)
         }
@@ -42,17 +36,18 @@ def main() -> int:
         for _ in range(ROUNDS):
             for key, project in projects.items():
                 began = time.perf_counter()
-                _run(env, project, find_uv(), "sync", "-q")
+                place.uv("sync", cwd=project)
                 times[key].append(time.perf_counter() - began)
     print(f"\n`uv sync` with nothing to do, {ROUNDS} rounds, medians in ms\n")
-    print(f"| files in target/ | keys as written | `**/*.rs` |\n|{'---|' * 3}")
+    print(measuring.heading("files in target/", "keys as written", "`**/*.rs`"))
     for files in (0, FILES):
-        medians = [statistics.median(times[keys, files]) * 1000 for keys in ("written", "wide")]
-        print(f"| {files:,} more | " + " | ".join(f"{median:.1f}" for median in medians) + " |")
+        medians = [measuring.milliseconds(times[keys, files]) for keys in ("written", "wide")]
+        print(measuring.row(f"{files:,} more", *(f"{median:.1f}" for median in medians)))
     return 0
 
 
-def _project(folder: Path, keys: str, files: int, env: dict[str, str]) -> Path:
+def _project(place: Place, keys: str, files: int) -> Path:
+    folder = place.folder / f"{keys}-{files}"
     sample = samples.find("mixed-path-dep")
     for name in ("mixed-path-dep", "shared-core"):
         copy_sample(sample.folder / name, folder / name)
@@ -63,20 +58,16 @@ def _project(folder: Path, keys: str, files: int, env: dict[str, str]) -> Path:
     end = text.index("]", start) + 1
     new = 'cache-keys = ["pyproject.toml", "**/*.rs"]' if keys == "wide" else ""
     pyproject.write_text(text[:start] + new + text[end:])
-    _run(env, project, find_uv(), "sync", "-q")
+    place.uv("sync", cwd=project)
     if keys == "written":
-        _run(env, project, find_uv(), "tool", "run", "-q", "wheelprint", "keys", "--write")
+        place.uv("tool", "run", "wheelprint", "keys", "--write", cwd=project)
     for number in range(files):
         path = project / "target" / "many" / f"{number // 500}" / f"{number}.rs"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     # What the keys, and the new files, make uv do once.
-    _run(env, project, find_uv(), "sync", "-q")
+    place.uv("sync", cwd=project)
     return project
-
-
-def _run(env: dict[str, str], folder: Path, *command: str | Path) -> None:
-    subprocess.run(command, cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

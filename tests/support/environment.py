@@ -42,7 +42,11 @@ _KEPT = frozenset(
         "PIP_FIND_LINKS",
         "PIP_INDEX_URL",
         "RUSTUP_HOME",
+        "UV_DEFAULT_INDEX",
+        "UV_EXTRA_INDEX_URL",
         "UV_FIND_LINKS",
+        "UV_INDEX",
+        "UV_INDEX_URL",
     }
 )
 

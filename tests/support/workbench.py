@@ -21,16 +21,18 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
 from packaging.utils import parse_wheel_filename
 
 from . import environment, samples
-from .made import Made
 from .project import Project
 from .spy import Spy
 from .versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
+
+if TYPE_CHECKING:
+    from .made import Made
 
 _IGNORED = shutil.ignore_patterns(
     "target", ".venv", "__pycache__", "*.so", "*.pyd", "uv.lock", "dist", ".gitignore"
