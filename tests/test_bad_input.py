@@ -392,7 +392,7 @@ class TestSourceTree:
 
     def test_read_only_and_fresh(self, check_out: CheckOut) -> None:
         prefix = obeying_modes()
-        project = check_out("hello-pure")
+        project = check_out("bin-bindings")
         project.editable()
         with mode(project.root, remove=WRITE):
             assert project.is_fresh(prefix=prefix)

@@ -62,6 +62,9 @@ def commands(page: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+LONG = ("docker.md", "monorepo.md")
+
+
 def matches(shown: list[str], printed: list[str]) -> bool:
     """Do the lines agree? `...` is any number of them."""
     if not shown:
@@ -71,7 +74,14 @@ def matches(shown: list[str], printed: list[str]) -> bool:
     return bool(printed) and shown[0] == printed[0] and matches(shown[1:], printed[1:])
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # They compile pyo3 in places of their own.
+        pytest.param(name, marks=pytest.mark.freshness) if name in LONG else name
+        for name in PAGES
+    ],
+)
 def test_a_page(name: str, check_out: CheckOut, tmp_path: Path) -> None:
     page = (DOCS / name).read_text(encoding="utf-8")
     sample = re.findall(r"<!-- project: (\S+)( maturin)? -->", page)[0]

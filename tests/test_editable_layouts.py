@@ -260,10 +260,12 @@ ACTS = (
 @pytest.mark.spy
 @pytest.mark.parametrize(
     "acts",
-    [*((act,) for act in ACTS), ACTS, ACTS[::-1]],
+    [*((act,) for act in ACTS), ACTS, pytest.param(ACTS[::-1], marks=pytest.mark.freshness)],
     ids=[*(act.__name__ for act in ACTS), "all", "all, the other way round"],
 )
-@pytest.mark.parametrize("name", ["cffi", "cffi, in a folder without Python"])
+@pytest.mark.parametrize(
+    "name", ["cffi", pytest.param("cffi, in a folder without Python", marks=pytest.mark.freshness)]
+)
 def test_it_survives(acts: tuple[Act, ...], name: str, bench: Workbench) -> None:
     """Before the next sync, where there is an environment, and after it; and the sync after that
     does nothing."""

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spy
 
 Change = Callable[["Project"], object]
+A_FEW = ("hello-pure", "mixed-path-dep", "workspace", "cffi-bindings", "bin-bindings")
 
 
-@pytest.mark.parametrize("name", samples.BY_NAME)
+@pytest.mark.parametrize("name", samples.each(*A_FEW))
 def test_unchanged_touched_edited_and_back(name: str, check_out: CheckOut) -> None:
     project = check_out(name)
     _, first = project.build("editable")

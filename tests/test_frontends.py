@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project
 
-LAYOUTS = pytest.mark.parametrize("name", ["mixed-path-dep", "pure", "hello-pure"])
 ISOLATION = pytest.mark.parametrize("isolated", [True, False], ids=["isolated", "not isolated"])
 
 
@@ -27,13 +27,31 @@ def venv_for(project: Project, *, isolated: bool) -> Path:
     return venv
 
 
-@ISOLATION
-@LAYOUTS
-@pytest.mark.parametrize("editable", [True, False], ids=["editable", "wheel"])
-def test_pip_install(name: str, isolated: bool, editable: bool, check_out: CheckOut) -> None:
+#: The others are tested by `nox -s freshness`.
+IN_BOTH_SESSIONS = {
+    ("mixed-path-dep", "isolated", "editable"),
+    ("pure", "isolated", "wheel"),
+    ("mixed-path-dep", "not isolated", "wheel"),
+    ("hello-pure", "not isolated", "editable"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "isolation", "kind"),
+    [
+        pytest.param(*case, marks=() if case in IN_BOTH_SESSIONS else pytest.mark.freshness)
+        for case in itertools.product(
+            ("mixed-path-dep", "pure", "hello-pure"),
+            ("isolated", "not isolated"),
+            ("editable", "wheel"),
+        )
+    ],
+)
+def test_pip_install(name: str, isolation: str, kind: str, check_out: CheckOut) -> None:
+    isolated = isolation == "isolated"
     project = check_out(name)
     venv = venv_for(project, isolated=isolated)
-    args = ["install", "--no-deps", *(["-e"] if editable else []), "."]
+    args = ["install", "--no-deps", *(["-e"] if kind == "editable" else []), "."]
     if not isolated:
         args.insert(1, "--no-build-isolation")
     for number, expected in enumerate(project.sample.shows):

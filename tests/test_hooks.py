@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.workbench import Workbench
 
-EACH = pytest.mark.parametrize("name", samples.BY_NAME)
+EACH = pytest.mark.parametrize(
+    "name",
+    samples.each("hello-pure", "mixed-path-dep", "workspace", "cffi-bindings", "bin-bindings"),
+)
 #: Mixed, pure, and without pyo3.
 A_FEW = pytest.mark.parametrize("name", ["mixed-path-dep", "pure", "bin-bindings"])
 

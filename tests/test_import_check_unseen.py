@@ -136,7 +136,16 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+IN_BOTH_SESSIONS = ("a file where a glob begins", "what a link leads to", "more inputs")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in IN_BOTH_SESSIONS else pytest.param(name, marks=pytest.mark.freshness)
+        for name in CASES
+    ],
+)
 def test_a_change_after_a_harmless_one(name: str, every_input: Project) -> None:
     case = CASES[name]
     case.before(every_input)
@@ -169,6 +178,17 @@ def test_what_makes_no_difference_can_be_settled(policy: str, every_input: Proje
     assert editable.imports(SEEN).run.ok().stderr == ""
 
 
+def test_the_words_config_settings_in_a_comment(every_input: Project) -> None:
+    every_input.append("pyproject.toml", "# config-settings: none\n")
+    editable = installed.install(every_input, "--config-settings", "build-args=--profile dev")
+    editable.imports(SEEN).run.ok()
+    every_input.edit()
+    every_input.spy.clear()
+    editable.imports(SEEN).run.ok()
+    if sys.version_info >= (3, 11):
+        assert any("dev" in str(call) for call in every_input.spy.calls("cargo"))
+
+
 # On a smaller project
 
 
@@ -191,6 +211,7 @@ def project(shared: Project) -> Iterator[Project]:
     shared.env.update(env)
 
 
+@pytest.mark.freshness
 def test_an_environment_over_another(project: Project) -> None:
     """`uv run --with` runs in one that is laid over the project's own."""
     editable = installed.synced(project)
@@ -215,17 +236,7 @@ def test_uv_is_told_not_to_install_editables(project: Project) -> None:
     assert editable.imports().shows == "3.0"
 
 
-def test_the_words_config_settings_in_a_comment(project: Project) -> None:
-    project.append("pyproject.toml", "# config-settings: none\n")
-    editable = installed.install(project, "--config-settings", "build-args=--profile dev")
-    editable.imports().run.ok()
-    project.edit()
-    project.spy.clear()
-    editable.imports().run.ok()
-    if sys.version_info >= (3, 11):
-        assert any("dev" in str(call) for call in project.spy.calls("cargo"))
-
-
+@pytest.mark.freshness
 def test_settings_of_the_project_are_not_given_twice(project: Project) -> None:
     project.replace("pyproject.toml", "[tool.uv]", '[tool.uv]\nconfig-settings.build-args = "-q"')
     editable = installed.synced(project)
@@ -244,6 +255,7 @@ def test_variables_that_uv_sets_for_builds(project: Project) -> None:
         assert editable.imports(WHEELPRINT_ON_STALE="warn").said == []
 
 
+@pytest.mark.freshness
 def test_an_environment_in_a_folder_that_is_watched(project: Project) -> None:
     project.write("build.rs", 'fn main() { println!("cargo::rerun-if-changed=."); }\n')
     editable = installed.synced(project)
@@ -255,6 +267,7 @@ def test_an_environment_in_a_folder_that_is_watched(project: Project) -> None:
     assert editable.imports().said == []
 
 
+@pytest.mark.freshness
 def test_what_failed_is_looked_at_by_uv(project: Project) -> None:
     editable = installed.synced(project)
     project.replace(project.sample.source, "letters as f64", "lettres as f64")
@@ -295,6 +308,7 @@ def damage_memory(editable: Editable) -> None:
     memory.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
 
 
+@pytest.mark.freshness
 def test_a_source_that_every_build_writes(project: Project) -> None:
     """With the same content, that is no race without an end."""
     project.write(
@@ -364,7 +378,7 @@ def test_another_rustc_comes_first(project: Project, tmp_path: Path) -> None:
 
 def test_the_file_says_what_it_is_about(check_out: CheckOut) -> None:
     """No variable's value is in it."""
-    project = check_out("pure")
+    project = check_out("every-input")
     project.env["RUSTFLAGS"] = "--cfg=secret_flag"
     editable = installed.install(project)
     (inputs,) = editable.site.glob("*.editable/inputs")
@@ -374,6 +388,7 @@ def test_the_file_says_what_it_is_about(check_out: CheckOut) -> None:
     assert len(facts["variables"]["RUSTFLAGS"]) == 64
 
 
+@pytest.mark.freshness
 def test_a_project_inside_of_an_environment(check_out: CheckOut) -> None:
     """pip puts what it checks out itself into the environment's `src`."""
     project = check_out("pure")

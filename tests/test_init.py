@@ -307,14 +307,17 @@ def test_the_release_profile_of_a_workspace(check_out: CheckOut) -> None:
     assert "note: ../../Cargo.toml: profile.release: lto = true: " in run.stdout
 
 
-def test_a_profile_that_is_not_there(project: Project) -> None:
+def test_a_profile_that_is_not_there(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.switch_to_maturin()
+    before = project.read("pyproject.toml")
     project.append("Cargo.toml", '\n[profile.quick]\ninherits = "dev"\n')
     run = wheelprint(project, "init", "--yes", "--editable-profile", "quik")
     assert run.code == 2
     assert "error: --editable-profile: " in run.stderr
     assert "Cargo.toml has no profile `quik`" in run.stderr
     assert "hint: there are dev, release, test, bench, quick" in run.stderr
-    assert project.read("pyproject.toml") == PYPROJECT
+    assert project.read("pyproject.toml") == before
     wheelprint(project, "init", "--yes", "--editable-profile", "quick").ok()
     assert project.uv("sync").ok()
     assert (project.target / "quick").is_dir()

@@ -50,6 +50,7 @@ def test_isolated_builds_compile_pyo3_once(name: str, check_out: CheckOut) -> No
 
 
 @pytest.mark.spy
+@pytest.mark.freshness
 def test_plain_maturin_compiles_it_again(check_out: CheckOut) -> None:
     """What the test above would see if there were no stable interpreter."""
     project = check_out("hello-pure", built_by="maturin")

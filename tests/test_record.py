@@ -20,7 +20,9 @@ KINDS = pytest.mark.parametrize("kind", ["wheel", "editable"])
 
 
 @KINDS
-@pytest.mark.parametrize("name", samples.BY_NAME)
+@pytest.mark.parametrize(
+    "name", samples.each("hello-pure", "mixed-path-dep", "workspace", "cffi-bindings")
+)
 def test_no_absolute_path(name: str, kind: str, check_out: CheckOut) -> None:
     project = check_out(name)
     _, wheel = project.build(kind)
@@ -58,7 +60,10 @@ def test_without_a_fixed_clock_only_maturins_own_differs(kind: str, check_out: C
     assert {name for name in different if "/sboms/" not in name and "/RECORD" not in name} == set()
 
 
-@pytest.mark.parametrize("name", ["workspace", "cffi-bindings"])
+@pytest.mark.parametrize(
+    "name",
+    ["every-input", "cffi-bindings", pytest.param("workspace", marks=pytest.mark.freshness)],
+)
 def test_the_record_does_not_depend_on_where_the_tree_lies(
     name: str, check_out: CheckOut, tmp_path: Path
 ) -> None:

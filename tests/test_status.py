@@ -141,7 +141,7 @@ def test_a_wheel_of_the_sources_and_one_of_others(project: Project) -> None:
 
 
 def test_what_maturin_installed_says_nothing(check_out: CheckOut) -> None:
-    project = without_keys(check_out("mixed-path-dep", built_by="maturin"))
+    project = check_out("bin-bindings", built_by="maturin")
     ours = project.read("pyproject.toml")
     project.switch_to_maturin()
     project.uv("sync").ok()

@@ -61,7 +61,7 @@ def test_what_is_tested_is_what_was_built(bench: Workbench, tmp_path: Path) -> N
     assert names == [True, True]
 
 
-@pytest.mark.parametrize("name", samples.BY_NAME)
+@pytest.mark.parametrize("name", samples.each("hello-pure", "cffi-bindings", "bin-bindings"))
 def test_every_sample_builds_and_shows_its_edit(name: str, check_out: CheckOut) -> None:
     project = check_out(name, built_by=MATURIN)
     project.switch_to_maturin()

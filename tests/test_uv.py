@@ -20,6 +20,7 @@ CACHE_KEYS = (
     '{ file = "Cargo.toml" }, { file = "Cargo.lock" }'
 )
 #: Those whose cache keys name everything that the edit touches.
+A_FEW = ("hello-pure", "mixed-path-dep", "workspace", "bin-bindings")
 WITH_KEYS = pytest.mark.parametrize("name", ["hello-pure", "mixed-path-dep", "pure", "workspace"])
 
 
@@ -184,7 +185,12 @@ def test_without_isolation(check_out: CheckOut) -> None:
     ("name", "options"),
     [
         # From the tree: compiled where it lies.
-        *((name, ("--sdist", "--wheel")) for name in samples.BY_NAME),
+        *((name, ("--sdist", "--wheel")) for name in A_FEW),
+        *(
+            pytest.param(name, ("--sdist", "--wheel"), marks=pytest.mark.freshness)
+            for name in samples.BY_NAME
+            if name not in A_FEW
+        ),
         # An sdist, and a wheel from that sdist, which holds all that the wheel needs. Its folder is
         # a new one, where pyo3 is compiled anew whatever the backend: once is enough.
         ("mixed-path-dep", ()),

@@ -107,7 +107,8 @@ def test_edit_revert_touch(check_out: CheckOut) -> None:
 
 
 def test_what_it_was_built_with_does_not_count(check_out: CheckOut) -> None:
-    project = check_out("watched-inputs")
+    project = check_out("bin-bindings")
+    project.append("src/main.rs", 'const _: Option<&str> = option_env!("READ_BY_CRATE");\n')
     _, wheel = project.build("wheel", READ_BY_CRATE="one", RUSTFLAGS="--cfg something")
     said = verify(project, wheel, READ_BY_CRATE="two")
     assert_yes(said)

@@ -193,18 +193,20 @@ def test_no_change(change: Change, every_input: Project) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ("check",),
-        ("check", "--release"),
-        # What rust-analyzer runs.
-        ("check", "--workspace", "--all-targets", "--message-format=json", "--keep-going"),
-        ("build",),
-        ("build", "--release"),
-        ("test", "--no-run"),
-        ("clean", "--package", "every-input"),
+        pytest.param(command.split(), id=command, marks=marks)
+        for command, marks in {
+            "check": pytest.mark.freshness,
+            "check --release": (),
+            # What rust-analyzer runs.
+            "check --workspace --all-targets --message-format=json --keep-going": (),
+            "build": pytest.mark.freshness,
+            "build --release": (),
+            "test --no-run": pytest.mark.freshness,
+            "clean --package every-input": pytest.mark.freshness,
+        }.items()
     ],
-    ids=" ".join,
 )
-def test_cargo_in_between(command: tuple[str, ...], every_input: Project) -> None:
+def test_cargo_in_between(command: list[str], every_input: Project) -> None:
     asking.forget_builds(every_input)
     first = asking.stale(every_input)
     every_input.run("cargo", *command).ok()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = _REPOSITORY / "examples"
 SAMPLES = _REPOSITORY / "tests" / "samples"
@@ -143,6 +145,13 @@ EVERY_INPUT = _sample(
     target_parent="../..",
     uses_pyo3=False,
 )
+
+
+def each(*always: str) -> list[Any]:
+    """All of them as parameters; `nox -s tests` has those that are named, `nox -s freshness` the
+    others."""
+    marks = pytest.mark.freshness
+    return [name if name in always else pytest.param(name, marks=marks) for name in BY_NAME]
 
 
 def find(name: str) -> Sample:
