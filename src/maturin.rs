@@ -6,8 +6,8 @@
 //! output; those lines are held back, so that the compiler has the last word.
 
 use std::io::{BufReader, IsTerminal as _, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
@@ -46,13 +46,6 @@ pub struct Maturin<'a> {
     pub config_settings: Option<ConfigSettings>,
 }
 
-/// What becomes of what maturin prints.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Output {
-    Shown,
-    Hidden,
-}
-
 impl Maturin<'_> {
     /// `build_wheel` or `build_editable`: the wheel's file name in `folder`.
     ///
@@ -64,7 +57,7 @@ impl Maturin<'_> {
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings, metadata]), Output::Shown)
+        self.call(hook, &json!([folder, self.config_settings, metadata]))
     }
 
     /// `build_sdist` or `prepare_metadata_*`: the name of what was made in `folder`.
@@ -72,15 +65,19 @@ impl Maturin<'_> {
     /// # Errors
     /// As [`Self::build`].
     pub fn make(&self, hook: &'static str, folder: &Path) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings]), Output::Shown)
+        self.call(hook, &json!([folder, self.config_settings]))
     }
 
-    /// The same, and nobody hears of it: for what the frontend did not ask for.
+    /// The same, and nobody hears of it: for what the frontend did not ask for, beside what it did.
     ///
     /// # Errors
-    /// As [`Self::build`], and nothing was shown.
-    pub fn make_unseen(&self, hook: &'static str, folder: &Path) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings]), Output::Hidden)
+    /// No process can be started.
+    pub fn begin(&self, hook: &'static str, folder: &Path) -> Result<Begun> {
+        let arguments = json!([folder, self.config_settings]);
+        let (mut command, answer) = self.command(hook, &arguments)?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
+        Ok(Begun { hook, child, answer })
     }
 
     /// `get_requires_*`.
@@ -88,34 +85,18 @@ impl Maturin<'_> {
     /// # Errors
     /// As [`Self::build`].
     pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
-        self.call(hook, &json!([self.config_settings]), Output::Shown)
+        self.call(hook, &json!([self.config_settings]))
     }
 
     fn call<T: serde::de::DeserializeOwned>(
         &self,
         hook: &'static str,
         arguments: &serde_json::Value,
-        output: Output,
     ) -> Result<T> {
-        let folder = tempfile::Builder::new()
-            .prefix("wheelprint-")
-            .tempdir()
-            .map_err(|error| Error::io("temporary folder", &error))?;
-        let result = folder.path().join("result.json");
-        let call = json!({"hook": hook, "arguments": arguments, "result": result});
-        let mut command = Command::new(self.python);
-        command
-            .args(["-c", BOOTSTRAP, &call.to_string()])
-            .current_dir(self.root)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped());
+        let (mut command, answer) = self.command(hook, arguments)?;
+        command.stderr(Stdio::piped());
         if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
             command.env("CARGO_TERM_COLOR", "always");
-        }
-        if output == Output::Hidden {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         let mut child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
         let mut tail = Tail::default();
@@ -130,9 +111,74 @@ impl Maturin<'_> {
         if !status.success() {
             return Err(Error::BuildFailed { hook });
         }
+        answer.read(hook)
+    }
+
+    fn command(
+        &self,
+        hook: &'static str,
+        arguments: &serde_json::Value,
+    ) -> Result<(Command, Answer)> {
+        let folder = tempfile::Builder::new()
+            .prefix("wheelprint-")
+            .tempdir()
+            .map_err(|error| Error::io("temporary folder", &error))?;
+        let answer = Answer(folder);
+        let call = json!({"hook": hook, "arguments": arguments, "result": answer.path()});
+        let mut command = Command::new(self.python);
+        command
+            .args(["-c", BOOTSTRAP, &call.to_string()])
+            .current_dir(self.root)
+            .env_clear()
+            .envs(self.environment.iter())
+            .stdin(Stdio::null());
+        Ok((command, answer))
+    }
+}
+
+/// Where a hook's process writes what the hook returned.
+struct Answer(tempfile::TempDir);
+
+impl Answer {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("result.json")
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, hook: &str) -> Result<T> {
+        let result = self.path();
         let bytes = fs_err::read(&result).map_err(|error| Error::io(&result, &error))?;
         serde_json::from_slice(&bytes)
             .map_err(|error| Error::Other(format!("maturin: {hook} returned no result: {error}")))
+    }
+}
+
+/// A hook that runs beside another one. It is ended if nobody waits for it.
+pub struct Begun {
+    hook: &'static str,
+    child: Child,
+    answer: Answer,
+}
+
+impl Begun {
+    /// The name of what was made.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn finish(mut self) -> Result<String> {
+        let status = self.child.wait().map_err(|error| Error::io("maturin", &error))?;
+        if !status.success() {
+            return Err(Error::BuildFailed { hook: self.hook });
+        }
+        self.answer.read(self.hook)
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -121,9 +121,32 @@ def test_a_revision(check_out: CheckOut) -> None:
     assert "revision nowhere" in run.stderr, run.output
 
 
-def changed_bytes(project: Project) -> list[str]:
-    """Every file of the sources, as the archive has it."""
-    return sorted(archives.record(archives.build_all(project).sdist)["source"]["files"])
+@pytest.mark.parametrize("options", [[], ["--out-dir", "out"]], ids=["dist", "out"])
+def test_what_was_built_is_no_source(options: list[str], check_out: CheckOut) -> None:
+    """Without git nothing says that the folder for them is ignored: cargo packs it, and a build
+    script that names nothing watches it."""
+    project = check_out("watched-inputs")
+    project.write(
+        "build.rs",
+        """fn main() {
+    println!("cargo:rustc-env=WORDS=some");
+    println!("cargo:rustc-env=SEEN_BY_BUILD_SCRIPT=nothing");
+}
+""",
+    )
+    project.uv("build", "--wheel", *options).ok()
+    archives.warm_archive_target(project)
+    said = None
+    for _ in range(2):
+        project.uv("build", *options).ok()
+        project.uv("build", "--wheel", *options).ok()
+        folder = project.root / (options[-1] if options else "dist")
+        files = [path for path in folder.iterdir() if path.name != ".gitignore"]
+        assert len(files) == 2
+        for found in verify(project, *files):
+            assert found["verified"], found
+            assert said in (None, found["source-digest"])
+            said = found["source-digest"]
 
 
 @pytest.mark.parametrize("name", ["hello-pure", "mixed-path-dep"])

@@ -137,7 +137,9 @@ def test_reuse_always_answers_with_the_stored_wheel(check_out: CheckOut) -> None
     assert from_tree.read_bytes() == edited.read_bytes()
 
 
-@pytest.mark.parametrize("what", ["a patch", "a build script", "a variable", "a profile"])
+@pytest.mark.parametrize(
+    "what", ["a patch", "a build script", "a Python file", "a variable", "a profile"]
+)
 def test_reuse_always_is_not_fooled(what: str, check_out: CheckOut, tmp_path: Path) -> None:
     project = check_out("hello-pure")
     project.settings('reuse = "always"')
@@ -150,6 +152,8 @@ def test_reuse_always_is_not_fooled(what: str, check_out: CheckOut, tmp_path: Pa
         source.write_text(source.read_text() + "// patched\n")
     elif what == "a build script":
         (unpacked / "build.rs").write_text("fn main() {}\n")
+    elif what == "a Python file":
+        (unpacked / "src" / "hello_pure" / "more.py").write_text("MORE = 1\n")
     elif what == "a variable":
         changes = {"RUSTFLAGS": "--cfg something"}
     else:

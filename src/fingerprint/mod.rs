@@ -34,7 +34,8 @@
 //! ## What never counts
 //!
 //! Timestamps and modes; comments, order and spelling in TOML; other tools' tables; files outside the
-//! module tree; what the build itself writes; Python's caches; variables that only say how to show,
+//! module tree; what the build itself writes; wheels and sdists in `dist` or where else uv puts them;
+//! Python's caches; variables that only say how to show,
 //! fetch or publish (`CARGO_TERM_*`, `CARGO_NET_*`, `CARGO_REGISTRIES_*`, `MATURIN_PYPI_TOKEN` and the
 //! like).
 //!

@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use super::Value;
 use super::observe::is_absence;
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, slashed};
+use crate::inputs::{Key, Kind, Part, Place, Roots, View, is_built, slashed};
 
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
 
@@ -105,7 +105,9 @@ pub(super) fn package(
             }
         })
         .build();
-    let files = walk.map(ignored_path).chain(tracked.into_iter().flatten().map(Ok)).collect();
+    let walked = walk.map(ignored_path);
+    let walked = walked.filter(|path| !path.as_ref().is_ok_and(|path| is_built(path)));
+    let files = walked.chain(tracked.into_iter().flatten().map(Ok)).collect();
     push_files(part, place, folder, files, true, items);
 }
 

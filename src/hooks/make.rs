@@ -103,6 +103,8 @@ impl Session {
             snapshot,
             since,
         };
+        let is_tree = self.request.artifact == Artifact::Wheel && self.origin().is_none();
+        let sources = is_tree.then(|| self.begin_sources(&python, &plan)).flatten();
         let built = self.maturin(&python, &plan).build(hook, made.path(), metadata);
         if built.is_err() {
             self.note_failure(&began);
@@ -112,8 +114,7 @@ impl Session {
             .transpose()?;
         let delivered = built.and_then(|name| {
             let wheel = made.path().join(&name);
-            let is_tree = self.request.artifact == Artifact::Wheel && self.origin().is_none();
-            let source = is_tree.then(|| self.source(&python, &plan)).flatten();
+            let source = sources.and_then(|sources| self.sources(sources));
             self.stamp(&wheel, folder, products.as_ref(), |modules| {
                 let mut recorded = self.record(&began, modules);
                 recorded.record.source = source.or(recorded.record.source);

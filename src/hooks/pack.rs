@@ -13,6 +13,7 @@ use crate::inputs::{
 };
 use crate::interpreter::Plan;
 use crate::log;
+use crate::maturin::Begun;
 use crate::publish;
 use crate::report;
 use crate::sdist::pack::{Packing, packing};
@@ -137,11 +138,19 @@ impl Session {
             .is_some_and(|name| packing.source.files.contains_key(&name))
     }
 
-    /// The sources of a wheel built in a tree: what maturin would put into an archive of it. `None`
-    /// where it can't make one.
-    pub(super) fn source(&self, python: &Path, plan: &Plan) -> Option<Source> {
-        let found = temporary().and_then(|made| {
-            let name = self.maturin(python, plan).make_unseen("build_sdist", made.path())?;
+    /// Begins to list the sources of a wheel built in a tree: what maturin would put into an sdist of
+    /// it. It takes as long as a small build, and is done beside that.
+    pub(super) fn begin_sources(&self, python: &Path, plan: &Plan) -> Option<Sources> {
+        let made = temporary().ok()?;
+        let begun = self.maturin(python, plan).begin("build_sdist", made.path());
+        let begun = begun.inspect_err(|error| log::debug(error)).ok()?;
+        Some(Sources { begun, made })
+    }
+
+    /// `None` where maturin can't make an sdist.
+    pub(super) fn sources(&self, sources: Sources) -> Option<Source> {
+        let Sources { begun, made } = sources;
+        let found = begun.finish().and_then(|name| {
             let archive = Archive::open(&made.path().join(name))?;
             Ok(packing(&archive, &self.request.root))
         });
@@ -157,6 +166,13 @@ impl Session {
             }
         }
     }
+}
+
+/// A list of sources that is being made.
+pub(super) struct Sources {
+    // Ended before the folder goes that it writes to.
+    begun: Begun,
+    made: tempfile::TempDir,
 }
 
 /// The record of an archive that was made of an unpacked one: it is of the same tree.

@@ -135,7 +135,8 @@ impl Session {
         observer: &Observer<'_>,
     ) -> Verdict {
         let record = &entry.record;
-        let is_same = origin.is_pristine() && record.source == origin.record.source;
+        let is_same =
+            origin.is_pristine() && origin.is_alone() && record.source == origin.record.source;
         let recorded = record.inputs();
         let files = record.source.iter().flat_map(|source| source.files.keys());
         let files: BTreeSet<&str> = files.map(String::as_str).collect();

@@ -317,6 +317,17 @@ pub fn normalize(path: &Path) -> PathBuf {
     normal
 }
 
+/// A wheel or sdist where frontends put them: in `dist`, or in a folder that ignores itself, as uv
+/// has it. What was built before is no source of what is built next.
+pub fn is_built(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let Some(folder) = path.parent() else { return false };
+    let ignores_itself =
+        || fs_err::read_to_string(folder.join(".gitignore")).is_ok_and(|rules| rules.trim() == "*");
+    (name.ends_with(".whl") || name.ends_with(".tar.gz"))
+        && (folder.ends_with("dist") || ignores_itself())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

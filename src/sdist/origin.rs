@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
+use walkdir::WalkDir;
+
 use super::archive::READ;
 use super::{PKG_INFO, TOP};
 use crate::digest;
@@ -116,6 +118,16 @@ impl Origin {
         self.files.values().all(|found| found.state == State::AsPacked)
     }
 
+    /// Is there nothing here but what was packed?
+    pub fn is_alone(&self) -> bool {
+        WalkDir::new(&self.root).into_iter().all(|entry| {
+            let Ok(entry) = entry else { return false };
+            let name = entry.path().strip_prefix(&self.root).ok().and_then(slashed);
+            entry.file_type().is_dir()
+                || name.is_some_and(|name| name == FILE_NAME || self.files.contains_key(&name))
+        })
+    }
+
     /// The sources as they are here: those of the tree, if nothing was changed.
     pub fn source(&self) -> Source {
         let stated = self.record.source.iter().flat_map(|source| &source.files);
@@ -200,6 +212,8 @@ impl Origin {
                 continue;
             }
             let value = match self.files.get(&name) {
+                // Made up by maturin, or built before.
+                Some(found) if found.packed.source.is_none() => continue,
                 Some(found) => self.value(found, &key, view, value),
                 None => {
                     self.meet(&key, path, &value, here);

@@ -14,7 +14,7 @@ use super::{Archive, PKG_INFO};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Source};
-use crate::inputs::{normalize, relative};
+use crate::inputs::{is_built, normalize, relative};
 
 /// What an archive was made from.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ pub fn packing(archive: &Archive, project: &Path) -> Packing {
         let named = |path: &Path| relative(project, &normalize(path));
         let found = match name.as_str() {
             PKG_INFO => None,
+            name if is_built(&top.join(name)) => None,
             name => places(name, top, project).into_iter().find(|path| is_same(path, sha256)),
         };
         if let Some(source) = found.as_deref().and_then(named) {
@@ -71,7 +72,10 @@ pub fn packing(archive: &Archive, project: &Path) -> Packing {
             files.insert(source.clone(), digest::bytes(text.as_bytes()));
             packed.push(entry(Some(source), Some(text)));
         } else {
-            if name != PKG_INFO && [top, project].iter().any(|base| base.join(name).is_file()) {
+            if name != PKG_INFO
+                && !is_built(&top.join(name))
+                && [top, project].iter().any(|base| base.join(name).is_file())
+            {
                 raced.push(name.clone());
             }
             packed.push(entry(None, None));

@@ -52,7 +52,10 @@ fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
     let mut found = Vec::new();
     for packed in &record.packed {
         let Some(name) = &packed.source else {
-            if packed.path != PKG_INFO {
+            // What was built before may lie in the tree, and is packed where git does not say that
+            // it is ignored.
+            let is_built = packed.path.ends_with(".whl") || packed.path.ends_with(".tar.gz");
+            if packed.path != PKG_INFO && !is_built {
                 found.push((packed.path.as_str(), "is of no file of the tree"));
             }
             continue;

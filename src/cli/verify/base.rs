@@ -52,17 +52,11 @@ impl Base {
         if path.is_file() {
             return Self::artifact(&path);
         }
-        let text = given.to_string_lossy();
-        let (folder, revision) = match text.rsplit_once('@') {
-            Some((folder, revision)) if !revision.is_empty() => (folder, revision),
-            _ => return Err(refused(&path, "no such file or folder")),
+        let Some((folder, revision)) = split_revision(&given.to_string_lossy(), context) else {
+            return Err(refused(&path, "no such file or folder"));
         };
-        let folder = context.path(Path::new(if folder.is_empty() { "." } else { folder }));
-        if !folder.is_dir() {
-            return Err(refused(&folder, "no such folder"));
-        }
         let made = temporary()?;
-        let tree = git::check_out(&folder, revision, made.path(), &context.environment).map_err(
+        let tree = git::check_out(&folder, &revision, made.path(), &context.environment).map_err(
             |cause| Error::Given {
                 path: folder.clone(),
                 cause: format!("revision {revision}: {}", super::super::line::tame(&cause)),
@@ -127,6 +121,22 @@ impl Tree {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+/// `FOLDER@REVISION`: a folder's name, and a revision (`HEAD@{1}`), may have an @ of their own.
+fn split_revision(given: &str, context: &Context) -> Option<(PathBuf, String)> {
+    let splits: Vec<(PathBuf, String)> = given
+        .match_indices('@')
+        .map(|(at, _)| (&given[..at], &given[at + 1..]))
+        .filter(|(_, revision)| !revision.is_empty())
+        .map(|(folder, revision)| {
+            let folder = if folder.is_empty() { "." } else { folder };
+            (context.path(Path::new(folder)), revision.to_owned())
+        })
+        .filter(|(folder, _)| folder.is_dir())
+        .collect();
+    let is_project = |(folder, _): &&(PathBuf, String)| folder.join("pyproject.toml").is_file();
+    splits.iter().find(is_project).or(splits.first()).cloned()
 }
 
 /// A folder whose path, with all links resolved, is the one things are named by.
