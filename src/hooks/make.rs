@@ -425,7 +425,7 @@ impl Session {
             }
             None => Default::default(),
         };
-        settle_sboms(&mut wheel, &mut edit)?;
+        settle_sboms(&mut wheel, &mut edit, &self.project.root)?;
         edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), recorded.record.to_json()));
 
         let name = source
@@ -447,15 +447,16 @@ fn time(nanoseconds: i128) -> SystemTime {
 }
 
 /// Takes chance out of what maturin generated (see `wheel::sbom`).
-fn settle_sboms(wheel: &mut Wheel, edit: &mut Edit) -> Result<()> {
+fn settle_sboms(wheel: &mut Wheel, edit: &mut Edit, project: &Path) -> Result<()> {
     let prefix = format!("{}/", wheel.dist_info);
     let generated: Vec<String> = wheel
         .files()
         .map(|(name, _)| name.to_owned())
         .filter(|name| name.strip_prefix(&prefix).is_some_and(sbom::is_generated))
         .collect();
+    let place = |folder: &str| inputs::relative(project, Path::new(folder));
     for name in generated {
-        if let Some(bytes) = sbom::settled(&wheel.read(&name)?) {
+        if let Some(bytes) = sbom::settled(&wheel.read(&name)?, place) {
             edit.replace.insert(name, bytes);
         }
     }

@@ -1,7 +1,9 @@
-//! maturin's SBOM holds a random serial number and the time it was made, and so no two wheels of
-//! one tree would be the same. Both are given values that follow from the contents.
+//! maturin's SBOM holds a random serial number, the time it was made and the folders that local
+//! packages lay in, which may be temporary; and so no two wheels of one tree would be the same. All
+//! are given values that follow from the contents.
 //!
-//! CycloneDX 1.5: `serialNumber` is a UUID, `metadata.timestamp` the time of creation.
+//! CycloneDX 1.5: `serialNumber` is a UUID, `metadata.timestamp` the time of creation. Packages of a
+//! path are named by cargo's package ID (cargo book, "Package ID Specifications") and by a purl.
 
 /// Where maturin puts the SBOM it generates (PEP 770).
 pub fn is_generated(name_in_dist_info: &str) -> bool {
@@ -12,16 +14,22 @@ pub fn is_generated(name_in_dist_info: &str) -> bool {
 
 /// The SBOM without chance in it; `None` if there is none to take out. All other bytes stay.
 /// The time is that of the archive's entries: 1980, unless `SOURCE_DATE_EPOCH` named another,
-/// which the generator obeys itself.
-pub fn settled(bytes: &[u8]) -> Option<Vec<u8>> {
+/// which the generator obeys itself. `place` says where a folder lies as seen from the project.
+pub fn settled(bytes: &[u8], place: impl Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     if !text.contains("cargo-cyclonedx") {
         return None;
     }
+    let placed = placed(text, place);
+    let settled = with_serial(&placed).unwrap_or(placed);
+    (settled != text).then(|| settled.into_bytes())
+}
+
+/// With a serial number of its contents, where it has one.
+fn with_serial(text: &str) -> Option<String> {
     const NO_SERIAL: &str = "urn:uuid:00000000-0000-0000-0000-000000000000";
     let timed = replace_string(text, "timestamp", "1980-01-01T00:00:00Z");
-    let timed = timed.as_deref().unwrap_or(text);
-    let blank = replace_string(timed, "serialNumber", NO_SERIAL)?;
+    let blank = replace_string(timed.as_deref().unwrap_or(text), "serialNumber", NO_SERIAL)?;
     let digest = crate::digest::bytes(blank.as_bytes());
     // Version 8 is for UUIDs of one's own making, variant 10 is RFC 9562's.
     let serial = format!(
@@ -32,7 +40,59 @@ pub fn settled(bytes: &[u8]) -> Option<Vec<u8>> {
         &digest[17..20],
         &digest[20..32]
     );
-    Some(replace_string(&blank, "serialNumber", &serial)?.into_bytes())
+    replace_string(&blank, "serialNumber", &serial)
+}
+
+/// Names folders as the generator names the project's own: `file://.`, `file://../core`.
+fn placed(text: &str, place: impl Fn(&str) -> Option<String>) -> String {
+    let mut pieces = text.split("file:///");
+    let mut placed = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(['"', '#', '?', '&', ' ']).unwrap_or(piece.len());
+        let (url, rest) = piece.split_at(end);
+        let is_package_id = placed.ends_with("path+");
+        let folder = if cfg!(windows) { decoded(url) } else { decoded(&format!("/{url}")) };
+        let Some(found) = folder.as_deref().and_then(&place) else {
+            placed.push_str("file:///");
+            placed.push_str(piece);
+            continue;
+        };
+        let is_dotted = found == "." || found.starts_with("../");
+        placed.push_str(if is_dotted { "file://" } else { "file://./" });
+        placed.push_str(&encoded(&found));
+        // Cargo leaves a package's name out where the folder bears it.
+        let name = url.rsplit('/').next().unwrap_or_default();
+        match rest.strip_prefix('#') {
+            Some(version)
+                if is_package_id && version.starts_with(|it: char| it.is_ascii_digit()) =>
+            {
+                placed.push_str(&format!("#{name}@{version}"));
+            }
+            _ => placed.push_str(rest),
+        }
+    }
+    placed
+}
+
+/// The path in a URL; `None` if it is none.
+fn decoded(url: &str) -> Option<String> {
+    let mut parts = url.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(part.get(2..)?.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn encoded(path: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/+".contains(&byte);
+    path.bytes()
+        .map(|byte| match is_plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// Replaces the string value of the first such key. The keys wanted here come before any text
@@ -59,7 +119,7 @@ mod tests {
 
     #[test]
     fn chance_is_taken_out_and_contents_stay() {
-        let settle = |serial, time, name| settled(&sbom(serial, time, name)).unwrap();
+        let settle = |serial, time, name| settled(&sbom(serial, time, name), |_| None).unwrap();
         let one = settle("1", "2026", "a");
         assert_eq!(one, settle("2", "2027", "a"));
         assert_ne!(one, settle("1", "2026", "b"));
@@ -69,9 +129,39 @@ mod tests {
     }
 
     #[test]
+    fn folders_are_named_as_seen_from_the_project() {
+        let place = |folder: &str| {
+            let found = match folder.trim_start_matches('/') {
+                "tmp/x y" => ".",
+                "tmp/x y/a" => "a",
+                "opt/core" => "../core",
+                _ => return None,
+            };
+            Some(found.to_owned())
+        };
+        for (written, expected) in [
+            (
+                "\"path+file:///tmp/x%20y/a#0.1.0 bin-target-0\"",
+                "\"path+file://./a#a@0.1.0 bin-target-0\"",
+            ),
+            ("\"path+file:///tmp/x%20y#a@0.1.0\"", "\"path+file://.#a@0.1.0\""),
+            (
+                "\"pkg:cargo/core@1?download_url=file:///opt/core#src/lib.rs\"",
+                "\"pkg:cargo/core@1?download_url=file://../core#src/lib.rs\"",
+            ),
+            ("\"pkg:cargo/a@1?download_url=file://.\"", "\"pkg:cargo/a@1?download_url=file://.\""),
+        ] {
+            assert_eq!(placed(written, place), expected);
+        }
+        for elsewhere in ["file:///%zz/other#1.0", "file:///other%2"] {
+            assert_eq!(placed(elsewhere, place), elsewhere);
+        }
+    }
+
+    #[test]
     fn what_the_generator_did_not_make_is_left_alone() {
-        assert_eq!(settled(b"{\"serialNumber\": \"mine\"}"), None);
-        assert_eq!(settled(b"\xff"), None);
+        assert_eq!(settled(b"{\"serialNumber\": \"mine\"}", |_| None), None);
+        assert_eq!(settled(b"\xff", |_| None), None);
         assert!(is_generated("sboms/a.cyclonedx.json"));
         assert!(!is_generated("sboms/mine.json"));
     }

@@ -136,7 +136,8 @@ def check(wheel: Path) -> None:
 
 
 def assert_only_stamped(stamped: Path, original: Path) -> None:
-    """The first wheel is the second with a record in it, and not a byte else is different."""
+    """The first wheel is the second with a record in it, and not a byte else is different but for
+    the folders that the SBOM names."""
     assert stamped.name == original.name
     before = {entry.name: entry for entry in entries(original)}
     after = {entry.name: entry for entry in entries(stamped)}
@@ -144,13 +145,39 @@ def assert_only_stamped(stamped: Path, original: Path) -> None:
     assert added.endswith(f".dist-info/{RECORD_NAME}"), added
     assert before.keys() <= after.keys()
     changed = {name for name, entry in before.items() if after[name] != entry}
-    (record_file,) = changed
+    sboms = {name for name in changed if name.endswith(".cyclonedx.json")}
+    (record_file,) = changed - sboms
     assert record_file.endswith(".dist-info/RECORD"), changed
-    old, new = before[record_file], after[record_file]
-    assert (new.method, new.timestamp, new.mode) == (old.method, old.timestamp, old.mode)
+    for name in changed:
+        old, new = before[name], after[name]
+        assert (new.method, new.timestamp, new.mode) == (old.method, old.timestamp, old.mode)
+    for name in sboms:
+        assert_only_placed(json.loads(read(stamped, name)), json.loads(read(original, name)))
     in_order = [name for name in after if name != added]
     assert in_order == list(before), "the order of the entries has changed"
+
     # RECORD itself: the same lines, and one more.
-    lines = read(original, record_file).decode().splitlines()
-    stamped_lines = read(stamped, record_file).decode().splitlines()
-    assert [line for line in stamped_lines if not line.startswith(added)] == lines
+    def lines(wheel: Path) -> list[str]:
+        ours = (added, *sboms)
+        listed = read(wheel, record_file).decode().splitlines()
+        return [line for line in listed if not line.startswith(ours)]
+
+    assert lines(stamped) == lines(original)
+
+
+def assert_only_placed(placed: Any, original: Any) -> None:
+    """The same JSON, but for folders of this machine, which it names no longer."""
+    if isinstance(original, dict):
+        assert list(placed) == list(original)
+        for key, value in original.items():
+            assert_only_placed(placed[key], value)
+    elif isinstance(original, list):
+        assert len(placed) == len(original)
+        for one, other in zip(placed, original):
+            assert_only_placed(one, other)
+    elif isinstance(original, str) and "file:///" in original:
+        start = original.index("file:///")
+        assert placed.startswith(f"{original[:start]}file://.")
+        assert not re.search("file:///|%2F", placed)
+    else:
+        assert placed == original
