@@ -69,7 +69,9 @@ impl Target {
             .map(|home| {
                 ["registry", "git"]
                     .into_iter()
-                    .flat_map(|name| [home.join(name), canonical(&home).join(name)])
+                    // Any of them may be a link.
+                    .map(|name| home.join(name))
+                    .flat_map(|folder| [canonical(&folder), folder])
                     .collect()
             })
             .unwrap_or_default();
