@@ -11,6 +11,7 @@
 //! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `git`, `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `sdist`, `settings`, `store`, `switch`, `uv`, `wheel` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
+//! | `remap` | this machine's paths taken out of what is compiled | `inputs`, `project`, `request` |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `installed` | what an environment has installed of a project | `fingerprint` (types), `project`, `request` |
 //! | `switch` | pyproject.toml from maturin to wheelprint and back, as text | `maturin`, `project`, `uv` |
@@ -54,6 +55,7 @@ pub mod maturin;
 pub mod project;
 pub mod publish;
 pub mod python;
+pub mod remap;
 pub mod renew;
 pub mod report;
 pub mod request;

@@ -17,6 +17,8 @@ pub struct Settings {
     pub reuse: Reuse,
     /// Globs from the project root.
     pub extra_inputs: Vec<String>,
+    /// Are this machine's paths taken out of what is compiled?
+    pub remap_paths: bool,
     pub log: Level,
 }
 
@@ -45,10 +47,11 @@ const ON_STALE: &[(&str, OnStale)] = &[
 ];
 const REUSE: &[(&str, Reuse)] =
     &[("editable", Reuse::Editable), ("always", Reuse::Always), ("never", Reuse::Never)];
+const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 /// The keys of `[tool.wheelprint]`.
-const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs"];
+const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs", "remap-paths"];
 /// What may be given as `wheelprint.NAME=VALUE`.
-const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "log"];
+const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "log"];
 
 impl OnStale {
     /// The word used in pyproject.toml.
@@ -81,6 +84,7 @@ impl Settings {
             on_stale: chain.choice("on-stale", ON_STALE)?.unwrap_or(OnStale::Rebuild),
             reuse: chain.choice("reuse", REUSE)?.unwrap_or(Reuse::Editable),
             extra_inputs: extra_inputs(&table)?,
+            remap_paths: chain.switch("remap-paths")?.unwrap_or(false),
             log: chain.choice("log", &log_names)?.unwrap_or(Level::Info),
         })
     }
@@ -93,6 +97,36 @@ struct Chain<'a> {
 
 impl Chain<'_> {
     fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        if let Some(choice) = self.outside(key, choices)? {
+            return Ok(Some(choice));
+        }
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(toml::Value::String(value)) => parse(&in_pyproject(key), value, choices).map(Some),
+            Some(other) => Err(wrong_type(
+                &in_pyproject(key),
+                &format!("expected a string, found {}", describe(other)),
+            )),
+        }
+    }
+
+    /// true or false.
+    fn switch(&self, key: &str) -> Result<Option<bool>> {
+        if let Some(switch) = self.outside(key, SWITCH)? {
+            return Ok(Some(switch));
+        }
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(toml::Value::Boolean(value)) => Ok(Some(*value)),
+            Some(other) => Err(wrong_type(
+                &in_pyproject(key),
+                &format!("expected true or false, found {}", describe(other)),
+            )),
+        }
+    }
+
+    /// What the environment or a config setting says.
+    fn outside<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let variable = format!("WHEELPRINT_{}", key.to_ascii_uppercase().replace('-', "_"));
         if let Some(value) = self.request.environment.non_empty(&variable) {
             let value = value.to_string_lossy();
@@ -106,14 +140,7 @@ impl Chain<'_> {
             };
             return parse(&source, value, choices).map(Some);
         }
-        match self.table.get(key) {
-            None => Ok(None),
-            Some(toml::Value::String(value)) => parse(&in_pyproject(key), value, choices).map(Some),
-            Some(other) => Err(wrong_type(
-                &in_pyproject(key),
-                &format!("expected a string, found {}", describe(other)),
-            )),
-        }
+        Ok(None)
     }
 }
 

@@ -78,6 +78,9 @@ def test_extra_inputs(check_out: CheckOut) -> None:
         ('on-stale = "fail"', "tool.wheelprint.on-stale", "error"),
         ("reuse = true", "tool.wheelprint.reuse", "string"),
         ('extra-inputs = "a"', "tool.wheelprint.extra-inputs", "list"),
+        ("remap-path = true", "tool.wheelprint.remap-path", "remap-paths"),
+        ('remap-paths = "true"', "tool.wheelprint.remap-paths", "true or false, found string"),
+        ("remap-paths = 1", "tool.wheelprint.remap-paths", "true or false, found integer"),
         ("extra-inputs = [1]", "tool.wheelprint.extra-inputs", "string"),
         ('extra-inputs = ["a[b"]', "tool.wheelprint.extra-inputs", "a[b"),
     ],
@@ -102,6 +105,8 @@ def test_a_wrong_setting(
         ("WHEELPRINT_REUSE", "allways", "always"),
         ("WHEELPRINT_ON_STALE", "rebild", "rebuild"),
         ("WHEELPRINT_LOG", "inof", "info"),
+        ("WHEELPRINT_REMAP_PATHS", "True", "true"),
+        ("WHEELPRINT_REMAP_PATHS", "1", "use one of true | false"),
     ],
 )
 def test_a_wrong_variable(variable: str, value: str, suggested: str, check_out: CheckOut) -> None:
@@ -116,6 +121,8 @@ def test_a_wrong_variable(variable: str, value: str, suggested: str, check_out: 
     ("settings", "named", "suggested"),
     [
         ({"wheelprint.resue": "never"}, "wheelprint.resue", "reuse"),
+        ({"wheelprint.remap-paths": "flase"}, "wheelprint.remap-paths", "false"),
+        ({"wheelprint.remap-path": "true"}, "wheelprint.remap-path", "remap-paths"),
         ({"wheelprint.reuse": "nevr"}, "wheelprint.reuse", "never"),
         ({"wheelprint.reuse": ["never", "always"]}, "wheelprint.reuse", "one value"),
     ],

@@ -29,7 +29,7 @@
 //! | rust-toolchain(.toml), there or not | rustup's search path | parsed value | toolchain |
 //! | maturin | the version that would be imported, if one is there | text | toolchain |
 //! | interpreter | implementation, version, ABI, platform | text | toolchain |
-//! | wheel or editable; config settings; `on-stale`; `extra-inputs`; wheelprint itself | the request | text or digest | request |
+//! | wheel or editable; config settings; `on-stale`; `extra-inputs`; `remap-paths`; wheelprint itself | the request | text or digest | request |
 //!
 //! ## What never counts
 //!

@@ -322,6 +322,9 @@ impl<'a> Observer<'a> {
             let globs = self.settings.extra_inputs.join("\n");
             value("extra-inputs".into(), Value::Sha256(digest::bytes(globs.as_bytes())));
         }
+        if self.settings.remap_paths && self.request.artifact == Artifact::Wheel {
+            value("remap-paths".into(), Value::Text("true".into()));
+        }
         if self.request.artifact == Artifact::Editable {
             value("on-stale".into(), Value::Text(self.settings.on_stale.as_str().into()));
             let hook = digest::bytes(crate::editable::RUNTIME.concat().as_bytes());
@@ -427,6 +430,7 @@ mod tests {
             on_stale: OnStale::Rebuild,
             reuse: Reuse::Editable,
             extra_inputs: Vec::new(),
+            remap_paths: false,
             log: Level::Info,
         };
         let digests = Digests::default();

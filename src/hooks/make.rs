@@ -105,7 +105,8 @@ impl Session {
         };
         let is_tree = self.request.artifact == Artifact::Wheel && self.origin().is_none();
         let sources = is_tree.then(|| self.begin_sources(&python, &plan)).flatten();
-        let built = self.maturin(&python, &plan).build(hook, made.path(), metadata);
+        let remapped = self.remapped(&plan, target.as_ref());
+        let built = self.maturin(&python, &remapped).build(hook, made.path(), metadata);
         if built.is_err() {
             self.note_failure(&began);
         }

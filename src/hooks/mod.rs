@@ -26,6 +26,7 @@ mod compare;
 pub mod look;
 mod make;
 mod pack;
+mod remapped;
 mod tell;
 mod unpacked;
 mod wanted;

@@ -34,6 +34,7 @@ pub struct Package {
 /// A package that another one needs.
 #[derive(Debug, Deserialize)]
 pub struct Dependency {
+    pub name: String,
     /// `None` for what both builds and runs need.
     pub kind: Option<String>,
     /// Of a package of a path, its folder.

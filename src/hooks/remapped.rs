@@ -1,0 +1,31 @@
+//! What maturin is shown of the environment where paths are remapped. Nothing else sees it: inputs
+//! are what the user set.
+
+use super::Session;
+use crate::inputs::target::Target;
+use crate::interpreter::Plan;
+use crate::log;
+use crate::remap;
+use crate::request::Artifact;
+
+impl Session {
+    /// The plan with rustc's flags in it. Not for an editable install: whoever works on the sources
+    /// wants to see where they lie.
+    pub(super) fn remapped(&self, plan: &Plan, target: Option<&Target>) -> Plan {
+        let mut plan = plan.clone();
+        if !self.settings.remap_paths || self.request.artifact != Artifact::Wheel {
+            return plan;
+        }
+        let environment = match target {
+            Some(target) => {
+                remap::environment(&self.project, &self.request, &plan.environment, target)
+            }
+            None => Err("cargo could not be asked where things lie".to_owned()),
+        };
+        match environment {
+            Ok(environment) => plan.environment = environment,
+            Err(cause) => log::warn(format_args!("remap-paths: no path is remapped: {cause}")),
+        }
+        plan
+    }
+}

@@ -1,0 +1,139 @@
+//! `remap-paths`: taking this machine's paths out of what rustc writes.
+//!
+//! rustc writes paths into panic messages, `file!()` and debug information, and gives the beginning
+//! of each another name where `--remap-path-prefix=FROM=TO` says so. The names are those of cargo's
+//! own `trim-paths` (RFC 3127). The flags are added to those in force and given to maturin as
+//! `CARGO_ENCODED_RUSTFLAGS`, which cargo and maturin take before any other source (cargo reference,
+//! "build.rustflags"); they come first, so that a mapping of the user's own wins. Where it can't be
+//! known which flags are in force, nothing is remapped: nobody's flags are dropped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::inputs::ambient;
+use crate::inputs::target::Target;
+use crate::project::Project;
+use crate::request::{Environment, Request};
+
+mod rustflags;
+
+/// Between the flags in `CARGO_ENCODED_RUSTFLAGS`.
+const SEPARATOR: char = '\x1f';
+
+/// The environment for a build that shows no path of this machine.
+///
+/// # Errors
+/// Why nothing can be remapped.
+pub fn environment(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    target: &Target,
+) -> Result<Environment, String> {
+    let rustc = Rustc::find(&request.root, environment)?;
+    let theirs = rustflags::in_force(project, request, environment, &rustc)?;
+    let mut flags = Vec::new();
+    for (from, to) in names(target, request, environment, &rustc)? {
+        let from = from.to_str().ok_or_else(|| format!("{}: not UTF-8", from.display()))?;
+        flags.push(format!("--remap-path-prefix={from}={to}"));
+    }
+    flags.extend(theirs);
+    if let Some(flag) = flags.iter().find(|flag| flag.contains(SEPARATOR)) {
+        return Err(format!("{flag:?} can't be given in CARGO_ENCODED_RUSTFLAGS"));
+    }
+    let mut environment = environment.clone();
+    environment.set("CARGO_ENCODED_RUSTFLAGS", flags.join(&SEPARATOR.to_string()));
+    Ok(environment)
+}
+
+/// What each folder is called, the innermost last: of several that fit rustc takes the last.
+fn names(
+    target: &Target,
+    request: &Request,
+    environment: &Environment,
+    rustc: &Rustc<'_>,
+) -> Result<Vec<(PathBuf, String)>, String> {
+    let metadata = &target.metadata;
+    let mut names = vec![
+        rustc.library()?,
+        (metadata.workspace_root.clone(), ".".to_owned()),
+        (metadata.target_directory.clone(), "/cargo/target".to_owned()),
+    ];
+    if let Some(folder) = &metadata.build_directory {
+        names.push((folder.clone(), "/cargo/target".to_owned()));
+    }
+    if let Some(home) = ambient::cargo_home(environment) {
+        names.push((request.root.join(home), "/cargo".to_owned()));
+    }
+    let outside = |folder: &Path| !folder.starts_with(&metadata.workspace_root);
+    for package in metadata.packages.iter().filter(|package| outside(package.folder())) {
+        names.push((package.folder().to_owned(), format!("/cargo/deps/{}", package.name)));
+    }
+    // Where cargo could not name all packages, at least those that the others name.
+    for needed in metadata.packages.iter().flat_map(|package| &package.dependencies) {
+        if let Some(folder) = needed.path.as_deref().filter(|folder| outside(folder))
+            && !names.iter().any(|(known, _)| known == folder)
+        {
+            names.push((folder.to_owned(), format!("/cargo/deps/{}", needed.name)));
+        }
+    }
+    // rustc's own working directory has no links in it, the paths that cargo gives it may.
+    let resolved: Vec<(PathBuf, String)> = names
+        .iter()
+        .filter_map(|(from, to)| Some((dunce::canonicalize(from).ok()?, to.clone())))
+        .filter(|(from, _)| !names.iter().any(|(known, _)| known == from))
+        .collect();
+    names.extend(resolved);
+    names.sort_by_key(|(from, _)| from.components().count());
+    Ok(names)
+}
+
+/// The compiler that cargo will call.
+struct Rustc<'a> {
+    program: PathBuf,
+    root: &'a Path,
+    environment: &'a Environment,
+    version: String,
+}
+
+impl<'a> Rustc<'a> {
+    fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, String> {
+        let program = ambient::rustc(root, environment).ok_or("no rustc found on PATH")?;
+        let mut rustc = Self { program, root, environment, version: String::new() };
+        rustc.version = rustc.ask(["-vV"])?;
+        Ok(rustc)
+    }
+
+    fn ask<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String, String> {
+        let arguments: Vec<&str> = arguments.into_iter().collect();
+        let output = Command::new(&self.program)
+            .args(&arguments)
+            .current_dir(self.root)
+            .env_clear()
+            .envs(self.environment.iter())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("{}: {error}", self.program.display()))?;
+        if !output.status.success() {
+            return Err(format!("`rustc {}` failed", arguments.join(" ")));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// A line of `rustc -vV`.
+    fn field(&self, name: &str) -> Option<&str> {
+        self.version.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// Where the sources of the standard library lie if they are installed, and the name that rustc
+    /// gives them where they are not.
+    fn library(&self) -> Result<(PathBuf, String), String> {
+        let sysroot = PathBuf::from(self.ask(["--print", "sysroot"])?.trim_end());
+        let version = self
+            .field("commit-hash")
+            .filter(|hash| *hash != "unknown")
+            .or_else(|| self.field("release"))
+            .unwrap_or("unknown");
+        Ok((sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{version}")))
+    }
+}

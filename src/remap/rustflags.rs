@@ -1,0 +1,254 @@
+//! The flags in force: what cargo would give to rustc if nobody else had a say.
+//!
+//! Cargo takes them from exactly one place: `CARGO_ENCODED_RUSTFLAGS`, else `RUSTFLAGS`, else
+//! `target.TRIPLE.rustflags` with every `target.'cfg(..)'.rustflags` that holds, else
+//! `build.rustflags` (cargo `compiler/build_context/target_info.rs`). This follows cargo and not
+//! maturin, which asks another library that lets `CARGO_BUILD_RUSTFLAGS` replace what files say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::str::FromStr as _;
+
+use cargo_platform::{Cfg, CfgExpr};
+use toml::{Table, Value};
+
+use super::{Rustc, SEPARATOR};
+use crate::inputs::ambient;
+use crate::project::{Project, all_arguments, argument};
+use crate::request::{Environment, Request};
+
+type Flags = Vec<String>;
+
+/// The flags in force.
+///
+/// # Errors
+/// Why they can't be known.
+pub(super) fn in_force(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    rustc: &Rustc<'_>,
+) -> Result<Flags, String> {
+    if let Some(flags) = of_variables(environment)? {
+        return Ok(flags);
+    }
+    let mut given = all_arguments(&request.maturin_arguments(), "--config", None);
+    given.extend(project.maturin.config.iter().flatten().cloned());
+    for value in given {
+        let is_of_flags = match value.parse::<Table>() {
+            Ok(table) => decides(&table),
+            Err(_) => read(&request.root.join(&value)).is_none_or(|table| decides(&table)),
+        };
+        if is_of_flags {
+            return Err(format!("`--config {value}` has a say in rustc's flags"));
+        }
+    }
+    let flags = configured(&request.root, request, environment, rustc)?;
+    // Cargo reads the configuration of the folder it runs in, maturin that of the manifest.
+    let manifest = project.manifest_path(request);
+    if let Some(folder) = manifest.parent().filter(|folder| *folder != request.root)
+        && configured(folder, request, environment, rustc)? != flags
+    {
+        return Err(format!("cargo's configuration in {} sets other rustflags", folder.display()));
+    }
+    Ok(flags)
+}
+
+/// Set, if empty, is set.
+fn of_variables(environment: &Environment) -> Result<Option<Flags>, String> {
+    let text = |name: &str| match environment.get(name).map(|value| value.to_str()) {
+        Some(None) => Err(format!("{name} is not UTF-8")),
+        Some(value) => Ok(value),
+        None => Ok(None),
+    };
+    if let Some(value) = text("CARGO_ENCODED_RUSTFLAGS")? {
+        let flags = value.split(SEPARATOR).filter(|_| !value.is_empty());
+        return Ok(Some(flags.map(str::to_owned).collect()));
+    }
+    let flags = text("RUSTFLAGS")?.map(|value| {
+        let flags = value.split(' ').map(str::trim).filter(|flag| !flag.is_empty());
+        flags.map(str::to_owned).collect()
+    });
+    Ok(flags)
+}
+
+/// What the configuration says that is found from this folder.
+fn configured(
+    folder: &Path,
+    request: &Request,
+    environment: &Environment,
+    rustc: &Rustc<'_>,
+) -> Result<Flags, String> {
+    let found = ambient::cargo_configs(folder, environment);
+    let included: BTreeSet<_> =
+        found.iter().flat_map(|config| ambient::included(&config.path)).collect();
+    // Which cargo knows `include`, and in which order it reads, differs.
+    for path in &included {
+        if read(path).is_some_and(|table| decides(&table)) {
+            return Err(format!(
+                "{}, which is included, has a say in rustc's flags",
+                path.display()
+            ));
+        }
+    }
+    // The farthest first.
+    let own = found.iter().rev().filter(|config| !included.contains(&config.path));
+    let files: Vec<Table> = own.filter_map(|config| read(&config.path)).collect();
+    let config = Config { files, environment };
+    if !config.has_flags_for_targets() {
+        return config.list(&["build", "rustflags"], "CARGO_BUILD_RUSTFLAGS");
+    }
+    let mut flags: Vec<Flags> = Vec::new();
+    for triple in config.triples(request, rustc)? {
+        flags.push(config.flags_for(&triple, rustc)?);
+    }
+    flags.dedup();
+    match <[Flags; 1]>::try_from(flags) {
+        Ok([flags]) => Ok(flags),
+        Err(_) => Err("rustflags differ between the targets that may be built for".to_owned()),
+    }
+}
+
+/// Does it decide which flags are in force?
+fn decides(table: &Table) -> bool {
+    let has =
+        |table: Option<&Value>, key: &str| table.is_some_and(|table| table.get(key).is_some());
+    table.contains_key("include")
+        || has(table.get("build"), "rustflags")
+        || has(table.get("build"), "target")
+        || flags_of_targets(table).next().is_some()
+}
+
+/// The keys of `[target]` that set flags.
+fn flags_of_targets(table: &Table) -> impl Iterator<Item = &String> {
+    let targets = table.get("target").and_then(Value::as_table).into_iter().flatten();
+    targets.filter(|(_, target)| target.get("rustflags").is_some()).map(|(key, _)| key)
+}
+
+/// A file that can't be read is cargo's to complain of.
+fn read(path: &Path) -> Option<Table> {
+    fs_err::read_to_string(path).ok()?.parse().ok()
+}
+
+/// Cargo's configuration: files, the farthest first, and the variables that add to them.
+struct Config<'a> {
+    files: Vec<Table>,
+    environment: &'a Environment,
+}
+
+impl Config<'_> {
+    fn has_flags_for_targets(&self) -> bool {
+        let is_one = |name: &str| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUSTFLAGS");
+        self.files.iter().any(|table| flags_of_targets(table).next().is_some())
+            || self.environment.iter().any(|(name, _)| name.to_str().is_some_and(is_one))
+    }
+
+    /// A list of strings or a text of several, in as many files as there are: lists are joined,
+    /// of texts the nearest counts, and the variable's words come last.
+    fn list(&self, key: &[&str], variable: &str) -> Result<Flags, String> {
+        let wrong = || format!("{}: not a list of strings in all files", key.join("."));
+        let mut joined: Option<Value> = None;
+        for table in &self.files {
+            let found = key.iter().skip(1).fold(table.get(key[0]), |value, part| value?.get(part));
+            joined = match (joined, found.cloned()) {
+                (joined, None) => joined,
+                (None | Some(Value::String(_)), Some(near @ Value::String(_))) => Some(near),
+                (None, Some(near)) => Some(near),
+                (Some(Value::Array(mut far)), Some(Value::Array(near))) => {
+                    far.extend(near);
+                    Some(Value::Array(far))
+                }
+                _ => return Err(wrong()),
+            };
+        }
+        let mut list = match joined {
+            None => Flags::new(),
+            Some(Value::String(text)) => words(&text),
+            Some(Value::Array(values)) => values
+                .into_iter()
+                .map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong))
+                .collect::<Result<_, _>>()?,
+            Some(_) => return Err(wrong()),
+        };
+        if let Some(value) = self.environment.get(variable) {
+            list.extend(words(value.to_str().ok_or_else(|| format!("{variable} is not UTF-8"))?));
+        }
+        Ok(list)
+    }
+
+    /// The targets that may be built for, by maturin's rules and cargo's.
+    fn triples(&self, request: &Request, rustc: &Rustc<'_>) -> Result<Vec<String>, String> {
+        let named = argument(&request.maturin_arguments(), "--target", None).or_else(|| {
+            let value = self.environment.non_empty("CARGO_BUILD_TARGET")?;
+            Some(value.to_string_lossy().into_owned())
+        });
+        let mut triples = match named {
+            Some(triple) if triple == "universal2-apple-darwin" => apple(),
+            Some(triple) => vec![triple],
+            None if self.environment.non_empty("ARCHFLAGS").is_some() => apple(),
+            None => self.list(&["build", "target"], "CARGO_BUILD_TARGET")?,
+        };
+        if triples.is_empty() {
+            if self.environment.non_empty("_PYTHON_HOST_PLATFORM").is_some() {
+                return Err("it is not known for which target maturin will build".to_owned());
+            }
+            let host = rustc.field("host").ok_or("rustc does not name its host")?;
+            // maturin goes by the interpreter there, which may be of another architecture.
+            triples = match host.split_once("-pc-windows-") {
+                Some((_, library)) => ["x86_64", "i686", "aarch64"]
+                    .map(|machine| format!("{machine}-pc-windows-{library}"))
+                    .to_vec(),
+                None if host.ends_with("-apple-darwin") => apple(),
+                None => vec![host.to_owned()],
+            };
+        }
+        match triples.iter().find(|triple| triple.contains(['.', '/', '\\'])) {
+            Some(triple) => Err(format!("the rustflags for {triple} are not known")),
+            None => Ok(triples),
+        }
+    }
+
+    /// Which `cfg` hold depends on the flags, and the flags on which hold: cargo goes round twice.
+    fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, String> {
+        let mut flags = self.flags_where(triple, None)?;
+        for _ in 0..2 {
+            let print = ["--print", "cfg", "--target", triple];
+            let printed = rustc.ask(print.into_iter().chain(flags.iter().map(String::as_str)))?;
+            let holds: Vec<Cfg> = printed
+                .lines()
+                .filter(|line| *line != "proc_macro")
+                .map(|line| Cfg::from_str(line).map_err(|error| error.to_string()))
+                .collect::<Result<_, _>>()?;
+            let again = self.flags_where(triple, Some(&holds))?;
+            if again == flags {
+                return Ok(flags);
+            }
+            flags = again;
+        }
+        Err("target.'cfg(..)'.rustflags depend on each other".to_owned())
+    }
+
+    fn flags_where(&self, triple: &str, holds: Option<&[Cfg]>) -> Result<Flags, String> {
+        let name = triple.to_uppercase().replace('-', "_");
+        let variable = format!("CARGO_TARGET_{name}_RUSTFLAGS");
+        let mut flags = self.list(&["target", triple, "rustflags"], &variable)?;
+        let keys: BTreeSet<&String> = self.files.iter().flat_map(flags_of_targets).collect();
+        for key in keys {
+            if holds.is_some_and(|holds| CfgExpr::matches_key(key, holds)) {
+                flags.extend(self.list(&["target", key, "rustflags"], "")?);
+            }
+        }
+        if flags.is_empty() {
+            return self.list(&["build", "rustflags"], "CARGO_BUILD_RUSTFLAGS");
+        }
+        Ok(flags)
+    }
+}
+
+fn words(text: &str) -> Flags {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn apple() -> Vec<String> {
+    ["aarch64", "x86_64"].map(|machine| format!("{machine}-apple-darwin")).to_vec()
+}
