@@ -316,6 +316,43 @@ def test_the_record_knows_the_setting_and_no_path(check_out: CheckOut, tmp_path:
     assert wheels.record(wheel) == remapped
 
 
+def test_the_record_names_the_same_inputs(check_out: CheckOut) -> None:
+    """Of every kind that there is: rustc says what it read, and must not say it by other names."""
+    project = check_out("every-input")
+    records = [wheels.record(project.build("wheel", **it)[1]) for it in ({}, ON)]
+    plain, remapped = (
+        [one for one in record["inputs"] if one["name"] != "remap-paths"] for record in records
+    )
+    assert len(plain) > 40
+    assert plain == remapped
+
+
+@pytest.mark.parametrize(
+    ("in_project", "config_setting", "variable", "expected"),
+    [
+        ("true", None, None, True),
+        ("true", "false", None, False),
+        ("false", "true", None, True),
+        ("true", "true", "false", False),
+        ("false", "false", "true", True),
+    ],
+)
+def test_precedence(
+    in_project: str,
+    config_setting: str | None,
+    variable: str | None,
+    expected: bool,
+    check_out: CheckOut,
+) -> None:
+    project = check_out("bin-bindings")
+    project.settings(f"remap-paths = {in_project}")
+    settings = None if config_setting is None else {"wheelprint.remap-paths": config_setting}
+    variables: dict[str, Any] = {} if variable is None else {"WHEELPRINT_REMAP_PATHS": variable}
+    _, wheel = project.build("wheel", settings, **variables)
+    names = {one["name"] for one in wheels.record(wheel)["inputs"]}
+    assert ("remap-paths" in names) is expected
+
+
 def test_with_it_a_wheel_is_found_again(check_out: CheckOut) -> None:
     project = program(check_out)
     always = {"WHEELPRINT_REUSE": "always"}
