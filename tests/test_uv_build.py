@@ -115,6 +115,14 @@ def test_a_target_folder_that_the_user_names(check_out: CheckOut, tmp_path: Path
     assert prints(project, wheel) == after
 
 
+def test_who_reads_the_variable_is_not_trusted(check_out: CheckOut) -> None:
+    """What it says is true of builds of sdists only."""
+    project = check_out("hello-pure")
+    project.append("src/lib.rs", 'const _: Option<&str> = option_env!("CARGO_TARGET_DIR");\n')
+    (cause,) = wheels.record(ready(project)[1])["untrusted"]
+    assert cause.startswith("CARGO_TARGET_DIR is read")
+
+
 def test_reuse_always_answers_with_the_stored_wheel(check_out: CheckOut) -> None:
     project = check_out("mixed-path-dep")
     project.settings('reuse = "always"')

@@ -270,6 +270,7 @@ impl Session {
         at_import.raced.extend(races.iter().cloned());
         races.extend(raced.iter().map(describe));
         let mut untrusted = [found.gaps, races].concat();
+        untrusted.extend(self.reads_shared_target(&found.watches));
         untrusted.extend(inputs.iter().filter_map(|(key, value)| match value {
             Value::Unreadable(cause) => {
                 Some(format!("{} can't be relied on: {cause}", report::name(key, &roots)))

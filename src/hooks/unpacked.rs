@@ -68,6 +68,13 @@ impl Session {
         self.tree.is_some() && shared.as_deref() == Some(target)
     }
 
+    /// The variable that is set for such a build counts for nobody; unless somebody reads it.
+    pub(super) fn reads_shared_target(&self, watches: &BTreeSet<Watch>) -> Option<String> {
+        let is_ours = self.environment.get(TARGET) != self.plan.environment.get(TARGET);
+        (is_ours && watches.contains(&Watch::Variable { name: TARGET.to_owned() }))
+            .then(|| format!("{TARGET} is read, and set for what is built of sdists"))
+    }
+
     /// The record of a wheel that was built here, as if it had been built in the tree.
     pub(super) fn record_of_tree(
         &self,
