@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,7 @@ def _seen(path: Path) -> Seen:
 KEY = pytest.StashKey[Made]()
 _FOLDER = pytest.StashKey[Path]()
 _FOUND = pytest.StashKey[str]()
+_CHECKED = pytest.StashKey[str]()
 #: How a worker is told the folder.
 _INPUT = "wheelprint_made"
 
@@ -125,8 +127,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if folder is None:
         return
     files = sorted(path for path in folder.glob("*/*") if path.name != _TEST)
+    began = time.monotonic()
     ended = session.exitstatus != pytest.ExitCode.INTERRUPTED
     findings = checkers.check(folder, files) if files and ended else []
+    seconds = time.monotonic() - began
+    if files and ended:
+        session.config.stash[_CHECKED] = (
+            f"{len(files)} wheels and sdists checked in {seconds:.0f} s"
+        )
     if not findings:
         shutil.rmtree(folder)
         return
@@ -145,3 +153,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if _FOUND in config.stash:
         terminalreporter.section("what the tests made is refused", red=True)
         terminalreporter.write_line(config.stash[_FOUND])
+    if _CHECKED in config.stash:
+        terminalreporter.write_line(config.stash[_CHECKED])
