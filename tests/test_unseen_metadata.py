@@ -28,6 +28,7 @@ def test_a_file_that_cargo_toml_names(key: str, check_out: CheckOut) -> None:
     project = check_out("cffi-bindings")
     project.write("ABOUT.md", "one text\n")
     project.replace("Cargo.toml", "publish = false\n", f'publish = false\n{key} = "ABOUT.md"\n')
+    project.replace("pyproject.toml", 'readme = "README.md"\n', "")
     dynamic = '["version", "readme", "license", "license-files"]'
     project.replace("pyproject.toml", '["version"]', dynamic)
     _, wheel = project.build("editable")
