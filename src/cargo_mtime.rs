@@ -182,7 +182,8 @@ pub fn forget_own(target: &Target) {
 
 fn forget_by_name(target: &Target) {
     let mut names = BTreeSet::new();
-    for package in target.metadata.packages.iter().filter(|package| package.is_of_a_path()) {
+    // Vendored ones too: in a folder that was unpacked to before cargo takes them for the same.
+    for package in &target.metadata.packages {
         names.insert(package.name.replace('-', "_"));
         names.extend(package.targets.iter().map(|product| product.name.replace('-', "_")));
     }
