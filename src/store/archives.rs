@@ -45,18 +45,15 @@ impl Store {
             return None;
         }
         let whole = Whole { folder: base_folder(environment)? };
-        let store = whole.stores().ok()?.into_iter().find(|store| {
+        // Clones of one project make one archive, and some of them may be gone.
+        whole.stores().ok()?.into_iter().find_map(|store| {
             let file = store.folder.join(ARCHIVES).join(id);
+            let file = fs::OpenOptions::new().write(true).open(file).ok()?;
+            let Root::Known(root) = root_of(&store.folder) else { return None };
             // What is used is kept.
-            fs::OpenOptions::new().write(true).open(file).is_ok_and(|file| {
-                let _ = file.into_parts().0.set_modified(SystemTime::now());
-                true
-            })
-        })?;
-        match root_of(&store.folder) {
-            Root::Known(root) if root.is_dir() => Some(root),
-            _ => None,
-        }
+            let _ = file.into_parts().0.set_modified(SystemTime::now());
+            root.is_dir().then_some(root)
+        })
     }
 
     /// Where cargo compiles what was unpacked: one folder for a project, apart from its own.
