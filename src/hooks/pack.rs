@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::Session;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::{Record, Source, Value};
+use crate::fingerprint::{Record, Source, Value, record};
 use crate::inputs::target::Target;
 use crate::inputs::{
     PROJECT, Place, Roots, View, WORKSPACE, Watch, cargo, generators, normalize, relative,
@@ -28,12 +28,18 @@ impl Session {
     /// maturin's hook fails, or the archive can't be written.
     pub fn build_sdist(&self, folder: &Path) -> Result<String> {
         let _lock = self.store.as_ref().and_then(Store::lock);
+        // Before cargo gets to write anything there.
+        let origin = Origin::read(&self.request.root);
         let (python, plan) = self.prepared_interpreter();
         let made = temporary()?;
         let name = self.maturin(&python, &plan).make("build_sdist", made.path())?;
         let (from, to) = (made.path().join(&name), folder.join(&name));
         let record = Archive::open(&from).and_then(|archive| {
-            let record = self.archive_record(&plan, &archive)?;
+            if archive.record.is_some() && origin.is_none() {
+                let cause = format!("the tree has a file {} of its own", record::FILE_NAME);
+                return Err(Error::Other(cause));
+            }
+            let record = self.archive_record(&plan, &archive, origin.as_ref())?;
             Ok((archive, record.to_json()))
         });
         let mut file = publish::beside(&to).at(folder)?;
@@ -56,10 +62,21 @@ impl Session {
     }
 
     /// What an archive was made from.
-    fn archive_record(&self, plan: &Plan, archive: &Archive) -> Result<Record> {
+    fn archive_record(
+        &self,
+        plan: &Plan,
+        archive: &Archive,
+        origin: Option<&Origin>,
+    ) -> Result<Record> {
         let packing = packing(archive, &self.request.root);
-        if let Some(origin) = Origin::read(&self.request.root).filter(Origin::is_pristine) {
-            return Ok(repacked(&origin, &packing));
+        // Nothing was added, nothing changed.
+        let is_the_same = |origin: &&Origin| {
+            origin.is_pristine()
+                && packing.raced.is_empty()
+                && packing.packed.iter().all(|packed| origin.is_as_packed(&packed.path))
+        };
+        if let Some(origin) = origin.filter(is_the_same) {
+            return Ok(repacked(origin, &packing));
         }
         if packing.source.files.is_empty() {
             return Err(Error::Other("nothing in it is of this tree".to_owned()));
