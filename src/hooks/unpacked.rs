@@ -185,6 +185,13 @@ impl Session {
         let root = record.roots.get(&key.root).map(|place| normalize(&tree.join(place)));
         let named = root.and_then(|root| relative(tree, &normalize(&root.join(plain))));
         match (named, value) {
+            // An empty one is in no archive.
+            (Some(name), Value::Text(_)) if key.kind == Kind::Folder => {
+                let inside = format!("{}/", name.trim_start_matches("./"));
+                name == "."
+                    || name.ends_with("..")
+                    || files.iter().any(|file| file.starts_with(&inside))
+            }
             // Which names a folder holds is what the files' names say.
             (Some(_), _) if key.kind == Kind::Folder => true,
             (Some(name), Value::Absent) => self.origin().is_some_and(|origin| {
