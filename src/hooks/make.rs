@@ -23,6 +23,7 @@ use crate::project::{Layout, Project};
 use crate::publish;
 use crate::report;
 use crate::request::Artifact;
+use crate::sdist::Origin;
 use crate::stat_cache;
 use crate::store::{BuildLock, Entry, What};
 use crate::wheel::{Edit, Wheel, sbom};
@@ -258,6 +259,10 @@ impl Session {
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
             races.push("pyproject.toml changed while a build was waited for".to_owned());
+        }
+        // An unpacked archive was looked at before the lock was waited for, too.
+        if let Some(name) = self.origin().and_then(Origin::changed_since) {
+            races.push(format!("{name} changed while a build was waited for"));
         }
         let gone: Vec<&Path> = before.gone().collect();
         for path in

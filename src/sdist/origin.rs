@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::archive::READ;
+use super::restore::contradictions;
 use super::{PKG_INFO, TOP};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
@@ -77,6 +78,10 @@ impl Origin {
             return None;
         }
         let record = Record::from_json(&fs_err::read(&path).ok()?).ok()?;
+        // What its own record contradicts is built, and named, as it lies there.
+        if !contradictions(&record).is_empty() {
+            return None;
+        }
         let source = record.source.as_ref()?;
         let names = record.packed.iter().map(|packed| packed.path.as_str());
         if record.packed.is_empty() || names.chain([""]).any(|name| !is_inside(name)) {
@@ -116,6 +121,12 @@ impl Origin {
     /// Is every file as it was packed?
     pub fn is_pristine(&self) -> bool {
         self.files.values().all(|found| found.state == State::AsPacked)
+    }
+
+    /// The first file that is another one than when it was looked at. Cargo writes its lock file.
+    pub fn changed_since(&self) -> Option<&str> {
+        let mut files = self.files.iter().filter(|(name, _)| !name.ends_with("Cargo.lock"));
+        files.find(|(_, found)| !found.is_still(&self.root)).map(|(name, _)| name.as_str())
     }
 
     /// Is there nothing here but what was packed?
@@ -212,8 +223,8 @@ impl Origin {
                 continue;
             }
             let value = match self.files.get(&name) {
-                // Made up by maturin, or built before.
-                Some(found) if found.packed.source.is_none() => continue,
+                // What was built before, as it seems, and counts all the same.
+                Some(found) if found.packed.source.is_none() => value,
                 Some(found) => self.value(found, &key, view, value),
                 None => {
                     self.meet(&key, path, &value, here);
@@ -325,6 +336,11 @@ impl Origin {
         let asked = self
             .tree
             .get(&key.root)
+            // What the project's folder and those above it are called is not known here.
+            .filter(|root| {
+                let shared = self.project.ancestors().find(|above| place.starts_with(above));
+                shared.is_none_or(|shared| !shared.starts_with(root) || shared == *root)
+            })
             .and_then(|root| relative(root, &place))
             .map(|path| renamed(&key.root, if path == "." { String::new() } else { path }));
         let lies = self.tree.clone().name(&place).map(|place| renamed(&place.root, place.path));
@@ -368,6 +384,10 @@ impl Origin {
 }
 
 impl Found {
+    fn is_still(&self, root: &Path) -> bool {
+        Self::look(root, &self.packed).state == self.state
+    }
+
     fn look(root: &Path, packed: &Packed) -> Self {
         let path = root.join(&packed.path);
         let state = match digest::file(&path) {

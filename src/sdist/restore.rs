@@ -2,7 +2,7 @@
 //! it had before maturin rewrote it. For comparing, not for building: other members of the
 //! workspace are not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
@@ -47,7 +47,7 @@ pub fn damage(archive: &Archive, record: &Record) -> Vec<Damage> {
 }
 
 /// What a record says of the files in an archive and can't be.
-fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
+pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
     let Some(source) = &record.source else { return vec![(FILE_NAME, "names no sources")] };
     let mut found = Vec::new();
     for packed in &record.packed {
@@ -60,6 +60,10 @@ fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
             }
             continue;
         };
+        let file = packed.path.rsplit('/').next().unwrap_or_default();
+        if packed.original.is_some() && !["Cargo.toml", "pyproject.toml"].contains(&file) {
+            found.push((packed.path.as_str(), "is no manifest, and said to be rewritten"));
+        }
         let stated = source.files.get(name);
         let is_so = match &packed.original {
             Some(text) => stated == Some(&crate::digest::bytes(text.as_bytes())),
@@ -69,8 +73,10 @@ fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
             found.push((packed.path.as_str(), "is not the file of the tree that it should be"));
         }
     }
+    let packed: BTreeSet<&String> =
+        record.packed.iter().filter_map(|packed| packed.source.as_ref()).collect();
     for name in source.files.keys() {
-        if !record.packed.iter().any(|packed| packed.source.as_ref() == Some(name)) {
+        if !packed.contains(name) {
             found.push((name.as_str(), "is among the sources and not in the archive"));
         }
     }
