@@ -168,10 +168,13 @@ pub fn forget_unseen(target: &Target, note: Option<&Note>, besides: &str, see: O
 
 /// Leaves nothing of the packages that can be edited: what they were compiled to, and cargo's word
 /// for it. For a target folder in which one package after the other is built that bears the same
-/// name, with times that say nothing.
-pub fn forget_own(target: &Target) {
+/// name, with times that say nothing. `is_apart`: nothing else is built there.
+pub fn forget_own(target: &Target, is_apart: bool) {
     forget_by_name(target);
     let is_left = |unit: &Unit| target.can_be_edited(unit);
+    if !is_apart {
+        return;
+    }
     if !target.knows_all_packages() || units::read(&target.profiles()).iter().any(is_left) {
         log::debug("not all packages are known; all is made anew");
         for folder in target.profiles().into_iter().chain(target.folders()) {

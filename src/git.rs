@@ -27,6 +27,13 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
     names.contains(&"Cargo.toml").then(|| names.iter().map(|name| folder.join(name)).collect())
 }
 
+/// A revision, written out.
+pub struct CheckedOut {
+    pub folder: PathBuf,
+    /// Where other repositories belong.
+    pub submodules: Vec<PathBuf>,
+}
+
 /// Writes the tree of a revision into an empty folder, as a check-out would: line ends and filters
 /// are git's. Gives the place of `folder` in it. The repository, its index too, stays as it is.
 ///
@@ -37,7 +44,7 @@ pub fn check_out(
     revision: &str,
     to: &Path,
     environment: &Environment,
-) -> Result<PathBuf, String> {
+) -> Result<CheckedOut, String> {
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     let tree = to.join("tree");
     fs_err::create_dir_all(&tree).map_err(|error| error.to_string())?;
@@ -74,5 +81,12 @@ pub fn check_out(
     let from_top = [OsStr::new("-C"), OsStr::new(&top), &work_tree];
     let write = from_top.into_iter().chain(words("checkout-index --all --force"));
     run(&write.collect::<Vec<_>>())?;
-    Ok(tree.join(prefix.trim_end_matches('/')))
+    let listed = from_top[..2].iter().copied().chain(words("ls-files --stage -z"));
+    let listed = run(&listed.collect::<Vec<_>>())?;
+    let submodules = listed.split('\0').filter_map(|line| {
+        let (stage, name) = line.split_once('\t')?;
+        stage.starts_with("160000").then(|| tree.join(name))
+    });
+    let submodules = submodules.collect();
+    Ok(CheckedOut { folder: tree.join(prefix.trim_end_matches('/')), submodules })
 }

@@ -93,7 +93,7 @@ impl Digests {
     pub fn load(path: PathBuf) -> Self {
         let memory: Memory = fs::read(&path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .and_then(|bytes| serde_json::from_slice(unsealed(&bytes)?).ok())
             .filter(|memory: &Memory| memory.version == VERSION)
             .unwrap_or_default();
         Self { path: Some(path), remembered: memory.files, seen: Mutex::default() }
@@ -167,9 +167,21 @@ impl Digests {
             changed = true;
         }
         if changed && let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
-            let _ = crate::publish::bytes(path, &bytes);
+            let _ = crate::publish::bytes(path, &sealed(&bytes));
         }
     }
+}
+
+/// A digest that was damaged on the disk must not be taken for a file's: the memory is not believed
+/// without its own.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    [digest::bytes(bytes).as_bytes(), b"\n", bytes].concat()
+}
+
+fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+    let at = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (sum, rest) = (&bytes[..at], &bytes[at + 1..]);
+    (sum == digest::bytes(rest).as_bytes()).then_some(rest)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -183,6 +195,27 @@ mod tests {
     fn set_mtime(path: &Path, time: SystemTime) {
         let file = fs::OpenOptions::new().write(true).open(path).unwrap();
         file.into_parts().0.set_modified(time).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_memory_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, memory) = (folder.path().join("lib.rs"), folder.path().join("stat.json"));
+        fs::write(&path, "text").unwrap();
+        set_mtime(&path, SystemTime::now() - Duration::from_secs(1000));
+        std::thread::sleep(Duration::from_millis(2100));
+        let digests = Digests::load(memory.clone());
+        digests.file(&path).unwrap();
+        digests.save();
+        let bytes = fs::read(&memory).unwrap();
+        let text = digest::bytes(b"text");
+        assert!(String::from_utf8_lossy(&bytes).contains(&text), "it is remembered");
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 1;
+            fs::write(&memory, &damaged).unwrap();
+            assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), text, "{position}");
+        }
     }
 
     #[test]
@@ -221,7 +254,7 @@ mod tests {
         let name = format!(":{}", path.display());
         let remembered = Remembered { stat, digest: "remembered".into() };
         let files = [(name, remembered)].into_iter().collect();
-        let bytes = serde_json::to_vec(&Memory { version: VERSION, files }).unwrap();
+        let bytes = sealed(&serde_json::to_vec(&Memory { version: VERSION, files }).unwrap());
         fs::write(&memory, &bytes).unwrap();
         assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), "remembered");
         fs::write(&memory, &bytes[..bytes.len() / 2]).unwrap();

@@ -299,6 +299,7 @@ def test_a_readme_that_is_there_twice(check_out: CheckOut) -> None:
     assert run.code == 0, run.output
 
 
+@pytest.mark.xfail(strict=True, reason="in the sdist another folder is the workspace")
 def test_a_project_packed_without_its_workspace(check_out: CheckOut) -> None:
     """git's generator packs the project's folder: in the archive there is another workspace."""
     project = check_out("bin-bindings")

@@ -33,6 +33,8 @@ pub struct Observer<'a> {
     pub digests: &'a Digests,
     /// Where the toolchain's version is remembered.
     pub toolchain_memory: Option<PathBuf>,
+    /// Where rustc is asked for its version: its configuration there may name any program.
+    pub toolchain_root: PathBuf,
     rustc: OnceLock<Value>,
 }
 
@@ -55,7 +57,17 @@ impl<'a> Observer<'a> {
         toolchain_memory: Option<PathBuf>,
     ) -> Self {
         let rustc = OnceLock::new();
-        Self { request, settings, environment, hidden, digests, toolchain_memory, rustc }
+        let toolchain_root = request.root.clone();
+        Self {
+            request,
+            settings,
+            environment,
+            hidden,
+            digests,
+            toolchain_memory,
+            toolchain_root,
+            rustc,
+        }
     }
 
     /// The inputs of these watches as they are now.
@@ -291,7 +303,7 @@ impl<'a> Observer<'a> {
     fn toolchain(&self, items: &mut Vec<Item>) {
         let rustc = self.rustc.get_or_init(|| {
             let memory = self.toolchain_memory.as_deref();
-            match toolchain::rustc(&self.request.root, self.environment, memory) {
+            match toolchain::rustc(&self.toolchain_root, self.environment, memory) {
                 Ok(version) => Value::Text(version),
                 Err(cause) => Value::Unreadable(cause),
             }

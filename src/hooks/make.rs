@@ -88,8 +88,10 @@ impl Session {
         let snapshot = self.snapshot(target.as_ref(), &layout, &manifest, nearest);
         if let Some(target) = &target {
             self.forget_unseen(target);
-            if self.shares_target(&target.metadata.target_directory) {
-                cargo_mtime::forget_own(target);
+            // An archive gives all its files one time, whatever is in them.
+            if self.origin().is_some() {
+                let is_apart = self.shares_target(&target.metadata.target_directory);
+                cargo_mtime::forget_own(target, is_apart);
             }
         }
         let made = tempfile::Builder::new()

@@ -54,6 +54,8 @@ pub struct Session {
     origin: OnceCell<Option<Origin>>,
     /// That tree's folder, if it lies on this machine: then the store is the tree's.
     tree: Option<PathBuf>,
+    /// Is nothing run that the sources name?
+    only_looks: bool,
 }
 
 impl Session {
@@ -101,7 +103,15 @@ impl Session {
             opened,
             origin: OnceCell::new(),
             tree: None,
+            only_looks: false,
         })
+    }
+
+    /// The same session for sources that anybody may have written: no compiler of theirs is asked
+    /// for its version.
+    pub fn only_looking(mut self) -> Self {
+        self.only_looks = true;
+        self
     }
 
     /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
@@ -238,14 +248,19 @@ impl Session {
     }
 
     fn observer<'a>(&'a self, hidden: &'a str) -> Observer<'a> {
-        Observer::new(
+        let memory = self.store.as_ref().map(Store::toolchain_memory);
+        let mut observer = Observer::new(
             &self.request,
             &self.settings,
             &self.environment,
             hidden,
             &self.digests,
-            self.store.as_ref().map(Store::toolchain_memory),
-        )
+            memory.filter(|_| !self.only_looks),
+        );
+        if self.only_looks {
+            observer.toolchain_root = std::env::temp_dir();
+        }
+        observer
     }
 
     /// The stable interpreter, or the frontend's own if none can be kept.

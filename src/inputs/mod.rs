@@ -324,7 +324,13 @@ pub fn is_built(path: &Path) -> bool {
     let Some(folder) = path.parent() else { return false };
     let ignores_itself =
         || fs_err::read_to_string(folder.join(".gitignore")).is_ok_and(|rules| rules.trim() == "*");
+    // NAME-VERSION: not everything in such a folder was built.
+    let has_version = || {
+        let version = name.split_once('-').map_or("", |(_, rest)| rest);
+        version.starts_with(|first: char| first.is_ascii_digit())
+    };
     (name.ends_with(".whl") || name.ends_with(".tar.gz"))
+        && has_version()
         && (folder.ends_with("dist") || ignores_itself())
 }
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::archive::READ;
-use super::restore::contradictions;
+use super::restore::{DEPTH, contradictions};
 use super::{PKG_INFO, TOP};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
@@ -94,6 +94,9 @@ impl Origin {
             .map(|name| name.split('/').take_while(|part| *part == "..").count())
             .max()
             .unwrap_or(0);
+        if depth > DEPTH {
+            return None;
+        }
         let project = (0..=depth).fold(PathBuf::from("/"), |path, _| path.join("d"));
         let mut tree = Roots::default();
         for (name, place) in record.roots.iter().filter(|(name, _)| *name != TOP) {

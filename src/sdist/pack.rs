@@ -85,6 +85,9 @@ pub fn packing(archive: &Archive, project: &Path) -> Packing {
     Packing { source: Source::new(files), packed, top, raced }
 }
 
+/// What maturin packs without being asked (PEP 639).
+const LICENCES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS"];
+
 /// Where a file may have come from: the same place; the project, whose pyproject.toml and Python
 /// sources are moved to the top; or, for a readme or licence that a manifest names elsewhere, any
 /// folder above, and what the manifest beside it names.
@@ -92,6 +95,12 @@ fn places(name: &str, top: &Path, project: &Path) -> Vec<PathBuf> {
     let path = top.join(name);
     let mut places = vec![path.clone(), project.join(name)];
     let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else { return places };
+    // What is moved to the top takes the place of what lay there.
+    let own = named_by_manifest(&project.join("pyproject.toml"), file);
+    let is_licence = LICENCES.iter().any(|start| name.starts_with(start));
+    if folder == top && (is_licence || own.contains(&project.join(name))) {
+        places.swap(0, 1);
+    }
     places.extend(named_by_manifest(&folder.join("Cargo.toml"), file));
     places.extend(named_by_manifest(&project.join("pyproject.toml"), file));
     let above = folder.ancestors().skip(1).take_while(|above| above.starts_with(top));

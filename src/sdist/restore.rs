@@ -14,7 +14,7 @@ use crate::fingerprint::{Packed, Record};
 use crate::inputs::normalize;
 
 /// No project lies deeper below what it is built with.
-const DEPTH: usize = 64;
+pub const DEPTH: usize = 64;
 
 /// Something of an archive that is not what its record says.
 #[derive(Debug, PartialEq, Eq)]

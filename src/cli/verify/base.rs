@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
 use crate::hooks::Session;
-use crate::inputs::Part;
 use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
@@ -25,6 +24,8 @@ pub struct Tree {
     folder: PathBuf,
     /// What can't be seen there, and was stated by who packed it.
     pub stated: Inputs,
+    /// Folders that a revision names and does not hold.
+    pub submodules: Vec<PathBuf>,
     /// It will be gone with this.
     made: Option<tempfile::TempDir>,
 }
@@ -45,7 +46,8 @@ impl Base {
                 }
                 None => {
                     let stated = Inputs::new();
-                    Ok(Self::Tree(Tree { folder: path, stated, made: None }))
+                    let submodules = Vec::new();
+                    Ok(Self::Tree(Tree { folder: path, stated, submodules, made: None }))
                 }
             };
         }
@@ -63,7 +65,8 @@ impl Base {
                 hint: Some("name a commit, tag or branch of its repository".to_owned()),
             },
         )?;
-        Ok(Self::Tree(Tree { folder: tree, stated: Inputs::new(), made: Some(made) }))
+        let git::CheckedOut { folder, submodules } = tree;
+        Ok(Self::Tree(Tree { folder, stated: Inputs::new(), submodules, made: Some(made) }))
     }
 
     fn artifact(path: &Path) -> Result<Self> {
@@ -100,10 +103,8 @@ impl Base {
 
 impl Tree {
     fn made(folder: PathBuf, made: tempfile::TempDir, record: &Record) -> Self {
-        // Other members of the workspace were not packed; what counts of them was.
-        let mut stated = record.inputs();
-        stated.retain(|key, _| key.part == Part::Manifest);
-        Self { folder, stated, made: Some(made) }
+        let submodules = Vec::new();
+        Self { folder, stated: record.inputs(), submodules, made: Some(made) }
     }
 
     /// A session in it, as for a build of such an artifact.
@@ -111,10 +112,11 @@ impl Tree {
     /// # Errors
     /// There is no project in it, or a setting is wrong.
     pub fn session(&self, artifact: Artifact, context: &Context) -> Result<Session> {
-        match self.made {
+        let session = match self.made {
             Some(_) => context.session_apart(self.folder.clone(), artifact),
             None => context.session(&self.folder, artifact, context.interpreter.clone()),
-        }
+        };
+        session.map(Session::only_looking)
     }
 
     /// Where the project lies.

@@ -173,9 +173,18 @@ fn in_tree(
         return refused(&cause, "is this the right --source?");
     }
     let mut observed = session.observe(record, &roots);
-    observed.extend(unseen(tree, &observed));
+    observed.extend(unseen(tree, &observed, artifact));
     let mut findings = compare(record, &observed, &roots);
     if let Some(source) = &record.source {
+        let lies_below = |name: &&String| {
+            let path = normalize(&tree.folder().join(name));
+            tree.submodules.iter().any(|folder| path.starts_with(folder))
+        };
+        if let Some(name) = source.files.keys().find(lies_below) {
+            let cause =
+                format!("{} lies in a submodule, which a revision does not hold", tame(name));
+            return refused(&cause, "check the revision out and give the folder as --source");
+        }
         let told = findings.differences.iter().filter_map(Reason::key);
         let told = files::paths(told, &roots);
         let (differences, same) = files::compare(source, tree.folder(), &told);
@@ -193,14 +202,18 @@ fn in_tree(
     Ok(findings)
 }
 
-/// What can't be seen in a tree that was packed, as it was stated.
-fn unseen(tree: &Tree, observed: &Inputs) -> Inputs {
+/// What can't be seen in a tree that was packed, as it was stated: of other members of the workspace
+/// what counts; and for an sdist, that was not built, what was left out of it.
+fn unseen(tree: &Tree, observed: &Inputs, artifact: Artifact) -> Inputs {
+    let is_sdist = artifact == Artifact::Sdist;
     let is_missing = |key: &Key| match observed.get(key) {
         Some(Value::Absent | Value::Unreadable(_)) => true,
         Some(_) => key.kind == Kind::Folder,
-        None => false,
+        None => is_sdist,
     };
-    let stated = tree.stated.iter().filter(|(key, _)| is_missing(key));
+    let stated = tree.stated.iter().filter(|(key, _)| {
+        (is_sdist || key.part == Part::Manifest) && key.part != Part::Request && is_missing(key)
+    });
     stated.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
