@@ -257,7 +257,8 @@ NAME = "pure-0.1.0-py3-none-any.whl"
 INFO = "pure-0.1.0.dist-info/"
 FILES = {
     "pure.py": "",
-    INFO + "METADATA": "Metadata-Version: 2.1\\nName: pure\\nVersion: 0.1.0\\n",
+    INFO + "METADATA": "Metadata-Version: 2.1\\nName: pure\\nVersion: 0.1.0\\n"
+    "Description-Content-Type: text/markdown\\n\\nA wheel for tests.\\n",
     INFO + "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
 }
 def line(name):
