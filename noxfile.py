@@ -45,7 +45,7 @@ def tests(session: nox.Session) -> None:
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
-        *("pytest", "-m", "not freshness", *(session.posargs or AT_A_TIME)),
+        *("pytest", "-m", "not freshness and not faults", *(session.posargs or AT_A_TIME)),
         env={"WHEELPRINT_DIST": str(dist)},
     )
 
@@ -63,6 +63,18 @@ def freshness(session: nox.Session) -> None:
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
         *("pytest", "-m", "freshness", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Killed processes, full disks, clocks that jump, load, damage and hostile input: nothing is
+    lost and nothing stale is run."""
+    session.install(*TEST_REQUIREMENTS)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run(
+        *("pytest", "-m", "faults", *(session.posargs or AT_A_TIME)),
         env={"WHEELPRINT_DIST": str(dist)},
     )
 

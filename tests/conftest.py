@@ -36,10 +36,15 @@ or build it first:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
+    config.addinivalue_line("markers", "faults: everything in tests/faults; `nox -s faults`")
     config.pluginmanager.register(made)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "faults":
+            item.add_marker(pytest.mark.faults)
     if Spy.supported():
         return
     for item in items:
