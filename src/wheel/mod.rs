@@ -8,8 +8,9 @@ use std::io::{Read as _, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use rayon::prelude::*;
 use zip::write::SimpleFileOptions;
-use zip::{ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::error::{Error, Result};
 
@@ -18,6 +19,13 @@ pub mod record_file;
 pub mod sbom;
 
 use record_file::RecordFile;
+
+/// Entries are copied in pieces of this size.
+const BUFFER: usize = 256 << 10;
+/// As much as is checked before another thread is begun.
+const WORTH_A_THREAD: u64 = 4 << 20;
+/// Packs modules that are installed here and now: size counts for less than time.
+const QUICKLY: i64 = 1;
 
 /// An open wheel whose RECORD is right.
 pub struct Wheel {
@@ -39,6 +47,7 @@ pub struct Addition {
 /// Where an added file's content is.
 pub enum Content {
     Bytes(Vec<u8>),
+    /// A large one.
     File(PathBuf),
 }
 
@@ -63,7 +72,7 @@ impl Wheel {
     /// No zip, not one dist-info folder, unsafe or repeated names, RECORD missing or wrong.
     pub fn open(path: &Path) -> Result<Self> {
         let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
-        let mut archive = ZipArchive::new(std::io::BufReader::new(file))
+        let mut archive = ZipArchive::new(std::io::BufReader::with_capacity(BUFFER, file))
             .map_err(|error| Error::wheel(path, format_args!("not a wheel: {error}")))?;
         let mut names = BTreeMap::new();
         for index in 0..archive.len() {
@@ -108,27 +117,57 @@ impl Wheel {
         if let Some(line) = self.record.lines().find(|line| !names.contains_key(&line.name)) {
             return wrong(format!("{} is not in the archive", line.name));
         }
-        self.check_digests()
+        self.check_digests(names)
     }
 
-    fn check_digests(&self) -> Result<()> {
+    /// Unpacking is most of the work, so large wheels are shared out to all cores.
+    fn check_digests(&self, names: &BTreeMap<String, u64>) -> Result<()> {
+        let wrong = if names.values().sum::<u64>() < 2 * WORTH_A_THREAD {
+            self.first_wrong(names.keys())?
+        } else {
+            let mut largest_first: Vec<(&String, u64)> =
+                names.iter().map(|(name, size)| (name, *size)).collect();
+            largest_first.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+            let mut shares: Vec<(u64, Vec<&String>)> =
+                vec![Default::default(); rayon::current_num_threads()];
+            for (name, size) in largest_first {
+                if let Some(share) = shares.iter_mut().min_by_key(|(size, _)| *size) {
+                    share.0 += size;
+                    share.1.push(name);
+                }
+            }
+            let found: Vec<_> = shares
+                .into_par_iter()
+                .map(|(_, names)| self.first_wrong(names.into_iter()))
+                .collect::<Result<_>>()?;
+            found.into_iter().flatten().min()
+        };
+        match wrong {
+            Some(name) => Err(Error::wheel(
+                &self.path,
+                format_args!("{}/RECORD: the digest of {name} is wrong", self.dist_info),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn first_wrong<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> Result<Option<&'a String>> {
         let mut archive = self.archive.clone_for_reading(&self.path)?;
-        for index in 0..archive.len() {
-            let entry = archive.by_index(index).map_err(|error| Error::wheel(&self.path, error))?;
-            let name = entry.name().to_owned();
-            let Some(line) = self.record.get(&name).filter(|_| !self.is_record(&name)) else {
+        for name in names {
+            let Some(line) = self.record.get(name).filter(|_| !self.is_record(name)) else {
                 continue;
             };
+            let entry = archive.by_name(name).map_err(|error| Error::wheel(&self.path, error))?;
             let (digest, _) = crate::digest::reader(entry)
                 .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
             if line.sha256.as_deref() != Some(digest.as_str()) {
-                return Err(Error::wheel(
-                    &self.path,
-                    format_args!("{}/RECORD: the digest of {name} is wrong", self.dist_info),
-                ));
+                return Ok(Some(name));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn is_record(&self, name: &str) -> bool {
@@ -169,13 +208,19 @@ impl Wheel {
         let mut record = self.record.clone();
         record.remove(is_removed);
 
-        let mut writer = ZipWriter::new(std::io::BufWriter::new(target));
+        let mut writer = ZipWriter::new(std::io::BufWriter::with_capacity(BUFFER, target));
         let record_name = format!("{}/RECORD", self.dist_info);
         // What is added looks like what is there.
         let old_record = self.archive.by_name(&record_name).map_err(failed)?;
+        let method = old_record.compression();
         let options = SimpleFileOptions::default()
-            .compression_method(old_record.compression())
+            .compression_method(method)
             .last_modified_time(old_record.last_modified().unwrap_or_default());
+        let quick = match method {
+            CompressionMethod::Stored => options,
+            _ => options.compression_level(Some(QUICKLY)),
+        };
+        let packing = Packing { options, quick };
         drop(old_record);
         let mut additions = Some(add);
         for index in 0..self.archive.len() {
@@ -189,7 +234,7 @@ impl Wheel {
                 && let Some(additions) = additions.take()
             {
                 for addition in additions {
-                    add_file(&mut writer, &path, options, &mut record, addition)?;
+                    add_file(&mut writer, &path, packing, &mut record, addition)?;
                 }
             }
             if let Some(bytes) = replace.remove(&name) {
@@ -197,7 +242,7 @@ impl Wheel {
                 drop(entry);
                 record.remove(|known| known == name);
                 let addition = Addition { name, content: Content::Bytes(bytes), executable };
-                add_file(&mut writer, &path, options, &mut record, addition)?;
+                add_file(&mut writer, &path, packing, &mut record, addition)?;
                 continue;
             }
             writer.raw_copy_file(entry).map_err(failed)?;
@@ -208,7 +253,7 @@ impl Wheel {
                 content: Content::Bytes(bytes),
                 executable: false,
             };
-            add_file(&mut writer, &path, options, &mut record, addition)?;
+            add_file(&mut writer, &path, packing, &mut record, addition)?;
         }
         writer.start_file(&record_name, options.unix_permissions(0o644)).map_err(failed)?;
         let io = |error: std::io::Error| Error::wheel(&path, error);
@@ -225,14 +270,22 @@ trait CloneForReading: Sized {
 impl CloneForReading for ZipArchive<std::io::BufReader<fs::File>> {
     fn clone_for_reading(&self, path: &Path) -> Result<Self> {
         let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
-        Self::new(std::io::BufReader::new(file)).map_err(|error| Error::wheel(path, error))
+        Self::new(std::io::BufReader::with_capacity(BUFFER, file))
+            .map_err(|error| Error::wheel(path, error))
     }
+}
+
+/// How what is added is packed.
+#[derive(Clone, Copy)]
+struct Packing {
+    options: SimpleFileOptions,
+    quick: SimpleFileOptions,
 }
 
 fn add_file(
     writer: &mut ZipWriter<impl Write + Seek>,
     wheel: &Path,
-    options: SimpleFileOptions,
+    packing: Packing,
     record: &mut RecordFile,
     addition: Addition,
 ) -> Result<()> {
@@ -240,6 +293,10 @@ fn add_file(
     let size = match &content {
         Content::Bytes(bytes) => bytes.len() as u64,
         Content::File(path) => fs::metadata(path).map_err(|error| Error::io(path, &error))?.len(),
+    };
+    let options = match &content {
+        Content::Bytes(_) => packing.options,
+        Content::File(_) => packing.quick,
     };
     let options = options
         .unix_permissions(if executable { 0o755 } else { 0o644 })
