@@ -1,10 +1,12 @@
 //! SHA-256 over files and bytes, as lower-case hex.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
+
+/// On the stack, also of threads that hash.
+const BUFFER: usize = 64 << 10;
 
 /// The digest of bytes in memory.
 pub fn bytes(bytes: &[u8]) -> String {
@@ -16,39 +18,43 @@ pub fn bytes(bytes: &[u8]) -> String {
 /// # Errors
 /// The file can't be opened or read.
 pub fn file(path: &Path) -> std::io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut tee = Tee::new(std::io::sink());
-    std::io::copy(&mut file, &mut tee)?;
-    Ok(tee.finish().0)
+    Ok(reader(fs::File::open(path)?)?.0)
 }
 
-/// The digest of everything a reader gives.
+/// The digest of everything a reader gives, and how much that is.
 ///
 /// # Errors
 /// The reader's.
-pub fn reader(mut reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    let mut size = 0;
-    loop {
-        let count = reader.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((hex(&hasher.finalize()), size));
-        }
-        hasher.update(&buffer[..count]);
-        size += count as u64;
-    }
+pub fn reader(reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
+    tee(reader, std::io::sink())
 }
 
-/// Copies a file and gives the digest of what was copied.
+/// Copies a file and gives the digest of what was copied, and its size.
 ///
 /// # Errors
 /// Either file can't be read or written.
 pub fn copy(from: &Path, to: &mut impl std::io::Write) -> std::io::Result<(String, u64)> {
-    let mut file = fs::File::open(from)?;
-    let mut tee = Tee::new(to);
-    std::io::copy(&mut file.by_ref().take(u64::MAX), &mut tee)?;
-    Ok(tee.finish())
+    tee(fs::File::open(from)?, to)
+}
+
+fn tee(
+    mut from: impl std::io::Read,
+    mut to: impl std::io::Write,
+) -> std::io::Result<(String, u64)> {
+    let mut hasher = Sha256::new();
+    let mut buffer = [0; BUFFER];
+    let mut size = 0;
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok((hex(&hasher.finalize()), size)),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&buffer[..count]);
+        to.write_all(&buffer[..count])?;
+        size += count as u64;
+    }
 }
 
 /// A digest made step by step from tagged, delimited fields, so that no two sequences of fields
@@ -77,41 +83,11 @@ impl Tagged {
     }
 }
 
-struct Tee<W> {
-    inner: W,
-    hasher: Sha256,
-    size: u64,
-}
-
-impl<W: std::io::Write> Tee<W> {
-    fn new(inner: W) -> Self {
-        Self { inner, hasher: Sha256::new(), size: 0 }
-    }
-
-    fn finish(self) -> (String, u64) {
-        (hex(&self.hasher.finalize()), self.size)
-    }
-}
-
-impl<W: std::io::Write> std::io::Write for Tee<W> {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        let count = self.inner.write(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        self.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
-}
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |four: u8| char::from(DIGITS[usize::from(four & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

@@ -18,12 +18,21 @@ pub fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
     Builder::new().prefix(TEMPORARY).tempfile_in(folder)
 }
 
-/// Puts a written temporary file in its place.
+/// Puts a written temporary file in its place, once the disk has it.
 ///
 /// # Errors
 /// The disk is full, or the place can't be written to; the temporary file is removed.
 pub fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.as_file().sync_data()?;
+    persist_unsynced(file, path)
+}
+
+/// The same for what can be made again, and is looked at before it is believed: a wheel of the
+/// store, whose digest is known, or its copy, which is installed at once.
+///
+/// # Errors
+/// As [`persist`].
+pub fn persist_unsynced(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
@@ -35,9 +44,7 @@ pub fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
 pub fn bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = beside(path)?;
     file.write_all(bytes)?;
-    // What is kept here can be made again: durability is not worth a sync, order is (see persist).
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    persist_unsynced(file, path)
 }
 
 /// Replaces a file that people wrote: its permissions stay, and a symbolic link stays a link.

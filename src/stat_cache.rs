@@ -7,7 +7,7 @@
 //! do. ctime is what makes this sound: it can't be set back by `touch -r`, `rsync -t` or `tar`.
 //! Where there is no ctime (Windows), every file is hashed.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,16 +76,23 @@ struct Remembered {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     version: u32,
-    files: BTreeMap<String, Remembered>,
+    files: HashMap<String, Remembered>,
+}
+
+/// What was found in this process; with the stat value at which it may be remembered.
+#[derive(Debug, Clone)]
+struct Found {
+    stat: Option<Stat>,
+    digest: String,
 }
 
 /// Digests of files, each made at most once in a process.
 #[derive(Debug, Default)]
 pub struct Digests {
     path: Option<PathBuf>,
-    remembered: BTreeMap<String, Remembered>,
+    remembered: HashMap<String, Remembered>,
     /// What was looked at in this process: what is written back, and never asked twice.
-    seen: Mutex<BTreeMap<String, (Option<Remembered>, String)>>,
+    seen: Mutex<HashMap<String, Found>>,
 }
 
 impl Digests {
@@ -104,7 +111,16 @@ impl Digests {
     /// # Errors
     /// The file can't be read.
     pub fn file(&self, path: &Path) -> std::io::Result<String> {
-        self.derived(path, "", digest::file)
+        self.file_seen(path, None)
+    }
+
+    /// The same for who has asked the file system already: an earlier look is as good as one from
+    /// right before, since a change after it shows as another stat.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn file_seen(&self, path: &Path, stat: Option<Stat>) -> std::io::Result<String> {
+        self.derived_seen(path, stat, "", digest::file)
     }
 
     /// A digest derived from a file's content alone; `view` names the derivation.
@@ -117,27 +133,38 @@ impl Digests {
         view: &str,
         derive: impl FnOnce(&Path) -> std::io::Result<String>,
     ) -> std::io::Result<String> {
+        self.derived_seen(path, None, view, derive)
+    }
+
+    fn derived_seen(
+        &self,
+        path: &Path,
+        stat: Option<Stat>,
+        view: &str,
+        derive: impl FnOnce(&Path) -> std::io::Result<String>,
+    ) -> std::io::Result<String> {
         let Some(name) = path.to_str().map(|path| format!("{view}:{path}")) else {
             return derive(path);
         };
-        if let Some((_, digest)) = lock(&self.seen).get(&name) {
-            return Ok(digest.clone());
+        if let Some(found) = lock(&self.seen).get(&name) {
+            return Ok(found.digest.clone());
         }
-        let before = Stat::of(&fs::metadata(path)?);
+        let before = match stat {
+            Some(stat) => Some(stat),
+            None => Stat::of(&fs::metadata(path)?),
+        };
         if let (Some(remembered), Some(stat)) = (self.remembered.get(&name), before)
             && remembered.stat == stat
         {
             let digest = remembered.digest.clone();
-            lock(&self.seen).insert(name, (Some(remembered.clone()), digest.clone()));
+            lock(&self.seen).insert(name, Found { stat: before, digest: digest.clone() });
             return Ok(digest);
         }
         let now = now();
         let digest = derive(path)?;
         // The stat from before hashing: a change while hashing then shows as another stat.
-        let remembered = before
-            .filter(|stat| stat.at_rest(now))
-            .map(|stat| Remembered { stat, digest: digest.clone() });
-        lock(&self.seen).insert(name, (remembered, digest.clone()));
+        let stat = before.filter(|stat| stat.at_rest(now));
+        lock(&self.seen).insert(name, Found { stat, digest: digest.clone() });
         Ok(digest)
     }
 
@@ -150,23 +177,32 @@ impl Digests {
     pub fn save(&self) {
         let Some(path) = &self.path else { return };
         let seen = lock(&self.seen);
+        let is_known = |name: &String, found: &Found| match (self.remembered.get(name), found.stat)
+        {
+            (Some(remembered), Some(stat)) => remembered.stat == stat,
+            (known, stat) => known.is_none() && stat.is_none(),
+        };
+        // What lies under other roots of this project is forgotten with its files.
+        let forgets = self.remembered.len() > 4 * seen.len() + 1000;
+        if !forgets && seen.iter().all(|(name, found)| is_known(name, found)) {
+            return;
+        }
         let mut files = self.remembered.clone();
-        let mut changed = false;
-        for (name, (remembered, _)) in seen.iter() {
-            match remembered {
-                Some(remembered) => {
-                    let old = files.insert(name.clone(), remembered.clone());
-                    changed |= old.is_none_or(|old| old.stat != remembered.stat);
+        for (name, Found { stat, digest }) in seen.iter() {
+            match stat {
+                Some(stat) => {
+                    let remembered = Remembered { stat: *stat, digest: digest.clone() };
+                    files.insert(name.clone(), remembered);
                 }
-                None => changed |= files.remove(name).is_some(),
+                None => {
+                    files.remove(name);
+                }
             }
         }
-        // What lies under other roots of this project is forgotten with its files.
-        if files.len() > 4 * seen.len() + 1000 {
+        if forgets {
             files.retain(|name, _| seen.contains_key(name));
-            changed = true;
         }
-        if changed && let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
+        if let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
             let _ = crate::publish::bytes(path, &sealed(&bytes));
         }
     }

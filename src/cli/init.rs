@@ -194,7 +194,7 @@ impl<'a> Found<'a> {
         let (request, name) = (&self.request, self.project.name.as_deref());
         let store = Store::open(&request.environment, &request.root, name);
         let is_known =
-            |what| store.as_ref().is_some_and(|store| !store.candidates(what).is_empty());
+            |what| store.as_ref().is_some_and(|store| store.candidates(what).next().is_some());
         is_known(What::Artifact(Artifact::Editable))
             || is_known(What::Artifact(Artifact::Wheel))
             || is_known(What::Metadata)

@@ -158,13 +158,13 @@ impl Observer<'_> {
         for item in self.items(&compared, roots) {
             let Some(value) = inputs.get(&item.key) else { continue };
             match (item.look, value) {
-                (Look::Content(path), Value::Sha256(digest)) => {
+                (Look::Content(path, _), Value::Sha256(digest)) => {
                     found.sights.insert((path, Sight::File(digest.clone())));
                 }
-                (Look::Content(path) | Look::Meaning(path, _), Value::Absent) => {
+                (Look::Content(path, _) | Look::Meaning(path, _), Value::Absent) => {
                     found.sights.insert((path, Sight::Absent));
                 }
-                (Look::Content(path) | Look::Meaning(path, _), Value::Unreadable(_)) => {
+                (Look::Content(path, _) | Look::Meaning(path, _), Value::Unreadable(_)) => {
                     found.sights.insert((path, Sight::Unreadable));
                 }
                 (Look::Meaning(path, view), Value::Sha256(meaning)) => {

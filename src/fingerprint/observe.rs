@@ -20,7 +20,7 @@ use crate::stat_cache::Digests;
 use crate::toolchain;
 
 /// Fewer files than this are hashed on one thread: starting others costs more.
-const WORTH_THREADS: usize = 32;
+const WORTH_THREADS: usize = 256;
 
 /// Everything that looking needs.
 pub struct Observer<'a> {
@@ -81,7 +81,7 @@ impl<'a> Observer<'a> {
         let found = items.filter_map(|item| {
             let place = || Place { root: item.key.root.clone(), path: item.key.name.clone() };
             let (path, view) = match &item.look {
-                Look::Content(path) => (Some(path.clone()), None),
+                Look::Content(path, _) => (Some(path.clone()), None),
                 Look::Meaning(path, view) => (Some(path.clone()), Some(*view)),
                 Look::Known(_) if item.key.root.is_empty() => (None, None),
                 Look::Known(_) => (roots.resolve(&place()), None),
@@ -118,7 +118,7 @@ impl<'a> Observer<'a> {
         let places: Vec<(Key, PathBuf)> = items
             .iter()
             .filter_map(|item| match &item.look {
-                Look::Content(path) | Look::Meaning(path, _) | Look::Holder(path) => {
+                Look::Content(path, _) | Look::Meaning(path, _) | Look::Holder(path) => {
                     Some((item.key.clone(), path.clone()))
                 }
                 Look::Known(_) => None,
@@ -181,7 +181,7 @@ impl<'a> Observer<'a> {
             let value = match &item.look {
                 Look::Known(value) => value.clone(),
                 Look::Holder(_) => return None,
-                Look::Content(path) => content(self.digests.file(path)),
+                Look::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
                 Look::Meaning(path, view) => {
                     content(self.digests.derived(path, &format!("{view:?}"), |path| {
                         Ok(toml_view::digest(&fs_err::read(path)?, *view))

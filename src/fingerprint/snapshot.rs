@@ -99,7 +99,7 @@ impl Seen {
 
 fn path_of(item: &Item) -> Option<&Path> {
     match &item.look {
-        Look::Content(path) | Look::Meaning(path, _) => Some(path),
+        Look::Content(path, _) | Look::Meaning(path, _) => Some(path),
         Look::Known(_) | Look::Holder(_) => None,
     }
 }

@@ -10,6 +10,7 @@ use super::Value;
 use super::observe::is_absence;
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, is_built, slashed};
+use crate::stat_cache::Stat;
 
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
 
@@ -21,7 +22,8 @@ pub(super) struct Item {
 
 /// How it is looked at.
 pub(super) enum Look {
-    Content(PathBuf),
+    /// With what was already asked of the file system.
+    Content(PathBuf, Option<Stat>),
     Meaning(PathBuf, View),
     Known(Value),
     /// No input itself: a folder below which every file counts. Its time tells of removals.
@@ -34,11 +36,11 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
     if !path.exists() {
         // A link that leads nowhere is as good as nothing to whoever asks for this very file.
         let key = Key::place(part, Kind::File, place);
-        items.push(Item { key, look: Look::Content(path.to_owned()) });
+        items.push(Item { key, look: Look::Content(path.to_owned(), None) });
         return;
     }
     if !path.is_dir() {
-        items.push(file(part, place, path));
+        items.push(file(part, place, path, fs_err::metadata(path)));
         return;
     }
     let key = Key::place(part, Kind::Folder, place);
@@ -286,7 +288,8 @@ fn push_files(
                 continue;
             }
         };
-        if path.is_dir() {
+        let meta = fs_err::metadata(&path);
+        if meta.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
             continue;
         }
         match path.strip_prefix(folder).ok().and_then(slashed) {
@@ -294,7 +297,7 @@ fn push_files(
                 key: Key::place(part, Kind::Toml, &child(place, &relative)),
                 look: Look::Meaning(path, view_of(&relative)),
             }),
-            Some(relative) => items.push(file(part, &child(place, &relative), &path)),
+            Some(relative) => items.push(file(part, &child(place, &relative), &path, meta)),
             None => items.push(Item {
                 key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
                 look: Look::Known(Value::Unreadable(NOT_UTF8.into())),
@@ -305,11 +308,11 @@ fn push_files(
 
 /// A file by its content. What is none is there, and that is all: reading a pipe would wait for
 /// somebody to write.
-fn file(part: Part, place: &Place, path: &Path) -> Item {
-    let special = match fs_err::metadata(path) {
+fn file(part: Part, place: &Place, path: &Path, meta: std::io::Result<std::fs::Metadata>) -> Item {
+    let special = match &meta {
         Ok(meta) if !meta.is_file() => Some(Value::Text("neither file nor folder".into())),
         // A digest: links may name places of this machine.
-        Err(error) if is_absence(&error) => fs_err::read_link(path)
+        Err(error) if is_absence(error) => fs_err::read_link(path)
             .ok()
             .map(|target| Value::Sha256(digest::bytes(target.as_os_str().as_encoded_bytes()))),
         _ => None,
@@ -319,7 +322,9 @@ fn file(part: Part, place: &Place, path: &Path) -> Item {
             Item { key: Key::place(part, Kind::Special, place), look: Look::Known(value) }
         }
         None => {
-            Item { key: Key::place(part, Kind::File, place), look: Look::Content(path.to_owned()) }
+            let stat = meta.ok().as_ref().and_then(Stat::of);
+            let look = Look::Content(path.to_owned(), stat);
+            Item { key: Key::place(part, Kind::File, place), look }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The way that ends with a stored wheel: no maturin, no cargo.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use fs_err as fs;
 
 use super::Session;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::{Record, Value, record};
+use crate::fingerprint::{Inputs, Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::{Place, Roots};
+use crate::inputs::{Place, Roots, Watch};
 use crate::log;
 use crate::renew;
 use crate::report;
@@ -61,13 +62,21 @@ impl Session {
         let Some(store) = &self.store else { return nearest };
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
+        // Builds of one project mostly watch the same things: one look at them is enough.
+        let mut looks: Vec<(BTreeSet<Watch>, Roots, Inputs)> = Vec::new();
         for entry in store.candidates(what) {
             let verdict = match self.origin() {
                 Some(origin) => self.compare_unpacked(origin, &entry, &observer),
                 None => {
-                    let observed = observer.observe(&entry.record.watches, &entry.roots);
+                    let (watches, roots) = (&entry.record.watches, &entry.roots);
+                    if !looks.iter().any(|look| (&look.0, &look.1) == (watches, roots)) {
+                        let observed = observer.observe(watches, roots);
+                        looks.push((watches.clone(), roots.clone(), observed));
+                    }
+                    let look = looks.iter().find(|look| (&look.0, &look.1) == (watches, roots));
+                    let Some((_, _, observed)) = look else { continue };
                     let record = &entry.record;
-                    freshness::compare(&record.inputs(), &record.untrusted, &observed)
+                    freshness::compare(&record.inputs(), &record.untrusted, observed)
                 }
             };
             match verdict {

@@ -186,6 +186,7 @@ impl Session {
     ) -> Result<String> {
         // Before cargo gets to write anything there.
         let _ = self.origin();
+        let generation = self.store.as_ref().and_then(Store::generation);
         let mut lookup = self.answer();
         if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
             return Ok(name);
@@ -200,8 +201,12 @@ impl Session {
             return Ok(name);
         }
         let lock = self.store.as_ref().and_then(Store::lock);
-        if lock.is_some() && self.reuses() {
-            // Another process may have built just this while we waited.
+        let is_as_before = |store: &Store| generation.is_some() && store.generation() == generation;
+        if let (Some(lock), Some(store)) = (&lock, &self.store)
+            && self.reuses()
+            && (lock.waited || !is_as_before(store))
+        {
+            // Another process may have built just this in the meantime.
             self.digests.look_again();
             lookup = self.answer();
             if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {

@@ -12,6 +12,8 @@ use crate::log;
 #[derive(Debug)]
 pub struct BuildLock {
     _file: std::fs::File,
+    /// Did somebody else hold it first?
+    pub waited: bool,
 }
 
 /// What comes of not waiting.
@@ -58,6 +60,7 @@ impl Store {
 }
 
 fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
+    let mut waited = false;
     loop {
         let file = open(path)?;
         match file.try_lock() {
@@ -65,13 +68,14 @@ fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
             Err(std::fs::TryLockError::WouldBlock) => {
                 log::info(format_args!("waiting for another build of {what}"));
                 file.lock().ok()?;
+                waited = true;
             }
             // A file system without locks: cargo's own lock still orders the compiling.
             Err(std::fs::TryLockError::Error(_)) => return None,
         }
         // Whoever removes the store removes locks, too: one that nobody else finds is none.
         if is_at(&file, path) {
-            return Some(BuildLock { _file: file });
+            return Some(BuildLock { _file: file, waited });
         }
     }
 }
@@ -79,7 +83,7 @@ fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
 pub(super) fn lock_now(path: &Path) -> Now {
     let Some(file) = open(path) else { return Now::Free };
     match file.try_lock() {
-        Ok(()) if is_at(&file, path) => Now::Held(BuildLock { _file: file }),
+        Ok(()) if is_at(&file, path) => Now::Held(BuildLock { _file: file, waited: false }),
         Ok(()) | Err(std::fs::TryLockError::WouldBlock) => Now::Busy,
         Err(std::fs::TryLockError::Error(_)) => Now::Free,
     }

@@ -184,8 +184,9 @@ impl Store {
         self.folder.join("interpreters")
     }
 
-    /// What was kept of earlier builds, the last used first.
-    pub fn candidates(&self, what: What) -> Vec<Entry> {
+    /// What was kept of earlier builds, the last used first. Each is read when it is asked for:
+    /// mostly the first is the answer.
+    pub fn candidates(&self, what: What) -> impl Iterator<Item = Entry> + use<'_> {
         let mut files = self.entry_files();
         files.retain(|(path, _)| {
             path.file_name().is_some_and(|name| {
@@ -193,7 +194,12 @@ impl Store {
             })
         });
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        files.iter().take(CANDIDATES).filter_map(|(path, _)| self.read_entry(path, what)).collect()
+        files.into_iter().take(CANDIDATES).filter_map(move |(path, _)| self.read_entry(&path, what))
+    }
+
+    /// Changes whenever a build was kept, unless the clock is coarse.
+    pub fn generation(&self) -> Option<SystemTime> {
+        fs::metadata(self.folder.join("entries")).ok()?.modified().ok()
     }
 
     fn entry_files(&self) -> Vec<(PathBuf, SystemTime)> {
@@ -254,7 +260,7 @@ impl Store {
         match digest::copy(&stored, &mut file) {
             Ok((sha256, size)) if sha256 == wheel.sha256 && size == wheel.size => {
                 publish::share(&file).at(&target)?;
-                publish::persist(file, &target).at(&target)?;
+                publish::persist_unsynced(file, &target).at(&target)?;
                 Ok(Some(wheel.file_name.clone()))
             }
             Ok(_) => {
@@ -325,7 +331,7 @@ impl Store {
         let (sha256, size) = digest::copy(wheel, &mut file)?;
         let folder = wheels.join(&sha256);
         fs::create_dir_all(&folder)?;
-        publish::persist(file, &folder.join(&file_name))?;
+        publish::persist_unsynced(file, &folder.join(&file_name))?;
         Ok(StoredWheel { file_name, sha256, size })
     }
 
@@ -425,9 +431,9 @@ mod tests {
     fn what_was_stored_is_delivered() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path(), &["a", "b"]);
-        let candidates = store.candidates(EDITABLE);
+        let candidates: Vec<Entry> = store.candidates(EDITABLE).collect();
         assert_eq!(candidates.len(), 2);
-        assert!(store.candidates(What::Artifact(Artifact::Wheel)).is_empty());
+        assert!(store.candidates(What::Artifact(Artifact::Wheel)).next().is_none());
         let entry = candidates.iter().find(|entry| entry.record == record("a")).unwrap();
         let name = store.deliver(entry, folder.path()).unwrap().unwrap();
         assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "a");
@@ -443,10 +449,10 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
             fs::write(&path, &damaged).unwrap();
-            assert!(store.candidates(EDITABLE).is_empty(), "byte {position}");
+            assert!(store.candidates(EDITABLE).next().is_none(), "byte {position}");
         }
         fs::write(&path, &bytes).unwrap();
-        let entry = store.candidates(EDITABLE).remove(0);
+        let entry = store.candidates(EDITABLE).next().unwrap();
         let wheel = store.wheel_path(entry.wheel.as_ref().unwrap()).unwrap();
         fs::write(wheel, "b").unwrap();
         assert_eq!(store.deliver(&entry, folder.path()).unwrap(), None);
@@ -458,7 +464,7 @@ mod tests {
         let (store, other) = (filled(one.path(), &["a"]), filled(two.path(), &[]));
         let path = store.entry_files()[0].0.clone();
         fs::copy(&path, other.folder.join("entries").join(path.file_name().unwrap())).unwrap();
-        assert!(other.candidates(EDITABLE).is_empty());
+        assert!(other.candidates(EDITABLE).next().is_none());
     }
 
     #[test]
