@@ -124,12 +124,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What an editable install costs at start and at import, what cache keys cost each sync, and
-    what `uv build` costs, beside plain maturin. The names of scripts pick some of them."""
+    """What wheelprint costs and saves beside others: one table, a chart and the raw data. An
+    argument picks the cases whose names contain it; `--publish` puts chart and data into docs/."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
-    for script in session.posargs or ("bench.py", "bench_sync.py", "bench_build.py"):
-        session.run("python", f"tests/{script}", env={"WHEELPRINT_DIST": str(dist)})
+    environment = {"WHEELPRINT_DIST": str(dist), **_cargo_test_environment(session)}
+    out = session.create_tmp()
+    session.run("python", "tests/bench.py", "--out", out, *session.posargs, env=environment)
 
 
 def _build_wheel(session: nox.Session, *profile: str) -> Path:

@@ -101,11 +101,9 @@ class Side:
         self.spy = Spy(folder / "spy")
         path = os.pathsep.join([str(self.spy.programs), place.env["PATH"]])
         self.place = Place(folder, {**place.env, "PATH": path, "SPY_LOG": str(self.spy.log)})
-        requires = '"maturin>=1.9,<2"' if backend == "maturin" else '"wheelprint"'
+        requires = "maturin>=1.9,<2" if backend == "maturin" else "wheelprint"
         pyproject = root / "pyproject.toml"
-        text = pyproject.read_text(encoding="utf-8")
-        text = re.sub(r"(?m)^requires = \[.*\]$", f"requires = [{requires}]", text)
-        text = re.sub(r'(?m)^build-backend = ".*"$', f'build-backend = "{backend}"', text)
+        text = with_backend(pyproject.read_text(encoding="utf-8"), backend, requires)
         pyproject.write_text(text, encoding="utf-8")
         # What is downloaded once and for all is no part of a step.
         self.place.run("cargo", "fetch", "--quiet", cwd=root)
@@ -130,6 +128,12 @@ class Side:
         if old not in text:
             sys.exit(f"{path}: this version does not contain {old!r}, which is to be edited")
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def with_backend(text: str, backend: str, requires: str) -> str:
+    """A pyproject.toml with another backend."""
+    text = re.sub(r"(?m)^requires = \[.*\]$", f'requires = ["{requires}"]', text)
+    return re.sub(r'(?m)^build-backend = ".*"$', f'build-backend = "{backend}"', text)
 
 
 def unpack_rpds(folder: Path) -> Path:
