@@ -1,5 +1,6 @@
 //! Which files a folder, a package or a glob stands for.
 
+use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -101,9 +102,10 @@ pub(super) fn package(
                 let path = entry.path();
                 let is_passed_over =
                     !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
-                !is_junk(path, &roots)
-                    && (entry.depth() == 0
-                        || !(is_passed_over || path.join("Cargo.toml").is_file()))
+                let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
+                let is_package = || !is_file && path.join("Cargo.toml").is_file();
+                !is_junk_of(path, entry.file_type(), &roots)
+                    && (entry.depth() == 0 || !(is_passed_over || is_package()))
             }
         })
         .build();
@@ -141,7 +143,7 @@ pub(super) fn python(
         .git_exclude(false)
         .filter_entry({
             let roots = roots.clone();
-            move |entry| !is_junk(entry.path(), &roots)
+            move |entry| !is_junk_of(entry.path(), entry.file_type(), &roots)
         })
         .build();
     push_files(part, place, folder, walk.map(ignored_path).collect(), false, items);
@@ -157,11 +159,9 @@ pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mu
     };
     let (start, depth) = start_of_glob(glob, folder);
     let matches = |path: &Path| matches(&matcher, folder, path);
-    let walk = WalkDir::new(&start)
-        .follow_links(true)
-        .max_depth(depth)
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_junk(entry.path(), roots));
+    let walk = WalkDir::new(&start).follow_links(true).max_depth(depth).into_iter().filter_entry(
+        |entry| entry.depth() == 0 || !is_junk_of(entry.path(), Some(entry.file_type()), roots),
+    );
     let files = walk.filter_map(|entry| match entry {
         Ok(entry) if entry.file_type().is_dir() => None,
         Ok(entry) => matches(entry.path()).then(|| Ok(entry.into_path())),
@@ -353,9 +353,16 @@ pub(super) fn is_made(path: &Path, roots: &Roots) -> bool {
 
 /// Folders that hold products, not sources: they say so themselves. Nobody named them.
 pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
+    is_junk_of(path, None, roots)
+}
+
+/// The same for who knows what it is: a file need not be asked whether it is a folder.
+fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
+    let is_file = file_type.is_some_and(|file_type| file_type.is_file());
     is_made(path, roots)
         || path.file_name().is_some_and(|name| name == ".git")
-        || (path.is_dir()
+        || (!is_file
+            && path.is_dir()
             && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
 }
 
