@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from benches.sides import Ground
 from support import measuring
@@ -25,6 +26,8 @@ from support import measuring
 from benches import builds, cases, chart, imports, keys, stamping, syncs, verdicts
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+#: What of docs/speed.md is written anew.
+PAGE, BEGIN, END = "speed.md", "<!-- the last run -->\n", "<!-- /the last run -->\n"
 GROUPS = tuple(group.measure for group in (syncs, keys, imports, verdicts, stamping, builds))
 
 
@@ -35,27 +38,42 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(), help="where data and chart go")
     options = parser.parse_args()
     began = time.time()
-    measured: list[cases.Case] = []
+    measured: list[cases.Raw] = []
     print(measuring.heading(*cases.HEADING), flush=True)
     with tempfile.TemporaryDirectory(prefix="wheelprint-bench-") as folder:
         ground = Ground.prepare(Path(folder).resolve())
         for group in GROUPS:
             for case in group(ground, options.wanted):
-                measured.append(case)
-                for row in cases.rows(case):
+                measured.append(case.raw())
+                for row in cases.rows(measured[-1]):
                     print(measuring.row(*row), flush=True)
     if not measured:
         parser.error(f"no case is called {options.wanted}")
     out = DOCS if options.publish else options.out
     data = {
         "machine": _machine(),
+        "day": time.strftime("%Y-%m-%d"),
         "took": round(time.time() - began),
-        "cases": [case.raw() for case in measured],
+        "cases": measured,
     }
     (out / "bench.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     (out / "bench.svg").write_text(chart.draw(measured), encoding="utf-8")
     print(f"\n{_machine()}; {out / 'bench.json'} has each measurement, {out / 'bench.svg'} a chart")
+    if options.publish:
+        page = DOCS / PAGE
+        text = page.read_text(encoding="utf-8")
+        page.write_text(with_table(text, data), encoding="utf-8")
     return 0
+
+
+def with_table(page: str, data: dict[str, Any]) -> str:
+    """The page with the table of that run."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    lines = [measuring.heading(*cases.HEADING)]
+    lines += [measuring.row(*row) for case in data["cases"] for row in cases.rows(case)]
+    about = f"{data['machine']}; {data['took'] // 60} minutes, {data['day']}."
+    return f"{before}{BEGIN}\n{about}\n\n" + "\n".join(lines) + f"\n\n{END}{after}"
 
 
 def _machine() -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     Medians = Mapping[str, float]
+    #: A case as it is in the file of raw data.
+    Raw = dict[str, Any]
 
 #: The contender whose figures these are.
 WHEELPRINT = "wheelprint"
@@ -28,14 +30,6 @@ class Goal:
     limit: float
     figure: Callable[[Medians], float]
     unit: str = ""
-
-    def shown(self, medians: Medians) -> str:
-        """The figure as it is printed."""
-        value = self.figure(medians)
-        return f"{value:.2f}{self.unit}"
-
-    def is_met(self, medians: Medians) -> bool:
-        return self.figure(medians) <= self.limit
 
 
 def times(peer: str, limit: float, of: str = WHEELPRINT) -> Goal:
@@ -72,26 +66,24 @@ class Case:
     seconds: dict[str, list[float]]
     goals: list[Goal] = field(default_factory=list)
 
-    @property
-    def medians(self) -> dict[str, float]:
-        return {name: statistics.median(values) for name, values in self.seconds.items() if values}
-
-    def raw(self) -> dict[str, object]:
-        """For the file of raw data."""
-        medians = self.medians
-        goals = [
+    def raw(self) -> Raw:
+        """As it is kept: each measurement, and what the goals made of them."""
+        medians = {
+            name: statistics.median(values) for name, values in self.seconds.items() if values
+        }
+        figures = [
             {
                 "figure": goal.words,
-                "limit": goal.limit,
-                "seen": goal.figure(medians),
-                "met": goal.is_met(medians),
+                "seen": round(goal.figure(medians), 4),
+                "goal": goal.limit,
+                "unit": goal.unit,
             }
             for goal in self.goals
         ]
         rounded = {
-            name: [round(value, 6) for value in values] for name, values in self.seconds.items()
+            name: [round(value, 7) for value in values] for name, values in self.seconds.items()
         }
-        return {"group": self.group, "case": self.name, "goals": goals, "seconds": rounded}
+        return {"group": self.group, "name": self.name, "figures": figures, "seconds": rounded}
 
 
 def in_turn(
@@ -123,22 +115,30 @@ def words(seconds: float) -> str:
     return f"{seconds * 1e6:.0f} µs"
 
 
+def title(case: Raw) -> str:
+    """What a case is called."""
+    return ": ".join(filter(None, (case["group"], case["name"])))
+
+
+def medians_of(case: Raw) -> dict[str, float]:
+    """One for each contender."""
+    return {name: statistics.median(values) for name, values in case["seconds"].items() if values}
+
+
 HEADING = ("case", "medians", "figure", "seen", "goal", "met")
 
 
-def rows(case: Case) -> list[tuple[str, ...]]:
+def rows(case: Raw) -> list[tuple[str, ...]]:
     """The lines of the table that a case has: one for each goal."""
-    medians = case.medians
-    seen = ", ".join(f"{name} {words(value)}" for name, value in medians.items())
+    seen = ", ".join(f"{name} {words(value)}" for name, value in medians_of(case).items())
     lines = [
         (
-            goal.words,
-            goal.shown(medians),
-            f"{goal.limit:g}{goal.unit}",
-            "yes" if goal.is_met(medians) else "**no**",
+            figure["figure"],
+            f"{figure['seen']:.2f}{figure['unit']}",
+            f"{figure['goal']:g}{figure['unit']}",
+            "yes" if figure["seen"] <= figure["goal"] else "**no**",
         )
-        for goal in case.goals
+        for figure in case["figures"]
     ] or [("", "", "", "")]
     first, *rest = lines
-    name = f"{case.group}: {case.name}" if case.name else case.group
-    return [(name, seen, *first), *(("", "", *line) for line in rest)]
+    return [(title(case), seen, *first), *(("", "", *line) for line in rest)]

@@ -11,7 +11,7 @@ from . import cases
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .cases import Case
+    from .cases import Raw
 
 WIDTH, LEFT, RIGHT = 860, 210, 150
 BAR, GAP, TITLE = 13, 3, 22
@@ -32,9 +32,9 @@ line { stroke: #d0d7de }
 }"""
 
 
-def draw(measured: Sequence[Case]) -> str:
+def draw(measured: Sequence[Raw]) -> str:
     """An SVG document with all cases; ratios are to wheelprint's own median."""
-    every = [value for case in measured for value in case.medians.values()]
+    every = [value for case in measured for value in cases.medians_of(case).values()]
     low = math.floor(math.log10(min(every)))
     high = math.ceil(math.log10(max(every)))
 
@@ -45,9 +45,9 @@ def draw(measured: Sequence[Case]) -> str:
     body = []
     y = 26
     for case in measured:
-        medians = case.medians
-        title = f"{case.group}: {case.name}" if case.name else case.group
-        body.append(f'<text class="title" x="8" y="{y + 12}">{escape(title)}</text>')
+        medians = cases.medians_of(case)
+        title = escape(cases.title(case).replace("`", ""))
+        body.append(f'<text class="title" x="8" y="{y + 12}">{title}</text>')
         y += TITLE
         own = medians.get(cases.WHEELPRINT)
         for name, value in medians.items():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROFILES = ("dev", "release")
 #: uv's cache, our store and cargo's target folder are empty each time.
-FIRST = 5
+FIRST = 3
 QUICK = 21
 EDITS = 6
 ADDS_AT_MOST = 2.0

@@ -1,7 +1,8 @@
 """What finding out costs: warm and cold, with few inputs and many; and a fresh hook, whole.
 
 Every measurement is a new process, as a frontend's hooks are. A verdict is timed inside it, from
-before `import wheelprint` to the answer of `get_requires_for_build_editable`, the rest from outside.
+before `import wheelprint` to the answer of `get_requires_for_build_editable`; all the rest is timed
+from outside.
 """
 
 from __future__ import annotations
