@@ -11,6 +11,8 @@
 | `asking` | building a project and asking the compiled module what it sees |
 | `commands` | the command line, with and without a terminal |
 | `background` | a build that runs while a test does something else |
+| `killing` | commands that are killed at some moment, with all that they started |
+| `kept` | what is stored and delivered, file by file: is it whole? |
 | `cases` | a kind of change, what the module says then, and the reason given |
 | `packages` | more packages for a sample: written, vendored, given a build script |
 | `toolchains` | the Rust toolchains of this machine, behind rustup |

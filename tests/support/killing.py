@@ -1,0 +1,101 @@
+"""Commands that are killed at some moment, with everything that they have started."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: No command of the tests takes so long.
+_SECONDS = 120
+
+
+class Started:
+    """A command in a process group of its own; what it says goes into a file."""
+
+    def __init__(
+        self, command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], log: Path
+    ) -> None:
+        assert sys.platform != "win32"
+        self._log = log
+        self.command = [str(part) for part in command]
+        with log.open("wb") as said:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """Both of its outputs so far."""
+        return self._log.read_text(errors="replace")
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def finish(self) -> None:
+        """Wait for its end, which must be a success."""
+        assert self._process.wait(_SECONDS) == 0, f"{self.command}\n{self.said}"
+
+    def kill(self) -> None:
+        """Kill it and all that it started; when this returns, none of them runs any more."""
+        assert sys.platform != "win32"
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait(_SECONDS)
+        end = time.monotonic() + 10
+        while _runs(self._process.pid) and time.monotonic() < end:
+            time.sleep(0.002)
+
+    def kill_after(self, seconds: float) -> None:
+        """The same, a while from now, if it still runs."""
+        end = time.monotonic() + seconds
+        while not self.has_ended() and time.monotonic() < end:
+            time.sleep(0.001)
+        self.kill()
+
+
+def _runs(group: int) -> bool:
+    """Is there a process of this group that does something?"""
+    if not Path("/proc/self/stat").exists():
+        return False
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # After the name, which may hold anything: state, parent, group.
+            state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(found) == group and state not in ("Z", "X"):
+            return True
+    return False
+
+
+def moments(count: int, duration: float, seed: int) -> list[float]:
+    """So many moments, one in each part of the duration, in any order."""
+    rng = random.Random(seed)
+    found = [(number + rng.random()) * duration / count for number in range(count)]
+    rng.shuffle(found)
+    return found
+
+
+def wait_until(condition: Callable[[], object], started: Started) -> bool:
+    """Look as often as can be, until it is so or the command has ended."""
+    while not condition():
+        if started.has_ended():
+            return bool(condition())
+    return True
