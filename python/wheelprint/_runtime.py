@@ -10,6 +10,10 @@ it with nothing else on ``sys.path`` (so not even ``__future__`` can be imported
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 # Filled in when the wheel is made.
 # Module to folder, relative to this file's.
 MODULES: "dict[str, str]" = {}
@@ -29,6 +33,35 @@ for _name in (*MODULES, *DATA):
         _name = _name.rpartition(".")[0]
         ABOVE.add(_name)
 NAMES = {*PACKAGES, *MODULES, *ABOVE}
+# An installer that replaces the package removes all of its files before it puts down the new ones:
+# what is missing is looked for again, so often in a process.
+_patience = 40
+
+
+def wait() -> bool:
+    """Give an installer a moment; False if it had enough of them."""
+    global _patience
+    _patience -= 1
+    if _patience < 0:
+        return False
+    import time
+
+    time.sleep(0.05)
+    # What the path machinery knows of folders may be older than that.
+    sys.path_importer_cache.clear()
+    return True
+
+
+def load(end: str) -> "ModuleType":
+    """The module beside this one whose name ends so."""
+    name = __name__ + end
+    while True:
+        try:
+            __import__(name)
+            return sys.modules[name]
+        except (ImportError, OSError):
+            if not wait():
+                raise
 
 
 class Finder:
@@ -39,7 +72,7 @@ class Finder:
     def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN205
         if name not in NAMES:
             return None
-        return __import__(__name__ + "_finder").find_spec(__name__, name, path, target)
+        return load("_finder").find_spec(__name__, name, path, target)
 
     @staticmethod
     def invalidate_caches() -> None:

@@ -74,6 +74,12 @@ def run(hook: str, package: str, policy: str, configured: str) -> "ImportError |
         return error
 
 
+def forget() -> None:
+    """What was checked is not there any more; the next import checks what is."""
+    global _done
+    _done = False
+
+
 def _check(hook: str, package: str, policy: str) -> "ImportError | None":
     installed = Installed.load(hook)
     memory = Memory(installed)
@@ -95,10 +101,10 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
 
 
 def load(end: str) -> "Any":
-    """The module beside this one whose name ends so."""
-    name = __name__[: -len("_check")] + end
-    __import__(name)
-    return sys.modules[name]
+    """The module beside the hook whose name ends so."""
+    hook = __name__[: -len("_check")]
+    __import__(hook)
+    return sys.modules[hook].load(end)
 
 
 class Stale:

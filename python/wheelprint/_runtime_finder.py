@@ -21,14 +21,37 @@ def find_spec(
     hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
 ) -> "ModuleSpec | None":
     """A mapped module, or a package with the folders of what the build added to it."""
-    maps = _loaded(hook)
-    # A namespace that others share is nobody's to check.
-    if name in maps.MODULES or name in maps.PACKAGES:
-        error = _check(hook, name)
-        if error is not None:
-            raise error
-        # A rebuild may have put a new copy of the hook in the old one's place.
+    while True:
         maps = _loaded(hook)
+        is_ours = name in maps.MODULES or name in maps.PACKAGES
+        # A namespace that others share is nobody's to check.
+        if is_ours:
+            error = _check(hook, name)
+            if error is not None:
+                raise error
+            # A rebuild may have put a new copy of the hook in the old one's place.
+            maps = _loaded(hook)
+        spec = _find(maps, hook, name, path, target)
+        # A folder that lacks its `__init__.py` is none of ours yet: it is being replaced, and what
+        # comes in its place is another one.
+        if not is_ours or (spec is not None and spec.loader is not None) or not maps.wait():
+            break
+        _check_again(hook)
+    if spec is not None:
+        if name in maps.MODULES:
+            _load_patiently(maps, spec)
+        else:
+            _extend(maps, name, spec)
+        return spec
+    if name in maps.PACKAGES or name not in maps.ABOVE:
+        return None
+    # A folder that never was in the source tree, or was cleaned away.
+    return _find_in(os.path.dirname(_stored(maps, name)), name, target)
+
+
+def _find(
+    maps: "Any", hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
+) -> "ModuleSpec | None":
     folder = maps.MODULES.get(name)
     if folder is not None:
         return _find_in(os.path.join(maps.HERE, folder), name, target)
@@ -36,17 +59,44 @@ def find_spec(
         ask = getattr(finder, "find_spec", None)
         spec: ModuleSpec | None = None if ask is None else ask(name, path, target)
         if spec is not None:
-            _extend(maps, name, spec)
             return spec
-    if name in maps.PACKAGES or name not in maps.ABOVE:
-        return None
-    # A folder that never was in the source tree, or was cleaned away.
-    return _find_in(os.path.dirname(_stored(maps, name)), name, target)
+    return None
 
 
 # See the hook.
 _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
+
+
+def _load_patiently(maps: "Any", spec: "ModuleSpec") -> None:
+    """An installer may remove the file when it has been found and is not loaded yet."""
+    origin, loader = str(spec.origin), spec.loader
+
+    def patiently(call: "Any") -> "Any":
+        def called(*args: "Any") -> "Any":
+            while True:
+                before = _identity(origin)
+                try:
+                    return call(*args)
+                except (ImportError, OSError):
+                    # Not of its own accord: it was not there, or it is another one now.
+                    if before == _identity(origin) is not None or not maps.wait():
+                        raise
+
+        called.__code__ = called.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        return called
+
+    for name in ("create_module", "get_code"):
+        if hasattr(loader, name):
+            setattr(loader, name, patiently(getattr(loader, name)))
+
+
+def _identity(path: str) -> "tuple[int, int] | None":
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_size
 
 
 def _loaded(hook: str) -> "Any":
@@ -86,12 +136,18 @@ def _check(hook: str, name: str) -> "ImportError | None":
     if policy == "ignore":
         return None
     try:
-        check = __import__(hook + "_check")
-    except ImportError:
-        # This very moment it is being replaced.
+        check = _loaded(hook).load("_check")
+    except (ImportError, OSError):
+        # It has been uninstalled.
         return None
     error: ImportError | None = check.run(hook, name, policy, configured)
     return error
+
+
+def _check_again(hook: str) -> None:
+    check = sys.modules.get(hook + "_check")
+    if check is not None:
+        check.forget()
 
 
 def _stored(maps: "ModuleType", name: str) -> str:

@@ -215,27 +215,30 @@ fn tuple(names: &BTreeSet<String>) -> String {
     format!("({})", names.join(" "))
 }
 
-/// The packages that are in a wheel as a whole, where one of them is or holds a compiled module.
+/// The packages that are in a wheel as a whole, where one of them is or holds a compiled module; of a
+/// namespace what is in it.
 fn packages_in(wheel: &Wheel) -> BTreeSet<String> {
     let outside: Vec<&str> = wheel
         .files()
         .map(|(name, _)| name)
         .filter(|name| {
             let top = name.split('/').next().unwrap_or(name);
-            !top.ends_with(".dist-info") && !top.ends_with(".data")
+            ![".dist-info", ".data", ".libs"].iter().any(|end| top.ends_with(end))
         })
         .collect();
     if !outside.iter().any(|name| is_native(Path::new(name))) {
         return BTreeSet::new();
     }
-    outside
-        .iter()
-        .filter_map(|name| match name.split_once('/') {
-            Some((top, _)) => Some(top.to_owned()),
-            None => module_name(name),
-        })
-        .filter(|name| !name.ends_with(".libs"))
-        .collect()
+    let is_package = |folder: &str| {
+        let init = format!("{folder}/__init__.");
+        outside.iter().any(|name| name.starts_with(&init))
+    };
+    let named = |name: &&str| {
+        let mut folders = name.match_indices('/').map(|(end, _)| &name[..end]);
+        let package = folders.find(|folder| is_package(folder));
+        package.map_or_else(|| module_name(name), |folder| Some(folder.replace('/', ".")))
+    };
+    outside.iter().filter_map(named).collect()
 }
 
 /// The packages whose import leads to the modules: of a namespace the first one in it that is none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -53,10 +54,8 @@ class Started:
     def kill(self) -> None:
         """Kill it and all that it started; when this returns, none of them runs any more."""
         assert sys.platform != "win32"
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait(_SECONDS)
         end = time.monotonic() + 10
         while _runs(self._process.pid) and time.monotonic() < end:

@@ -1,0 +1,95 @@
+"""An import just when an installer replaces the package: it waits for what is missing.
+
+uv removes all files of an installed package before it puts down the new ones. What was there when
+the interpreter started, the hook, finds the rest missing for a moment.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from support import layouts
+from support.installed import Editable, synced
+
+if TYPE_CHECKING:
+    from conftest import CheckOut
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files in use are not removed")
+
+_CODE = "import sys\nprint('started', flush=True)\nsys.stdin.readline()\n"
+
+
+@pytest.fixture
+def editable(check_out: CheckOut) -> Editable:
+    return synced(check_out("mixed-path-dep"))
+
+
+def start(editable: Editable, code: str) -> subprocess.Popen[str]:
+    """A process in which the hook is loaded, and nothing else yet."""
+    process = subprocess.Popen(
+        editable.command(_CODE + code),
+        cwd=editable.venv,
+        env=editable.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+#: What is gone for a moment.
+MISSING = {
+    "all of it": ("_wheelprint_*", "*.editable"),
+    "the finder": ("_wheelprint_*_finder.py",),
+    "the check": ("_wheelprint_*_check.py",),
+    "the comparison": ("_wheelprint_*_compare.py",),
+    "the inputs": ("*.editable/inputs",),
+    "the module": ("*.editable/*/*/*.so",),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_what_is_missing_is_waited_for(what: str, editable: Editable) -> None:
+    project = editable.project
+    project.edit()
+    process = start(editable, project.sample.probe)
+    site = layouts.site_packages(project)
+    hidden = site.parent / "hidden"
+    hidden.mkdir()
+    paths = [path for pattern in MISSING[what] for path in site.glob(pattern)]
+    assert paths
+    for number, path in enumerate(paths):
+        path.rename(hidden / str(number))
+
+    def put_back() -> None:
+        time.sleep(0.5)
+        for number, path in enumerate(paths):
+            (hidden / str(number)).rename(path)
+
+    thread = threading.Thread(target=put_back)
+    thread.start()
+    stdout, stderr = process.communicate("\n", timeout=120)
+    thread.join()
+    # What was put back is stale, and was looked at.
+    assert stdout.strip() == project.sample.shows[1], stderr
+    assert "; rebuilding" in stderr
+
+
+def test_what_is_uninstalled_is_not_waited_for_for_long(editable: Editable) -> None:
+    package = editable.project.sample.probe.partition(";")[0]
+    code = "import time\nfor _ in range(3):\n  began = time.monotonic()\n  try:\n"
+    code += f"    {package}\n  except ImportError as error:\n"
+    code += "    print(type(error).__name__)\nprint(time.monotonic() - began < 1)\n"
+    process = start(editable, code)
+    project = editable.project
+    project.uv("pip", "uninstall", "--python", editable.python, project.sample.name).ok()
+    stdout, stderr = process.communicate("\n", timeout=120)
+    assert stdout.split() == ["ModuleNotFoundError"] * 3 + ["True"], stderr
