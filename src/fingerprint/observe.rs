@@ -128,7 +128,9 @@ impl<'a> Observer<'a> {
         let inputs = self.look(items);
         let mut raced: BTreeSet<Key> = places
             .into_iter()
-            .filter(|(_, path)| path != written && changed_since(path, since))
+            .filter(|(_, path)| {
+                path != written && changed_since(path, since) && !before.lay_ahead(path)
+            })
             .map(|(key, _)| key)
             .collect();
         raced.extend(before.changed(&self.items(watches, roots), roots));

@@ -8,12 +8,17 @@ use std::path::{Path, PathBuf};
 
 use super::walk::{self, Item, Look};
 use crate::inputs::{Key, Roots};
-use crate::stat_cache::Stat;
+use crate::stat_cache::{self, Stat};
+
+/// More than the clocks of machines that share a file system differ, in nanoseconds.
+const FAR_AHEAD: i128 = 10_000_000_000;
 
 /// Files with what the file system said of them.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     files: BTreeMap<PathBuf, Option<Seen>>,
+    /// Folders whose listing counts.
+    holders: BTreeMap<PathBuf, Option<Seen>>,
     /// Links to folders, which are not followed: they may lead anywhere.
     links: BTreeMap<PathBuf, Option<Seen>>,
     /// Folders of which every file is known.
@@ -33,6 +38,11 @@ impl Snapshot {
         let mut snapshot = Self { folders: packages.to_vec(), ..Self::default() };
         for path in items.iter().filter_map(path_of) {
             snapshot.files.insert(path.to_owned(), Seen::of(path));
+        }
+        for item in items {
+            if let Look::Holder(path) = &item.look {
+                snapshot.holders.insert(path.clone(), Seen::of(path));
+            }
         }
         for path in packages.iter().flat_map(|folder| walk::files_and_links(folder, roots)) {
             if path.is_dir() {
@@ -72,6 +82,15 @@ impl Snapshot {
             return self.links.get(link).is_none_or(|seen| *seen != Seen::of_link(link));
         }
         !above.iter().any(|above| above != folder && walk::is_passed_over(above, roots))
+    }
+
+    /// Is it as it was, with a time that lies ahead of the clock? An edit has the clock's: it is none.
+    pub(super) fn lay_ahead(&self, path: &Path) -> bool {
+        let is_ahead = |stat: &Stat| stat.ctime > stat_cache::now() + FAR_AHEAD;
+        let seen = self.files.get(path).or_else(|| self.holders.get(path)).and_then(Option::as_ref);
+        seen.is_some_and(|seen| {
+            seen.stat.as_ref().is_some_and(is_ahead) && Seen::of(path).as_ref() == Some(seen)
+        })
     }
 
     /// The files that are gone.

@@ -79,7 +79,8 @@ impl Session {
         }
         // What was edited before we were called is no race, however quick we are.
         let early = self.opened + TICK - stat_cache::now();
-        if early > 0 {
+        // A clock that was turned back meanwhile is not waited for.
+        if (1..=TICK).contains(&early) {
             std::thread::sleep(Duration::from_nanos(early.cast_unsigned() as u64));
         }
         // From here on every change is a race; what came before is looked at afresh.

@@ -26,8 +26,9 @@ impl Store {
     /// What was promised for this request, if anything.
     pub fn promised(&self, request: &Request) -> Option<Entry> {
         let path = self.promise_path(request);
-        let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
-        if age > PROMISE {
+        let made = fs::metadata(&path).ok()?.modified().ok()?;
+        // By a clock that was turned back it may lie ahead, and is as old as that.
+        if made.elapsed().unwrap_or_else(|error| error.duration()) > PROMISE {
             return None;
         }
         self.read_entry(&path, What::Artifact(request.artifact))

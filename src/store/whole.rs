@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 
@@ -269,8 +269,8 @@ impl Store {
 
     /// A frontend that was told that no maturin is needed gets the wheel it was promised.
     fn wait_for_promises(&self) {
-        let end = SystemTime::now() + promise::PROMISE;
-        while SystemTime::now() < end && self.has_promised() {
+        let began = Instant::now();
+        while began.elapsed() < promise::PROMISE && self.has_promised() {
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -12,6 +12,8 @@
 | `commands` | the command line, with and without a terminal |
 | `background` | a build that runs while a test does something else |
 | `killing` | commands that are killed at some moment, with all that they started |
+| `shim` | a library that answers in place of the C library: clocks, times of files, renaming |
+| `disks` | small disks, in memory, to be filled |
 | `kept` | what is stored and delivered, file by file: is it whole? |
 | `cases` | a kind of change, what the module says then, and the reason given |
 | `packages` | more packages for a sample: written, vendored, given a build script |
