@@ -90,6 +90,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
+/// How a small file is kept, so that damage shows: a checksum in the first line, the bytes behind it.
+pub fn sealed(bytes: &[u8]) -> Vec<u8> {
+    [self::bytes(bytes).as_bytes(), b"\n", bytes].concat()
+}
+
+/// What was sealed; `None` if it is not that any more.
+pub fn unsealed(sealed: &[u8]) -> Option<&[u8]> {
+    let at = sealed.iter().position(|byte| *byte == b'\n')?;
+    let (sum, rest) = (&sealed[..at], &sealed[at + 1..]);
+    (sum == self::bytes(rest).as_bytes()).then_some(rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Tagged;
+use crate::digest::{self, Tagged};
 use crate::error::{Error, PathContext as _, Result};
 use crate::publish;
 use crate::request::{Environment, Interpreter};
@@ -23,6 +23,7 @@ use crate::request::{Environment, Interpreter};
 const SCRIPTS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
 /// Written last: an environment without it was never finished.
 const READY: &str = "wheelprint-ready.json";
+const CONFIG: &str = "pyvenv.cfg";
 const PTH: &str = "wheelprint.pth";
 
 /// Where the stable interpreter is, or will be, and what the build's environment looks like.
@@ -39,6 +40,8 @@ pub struct Plan {
 #[derive(Debug, Serialize, Deserialize)]
 struct Ready {
     site_packages: PathBuf,
+    /// Of `pyvenv.cfg`: where that is damaged, no build would ever succeed again.
+    config: String,
 }
 
 impl Plan {
@@ -173,8 +176,12 @@ fn pth_lines(interpreter: &Interpreter) -> String {
     lines
 }
 
+/// `None` if it was never finished, or damaged since.
 fn read_ready(folder: &Path) -> Option<Ready> {
-    serde_json::from_slice(&fs::read(folder.join(READY)).ok()?).ok()
+    let bytes = fs::read(folder.join(READY)).ok()?;
+    let ready: Ready = serde_json::from_slice(digest::unsealed(&bytes)?).ok()?;
+    let config = digest::file(&folder.join(CONFIG)).ok()?;
+    (ready.config == config && ready.site_packages.is_dir()).then_some(ready)
 }
 
 fn make(folder: &Path, python: &Path, interpreter: &Interpreter) -> Result<Ready> {
@@ -193,9 +200,10 @@ fn make(folder: &Path, python: &Path, interpreter: &Interpreter) -> Result<Ready
     let mut ask = python_command(python);
     ask.args(["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'), end='')"]);
     let site_packages = PathBuf::from(run(&mut ask, folder)?);
-    let ready = Ready { site_packages };
+    let config = folder.join(CONFIG);
+    let ready = Ready { site_packages, config: digest::file(&config).at(&config)? };
     let bytes = serde_json::to_vec(&ready).map_err(|error| Error::Other(error.to_string()))?;
-    publish::bytes(&folder.join(READY), &bytes).at(folder.join(READY))?;
+    publish::bytes(&folder.join(READY), &digest::sealed(&bytes)).at(folder.join(READY))?;
     Ok(ready)
 }
 

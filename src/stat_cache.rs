@@ -100,7 +100,7 @@ impl Digests {
     pub fn load(path: PathBuf) -> Self {
         let memory: Memory = fs::read(&path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice(unsealed(&bytes)?).ok())
+            .and_then(|bytes| serde_json::from_slice(digest::unsealed(&bytes)?).ok())
             .filter(|memory: &Memory| memory.version == VERSION)
             .unwrap_or_default();
         Self { path: Some(path), remembered: memory.files, seen: Mutex::default() }
@@ -203,21 +203,10 @@ impl Digests {
             files.retain(|name, _| seen.contains_key(name));
         }
         if let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
-            let _ = crate::publish::bytes(path, &sealed(&bytes));
+            // A digest that was damaged on the disk must not be taken for a file's.
+            let _ = crate::publish::bytes(path, &digest::sealed(&bytes));
         }
     }
-}
-
-/// A digest that was damaged on the disk must not be taken for a file's: the memory is not believed
-/// without its own.
-fn sealed(bytes: &[u8]) -> Vec<u8> {
-    [digest::bytes(bytes).as_bytes(), b"\n", bytes].concat()
-}
-
-fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
-    let at = bytes.iter().position(|byte| *byte == b'\n')?;
-    let (sum, rest) = (&bytes[..at], &bytes[at + 1..]);
-    (sum == digest::bytes(rest).as_bytes()).then_some(rest)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -290,7 +279,8 @@ mod tests {
         let name = format!(":{}", path.display());
         let remembered = Remembered { stat, digest: "remembered".into() };
         let files = [(name, remembered)].into_iter().collect();
-        let bytes = sealed(&serde_json::to_vec(&Memory { version: VERSION, files }).unwrap());
+        let bytes =
+            digest::sealed(&serde_json::to_vec(&Memory { version: VERSION, files }).unwrap());
         fs::write(&memory, &bytes).unwrap();
         assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), "remembered");
         fs::write(&memory, &bytes[..bytes.len() / 2]).unwrap();

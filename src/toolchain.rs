@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Tagged;
+use crate::digest::{self, Tagged};
 use crate::inputs::ambient;
 use crate::request::Environment;
 use crate::stat_cache::Stat;
@@ -93,8 +93,7 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
         tagged.field("file", &path.to_string_lossy());
         tagged.field(
             "content",
-            &fs_err::read(&path)
-                .map_or_else(|_| String::new(), |bytes| crate::digest::bytes(&bytes)),
+            &fs_err::read(&path).map_or_else(|_| String::new(), |bytes| digest::bytes(&bytes)),
         );
     }
     tagged.finish()
@@ -103,9 +102,7 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
 /// The files that decide which rustc there is: rustup's settings and its folder of toolchains, which
 /// may be links, and what was remembered.
 pub fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
-    let known = memory
-        .and_then(|memory| fs_err::read(memory).ok())
-        .and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok());
+    let known = memory.and_then(read);
     let mut files: Vec<PathBuf> =
         known.into_iter().flat_map(|known| known.programs).map(|(path, _)| path).collect();
     let rustup = rustup_home(environment);
@@ -121,8 +118,13 @@ fn rustup_home(environment: &Environment) -> Option<PathBuf> {
         .or_else(|| Some(ambient::home(environment)?.join(".rustup")))
 }
 
+/// `None` too if it was damaged: a version that no rustc ever gave would be stated in records.
+fn read(memory: &Path) -> Option<Memory> {
+    serde_json::from_slice(digest::unsealed(&fs_err::read(memory).ok()?)?).ok()
+}
+
 fn recall(memory: &Path, circumstances: &str) -> Option<String> {
-    let memory: Memory = serde_json::from_slice(&fs_err::read(memory).ok()?).ok()?;
+    let memory = read(memory)?;
     let same = memory.circumstances == circumstances
         && memory.programs.iter().all(|(path, stat)| stat_of(path).is_some_and(|now| now == *stat));
     same.then_some(memory.version)
@@ -135,7 +137,7 @@ fn remember(memory: &Path, circumstances: String, programs: &[PathBuf], version:
         && let Ok(bytes) =
             serde_json::to_vec(&Memory { circumstances, programs, version: version.to_owned() })
     {
-        let _ = crate::publish::bytes(memory, &bytes);
+        let _ = crate::publish::bytes(memory, &digest::sealed(&bytes));
     }
 }
 

@@ -212,19 +212,9 @@ impl Store {
     }
 
     fn read_entry(&self, path: &Path, what: What) -> Option<Entry> {
-        let entry = fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
-            let entry: Entry = unseal(&bytes)?;
-            if entry.version != VERSION {
-                return Err(format!("written by another version ({})", entry.version));
-            }
-            if entry.record.wheelprint != record::VERSION {
-                return Err("its record is of another version".to_owned());
-            }
-            if entry.root != self.root || entry.artifact != what.as_str() {
-                return Err("made for another project".to_owned());
-            }
-            Ok(entry)
-        });
+        let entry = fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| self.checked(unseal(&bytes)?, what));
         match entry {
             Ok(entry) => Some(entry),
             Err(cause) => {
@@ -233,6 +223,20 @@ impl Store {
                 None
             }
         }
+    }
+
+    /// An entry that was read, if it is of this project, and of what is asked for.
+    fn checked(&self, entry: Entry, what: What) -> std::result::Result<Entry, String> {
+        if entry.version != VERSION {
+            return Err(format!("written by another version ({})", entry.version));
+        }
+        if entry.record.wheelprint != record::VERSION {
+            return Err("its record is of another version".to_owned());
+        }
+        if entry.root != self.root || entry.artifact != what.as_str() {
+            return Err("made for another project".to_owned());
+        }
+        Ok(entry)
     }
 
     /// Copies a stored wheel into a folder and gives its name. `None` if it is not what was

@@ -1,7 +1,7 @@
 //! What a pyproject.toml was before `wheelprint init` wrote it, for `wheelprint init --undo`.
 //!
 //! `init/HASH` is named by the project's root and the text that was written: only who has exactly
-//! that text gets the original back. It begins with the original's digest.
+//! that text gets the original back. It begins with a digest of its name and the original.
 
 use std::path::{Path, PathBuf};
 
@@ -22,16 +22,25 @@ pub fn keep(environment: &Environment, root: &Path, written: &[u8], original: &[
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).at(folder)?;
-    let kept = [digest::bytes(original).as_bytes(), b"\n", original].concat();
+    let kept = [sum(&path, original).as_bytes(), b"\n", original].concat();
     publish::bytes(&path, &kept).at(path)
 }
 
 /// The original of a text that `init` wrote; `None` if it is not known, or damaged.
 pub fn find(environment: &Environment, root: &Path, written: &[u8]) -> Option<Vec<u8>> {
-    let kept = fs_err::read(place(environment, root, written)?).ok()?;
+    let path = place(environment, root, written)?;
+    let kept = fs_err::read(&path).ok()?;
     let newline = kept.iter().position(|byte| *byte == b'\n')?;
-    let (sum, original) = (&kept[..newline], &kept[newline + 1..]);
-    (digest::bytes(original).as_bytes() == sum).then(|| original.to_owned())
+    let (said, original) = (&kept[..newline], &kept[newline + 1..]);
+    (sum(&path, original).as_bytes() == said).then(|| original.to_owned())
+}
+
+/// Of the original and the file's own name: a file that came to lie in place of another one is none.
+fn sum(path: &Path, original: &[u8]) -> String {
+    let mut tagged = Tagged::new("kept original");
+    tagged.field("name", &path.file_name().unwrap_or_default().to_string_lossy());
+    tagged.field("original", &digest::bytes(original));
+    tagged.finish()
 }
 
 fn place(environment: &Environment, root: &Path, written: &[u8]) -> Option<PathBuf> {
@@ -65,6 +74,9 @@ mod tests {
             assert_eq!(mode(&path), 0o600);
             assert_eq!(mode(path.parent().unwrap()), 0o700);
         }
+        keep(&environment, &other, b"new", b"another project's").unwrap();
+        fs_err::copy(place(&environment, &other, b"new").unwrap(), &path).unwrap();
+        assert_eq!(find(&environment, &root, b"new"), None);
         fs_err::write(&path, b"damaged\nold").unwrap();
         assert_eq!(find(&environment, &root, b"new"), None);
     }
