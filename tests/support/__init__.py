@@ -18,6 +18,7 @@
 | `cases` | a kind of change, what the module says then, and the reason given |
 | `packages` | more packages for a sample: written, vendored, given a build script |
 | `toolchains` | the Rust toolchains of this machine, behind rustup |
+| `damage` | a store's files damaged in every way, and a hook asked each time |
 | `tree` | a folder's files, to be restored after a change |
 | `commands` | wheelprint's own command line |
 | `schemas` | what commands print as JSON, held against schemas and snapshots |
