@@ -1,9 +1,11 @@
 //! The archive as a file: `NAME-VERSION.tar.gz` with one folder in it. Whoever may have made it:
 //! nothing in it is believed, and memory and time are bounded.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -20,6 +22,11 @@ use crate::fingerprint::record::FILE_NAME;
 const LIMIT: u64 = 8 << 30;
 /// Nor are there more files in one.
 const FILES: usize = 1_000_000;
+/// Nor are their names longer, all together.
+const NAMES: usize = 64 << 20;
+/// Nor is there more to be said of one file: its name, its times. The archive's reader takes that
+/// into memory, however much it is.
+const HEADERS: u64 = 1 << 20;
 /// Nor is one of the files that are read larger.
 pub const READ: u64 = 64 << 20;
 
@@ -37,7 +44,8 @@ pub struct Archive {
     pub metadata: Vec<u8>,
 }
 
-type Reader = tar::Archive<BoundedReader<MultiGzDecoder<BufReader<fs::File>>>>;
+type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
+type Entry<'a> = tar::Entry<'a, Reader>;
 
 impl Archive {
     /// Reads an archive.
@@ -56,10 +64,9 @@ impl Archive {
             record: None,
             metadata: Vec::new(),
         };
-        let mut archive = reader(path)?;
-        for entry in archive.entries().map_err(|error| broken(path, &error))? {
-            let mut entry = entry.map_err(|error| broken(path, &error))?;
-            let Some(name) = found.name(&entry)? else { continue };
+        let mut names = 0;
+        each(path, false, &mut |entry| {
+            let Some(name) = found.name(entry)? else { return Ok(()) };
             let digest = if name == FILE_NAME || name == PKG_INFO {
                 let mut bytes = Vec::new();
                 let read = entry.by_ref().take(READ + 1).read_to_end(&mut bytes);
@@ -75,15 +82,20 @@ impl Archive {
                 }
                 digest
             } else {
-                digest::reader(&mut entry).map_err(|error| broken(path, &error))?.0
+                digest::reader(entry).map_err(|error| broken(path, &error))?.0
             };
+            names += name.len();
+            if names > NAMES {
+                return Err(refused(path, "the names in it are too long"));
+            }
             if found.files.insert(name.clone(), digest).is_some() {
                 return Err(refused(path, &format!("{name:?} is twice in it")));
             }
             if found.files.len() > FILES {
                 return Err(refused(path, "there are more than a million files in it"));
             }
-        }
+            Ok(())
+        })?;
         if found.files.is_empty() {
             return Err(refused(path, "there is no file in it"));
         }
@@ -91,7 +103,7 @@ impl Archive {
     }
 
     /// An entry's name below the top folder; `None` for folders and what says something of others.
-    fn name<R: Read>(&mut self, entry: &tar::Entry<'_, R>) -> Result<Option<String>> {
+    fn name(&mut self, entry: &Entry<'_>) -> Result<Option<String>> {
         let path = &self.path;
         let bytes = entry.path_bytes();
         let name = std::str::from_utf8(&bytes)
@@ -99,7 +111,13 @@ impl Archive {
             .to_owned();
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous => {}
-            EntryType::Directory | EntryType::XGlobalHeader => return Ok(None),
+            // Python reads what lies in a folder as further files, and what is said of all files
+            // into memory.
+            EntryType::Directory if entry.size() == 0 => return Ok(None),
+            EntryType::XGlobalHeader if entry.size() <= HEADERS => return Ok(None),
+            EntryType::Directory | EntryType::XGlobalHeader => {
+                return Err(refused(path, &format!("{name:?} has something in it")));
+            }
             _ => return Err(refused(path, &format!("{name:?} is a link or no file"))),
         }
         let leads_outside = name.starts_with('/')
@@ -126,25 +144,25 @@ impl Archive {
     /// # Errors
     /// The archive can't be read again, or a file can't be written.
     pub fn unpack(&self, place: &dyn Fn(&str) -> Option<PathBuf>) -> Result<()> {
-        let mut archive = reader(&self.path)?;
         let prefix = format!("{}/", self.top);
-        for entry in archive.entries().map_err(|error| broken(&self.path, &error))? {
-            let mut entry = entry.map_err(|error| broken(&self.path, &error))?;
+        each(&self.path, false, &mut |entry| {
             let bytes = entry.path_bytes().into_owned();
             let name = String::from_utf8_lossy(&bytes);
-            let Some(name) = name.strip_prefix(&prefix) else { continue };
             // What was not read before is not written now.
-            if !self.files.contains_key(name) {
-                continue;
-            }
-            let Some(target) = place(name) else { continue };
+            let Some(target) = name
+                .strip_prefix(&prefix)
+                .filter(|name| self.files.contains_key(*name))
+                .and_then(place)
+            else {
+                return Ok(());
+            };
             if let Some(folder) = target.parent() {
                 fs::create_dir_all(folder).at(folder)?;
             }
             let mut file = fs::File::create(&target).at(&target)?;
-            std::io::copy(&mut entry, &mut file).map_err(|error| broken(&self.path, &error))?;
-        }
-        Ok(())
+            std::io::copy(entry, &mut file).map_err(|error| broken(&self.path, &error))?;
+            Ok(())
+        })
     }
 
     /// Writes the archive anew, with the record in place of one that may be there. All other
@@ -157,16 +175,14 @@ impl Archive {
         let mut output = Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
         let name = format!("{}/{FILE_NAME}", self.top);
         let mut mtime = 0;
-        let mut archive = reader(&self.path)?;
-        for entry in archive.entries().map_err(failed)?.raw(true) {
-            let mut entry = entry.map_err(failed)?;
+        each(&self.path, true, &mut |entry| {
             if *entry.path_bytes() == *name.as_bytes() {
-                continue;
+                return Ok(());
             }
             let header = entry.header().clone();
             mtime = header.mtime().map_err(failed)?;
-            output.append(&header, &mut entry).map_err(failed)?;
-        }
+            output.append(&header, entry).map_err(failed)
+        })?;
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::Regular);
         header.set_mode(0o644);
@@ -184,22 +200,40 @@ impl Archive {
 struct BoundedReader<R> {
     inner: R,
     left: u64,
+    /// So much may be read of what is no file's content; `None` while it is a file's.
+    headers: Rc<Cell<Option<u64>>>,
 }
 
 impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
-            std::io::Error::other(format!("it unpacks to more than {} GiB", LIMIT >> 30))
-        })?;
+        let too_much =
+            || std::io::Error::other(format!("it unpacks to more than {} GiB", LIMIT >> 30));
+        self.left = self.left.checked_sub(count as u64).ok_or_else(too_much)?;
+        if let Some(left) = self.headers.get() {
+            let too_much = || std::io::Error::other("more than 1 MiB is said of one file");
+            self.headers.set(Some(left.checked_sub(count as u64).ok_or_else(too_much)?));
+        }
         Ok(count)
     }
 }
 
-fn reader(path: &Path) -> Result<Reader> {
-    let file = fs::File::open(path).at(path)?;
-    let inner = MultiGzDecoder::new(BufReader::new(file));
-    Ok(tar::Archive::new(BoundedReader { inner, left: LIMIT }))
+/// Goes through an archive; `raw`: what is said of a file is an entry of its own.
+fn each(path: &Path, raw: bool, visit: &mut dyn FnMut(&mut Entry<'_>) -> Result<()>) -> Result<()> {
+    let inner = MultiGzDecoder::new(BufReader::new(fs::File::open(path).at(path)?));
+    let headers = Rc::new(Cell::new(None));
+    let reader = BoundedReader { inner, left: LIMIT, headers: Rc::clone(&headers) };
+    let mut archive = tar::Archive::new(reader);
+    let mut entries = archive.entries().map_err(|error| broken(path, &error))?.raw(raw);
+    loop {
+        headers.set(Some(HEADERS));
+        let Some(entry) = entries.next() else { return Ok(()) };
+        headers.set(None);
+        let mut entry = entry.map_err(|error| broken(path, &error))?;
+        visit(&mut entry)?;
+        // What nobody read of it, lest it is taken for what is said of the next one.
+        std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| broken(path, &error))?;
+    }
 }
 
 fn refused(path: &Path, cause: &str) -> Error {

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// No RECORD and no record is larger.
 pub const LIMIT: u64 = 64 << 20;
+/// No wheel unpacks to more: a few bytes that say they are years of reading are not read.
+const UNPACKED: u64 = 8 << 30;
 
 /// An open wheel; of its files only the names were looked at.
 pub struct Audit {
@@ -53,18 +55,17 @@ impl Audit {
         let mut archive = ZipArchive::new(std::io::BufReader::new(file))
             .map_err(|error| refused(format!("not a wheel: {error}")))?;
         let mut sizes = BTreeMap::new();
-        let mut compressed = 0_u64;
+        let (mut compressed, mut unpacked) = (0_u64, 0_u64);
         for index in 0..archive.len() {
             let entry = archive
                 .by_index_raw(index)
                 .map_err(|error| refused(format!("not a wheel: {error}")))?;
             super::check_name(path, entry.name()).map_err(no_wheel)?;
             compressed = compressed.saturating_add(entry.compressed_size());
+            unpacked = unpacked.saturating_add(entry.size());
             sizes.insert(entry.name().to_owned(), entry.size());
         }
-        // Of two files with one name the archive's reader shows the last, others may unpack the
-        // first.
-        let listed = count_listed(path, archive.central_directory_start())
+        let listed = super::count_listed(path, archive.central_directory_start())
             .map_err(|error| Error::io(path, &error))?;
         if listed != sizes.len() {
             return Err(refused("not a wheel: a name is twice in it".to_owned()));
@@ -72,6 +73,15 @@ impl Audit {
         // Entries that share their bytes: a small file that would take years to read.
         if compressed > meta.len() {
             return Err(refused("not a wheel: its files overlap".to_owned()));
+        }
+        if unpacked > UNPACKED {
+            let most = UNPACKED >> 30;
+            return Err(refused(format!("not a wheel: it unpacks to more than {most} GiB")));
+        }
+        if has_second_list(path, archive.comment().len())
+            .map_err(|error| Error::io(path, &error))?
+        {
+            return Err(refused("not a wheel: there are two lists of files in it".to_owned()));
         }
         let dist_info = super::dist_info(path, sizes.keys()).map_err(no_wheel)?;
         Ok(Self { archive, dist_info, sizes })
@@ -142,19 +152,21 @@ impl Audit {
     }
 }
 
-/// So many files are in the archive's list (APPNOTE.TXT, 4.3.12).
-fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
-    const SIGNATURE: [u8; 4] = *b"PK\x01\x02";
-    let mut file = std::io::BufReader::new(fs::File::open(path)?);
+/// Does a ZIP64 end lead to a list that the ordinary end needs no help to find (APPNOTE.TXT, 4.3.14
+/// to 4.3.16)? We go by the ordinary one then, Python by the other.
+fn has_second_list(path: &Path, comment: usize) -> std::io::Result<bool> {
+    const LOCATOR: u64 = 20;
+    const END: u64 = 22;
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    let Some(start) = length.checked_sub(END + LOCATOR + comment as u64) else { return Ok(false) };
     file.seek(SeekFrom::Start(start))?;
-    let mut count = 0;
-    let mut header = [0; 46];
-    while file.read_exact(&mut header).is_ok() && header[..4] == SIGNATURE {
-        count += 1;
-        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        file.seek_relative(length(28) + length(30) + length(32))?;
-    }
-    Ok(count)
+    let mut bytes = [0; (LOCATOR + END) as usize];
+    file.read_exact(&mut bytes)?;
+    let (locator, end) = bytes.split_at(LOCATOR as usize);
+    let is_full = |field: &[u8]| field.iter().all(|byte| *byte == 0xff);
+    let needs_help = is_full(&end[10..12]) || is_full(&end[12..16]) || is_full(&end[16..20]);
+    Ok(locator.starts_with(b"PK\x06\x07") && !needs_help)
 }
 
 #[cfg(test)]

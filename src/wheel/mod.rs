@@ -4,7 +4,7 @@
 //! every other entry is copied as it is, without recompressing, in the same order.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek, Write};
+use std::io::{Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -74,14 +74,21 @@ impl Wheel {
         let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
         let mut archive = ZipArchive::new(std::io::BufReader::with_capacity(BUFFER, file))
             .map_err(|error| Error::wheel(path, format_args!("not a wheel: {error}")))?;
-        let mut names = BTreeMap::new();
+        let (mut names, mut packed) = (BTreeMap::new(), 0_u64);
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index).map_err(|error| Error::wheel(path, error))?;
             let name = entry.name().to_owned();
             check_name(path, &name)?;
-            if names.insert(name.clone(), entry.size()).is_some() {
-                return Err(Error::wheel(path, format_args!("{name}: twice in the archive")));
-            }
+            packed = packed.saturating_add(entry.compressed_size());
+            names.insert(name, entry.size());
+        }
+        let listed = count_listed(path, archive.central_directory_start());
+        if listed.map_err(|error| Error::io(path, &error))? != names.len() {
+            return Err(Error::wheel(path, "a name is twice in it"));
+        }
+        // What lies behind a file would be copied as a part of it.
+        if packed > fs::metadata(path).map_err(|error| Error::io(path, &error))?.len() {
+            return Err(Error::wheel(path, "its files overlap"));
         }
         let dist_info = dist_info(path, names.keys())?;
         let record_name = format!("{dist_info}/RECORD");
@@ -89,6 +96,7 @@ impl Wheel {
         archive
             .by_name(&record_name)
             .map_err(|_| Error::wheel(path, "there is no RECORD in it"))?
+            .take(audit::LIMIT)
             .read_to_string(&mut text)
             .map_err(|error| Error::wheel(path, format_args!("{record_name}: {error}")))?;
         let record = RecordFile::parse(&text)
@@ -122,7 +130,9 @@ impl Wheel {
 
     /// Unpacking is most of the work, so large wheels are shared out to all cores.
     fn check_digests(&self, names: &BTreeMap<String, u64>) -> Result<()> {
-        let wrong = if names.values().sum::<u64>() < 2 * WORTH_A_THREAD {
+        // The sizes are what the archive says.
+        let size = names.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        let wrong = if size < 2 * WORTH_A_THREAD {
             self.first_wrong(names.keys())?
         } else {
             let mut largest_first: Vec<(&String, u64)> =
@@ -132,7 +142,7 @@ impl Wheel {
                 vec![Default::default(); rayon::current_num_threads()];
             for (name, size) in largest_first {
                 if let Some(share) = shares.iter_mut().min_by_key(|(size, _)| *size) {
-                    share.0 += size;
+                    share.0 = share.0.saturating_add(size);
                     share.1.push(name);
                 }
             }
@@ -161,7 +171,9 @@ impl Wheel {
                 continue;
             };
             let entry = archive.by_name(name).map_err(|error| Error::wheel(&self.path, error))?;
-            let (digest, _) = crate::digest::reader(entry)
+            // One byte more than there may be: one that is longer than it says is another one.
+            let most = entry.size().saturating_add(1);
+            let (digest, _) = crate::digest::reader(entry.take(most))
                 .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
             if line.sha256.as_deref() != Some(digest.as_str()) {
                 return Ok(Some(name));
@@ -312,6 +324,22 @@ fn add_file(
         written.map_err(|error| Error::wheel(wheel, format_args!("{name}: {error}")))?;
     record.add(name, &sha256, size);
     Ok(())
+}
+
+/// So many files are in the archive's list (APPNOTE.TXT, 4.3.12). Of two files with one name the
+/// archive's reader shows the last, others may unpack the first.
+fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
+    const SIGNATURE: [u8; 4] = *b"PK\x01\x02";
+    let mut file = std::io::BufReader::new(fs::File::open(path)?);
+    file.seek(SeekFrom::Start(start))?;
+    let mut count = 0;
+    let mut header = [0; 46];
+    while file.read_exact(&mut header).is_ok() && header[..4] == SIGNATURE {
+        count += 1;
+        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        file.seek_relative(length(28) + length(30) + length(32))?;
+    }
+    Ok(count)
 }
 
 /// Names that would leave the folder a wheel is unpacked into.

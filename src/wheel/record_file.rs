@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use indexmap::IndexMap;
 
+/// There are not more files in any wheel.
+const LINES: usize = 1_000_000;
+
 /// The lines of a RECORD, in order.
 #[derive(Debug, Clone, Default)]
 pub struct RecordFile {
@@ -23,7 +26,7 @@ impl RecordFile {
     /// Reads the CSV.
     ///
     /// # Errors
-    /// No CSV, another digest than SHA-256, a name twice.
+    /// No CSV, another digest than SHA-256, a name twice, too many lines.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut record = Self::default();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
@@ -39,6 +42,9 @@ impl RecordFile {
                 return Err(format!("{name} is in it twice"));
             }
             record.lines.insert(name.clone(), Line { name, sha256, size });
+            if record.lines.len() > LINES {
+                return Err("there are more than a million lines in it".to_owned());
+            }
         }
         Ok(record)
     }
