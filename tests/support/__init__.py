@@ -19,6 +19,7 @@
 | `packages` | more packages for a sample: written, vendored, given a build script |
 | `toolchains` | the Rust toolchains of this machine, behind rustup |
 | `damage` | a store's files damaged in every way, and a hook asked each time |
+| `hostile` | archives as no tool would write them, and commands that must bear them |
 | `tree` | a folder's files, to be restored after a change |
 | `commands` | wheelprint's own command line |
 | `schemas` | what commands print as JSON, held against schemas and snapshots |
