@@ -84,9 +84,36 @@ pub fn all_import_output() -> String {
     String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
 }
 
+/// A text that anybody may have written, without what would steer a terminal.
+pub fn tame(text: &str) -> String {
+    tamed(text, |_| false)
+}
+
+/// The same for several lines.
+pub fn tame_lines(text: &str) -> String {
+    tamed(text, |char| matches!(char, '\n' | '\t'))
+}
+
+fn tamed(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+    let steers = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut tame, char| {
+        if steers(char) && !is_kept(char) {
+            tame.extend(char.escape_default());
+        } else {
+            tame.push(char);
+        }
+        tame
+    })
+}
+
 /// One line on stderr. A closed stderr is no reason to fail a build.
 pub fn line(level: Level, text: impl std::fmt::Display) {
     if enabled(level) {
+        // Names of files and what is in manifests may be anybody's words.
+        let text = tame_lines(&text.to_string());
         let _ = writeln!(std::io::stderr().lock(), "wheelprint: {text}");
     }
 }

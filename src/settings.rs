@@ -10,6 +10,9 @@ use crate::log::Level;
 use crate::project::Project;
 use crate::request::{ConfigValue, OWN_PREFIX, Request};
 
+/// A longer glob may make a larger regular expression than there may be, which globset does not bear.
+pub const LONGEST_GLOB: usize = 4096;
+
 /// The settings in force for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -170,6 +173,9 @@ fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
                 cause,
                 hint: hint.map(str::to_owned),
             };
+            if glob.len() > LONGEST_GLOB {
+                return Err(wrong("a glob in it is longer than 4 KiB".to_owned(), None));
+            }
             globset::Glob::new(glob).map_err(|error| wrong(error.to_string(), None))?;
             if Path::new(glob).is_absolute() || glob.starts_with('/') {
                 return Err(wrong(

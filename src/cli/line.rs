@@ -3,6 +3,7 @@
 use anstyle::Style;
 
 use super::terminal::Terminal;
+pub use crate::log::tame;
 
 /// A line that is cut to the terminal's width; `…` stands for the rest.
 pub struct Line<'a> {
@@ -40,22 +41,6 @@ impl<'a> Line<'a> {
     pub fn end(self) -> String {
         format!("{}\n", self.text)
     }
-}
-
-/// A text that anybody may have written, without what would steer a terminal.
-pub fn tame(text: &str) -> String {
-    let steers = |char: char| {
-        char.is_control()
-            || matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut tame, char| {
-        if steers(char) {
-            tame.extend(char.escape_default());
-        } else {
-            tame.push(char);
-        }
-        tame
-    })
 }
 
 /// `12.3 MiB`

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::error::Error;
+use crate::log::tame_lines;
 use crate::request::Environment;
 
 /// Good news.
@@ -113,15 +114,17 @@ impl Terminal {
 
     /// `warning: ...` on stderr.
     pub fn warn(&self, text: &str) {
+        let text = tame_lines(text);
         self.note(&format!("{}: {text}", paint(self.colour_on_stderr, NOTICE, "warning")));
     }
 
     /// An error, then, apart, what to do.
     pub fn error(&self, error: &Error) {
         let label = |style, text| paint(self.colour_on_stderr, style, text);
-        self.note(&format!("{}: {error}", label(BAD, "error")));
+        let text = tame_lines(&error.to_string());
+        self.note(&format!("{}: {text}", label(BAD, "error")));
         if let Some(hint) = error.hint() {
-            self.note(&format!("{}: {hint}", label(NAME, "hint")));
+            self.note(&format!("{}: {}", label(NAME, "hint"), tame_lines(&hint)));
         }
     }
 

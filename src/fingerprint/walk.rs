@@ -11,6 +11,7 @@ use super::Value;
 use super::observe::is_absence;
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, is_built, slashed};
+use crate::settings::LONGEST_GLOB;
 use crate::stat_cache::Stat;
 
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
@@ -228,6 +229,10 @@ pub(super) fn is_matched(glob: &str, folder: &Path, path: &Path) -> bool {
 }
 
 fn matcher(glob: &str) -> Option<GlobMatcher> {
+    // A record may be anybody's, and with `/**` at its end one of the settings is longer.
+    if glob.len() > 2 * LONGEST_GLOB {
+        return None;
+    }
     let glob = GlobBuilder::new(glob).literal_separator(true).build().ok()?;
     Some(glob.compile_matcher())
 }
