@@ -235,7 +235,7 @@ fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
             format!("  {:<name$}  {:<state$}  {:<reader$}  ", row.name, row.state(), row.reader);
         let room = terminal.width.saturating_sub(line.chars().count());
         if cover.chars().count() <= room {
-            output.push_str(&line);
+            output.push_str(&terminal.cut(&line));
             output.push_str(&terminal.paint(style, cover));
         } else {
             output.push_str(&terminal.cut(&format!("{line}{cover}")));

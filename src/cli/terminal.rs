@@ -8,7 +8,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::error::Error;
-use crate::log::tame_lines;
+use crate::log::{tame, tame_lines};
 use crate::request::Environment;
 
 /// Good news.
@@ -53,13 +53,14 @@ impl Terminal {
         Self { colour: colour(stdout), colour_on_stderr: colour(stderr), stderr, width }
     }
 
-    /// Text for stdout, in a style if there is colour.
+    /// Text for stdout, in a style if there is colour; without what would steer the terminal.
     pub fn paint(&self, style: Style, text: impl std::fmt::Display) -> String {
         paint(self.colour, style, text)
     }
 
     /// Cuts a line that is wider than the terminal; `…` stands for the rest.
     pub fn cut(&self, line: &str) -> String {
+        let line = &tame(line);
         if line.chars().count() <= self.width {
             return line.to_owned();
         }
@@ -70,7 +71,7 @@ impl Terminal {
     /// Words over several lines, each line after the first one indented.
     pub fn wrap(&self, text: &str, indent: usize) -> String {
         let mut lines = vec![String::new()];
-        for word in text.split(' ') {
+        for word in tame_lines(text).split(' ') {
             let line = lines.last_mut().map_or(0, |line| line.chars().count());
             let taken = if lines.len() > 1 { indent + line } else { line };
             if line > 0 && taken + 1 + word.chars().count() > self.width {
@@ -168,7 +169,8 @@ impl Drop for Progress {
 }
 
 fn paint(colour: bool, style: Style, text: impl std::fmt::Display) -> String {
-    if colour { format!("{style}{text}{style:#}") } else { text.to_string() }
+    let text = tame_lines(&text.to_string());
+    if colour { format!("{style}{text}{style:#}") } else { text }
 }
 
 #[cfg(test)]
