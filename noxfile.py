@@ -81,12 +81,12 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Any bytes for the readers of dep-info, records and manifests; needs a nightly toolchain and
-    cargo-fuzz. An argument sets the seconds for each."""
+    """Any bytes for the readers of dep-info, records, manifests and archives; needs a nightly
+    toolchain and cargo-fuzz. An argument sets the seconds for each."""
     if shutil.which("cargo-fuzz") is None:
         session.error("needs: cargo install cargo-fuzz && rustup toolchain install nightly")
     seconds = session.posargs[0] if session.posargs else "60"
-    for target in ("dep_info", "record", "manifest"):
+    for target in ("dep_info", "record", "manifest", "sdist", "wheel"):
         # What is found is added to the first folder; the second one is ours to begin with.
         corpus = Path("fuzz", "corpus", target)
         corpus.mkdir(parents=True, exist_ok=True)
