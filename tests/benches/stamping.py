@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .sides import Ground
 
 COPY = "copying the file"
+CHECK = "checking RECORD alone"
 MEGABYTES = (1, 10, 100)
 ROUNDS = 9
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,6 +31,6 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
         command = ["cargo", "bench", "--quiet", "--locked", "--bench", "stamp", "--"]
         printed = measuring.run([*command, str(size), str(ROUNDS)], REPOSITORY, ground.rust)
         seen = json.loads(printed)
-        seconds = {WHEELPRINT: seen["stamp"], COPY: seen["copy"]}
+        seconds = {WHEELPRINT: seen["stamp"], CHECK: seen["check"], COPY: seen["copy"]}
         name = f"{size} MB; memory {(seen['peak KiB'] or 0) / 1024:.0f} MiB"
         yield Case("stamping a wheel", name, seconds, [cases.times(COPY, 1.5)])
