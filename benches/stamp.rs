@@ -82,7 +82,7 @@ fn stamp(source: &Path, target: &Path) -> Outcome<()> {
     let edit =
         Edit { add_to_dist_info: vec![("wheelprint.json".into(), record)], ..Edit::default() };
     let mut file = publish::beside(target)?;
-    wheel.rewrite(file.as_file_mut(), edit)?;
+    wheel.rewrite(file.as_file_mut(), target, edit)?;
     publish::share(&file)?;
     publish::persist(file, target)?;
     Ok(())

@@ -143,7 +143,7 @@ impl Session {
         let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
         let target = folder.path().join(&name);
         let file = fs::File::create(&target).at(&target)?;
-        wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
+        wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
         let (what, roots) = (What::Artifact(self.request.artifact), &entry.roots);
         Ok(store.publish(what, &record, roots, entry.at_import.clone(), &target))
     }
@@ -202,8 +202,8 @@ impl Session {
         let remove = names.filter(is_left_out).map(str::to_owned).collect();
         let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
         let target = folder.path().join(path.file_name().unwrap_or_default());
-        wheel
-            .rewrite(fs::File::create(&target).at(&target)?, Edit { remove, ..Edit::default() })?;
+        let file = fs::File::create(&target).at(&target)?;
+        wheel.rewrite(file, &target, Edit { remove, ..Edit::default() })?;
         store.publish(What::Metadata, record, roots, None, &target);
         Ok(())
     }

@@ -111,7 +111,7 @@ impl Session {
         let target = folder.path().join(&name);
         let file = fs::File::create(&target).at(&target)?;
         let replace = [(editable::inputs_name(&dist_info), bytes)].into();
-        wheel.rewrite(file, Edit { replace, ..Edit::default() })?;
+        wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
         let (artifact, record) = (self.request.artifact, &entry.record);
         Ok(store.publish(What::Artifact(artifact), record, roots, Some(digest), &target))
     }

@@ -445,7 +445,7 @@ impl Session {
             .to_owned();
         let target = folder.join(&name);
         let mut file = publish::beside(&target).at(folder)?;
-        wheel.rewrite(file.as_file_mut(), edit)?;
+        wheel.rewrite(file.as_file_mut(), &target, edit)?;
         publish::share(&file).at(&target)?;
         publish::persist(file, &target).at(&target)?;
         Ok((name, recorded, inputs_file))

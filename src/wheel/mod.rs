@@ -17,8 +17,10 @@ use crate::error::{Error, Result};
 pub mod audit;
 pub mod record_file;
 pub mod sbom;
+mod target;
 
 use record_file::RecordFile;
+use target::Target;
 
 /// Entries are copied in pieces of this size.
 const BUFFER: usize = 256 << 10;
@@ -206,11 +208,20 @@ impl Wheel {
         Ok(bytes)
     }
 
-    /// Writes the edited wheel.
+    /// Writes the edited wheel to an open file, which will have that path.
     ///
     /// # Errors
     /// The original can't be read or the target can't be written.
-    pub fn rewrite(&mut self, target: impl Write + Seek, edit: Edit) -> Result<()> {
+    pub fn rewrite(&mut self, file: impl Write + Seek, target: &Path, edit: Edit) -> Result<()> {
+        let mut file = Target::new(file);
+        let written = self.write_edited(&mut file, edit);
+        match file.take_failure() {
+            Some(error) => Err(Error::io(target, &error)),
+            None => written,
+        }
+    }
+
+    fn write_edited(&mut self, target: impl Write + Seek, edit: Edit) -> Result<()> {
         let path = self.path.clone();
         let failed = |error: zip::result::ZipError| Error::wheel(&path, error);
         let Edit { remove, mut replace, add, add_to_dist_info } = edit;
@@ -424,7 +435,7 @@ mod tests {
             add_to_dist_info: vec![("extra.json".into(), b"{}".to_vec())],
         };
         let target = folder.path().join("b-1-py3-none-any.whl");
-        wheel.rewrite(fs::File::create(&target).unwrap(), edit).unwrap();
+        wheel.rewrite(fs::File::create(&target).unwrap(), &target, edit).unwrap();
         let mut again = Wheel::open(&target).unwrap();
         let names: Vec<&str> = again.archive.file_names().collect();
         assert_eq!(
@@ -438,6 +449,53 @@ mod tests {
         );
         assert_eq!(again.read("b, with comma.py").unwrap(), b"y = 1");
         assert_eq!(again.read("a-1.dist-info/METADATA").unwrap(), b"new");
+    }
+
+    /// A disk with so much room.
+    struct Full {
+        file: std::io::Cursor<Vec<u8>>,
+        room: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.file.position() as usize + bytes.len() > self.room {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            self.file.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.file.flush()
+        }
+    }
+
+    impl Seek for Full {
+        fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+            self.file.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_the_targets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1-py3-none-any.whl");
+        make(&path, GOOD, None);
+        let target = Path::new("target/a-1-py3-none-any.whl");
+        let large: Vec<u8> = (0..BUFFER as u64)
+            .flat_map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+            .collect();
+        for room in [0, BUFFER, 2 * BUFFER] {
+            let mut wheel = Wheel::open(&path).unwrap();
+            let file = Full { file: Default::default(), room };
+            let content = || Content::Bytes(large.clone());
+            let names = ["b.so", "c.so"].map(String::from).into_iter();
+            let add = names.map(|name| Addition { name, content: content(), executable: false });
+            let edit = Edit { add: add.collect(), ..Edit::default() };
+            let error = wheel.rewrite(file, target, edit).unwrap_err();
+            assert!(matches!(&error, Error::Path { path, .. } if path == target), "{error}");
+            assert!(error.hint().is_none(), "{error}");
+        }
     }
 
     #[test]
