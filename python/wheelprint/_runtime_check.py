@@ -137,7 +137,7 @@ class Installed:
         if not os.path.isabs(folder):
             # Of a relative one: as the build has resolved it.
             folder = os.fsdecode(cache) or os.devnull
-        self.cache = os.path.join(folder, "imports")
+        self.cache = os.path.join(folder if is_private(folder) else os.devnull, "imports")
         self._facts: dict[str, Any] | None = None
 
     @classmethod
@@ -268,18 +268,51 @@ class Memory:
         self.accepted.update((one.key, one.token) for one in stale)
 
     def save(self) -> None:
-        """Writes it beside and renames it. It is only slower without."""
         known = (self.installed.path, self.wheel, self.stats, self.names)
         known += (self.variables, self.rustc, self.accepted)  # type: ignore[assignment]
+        content = marshal.dumps(known)
+        self.write(".memory", checksum(content) + b"\n" + content)
+
+    def write(self, end: str, content: bytes) -> None:
+        """Writes a file beside and renames it. It is only slower without."""
         beside = f"{self.path}.{os.getpid()}-{_thread.get_ident()}"
         try:
-            os.makedirs(self.installed.cache, 0o700, exist_ok=True)
-            with open(beside, "wb") as file:
-                content = marshal.dumps(known)
-                file.write(checksum(content) + b"\n" + content)
-            os.replace(beside, self.path + ".memory")
+            make_private(self.installed.cache)
+            try:
+                with open(beside, "xb", opener=privately) as file:
+                    file.write(content)
+                os.replace(beside, self.path + end)
+            except OSError:
+                os.unlink(beside)
         except OSError:
             pass
+
+
+def is_private(base: str) -> bool:
+    """Nobody else could have put there what is believed, or a link where something is written."""
+    if os.name == "nt":
+        return True
+    for look_at, folder in ((os.stat, base), (os.lstat, os.path.join(base, "imports"))):
+        try:
+            seen = look_at(folder)
+        except OSError:
+            # It is made when it is needed.
+            return True
+        # A folder that not just anybody may write to.
+        if seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o040002 != 0o040000:
+            return False
+    return True
+
+
+def make_private(folder: str) -> None:
+    """Both the store and the folder in it; the mode is only that of the last."""
+    for each in (os.path.dirname(folder), folder):
+        os.makedirs(each, 0o700, exist_ok=True)
+
+
+def privately(path: str, flags: int) -> int:
+    """Opens what nobody else need see, and follows no link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def look(paths: "list[bytes]") -> "list[int]":

@@ -129,9 +129,9 @@ class _Lock:
 
     def __enter__(self) -> _Lock:
         try:
-            os.makedirs(self.installed.cache, 0o700, exist_ok=True)
+            self.check.make_private(self.installed.cache)
             path = self.check.Memory(self.installed).path + ".lock"
-            self.file = open(path, "a+b")
+            self.file = open(path, "a+b", opener=self.check.privately)
         except OSError:
             return self
         if not self._take(False):
@@ -174,7 +174,7 @@ class _Failures:
 
     def __init__(self, check: ModuleType, installed: Any) -> None:
         self.check, self.installed = check, installed
-        self.path = check.Memory(installed).path + ".failure"
+        self.memory = check.Memory(installed)
 
     def _state(self, stale: list[Any]) -> str:
         found: str = self.check.digest_of(sorted(f"{one.key} {one.token}" for one in stale))
@@ -182,7 +182,8 @@ class _Failures:
 
     def known(self, stale: list[Any], asked: float) -> str | None:
         try:
-            with open(self.path, encoding="utf-8", errors="replace") as file:
+            path = self.memory.path + ".failure"
+            with open(path, encoding="utf-8", errors="replace") as file:
                 state, when, output = file.read().split("\n", 2)
             is_ours = state == self._state(stale) and float(when) >= asked
         except (OSError, ValueError):
@@ -190,11 +191,8 @@ class _Failures:
         return output if is_ours else None
 
     def remember(self, stale: list[Any], output: str) -> None:
-        try:
-            with open(self.path, "w", encoding="utf-8", errors="replace") as file:
-                file.write(f"{self._state(stale)}\n{time.time()}\n{output}")
-        except OSError:
-            pass
+        text = f"{self._state(stale)}\n{time.time()}\n{output}"
+        self.memory.write(".failure", text.encode("utf-8", "replace"))
 
 
 class _Build:

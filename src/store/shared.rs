@@ -70,6 +70,7 @@ impl Shared {
             Self::Locks => is_hex(stem, 16) && end == "lock" && is_empty(),
             Self::Imports => match end {
                 "memory" => is_place(stem) && begins(u8::is_ascii_digit),
+                "failure" => is_place(stem) && begins(u8::is_ascii_hexdigit),
                 "lock" => is_place(stem) && is_empty(),
                 _ => false,
             },
@@ -134,6 +135,7 @@ mod tests {
         for (ours, theirs) in [
             ("notes/0123456789abcdef.json", "notes/shopping.json"),
             ("imports/a-b.memory", "imports/a b.memory"),
+            ("imports/a-b.failure", "imports/a b.failure"),
             ("init/0123456789abcdef0123456789abcdef", "init/0123456789abcdef"),
         ] {
             write(ours, "0123456789\n{}");
@@ -149,7 +151,7 @@ mod tests {
         let ours = |shared: Shared| names(&mut shared.files(base.path()));
         assert_eq!(ours(Shared::Notes), ["0123456789abcdef.json"]);
         assert_eq!(ours(Shared::Locks), ["0123456789abcdef.lock"]);
-        assert_eq!(ours(Shared::Imports), ["a-b.memory"]);
+        assert_eq!(ours(Shared::Imports), ["a-b.failure", "a-b.memory"]);
         assert_eq!(ours(Shared::Originals), ["0123456789abcdef0123456789abcdef"]);
         assert_eq!(names(&mut Shared::Imports.temporaries(base.path())), ["a-b.12-34"]);
     }
