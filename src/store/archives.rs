@@ -12,7 +12,7 @@ use fs_err as fs;
 use super::prune::{Freed, bytes, is_older, remove};
 use super::shared::is_hex;
 use super::whole::{Root, Whole, root_of};
-use super::{Store, base_folder};
+use super::{Store, private, trusted_base};
 use crate::publish;
 use crate::request::Environment;
 
@@ -28,7 +28,7 @@ impl Store {
     /// Notes that an archive with this record was made of the project.
     pub fn remember_archive(&self, id: &str) {
         let folder = self.folder.join(ARCHIVES);
-        let _ = fs::create_dir_all(&folder);
+        let _ = private::make(&folder);
         if publish::bytes(&folder.join(id), b"").is_err() {
             return;
         }
@@ -44,7 +44,7 @@ impl Store {
         if !is_hex(id, 64) {
             return None;
         }
-        let whole = Whole { folder: base_folder(environment)? };
+        let whole = Whole { folder: trusted_base(environment)? };
         // Clones of one project make one archive, and some of them may be gone.
         whole.stores().ok()?.into_iter().find_map(|store| {
             let file = store.folder.join(ARCHIVES).join(id);

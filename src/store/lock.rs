@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::Store;
+use super::{Store, private};
 use crate::digest::Tagged;
 use crate::log;
 
@@ -54,7 +54,7 @@ impl Store {
         let mut tagged = Tagged::new("target");
         tagged.field("folder", &target.to_string_lossy());
         let folder = self.folder.parent()?.parent()?.join("locks");
-        fs::create_dir_all(&folder).ok()?;
+        private::make(&folder).ok()?;
         lock_file(&folder.join(format!("{}.lock", &tagged.finish()[..16])), "its target folder")
     }
 }
@@ -90,8 +90,18 @@ pub(super) fn lock_now(path: &Path) -> Now {
 }
 
 fn open(path: &Path) -> Option<std::fs::File> {
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
-    Some(file.into_parts().0)
+    if path.is_symlink() {
+        // Not ours, and it leads to what is not ours.
+        let _ = fs::remove_file(path);
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(path).ok()
 }
 
 /// Is this open file still the one of that name?

@@ -15,8 +15,10 @@
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
-//! imports/PLACE.memory, PLACE.lock                        see `_runtime_check.py`
+//! imports/PLACE.memory, PLACE.lock, PLACE.failure         see `_runtime_check.py`
 //! ```
+//!
+//! The folders are the user's alone (`private`), and others are not used.
 //!
 //! Nothing read from here is believed: entries carry a checksum and the root they were made for,
 //! wheels are hashed while they are copied out. What does not fit is as good as not there.
@@ -39,6 +41,7 @@ use crate::request::{Artifact, Environment};
 mod archives;
 mod lock;
 pub mod original;
+pub mod private;
 mod promise;
 mod prune;
 mod seal;
@@ -48,6 +51,7 @@ mod whole;
 pub use lock::BuildLock;
 pub use prune::Freed;
 use seal::{seal, unseal};
+use shared::Shared;
 pub use whole::{Kept, Whole};
 
 const METADATA: &str = "metadata";
@@ -150,15 +154,21 @@ impl Store {
     }
 
     fn make_folders(&self) -> std::io::Result<()> {
-        for folder in ["entries", "wheels", "promises"] {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            let folder = self.folder.join(folder);
-            builder.create(&folder).map_err(|error| {
+        let named = |folder: &Path, done: std::io::Result<()>| {
+            done.map_err(|error| {
                 std::io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
-            })?;
+            })
+        };
+        let projects = self.folder.parent().unwrap_or(&self.folder);
+        let base = projects.parent().unwrap_or(projects);
+        named(base, private::make_base(base))?;
+        named(projects, private::make(projects))?;
+        named(&self.folder, private::make(&self.folder))?;
+        for folder in ["entries", "wheels", "promises"].map(|name| self.folder.join(name)) {
+            named(&folder, private::make(&folder))?;
+        }
+        for folder in Shared::ALL.map(|shared| base.join(shared.name())) {
+            named(&folder, private::check(&folder))?;
         }
         // A folder that is there may still be read-only.
         drop(publish::beside(&self.folder.join("entries/x"))?);
@@ -334,7 +344,7 @@ impl Store {
         let mut file = publish::beside(&wheels.join(&file_name))?;
         let (sha256, size) = digest::copy(wheel, &mut file)?;
         let folder = wheels.join(&sha256);
-        fs::create_dir_all(&folder)?;
+        private::make(&folder)?;
         publish::persist_unsynced(file, &folder.join(&file_name))?;
         Ok(StoredWheel { file_name, sha256, size })
     }
@@ -367,7 +377,7 @@ impl Store {
         self.prune_projects();
         let Some(path) = self.note_path(&note.target) else { return };
         if let Some(folder) = path.parent() {
-            let _ = fs::create_dir_all(folder);
+            let _ = private::make(folder);
         }
         if seal(note).and_then(|bytes| publish::bytes(&path, &bytes)).is_err() {
             let _ = fs::remove_file(path);
@@ -396,6 +406,11 @@ pub fn base_folder(environment: &Environment) -> Option<PathBuf> {
         Some(folder) => std::path::absolute(Path::new(folder)).ok(),
         None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("wheelprint")),
     }
+}
+
+/// The same, if nobody else could have put anything there.
+fn trusted_base(environment: &Environment) -> Option<PathBuf> {
+    base_folder(environment).filter(|base| private::check_base(base).is_ok())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::private;
 use crate::digest::{self, Tagged};
 use crate::error::{PathContext as _, Result};
 use crate::publish;
@@ -17,18 +18,18 @@ use crate::request::Environment;
 pub fn keep(environment: &Environment, root: &Path, written: &[u8], original: &[u8]) -> Result<()> {
     let Some(path) = place(environment, root, written) else { return Ok(()) };
     let folder = path.parent().unwrap_or(&path);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).at(folder)?;
+    let base = folder.parent().unwrap_or(folder);
+    private::make_base(base).at(base)?;
+    private::make(folder).at(folder)?;
     let kept = [sum(&path, original).as_bytes(), b"\n", original].concat();
     publish::bytes(&path, &kept).at(path)
 }
 
 /// The original of a text that `init` wrote; `None` if it is not known, or damaged.
 pub fn find(environment: &Environment, root: &Path, written: &[u8]) -> Option<Vec<u8>> {
+    super::trusted_base(environment)?;
     let path = place(environment, root, written)?;
+    private::check(path.parent()?).ok()?;
     let kept = fs_err::read(&path).ok()?;
     let newline = kept.iter().position(|byte| *byte == b'\n')?;
     let (said, original) = (&kept[..newline], &kept[newline + 1..]);

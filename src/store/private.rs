@@ -1,0 +1,103 @@
+//! Folders that nobody else can write to: what others may have put there is not believed, and where
+//! they may put links nothing is written.
+
+use std::io::Result;
+use std::path::Path;
+
+/// Makes the base folder, and what lies above it, if it is not there. It may be a link of the user's.
+///
+/// # Errors
+/// It can't be made, or others can write to it.
+pub fn make_base(folder: &Path) -> Result<()> {
+    create(folder)?;
+    check_base(folder)
+}
+
+/// The same for a folder in it, which is no link.
+///
+/// # Errors
+/// As [`make_base`].
+pub fn make(folder: &Path) -> Result<()> {
+    create(folder)?;
+    check(folder)
+}
+
+/// One that is not there is nobody else's.
+///
+/// # Errors
+/// Others can write to it.
+pub fn check_base(folder: &Path) -> Result<()> {
+    judge(std::fs::metadata(folder))
+}
+
+/// The same for a folder in it.
+///
+/// # Errors
+/// As [`check_base`], or it is a link.
+pub fn check(folder: &Path) -> Result<()> {
+    judge(std::fs::symlink_metadata(folder))
+}
+
+/// Whatever the umask says, which only takes away.
+fn create(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn judge(seen: Result<std::fs::Metadata>) -> Result<()> {
+    let refused = |cause| Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, cause));
+    match seen {
+        Ok(seen) if seen.is_symlink() => refused("is a link, which wheelprint did not make"),
+        Ok(seen) => whose(&seen).map_or(Ok(()), refused),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why it is not to be trusted. What the superuser wants he gets in any case.
+#[cfg(unix)]
+fn whose(seen: &std::fs::Metadata) -> Option<&'static str> {
+    use std::os::unix::fs::MetadataExt as _;
+    if ![0, rustix::process::geteuid().as_raw()].contains(&seen.uid()) {
+        Some("belongs to another user, and is not trusted")
+    } else if seen.mode() & 0o002 != 0 {
+        Some("anybody may write to it, and it is not trusted")
+    } else {
+        None
+    }
+}
+
+/// There a user's folders are the user's.
+#[cfg(not(unix))]
+fn whose(_seen: &std::fs::Metadata) -> Option<&'static str> {
+    None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_anybody_may_write_to_is_not_trusted() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("a/b");
+        make(&folder).unwrap();
+        for folder in [&folder, &base.path().join("a")] {
+            let mode = folder.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+        let link = base.path().join("link");
+        symlink(&folder, &link).unwrap();
+        assert!(make(&link).is_err() && check(&link).is_err());
+        make_base(&link).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(&folder, mode).unwrap();
+        assert!(make(&folder).is_err() && make_base(&link).is_err());
+        check(&base.path().join("none")).unwrap();
+    }
+}
