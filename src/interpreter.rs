@@ -189,7 +189,7 @@ fn make(folder: &Path, python: &Path, interpreter: &Interpreter) -> Result<Ready
         fs::remove_dir_all(folder).at(folder)?;
     }
     if let Some(parent) = folder.parent() {
-        crate::store::private::make(parent).at(parent)?;
+        crate::publish::private::make(parent).at(parent)?;
     }
     let mut venv = python_command(&interpreter.executable);
     venv.args(["-I", "-m", "venv", "--without-pip"]);

@@ -33,7 +33,7 @@
 //! | `wheel` | zip, RECORD, dist-info | - |
 //! | `stat_cache` | the memory of what was hashed | - |
 //! | `digest` | hashing | - |
-//! | `publish` | write beside, then rename | - |
+//! | `publish` | write beside, then rename; folders of the user alone | - |
 //! | `error`, `log` | errors and hints; lines on stderr | - |
 //!
 //! Everyone may call the last three lines. `tests/house.rs` holds this table against the code.

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
+pub mod private;
+
 /// The start of every temporary name, so that leftovers can be told.
 pub const TEMPORARY: &str = ".wheelprint-";
 

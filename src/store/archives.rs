@@ -12,8 +12,8 @@ use fs_err as fs;
 use super::prune::{Freed, bytes, is_older, remove};
 use super::shared::is_hex;
 use super::whole::{Root, Whole, root_of};
-use super::{Store, private, trusted_base};
-use crate::publish;
+use super::{Store, trusted_base};
+use crate::publish::{self, private};
 use crate::request::Environment;
 
 const ARCHIVES: &str = "archives";

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::{Store, private};
+use super::Store;
 use crate::digest::Tagged;
 use crate::log;
+use crate::publish::private;
 
 /// Held while a project is built; released by the operating system when the process ends.
 #[derive(Debug)]

@@ -18,7 +18,7 @@
 //! imports/PLACE.memory, PLACE.lock, PLACE.failure         see `_runtime_check.py`
 //! ```
 //!
-//! The folders are the user's alone (`private`), and others are not used.
+//! The folders are the user's alone (`publish::private`), and others are not used.
 //!
 //! Nothing read from here is believed: entries carry a checksum and the root they were made for,
 //! wheels are hashed while they are copied out. What does not fit is as good as not there.
@@ -35,13 +35,13 @@ use crate::error::{PathContext as _, Result};
 use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
 use crate::log;
-use crate::publish;
+use crate::publish::{self, private};
 use crate::request::{Artifact, Environment};
 
 mod archives;
 mod lock;
 pub mod original;
-pub mod private;
+
 mod promise;
 mod prune;
 mod seal;

@@ -5,10 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::private;
 use crate::digest::{self, Tagged};
 use crate::error::{PathContext as _, Result};
-use crate::publish;
+use crate::publish::{self, private};
 use crate::request::Environment;
 
 /// Keeps the original of what is about to be written.
