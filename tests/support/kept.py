@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TEMPORARY = ".wheelprint-"
 #: The same of what an import remembers: `PLACE.PROCESS-THREAD`.
 _OF_AN_IMPORT = re.compile(r".+\.\d+-\d+")
+#: Files of the store, besides, that begin with a digest.
+_SEALED = ("stat.json", "toolchain.json")
 _LIBRARY = (".so", ".pyd")
 
 
@@ -57,7 +59,7 @@ def _check(project: Project, path: Path) -> None:
     if path.suffix == ".whl":
         assert hashlib.sha256(content).hexdigest() == folder, path
         wheels.check(path)
-    elif folder in ("entries", "promises", "notes") or path.name == "stat.json":
+    elif folder in ("entries", "promises", "notes") or path.name in _SEALED:
         sum_, _, rest = content.partition(b"\n")
         assert hashlib.sha256(rest).hexdigest() == sum_.decode(), path
         kept = json.loads(rest)
