@@ -22,7 +22,8 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._filler = folder / "filler"
+        # In a store it is none of its files.
+        self._filler = folder / ".wheelprint-filler"
 
     def leave(self, kibibytes: int) -> None:
         """Fill it up but for so much."""
