@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from .sides import Ground
 
-COPIES = 2
-TURNS = 3
+COPIES = 1
+TURNS = 2
 STEPS = ("the first one", "nothing changed", "after an edit")
 
 

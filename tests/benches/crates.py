@@ -62,24 +62,24 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {{
 }}
 """
 #: What a file of a larger crate has in it.
-_MODULE = """use std::collections::BTreeMap;
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+_MODULE = """#[derive(Clone, Copy)]
 pub struct Thing {{
-    pub name: String,
-    pub values: Vec<u64>,
+    pub name: &'static str,
+    pub values: [u64; 4],
 }}
 
-pub fn things(number: u64) -> BTreeMap<u64, Thing> {{
-    (0..number % 9)
-        .map(|key| (key, Thing {{ name: format!("{number} {{key}}"), values: vec![key; 3] }}))
-        .collect()
+pub fn thing(number: u64) -> Thing {{
+    match number % 3 {{
+        0 => Thing {{ name: "none {number}", values: [number, 0, 1, 2] }},
+        1 => Thing {{ name: "one {number}", values: [1, number, {number}, 3] }},
+        _ => Thing {{ name: "more {number}", values: [number; 4] }},
+    }}
 }}
 
 pub fn sum(number: u64) -> u64 {{
-    let mut all: Vec<Thing> = things(number).into_values().collect();
-    all.sort();
-    all.iter().flat_map(|thing| &thing.values).sum::<u64>() + {number}
+    let thing = thing(number);
+    let start = thing.name.len() as u64 + {number};
+    thing.values.iter().fold(start, |sum, value| sum.rotate_left(3) ^ value)
 }}
 """
 SHOWN = "src/text.rs"

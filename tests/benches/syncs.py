@@ -23,7 +23,7 @@ PROFILES = ("dev", "release")
 #: uv's cache, our store and cargo's target folder are empty each time.
 FIRST = 3
 QUICK = 21
-EDITS = 6
+EDITS = 4
 ADDS_AT_MOST = 2.0
 
 
@@ -147,7 +147,7 @@ def _nothing_new(sides: Sides) -> Iterator[Case]:
             QUICK,
             {name: lambda _, side=side: touched(side) for name, side in three.items()},
             seldom=[MATURIN],
-            every=7,
+            every=11,
         ),
         [cases.times(IDLE, 1.2)],
     )
@@ -177,7 +177,7 @@ def _nothing_new(sides: Sides) -> Iterator[Case]:
             }
             | {MATURIN: _by_turns(three[MATURIN], switched)},
             seldom=[MATURIN],
-            every=7,
+            every=11,
         ),
         [cases.times(IDLE, 1.2)],
     )
