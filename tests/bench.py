@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="put data and chart into docs/")
     parser.add_argument("--out", type=Path, default=Path(), help="where data and chart go")
     options = parser.parse_args()
+    out = DOCS if options.publish else options.out
     began = time.time()
     measured: list[cases.Raw] = []
     print(measuring.heading(*cases.HEADING), flush=True)
@@ -47,23 +48,32 @@ def main() -> int:
                 measured.append(case.raw())
                 for row in cases.rows(measured[-1]):
                     print(measuring.row(*row), flush=True)
+                # What takes half an hour is not lost to what fails at its end.
+                _write(out, measured, began)
     if not measured:
         parser.error(f"no case is called {options.wanted}")
-    out = DOCS if options.publish else options.out
-    data = {
+    print(f"\n{_machine()}; {out / 'bench.json'} has each measurement, {out / 'bench.svg'} a chart")
+    if options.publish:
+        page = DOCS / PAGE
+        data = json.loads((out / "bench.json").read_text(encoding="utf-8"))
+        text = with_table(page.read_text(encoding="utf-8"), data)
+        page.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _data(measured: list[cases.Raw], began: float) -> dict[str, Any]:
+    return {
         "machine": _machine(),
         "day": time.strftime("%Y-%m-%d"),
         "took": round(time.time() - began),
         "cases": measured,
     }
-    (out / "bench.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _write(out: Path, measured: list[cases.Raw], began: float) -> None:
+    text = json.dumps(_data(measured, began), indent=1)
+    (out / "bench.json").write_text(f"{text}\n", encoding="utf-8")
     (out / "bench.svg").write_text(chart.draw(measured), encoding="utf-8")
-    print(f"\n{_machine()}; {out / 'bench.json'} has each measurement, {out / 'bench.svg'} a chart")
-    if options.publish:
-        page = DOCS / PAGE
-        text = page.read_text(encoding="utf-8")
-        page.write_text(with_table(text, data), encoding="utf-8")
-    return 0
 
 
 def with_table(page: str, data: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
     """The cases whose names contain a text."""
     if not any(wanted in f"uv build {step}" for step in STEPS):
         return
-    crate = crates.rpds(ground.folder / "download")
+    crate = crates.rpds(ground.folder / "download-for-uv-build")
     sides: dict[str, Sync] = {}
 
     def first(name: str, backend: str) -> Callable[[int], float]:

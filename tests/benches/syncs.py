@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PROFILES = ("dev", "release")
 #: uv's cache, our store and cargo's target folder are empty each time.
 FIRST = 3
-QUICK = 21
-EDITS = 4
+QUICK = 12
+EDITS = 5
 ADDS_AT_MOST = 2.0
 
 

@@ -1,0 +1,28 @@
+"""The figures of the bench, and the turns that contenders take."""
+
+from __future__ import annotations
+
+import pytest
+
+from benches import cases
+
+
+def test_figures_are_made_of_medians() -> None:
+    seconds = {"wheelprint": [3.0, 1.0, 2.0], "maturin": [4.0], "idle": [0.5, 0.5]}
+    goals = [cases.times("maturin", 0.4), cases.added("maturin", "idle", 1.0)]
+    raw = cases.Case("a", "b", seconds, goals).raw()
+    assert [figure["seen"] for figure in raw["figures"]] == [0.5, -4.0]
+    assert [row[-1] for row in cases.rows(raw)] == ["**no**", "yes"]
+
+
+@pytest.mark.parametrize("seldom", [[], ["b"]])
+def test_contenders_take_turns(seldom: list[str]) -> None:
+    calls: list[str] = []
+
+    def contender(name: str) -> float:
+        calls.append(name)
+        return 1.0
+
+    contenders = {name: lambda _, name=name: contender(name) for name in ("a", "b")}
+    cases.in_turn(4, contenders, seldom, every=2)
+    assert calls == (["a", "b", "a", "a", "b", "a"] if seldom else list("abbaabba"))
