@@ -39,7 +39,7 @@ def find_spec(
         _check_again(hook)
     if spec is not None:
         if name in maps.MODULES:
-            _load_patiently(maps, spec)
+            _load_patiently(maps, hook, spec)
         else:
             _extend(maps, name, spec)
         return spec
@@ -68,7 +68,7 @@ _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
 
 
-def _load_patiently(maps: "Any", spec: "ModuleSpec") -> None:
+def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
     """An installer may remove the file when it has been found and is not loaded yet."""
     origin, loader = str(spec.origin), spec.loader
 
@@ -82,6 +82,11 @@ def _load_patiently(maps: "Any", spec: "ModuleSpec") -> None:
                     # Not of its own accord: it was not there, or it is another one now.
                     if before == _identity(origin) is not None or not maps.wait():
                         raise
+                # What comes is not what was checked.
+                _check_again(hook)
+                error = _check(hook, spec.name)
+                if error is not None:
+                    raise error
 
         called.__code__ = called.__code__.replace(co_filename="<frozen importlib._bootstrap>")
         return called

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::walk::{self, Item, Look};
+use super::{Value, search};
+use crate::digest;
 use crate::inputs::{Key, Roots};
 use crate::stat_cache::{self, Stat};
 
@@ -30,6 +32,9 @@ struct Seen {
     stat: Option<Stat>,
     size: u64,
     modified: Option<std::time::SystemTime>,
+    /// Of the content, or of the names in a folder, where the time lies ahead of the clock and so
+    /// says nothing of when it was changed.
+    digest: Option<String>,
 }
 
 impl Snapshot {
@@ -84,13 +89,11 @@ impl Snapshot {
         !above.iter().any(|above| above != folder && walk::is_passed_over(above, roots))
     }
 
-    /// Is it as it was, with a time that lies ahead of the clock? An edit has the clock's: it is none.
+    /// Is it as it was, by its content too, with a time that lies ahead of the clock? The time alone
+    /// would be proof of nothing: the file system's clock may be ahead as well, and a coarse one.
     pub(super) fn lay_ahead(&self, path: &Path) -> bool {
-        let is_ahead = |stat: &Stat| stat.ctime > stat_cache::now() + FAR_AHEAD;
         let seen = self.files.get(path).or_else(|| self.holders.get(path)).and_then(Option::as_ref);
-        seen.is_some_and(|seen| {
-            seen.stat.as_ref().is_some_and(is_ahead) && Seen::of(path).as_ref() == Some(seen)
-        })
+        seen.is_some_and(|seen| seen.digest.is_some() && Seen::of(path).as_ref() == Some(seen))
     }
 
     /// The files that are gone.
@@ -104,7 +107,14 @@ impl Snapshot {
 
 impl Seen {
     fn of(path: &Path) -> Option<Self> {
-        Self::from(&fs_err::metadata(path).ok()?)
+        let mut seen = Self::from(&fs_err::metadata(path).ok()?)?;
+        if seen.stat.is_some_and(|stat| stat.ctime > stat_cache::now() + FAR_AHEAD) {
+            seen.digest = match search::listing(path) {
+                Value::Sha256(names) => Some(names),
+                _ => digest::file(path).ok(),
+            };
+        }
+        Some(seen)
     }
 
     fn of_link(path: &Path) -> Option<Self> {
@@ -112,7 +122,12 @@ impl Seen {
     }
 
     fn from(meta: &std::fs::Metadata) -> Option<Self> {
-        Some(Self { stat: Stat::of(meta), size: meta.len(), modified: meta.modified().ok() })
+        Some(Self {
+            stat: Stat::of(meta),
+            size: meta.len(),
+            modified: meta.modified().ok(),
+            digest: None,
+        })
     }
 }
 

@@ -35,14 +35,14 @@ pub(super) enum Look {
 /// A file is one input; a folder is all that is below it, links followed and empty folders too, as
 /// cargo's own `mtime_recursive` has it.
 pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items: &mut Vec<Item>) {
-    if !path.exists() {
+    let Ok(meta) = fs_err::metadata(path) else {
         // A link that leads nowhere is as good as nothing to whoever asks for this very file.
         let key = Key::place(part, Kind::File, place);
         items.push(Item { key, look: Look::Content(path.to_owned(), None) });
         return;
-    }
-    if !path.is_dir() {
-        items.push(file(part, place, path, fs_err::metadata(path)));
+    };
+    if !meta.is_dir() {
+        items.push(file(part, place, path, Ok(meta)));
         return;
     }
     let key = Key::place(part, Kind::Folder, place);
@@ -218,6 +218,12 @@ pub(super) fn folders(
 pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
     self::glob(Part::Manifest, root, glob, roots, &mut items);
+    // No glob at all: which names there are is not known, and must not look like none.
+    if let [Item { key, look: Look::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
+        && key.name == glob
+    {
+        return unknown.clone();
+    }
     let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
     names.sort();
     Value::Sha256(digest::bytes(names.join("\n").as_bytes()))
@@ -374,4 +380,20 @@ fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
 /// What is not worth a look before each build, though some script might watch it.
 pub(super) fn is_passed_over(path: &Path, roots: &Roots) -> bool {
     is_junk(path, roots) || path.file_name().is_some_and(|name| name == "node_modules")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_by_what_is_no_glob_are_not_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut roots = Roots::default();
+        roots.add("root", folder.path());
+        let known = |glob: &str| matches!(names("root", glob, &roots), Value::Sha256(_));
+        assert!(known("crates/*/Cargo.toml"));
+        assert!(!known("crates/{a/Cargo.toml"));
+        assert!(!known(&"a".repeat(3 * LONGEST_GLOB)));
+    }
 }

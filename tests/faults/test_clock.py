@@ -120,6 +120,20 @@ def test_an_edit_during_a_build(moment: float, project: Project) -> None:
     assert project.is_fresh()
 
 
+@pytest.mark.parametrize("moment", [0.3, 0.5, 0.7, 0.9])
+def test_an_edit_during_a_build_with_times_ahead(moment: float, project: Project) -> None:
+    """The file system's clock is ahead, and coarse: the edit leaves all that `stat` says as it is."""
+    project.env.update(SHIM_COARSE="1", SHIM_CLOCK=str(-HOUR))
+    project.editable()
+    time.sleep(2 - time.time() % 2)
+    save(project, 1000)
+    build = Build(project)
+    time.sleep(moment)
+    save(project, 1001)
+    build.wheel()
+    assert_built(project, 1001)
+
+
 # A clock that jumps
 
 JUMPS = {"an hour back": -HOUR, "a day back": -DAY, "an hour on": HOUR}
