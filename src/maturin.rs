@@ -7,7 +7,7 @@
 
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::json;
 
@@ -22,16 +22,25 @@ pub const REQUIREMENT: &str = "maturin>=1.9,<2";
 /// Ends the child when maturin can't be imported; no hook of maturin's ends so.
 const NO_MATURIN: i32 = 86;
 
-/// Run with `-c`: the empty entry of `sys.path`, the project's folder, must not shadow modules.
+/// Run with `-c`: the empty entry of `sys.path`, the project's folder, must not shadow modules. It
+/// loads maturin's hooks, waits to be told which one is meant, and keeps nothing of that from what
+/// the hook runs. An end of input means that nobody asks any more.
 const BOOTSTRAP: &str = "\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
 import json
-call = json.loads(sys.argv[1])
+import os
 try:
     import maturin
 except ModuleNotFoundError:
     sys.exit(86)
+line = sys.stdin.buffer.readline()
+if not line:
+    sys.exit(1)
+nothing = os.open(os.devnull, os.O_RDONLY)
+os.dup2(nothing, 0)
+os.close(nothing)
+call = json.loads(line)
 result = getattr(maturin, call['hook'])(*call['arguments'])
 with open(call['result'], 'w', encoding='utf-8') as file:
     json.dump(result, file)
@@ -47,17 +56,33 @@ pub struct Maturin<'a> {
 }
 
 impl Maturin<'_> {
-    /// `build_wheel` or `build_editable`: the wheel's file name in `folder`.
+    /// Starts the process of a hook: loading maturin's takes longer than what can be done meanwhile.
+    ///
+    /// # Errors
+    /// No process can be started.
+    pub fn start(&self) -> Result<Started> {
+        let mut command = self.command();
+        command.stderr(Stdio::piped());
+        if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
+            command.env("CARGO_TERM_COLOR", "always");
+        }
+        self.spawn(command)
+    }
+
+    /// `build_wheel` or `build_editable`, in a process that was started, if it was: the wheel's file
+    /// name in `folder`.
     ///
     /// # Errors
     /// The build failed (its output was shown), or maturin is not there.
     pub fn build(
         &self,
+        started: Option<Started>,
         hook: &'static str,
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings, metadata]))
+        let started = started.map_or_else(|| self.start(), Ok)?;
+        started.call(hook, &json!([folder, self.config_settings, metadata]))
     }
 
     /// `build_sdist` or `prepare_metadata_*`: the name of what was made in `folder`.
@@ -65,7 +90,7 @@ impl Maturin<'_> {
     /// # Errors
     /// As [`Self::build`].
     pub fn make(&self, hook: &'static str, folder: &Path) -> Result<String> {
-        self.call(hook, &json!([folder, self.config_settings]))
+        self.start()?.call(hook, &json!([folder, self.config_settings]))
     }
 
     /// The same, and nobody hears of it: for what the frontend did not ask for, beside what it did.
@@ -73,11 +98,11 @@ impl Maturin<'_> {
     /// # Errors
     /// No process can be started.
     pub fn begin(&self, hook: &'static str, folder: &Path) -> Result<Begun> {
-        let arguments = json!([folder, self.config_settings]);
-        let (mut command, answer) = self.command(hook, &arguments)?;
+        let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
-        Ok(Begun { hook, child, answer })
+        let mut started = self.spawn(command)?;
+        started.tell(hook, &json!([folder, self.config_settings]));
+        Ok(Begun { hook, started })
     }
 
     /// `get_requires_*`.
@@ -85,25 +110,48 @@ impl Maturin<'_> {
     /// # Errors
     /// As [`Self::build`].
     pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
-        self.call(hook, &json!([self.config_settings]))
+        self.start()?.call(hook, &json!([self.config_settings]))
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.python);
+        command
+            .args(["-c", BOOTSTRAP])
+            .current_dir(self.root)
+            .env_clear()
+            .envs(self.environment.iter())
+            .stdin(Stdio::piped());
+        command
+    }
+
+    fn spawn(&self, mut command: Command) -> Result<Started> {
+        let folder = tempfile::Builder::new()
+            .prefix("wheelprint-")
+            .tempdir()
+            .map_err(|error| Error::io("temporary folder", &error))?;
+        let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
+        Ok(Started { child, answer: Answer(folder) })
+    }
+}
+
+/// A process that waits to be told which hook to call. It is ended if nobody waits for it.
+pub struct Started {
+    child: Child,
+    answer: Answer,
+}
+
+impl Started {
     fn call<T: serde::de::DeserializeOwned>(
-        &self,
+        mut self,
         hook: &'static str,
         arguments: &serde_json::Value,
     ) -> Result<T> {
-        let (mut command, answer) = self.command(hook, arguments)?;
-        command.stderr(Stdio::piped());
-        if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
-            command.env("CARGO_TERM_COLOR", "always");
-        }
-        let mut child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
+        self.tell(hook, arguments);
         let mut tail = Tail::default();
-        if let Some(stderr) = child.stderr.take() {
+        if let Some(stderr) = self.child.stderr.take() {
             tail.forward(BufReader::new(stderr));
         }
-        let status = child.wait().map_err(|error| Error::io(self.python, &error))?;
+        let status = self.wait()?;
         if status.code() == Some(NO_MATURIN) {
             return Err(missing());
         }
@@ -111,28 +159,28 @@ impl Maturin<'_> {
         if !status.success() {
             return Err(Error::BuildFailed { hook });
         }
-        answer.read(hook)
+        self.answer.read(hook)
     }
 
-    fn command(
-        &self,
-        hook: &'static str,
-        arguments: &serde_json::Value,
-    ) -> Result<(Command, Answer)> {
-        let folder = tempfile::Builder::new()
-            .prefix("wheelprint-")
-            .tempdir()
-            .map_err(|error| Error::io("temporary folder", &error))?;
-        let answer = Answer(folder);
-        let call = json!({"hook": hook, "arguments": arguments, "result": answer.path()});
-        let mut command = Command::new(self.python);
-        command
-            .args(["-c", BOOTSTRAP, &call.to_string()])
-            .current_dir(self.root)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::null());
-        Ok((command, answer))
+    /// One that has ended already says by its status what is wrong.
+    fn tell(&mut self, hook: &str, arguments: &serde_json::Value) {
+        let call = json!({"hook": hook, "arguments": arguments, "result": self.answer.path()});
+        if let Some(mut stdin) = self.child.stdin.take() {
+            let _ = writeln!(stdin, "{call}");
+        }
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus> {
+        self.child.wait().map_err(|error| Error::io("maturin", &error))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
@@ -152,11 +200,10 @@ impl Answer {
     }
 }
 
-/// A hook that runs beside another one. It is ended if nobody waits for it.
+/// A hook that runs beside another one.
 pub struct Begun {
     hook: &'static str,
-    child: Child,
-    answer: Answer,
+    started: Started,
 }
 
 impl Begun {
@@ -165,20 +212,10 @@ impl Begun {
     /// # Errors
     /// It failed.
     pub fn finish(mut self) -> Result<String> {
-        let status = self.child.wait().map_err(|error| Error::io("maturin", &error))?;
-        if !status.success() {
+        if !self.started.wait()?.success() {
             return Err(Error::BuildFailed { hook: self.hook });
         }
-        self.answer.read(self.hook)
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.started.answer.read(self.hook)
     }
 }
 

@@ -61,6 +61,11 @@ impl Session {
         }
         self.need_cargo()?;
         let (python, plan) = self.prepared_interpreter();
+        // maturin loads while cargo is asked; where paths are remapped it needs the answer first.
+        let started = match self.remaps() {
+            false => Some(self.maturin(&python, &plan).start()?),
+            true => None,
+        };
         let manifest = self.project.manifest_path(&self.request);
         let target = self.target(&plan, &manifest, reasons);
         let _lock = self.lock_target(target.as_ref());
@@ -110,7 +115,7 @@ impl Session {
         let is_tree = self.request.artifact == Artifact::Wheel && self.origin().is_none();
         let sources = is_tree.then(|| self.begin_sources(&python, &plan)).flatten();
         let remapped = self.remapped(&plan, target.as_ref());
-        let built = self.maturin(&python, &remapped).build(hook, made.path(), metadata);
+        let built = self.maturin(&python, &remapped).build(started, hook, made.path(), metadata);
         if built.is_err() {
             self.note_failure(&began);
         }
@@ -447,7 +452,12 @@ impl Session {
         let mut file = publish::beside(&target).at(folder)?;
         wheel.rewrite(file.as_file_mut(), &target, edit)?;
         publish::share(&file).at(&target)?;
-        publish::persist(file, &target).at(&target)?;
+        // An editable wheel is installed at once and then thrown away.
+        match self.request.artifact {
+            Artifact::Editable => publish::persist_unsynced(file, &target),
+            Artifact::Wheel | Artifact::Sdist => publish::persist(file, &target),
+        }
+        .at(&target)?;
         Ok((name, recorded, inputs_file))
     }
 }

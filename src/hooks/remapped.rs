@@ -9,11 +9,16 @@ use crate::remap;
 use crate::request::Artifact;
 
 impl Session {
+    /// Is maturin shown another environment?
+    pub(super) fn remaps(&self) -> bool {
+        self.settings.remap_paths && self.request.artifact == Artifact::Wheel
+    }
+
     /// The plan with rustc's flags in it. Not for an editable install: whoever works on the sources
     /// wants to see where they lie.
     pub(super) fn remapped(&self, plan: &Plan, target: Option<&Target>) -> Plan {
         let mut plan = plan.clone();
-        if !self.settings.remap_paths || self.request.artifact != Artifact::Wheel {
+        if !self.remaps() {
             return plan;
         }
         let environment = match target {

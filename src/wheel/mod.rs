@@ -26,8 +26,6 @@ use target::Target;
 const BUFFER: usize = 256 << 10;
 /// As much as is checked before another thread is begun.
 const WORTH_A_THREAD: u64 = 4 << 20;
-/// Packs modules that are installed here and now: size counts for less than time.
-const QUICKLY: i64 = 1;
 
 /// An open wheel whose RECORD is right.
 pub struct Wheel {
@@ -239,11 +237,11 @@ impl Wheel {
         let options = SimpleFileOptions::default()
             .compression_method(method)
             .last_modified_time(old_record.last_modified().unwrap_or_default());
-        let quick = match method {
-            CompressionMethod::Stored => options,
-            _ => options.compression_level(Some(QUICKLY)),
+        let packing = Packing {
+            packed: options,
+            // Modules that are installed here and now: size counts for less than time.
+            as_it_is: options.compression_method(CompressionMethod::Stored),
         };
-        let packing = Packing { options, quick };
         drop(old_record);
         let mut additions = Some(add);
         for index in 0..self.archive.len() {
@@ -301,8 +299,8 @@ impl CloneForReading for ZipArchive<std::io::BufReader<fs::File>> {
 /// How what is added is packed.
 #[derive(Clone, Copy)]
 struct Packing {
-    options: SimpleFileOptions,
-    quick: SimpleFileOptions,
+    packed: SimpleFileOptions,
+    as_it_is: SimpleFileOptions,
 }
 
 fn add_file(
@@ -318,8 +316,8 @@ fn add_file(
         Content::File(path) => fs::metadata(path).map_err(|error| Error::io(path, &error))?.len(),
     };
     let options = match &content {
-        Content::Bytes(_) => packing.options,
-        Content::File(_) => packing.quick,
+        Content::Bytes(_) => packing.packed,
+        Content::File(_) => packing.as_it_is,
     };
     let options = options
         .unix_permissions(if executable { 0o755 } else { 0o644 })

@@ -248,3 +248,25 @@ def test_uv_while_it_installs(project: Project) -> None:
         kept.assert_installed_whole(editable.site, "pure")
         sync_and_check(editable, answers)
     editable.is_quiet(str(answers.number))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_what_waits_for_a_hook_ends_with_it(project: Project) -> None:
+    """maturin is loaded before it is known what to ask of it."""
+    project.reproducible()
+    shim = project.output_folder()
+    cargo = shim / "cargo"
+    cargo.write_text('#!/bin/sh\n[ "$1" = metadata ] && exec sleep 60\nexec false\n')
+    cargo.chmod(0o755)
+    project.env["PATH"] = os.pathsep.join([str(shim), project.env["PATH"]])
+    project.append(SOURCE, "// another\n")
+    started, _ = start_build(project)
+    try:
+        assert wait_until(lambda: started.runs("import maturin"), started), started.said
+        started.kill_alone()
+        end = time.monotonic() + 10
+        while started.runs("import maturin") and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not started.runs("import maturin")
+    finally:
+        started.kill()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: No command of the tests takes so long.
 _SECONDS = 120
@@ -61,6 +61,15 @@ class Started:
         while _runs(self._process.pid) and time.monotonic() < end:
             time.sleep(0.002)
 
+    def kill_alone(self) -> None:
+        """Kill it and nothing that it started."""
+        self._process.kill()
+        self._process.wait(_SECONDS)
+
+    def runs(self, words: str) -> bool:
+        """Does anything run that it started, with these words in its command line?"""
+        return any(words in command for command in _commands(self._process.pid))
+
     def kill_after(self, seconds: float) -> None:
         """The same, a while from now, if it still runs."""
         end = time.monotonic() + seconds
@@ -71,17 +80,21 @@ class Started:
 
 def _runs(group: int) -> bool:
     """Is there a process of this group that does something?"""
+    return any(True for _ in _commands(group))
+
+
+def _commands(group: int) -> Iterator[str]:
+    """The command lines of the processes of a group that do something, where that can be told."""
     if not Path("/proc/self/stat").exists():
-        return False
+        return
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             # After the name, which may hold anything: state, parent, group.
             state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(found) == group and state not in ("Z", "X"):
+                yield stat.with_name("cmdline").read_text(errors="replace")
         except (OSError, ValueError):
             continue
-        if int(found) == group and state not in ("Z", "X"):
-            return True
-    return False
 
 
 def moments(count: int, duration: float, seed: int) -> list[float]:
