@@ -51,28 +51,34 @@ impl Reason {
 }
 
 /// Compares recorded with observed inputs. Reasons come in the order of parts and places, a folder
-/// before what is in it.
-pub fn compare(recorded: &Inputs, untrusted: &[String], observed: &Inputs) -> Verdict {
+/// before what is in it. Both are gone through once, in the order of their keys; recorded ones that
+/// are not in order do not match.
+pub fn compare<'a>(
+    recorded: impl IntoIterator<Item = (&'a Key, &'a Value)>,
+    untrusted: &[String],
+    observed: &Inputs,
+) -> Verdict {
     let mut reasons: Vec<Reason> = untrusted.iter().cloned().map(Reason::Untrusted).collect();
+    let added = |key: &Key, new: &Value| {
+        (*new != Value::Absent).then(|| Reason::Added { key: key.clone(), new: new.clone() })
+    };
+    let mut now = observed.iter().peekable();
+    let mut inputs = 0;
     for (key, old) in recorded {
-        match observed.get(key) {
+        inputs += 1;
+        while let Some((key, new)) = now.next_if(|(other, _)| *other < key) {
+            reasons.extend(added(key, new));
+        }
+        match now.next_if(|(other, _)| *other == key) {
             // What was not there, and is now asked for as something else (a folder, say).
             None if *old == Value::Absent => {}
             None => reasons.push(Reason::Removed { key: key.clone(), old: old.clone() }),
-            Some(new) => reasons.extend(compare_values(key, old, new)),
+            Some((_, new)) => reasons.extend(compare_values(key, old, new)),
         }
     }
-    for (key, new) in observed {
-        if !recorded.contains_key(key) && *new != Value::Absent {
-            reasons.push(Reason::Added { key: key.clone(), new: new.clone() });
-        }
-    }
+    reasons.extend(now.filter_map(|(key, new)| added(key, new)));
     reasons.sort_by(|one, other| one.place().cmp(&other.place()));
-    if reasons.is_empty() {
-        Verdict::Fresh { inputs: recorded.len() }
-    } else {
-        Verdict::Stale(reasons)
-    }
+    if reasons.is_empty() { Verdict::Fresh { inputs } } else { Verdict::Stale(reasons) }
 }
 
 fn compare_values(key: &Key, old: &Value, new: &Value) -> Option<Reason> {
@@ -109,6 +115,16 @@ mod tests {
     fn equal_inputs_are_fresh() {
         let inputs = inputs(&[("a", sha("1")), ("b", Value::Absent)]);
         assert_eq!(compare(&inputs, &[], &inputs), Verdict::Fresh { inputs: 2 });
+    }
+
+    #[test]
+    fn recorded_inputs_out_of_order_do_not_match() {
+        let observed = inputs(&[("a", sha("1")), ("b", sha("1"))]);
+        let (a, b) = ((key("a"), sha("1")), (key("b"), sha("1")));
+        for recorded in [[&b, &a], [&a, &a], [&b, &b]] {
+            let recorded = recorded.map(|(key, value)| (key, value));
+            assert!(matches!(compare(recorded, &[], &observed), Verdict::Stale(_)));
+        }
     }
 
     #[test]

@@ -20,10 +20,11 @@ use crate::digest;
 /// Longer than any file system's timestamp granularity.
 const AT_REST: Duration = Duration::from_secs(2);
 /// An unknown version is treated as an empty cache.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What `stat` says of a file, in nanoseconds where there are times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Stat {
     pub size: u64,
     pub mtime: i128,
@@ -32,13 +33,33 @@ pub struct Stat {
     pub device: u64,
 }
 
+/// As it is written: the largest numbers take as long to read as all else together, and so do names.
+type Written = (u64, (i64, u32), (i64, u32), u64, u64);
+
+const SECOND: i128 = 1_000_000_000;
+
+impl From<Written> for Stat {
+    fn from((size, mtime, ctime, inode, device): Written) -> Self {
+        let nanos = |(seconds, nanos): (i64, u32)| i128::from(seconds) * SECOND + i128::from(nanos);
+        Self { size, mtime: nanos(mtime), ctime: nanos(ctime), inode, device }
+    }
+}
+
+impl From<Stat> for Written {
+    fn from(Stat { size, mtime, ctime, inode, device }: Stat) -> Self {
+        // Both fit: that is how the file system gave them.
+        let parts =
+            |nanos: i128| (nanos.div_euclid(SECOND) as i64, nanos.rem_euclid(SECOND) as u32);
+        (size, parts(mtime), parts(ctime), inode, device)
+    }
+}
+
 impl Stat {
     /// `None` where the platform has no ctime: then nothing may be concluded.
     #[cfg(unix)]
     pub fn of(meta: &std::fs::Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
-        let nanos =
-            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * SECOND + i128::from(nanos);
         Some(Self {
             size: meta.size(),
             mtime: nanos(meta.mtime(), meta.mtime_nsec()),

@@ -19,8 +19,8 @@ use crate::settings::Settings;
 use crate::stat_cache::Digests;
 use crate::toolchain;
 
-/// Fewer files than this are hashed on one thread: starting others costs more.
-const WORTH_THREADS: usize = 256;
+/// Fewer files than this are looked at on one thread: starting others costs more.
+pub(super) const WORTH_THREADS: usize = 256;
 
 /// Everything that looking needs.
 pub struct Observer<'a> {
@@ -201,8 +201,21 @@ impl<'a> Observer<'a> {
 
     pub(super) fn items(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Item> {
         let mut items = Vec::new();
-        for watch in watches {
-            self.expand(watch, roots, &mut items);
+        let mut watches = watches.iter().peekable();
+        while let Some(watch) = watches.next() {
+            let Watch::Glob { part, root, glob } = watch else {
+                self.expand(watch, roots, &mut items);
+                continue;
+            };
+            // A user's glob, and all below folders that match it.
+            let mut globs = vec![glob.as_str()];
+            while let Some(Watch::Glob { glob: next, .. }) = watches.next_if(|next| {
+                matches!(next, Watch::Glob { part: its_part, root: its_root, glob: next }
+                    if (its_part, its_root) == (part, root) && walk::begin_alike(glob, next))
+            }) {
+                globs.push(next);
+            }
+            walk::globs(*part, root, &globs, roots, &mut items);
         }
         items
     }
@@ -249,7 +262,7 @@ impl<'a> Observer<'a> {
                     Key { part: *part, kind: Kind::Folder, root: root.clone(), name: glob.clone() };
                 items.push(Item { key, look: Look::Known(walk::names(root, glob, roots)) });
             }
-            Watch::Glob { part, root, glob } => walk::glob(*part, root, glob, roots, items),
+            Watch::Glob { part, root, glob } => walk::globs(*part, root, &[glob], roots, items),
             Watch::Package { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
                     // `include` takes the place of git's rules.

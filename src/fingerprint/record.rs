@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, Inputs, Packed, Source, Value};
-use crate::inputs::{Key, Watch};
+use crate::inputs::{Key, Kind, Part, Watch};
 
 /// The name of the record inside dist-info. A flat file: PEP 770 reserves sub-folders.
 pub const FILE_NAME: &str = "wheelprint.json";
@@ -41,10 +41,28 @@ pub struct Record {
 
 /// One input and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Flat")]
 pub struct Input {
     #[serde(flatten)]
     pub key: Key,
     pub value: Value,
+}
+
+/// An [`Input`] as it is read: what is flattened is read at half the speed.
+#[derive(Deserialize)]
+struct Flat {
+    part: Part,
+    kind: Kind,
+    #[serde(default)]
+    root: String,
+    name: String,
+    value: Value,
+}
+
+impl From<Flat> for Input {
+    fn from(Flat { part, kind, root, name, value }: Flat) -> Self {
+        Self { key: Key { part, kind, root, name }, value }
+    }
 }
 
 impl Record {
@@ -68,6 +86,11 @@ impl Record {
             source: None,
             packed: Vec::new(),
         }
+    }
+
+    /// The inputs, as they are compared; in order, if it is one that was written by us.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.inputs.iter().map(|input| (&input.key, &input.value))
     }
 
     /// The inputs by key.
@@ -129,7 +152,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::{Kind, Part};
 
     fn record() -> Record {
         let inputs = Inputs::from([(

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 use ignore::WalkBuilder;
+use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::Value;
-use super::observe::is_absence;
+use super::observe::{WORTH_THREADS, is_absence};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, is_built, slashed};
 use crate::settings::LONGEST_GLOB;
 use crate::stat_cache::Stat;
 
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
+const PYTHONS_CACHE: &str = "__pycache__";
 
 /// One input to look at.
 pub(super) struct Item {
@@ -150,19 +152,30 @@ pub(super) fn python(
     push_files(part, place, folder, walk.map(ignored_path).collect(), false, items);
 }
 
-/// Files that match.
-pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mut Vec<Item>) {
-    let (Some(folder), Some(matcher)) = (roots.get(root), matcher(glob)) else {
-        let key = Key { part, kind: Kind::Folder, root: root.to_owned(), name: glob.to_owned() };
-        let value = Value::Unreadable("not a glob, or its root is not known".into());
-        items.push(Item { key, look: Look::Known(value) });
-        return;
+/// Files that match one of the globs, which all begin in one folder: that is walked once.
+pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items: &mut Vec<Item>) {
+    let mut matchers = Vec::new();
+    for glob in globs {
+        match (roots.get(root), matcher(glob)) {
+            (Some(folder), Some(matcher)) => matchers.push((start_of_glob(glob, folder), matcher)),
+            _ => {
+                let key =
+                    Key { part, kind: Kind::Folder, root: root.to_owned(), name: (*glob).into() };
+                let value = Value::Unreadable("not a glob, or its root is not known".into());
+                items.push(Item { key, look: Look::Known(value) });
+            }
+        }
+    }
+    let (Some(folder), Some(((start, _), _))) = (roots.get(root), matchers.first()) else { return };
+    let depth = matchers.iter().map(|((_, depth), _)| *depth).max().unwrap_or(usize::MAX);
+    let matches = |path: &Path| {
+        let relative = path.strip_prefix(folder);
+        relative.is_ok_and(|path| matchers.iter().any(|(_, matcher)| matcher.is_match(path)))
     };
-    let (start, depth) = start_of_glob(glob, folder);
-    let matches = |path: &Path| matches(&matcher, folder, path);
-    let walk = WalkDir::new(&start).follow_links(true).max_depth(depth).into_iter().filter_entry(
-        |entry| entry.depth() == 0 || !is_junk_of(entry.path(), Some(entry.file_type()), roots),
-    );
+    let walk =
+        WalkDir::new(start).follow_links(true).max_depth(depth).into_iter().filter_entry(|entry| {
+            entry.depth() == 0 || !is_junk_of(entry.path(), Some(entry.file_type()), roots)
+        });
     let files = walk.filter_map(|entry| match entry {
         Ok(entry) if entry.file_type().is_dir() => None,
         Ok(entry) => matches(entry.path()).then(|| Ok(entry.into_path())),
@@ -175,6 +188,11 @@ pub(super) fn glob(part: Part, root: &str, glob: &str, roots: &Roots, items: &mu
     });
     let place = Place { root: root.to_owned(), path: String::new() };
     push_files(part, &place, folder, files.collect(), false, items);
+}
+
+/// Do they begin in the same folder, below the same root?
+pub(super) fn begin_alike(one: &str, other: &str) -> bool {
+    start_of_glob(one, Path::new("")).0 == start_of_glob(other, Path::new("")).0
 }
 
 /// Only the folders before the first wildcard have to be walked, and no deeper than it says.
@@ -217,7 +235,7 @@ pub(super) fn folders(
 /// The names that match, not what they hold.
 pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
-    self::glob(Part::Manifest, root, glob, roots, &mut items);
+    globs(Part::Manifest, root, &[glob], roots, &mut items);
     // No glob at all: which names there are is not known, and must not look like none.
     if let [Item { key, look: Look::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
         && key.name == glob
@@ -231,7 +249,8 @@ pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
 
 /// Would the glob name this path, if it were there?
 pub(super) fn is_matched(glob: &str, folder: &Path, path: &Path) -> bool {
-    matcher(glob).is_some_and(|matcher| matches(&matcher, folder, path))
+    matcher(glob)
+        .is_some_and(|matcher| path.strip_prefix(folder).is_ok_and(|path| matcher.is_match(path)))
 }
 
 fn matcher(glob: &str) -> Option<GlobMatcher> {
@@ -241,10 +260,6 @@ fn matcher(glob: &str) -> Option<GlobMatcher> {
     }
     let glob = GlobBuilder::new(glob).literal_separator(true).build().ok()?;
     Some(glob.compile_matcher())
-}
-
-fn matches(matcher: &GlobMatcher, folder: &Path, path: &Path) -> bool {
-    path.strip_prefix(folder).is_ok_and(|path| matcher.is_match(path))
 }
 
 /// A path, or one that can't be read and why.
@@ -288,9 +303,15 @@ fn push_files(
     by_meaning: bool,
     items: &mut Vec<Item>,
 ) {
-    for found in files {
-        let path = match found {
-            Ok(path) => path,
+    let ask = |found: Walked| found.map(|path| (fs_err::metadata(&path), path));
+    let asked: Vec<_> = if files.len() < WORTH_THREADS {
+        files.into_iter().map(ask).collect()
+    } else {
+        files.into_par_iter().map(ask).collect()
+    };
+    for found in asked {
+        let (meta, path) = match found {
+            Ok(found) => found,
             Err((path, cause)) => {
                 let path = path.as_deref().and_then(|path| path.strip_prefix(folder).ok());
                 let name = path.map_or_else(|| "?".into(), Path::to_string_lossy);
@@ -299,7 +320,6 @@ fn push_files(
                 continue;
             }
         };
-        let meta = fs_err::metadata(&path);
         if meta.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
             continue;
         }
@@ -359,7 +379,7 @@ fn is_manifest(relative: &str) -> bool {
 
 /// What the build itself makes, Python's caches among it.
 pub(super) fn is_made(path: &Path, roots: &Roots) -> bool {
-    roots.is_products(path) || path.file_name().is_some_and(|name| name == "__pycache__")
+    path.file_name().is_some_and(|name| name == PYTHONS_CACHE) || roots.is_products(path)
 }
 
 /// Folders that hold products, not sources: they say so themselves. Nobody named them.
@@ -370,11 +390,11 @@ pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
 /// The same for who knows what it is: a file need not be asked whether it is a folder.
 fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
     let is_file = file_type.is_some_and(|file_type| file_type.is_file());
-    is_made(path, roots)
-        || path.file_name().is_some_and(|name| name == ".git")
+    path.file_name().is_some_and(|name| name == ".git" || name == PYTHONS_CACHE)
         || (!is_file
-            && path.is_dir()
-            && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file()))
+            && (roots.is_products(path)
+                || path.is_dir()
+                    && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file())))
 }
 
 /// What is not worth a look before each build, though some script might watch it.
@@ -385,6 +405,32 @@ pub(super) fn is_passed_over(path: &Path, roots: &Roots) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn globs_that_begin_alike_give_what_each_gives() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut roots = Roots::default();
+        roots.add("root", folder.path());
+        roots.add("products:now", folder.path().join("a/target"));
+        for file in ["a/1.txt", "a/b/2.txt", "a/b.txt/c/3", "a/4.md", "a/target/5.txt", "d/6.txt"] {
+            let path = folder.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, file).unwrap();
+        }
+        let names = |globs: &[&str]| {
+            let mut items = Vec::new();
+            super::globs(Part::Rust, "root", globs, &roots, &mut items);
+            items.into_iter().map(|item| item.key.name).collect::<std::collections::BTreeSet<_>>()
+        };
+        for [one, other] in [["a/*.txt", "a/*.txt/**"], ["a/**/*.txt", "a/*"], ["a/{", "a/*"]] {
+            let apart: std::collections::BTreeSet<_> =
+                names(&[one]).union(&names(&[other])).cloned().collect();
+            assert_eq!(names(&[one, other]), apart, "{one} {other}");
+        }
+        let expected = ["a/1.txt", "a/b.txt/c/3"].map(str::to_owned);
+        assert_eq!(names(&["a/*.txt", "a/*.txt/**"]), expected.into());
+        assert!(begin_alike("a/*.txt", "a/*.txt/**") && !begin_alike("a/*.txt", "d/*.txt"));
+    }
 
     #[test]
     fn names_by_what_is_no_glob_are_not_known() {

@@ -76,7 +76,7 @@ impl Session {
                     let look = looks.iter().find(|look| (&look.0, &look.1) == (watches, roots));
                     let Some((_, _, observed)) = look else { continue };
                     let record = &entry.record;
-                    freshness::compare(&record.inputs(), &record.untrusted, observed)
+                    freshness::compare(record.pairs(), &record.untrusted, observed)
                 }
             };
             match verdict {

@@ -87,7 +87,7 @@ impl Session {
         let (watches, roots) = (&entry.record.watches, &entry.roots);
         let names = self.names_at_import(&observer, watches, roots);
         let inputs = observer.observe(watches, roots);
-        let verdict = freshness::compare(&entry.record.inputs(), &entry.record.untrusted, &inputs);
+        let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, &inputs);
         if !matches!(verdict, Verdict::Fresh { .. }) {
             return Ok(None);
         }

@@ -15,7 +15,7 @@ impl Session {
     /// Compares a record with the project as it is now.
     pub fn compare(&self, record: &Record) -> Verdict {
         let observed = self.observe(record, &self.roots_of(record));
-        freshness::compare(&record.inputs(), &record.untrusted, &observed)
+        freshness::compare(record.pairs(), &record.untrusted, &observed)
     }
 
     /// The inputs that a record names, as they are now.

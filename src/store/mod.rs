@@ -362,7 +362,11 @@ impl Store {
         } else {
             "untrusted"
         };
-        self.folder.join("entries").join(format!("{}-{name}.json", entry.artifact))
+        self.entry_file(&entry.artifact, name)
+    }
+
+    fn entry_file(&self, artifact: &str, name: &str) -> PathBuf {
+        self.folder.join("entries").join(format!("{artifact}-{name}.json"))
     }
 
     /// What a target folder was last built from, if we built it: by any project that shares it.
@@ -420,7 +424,7 @@ mod tests {
     use crate::fingerprint::{Inputs, Value};
     use crate::inputs::{Key, Kind, Part};
 
-    const EDITABLE: What = What::Artifact(Artifact::Editable);
+    pub(super) const EDITABLE: What = What::Artifact(Artifact::Editable);
 
     fn open(folder: &Path) -> Option<Store> {
         let mut environment = Environment::default();
@@ -436,7 +440,7 @@ mod tests {
         Record::new(&inputs, Default::default(), Default::default(), Vec::new())
     }
 
-    fn filled(folder: &Path, values: &[&str]) -> Store {
+    pub(super) fn filled(folder: &Path, values: &[&str]) -> Store {
         let store = open(folder).unwrap();
         let wheel = folder.join("p-1-py3-none-any.whl");
         for value in values {

@@ -7,6 +7,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::seal::{seal, unseal};
+use super::shared::is_hex;
 use super::{Entry, Store, What, discard};
 use crate::digest::Tagged;
 use crate::publish;
@@ -20,13 +21,15 @@ pub(super) const PROMISE: Duration = Duration::from_secs(60);
 #[derive(Serialize, Deserialize)]
 struct Promise {
     key: String,
-    entry: Entry,
+    /// Of the entry, which is there for as long as its wheel.
+    fingerprint: String,
 }
 
 impl Store {
     /// Notes that this request will be answered from the store (DESIGN D12).
     pub fn promise(&self, request: &Request, entry: &Entry) {
-        let promise = Promise { key: key(request), entry: entry.clone() };
+        let fingerprint = entry.record.fingerprint.sha256.clone();
+        let promise = Promise { key: key(request), fingerprint };
         if let Ok(bytes) = seal(&promise) {
             let _ = publish::bytes(&self.promise_path(request), &bytes);
         }
@@ -45,7 +48,15 @@ impl Store {
             discard(&path);
             return None;
         };
-        self.checked(promise.entry, What::Artifact(request.artifact)).ok()
+        let Promise { fingerprint, .. } = promise;
+        if !is_hex(&fingerprint, 64) {
+            return None;
+        }
+        let what = What::Artifact(request.artifact);
+        let path = self.entry_file(what.as_str(), &fingerprint[..40]);
+        let entry = path.is_file().then(|| self.read_entry(&path, what))??;
+        // Whatever lies there by now.
+        (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
     }
 
     /// Takes a promise back: it was kept, or a build is coming after all.
@@ -65,4 +76,37 @@ fn key(request: &Request) -> String {
     let settings = serde_json::to_string(&request.config_settings).unwrap_or_default();
     tagged.field("settings", &settings);
     tagged.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Artifact, Environment, Interpreter};
+    use crate::store::tests::{EDITABLE, filled};
+
+    #[test]
+    fn only_what_was_promised_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), &["a", "b"]);
+        let entries: Vec<Entry> = store.candidates(EDITABLE).collect();
+        let request = Request {
+            artifact: Artifact::Editable,
+            root: folder.path().to_owned(),
+            config_settings: Default::default(),
+            interpreter: Interpreter::default(),
+            environment: Environment::default(),
+        };
+        assert_eq!(store.promised(&request), None);
+        store.promise(&request, &entries[0]);
+        assert_eq!(store.promised(&request).as_ref(), Some(&entries[0]));
+        // Another entry, which is as good as new, in its place.
+        let (path, other) = (store.entry_path(&entries[0]), store.entry_path(&entries[1]));
+        fs::copy(other, &path).unwrap();
+        assert_eq!(store.promised(&request), None);
+        fs::remove_file(path).unwrap();
+        assert_eq!(store.promised(&request), None);
+        store.promise(&request, &entries[1]);
+        store.forget_promise(&request);
+        assert_eq!(store.promised(&request), None);
+    }
 }

@@ -122,7 +122,7 @@ def test_an_edit_during_a_build(moment: float, project: Project) -> None:
 
 @pytest.mark.parametrize("moment", [0.3, 0.5, 0.7, 0.9])
 def test_an_edit_during_a_build_with_times_ahead(moment: float, project: Project) -> None:
-    """The file system's clock is ahead, and coarse: the edit leaves all that `stat` says as it is."""
+    """The file system's clock is ahead, and coarse: the edit leaves all that `stat` says."""
     project.env.update(SHIM_COARSE="1", SHIM_CLOCK=str(-HOUR))
     project.editable()
     time.sleep(2 - time.time() % 2)
