@@ -147,6 +147,14 @@ impl Chain<'_> {
     }
 }
 
+/// A glob without what the file system makes nothing of: `./a`, `a/` and `a//b`. Paths are matched
+/// by their text.
+pub fn plain_glob(glob: &str) -> String {
+    let start = if glob.starts_with('/') { "/" } else { "" };
+    let parts = glob.split('/').filter(|part| !part.is_empty() && *part != ".");
+    format!("{start}{}", parts.collect::<Vec<_>>().join("/"))
+}
+
 fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
     let source = in_pyproject("extra-inputs");
     let globs = match table.get("extra-inputs") {
@@ -183,22 +191,21 @@ fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
                     Some("write it as seen from the project's folder: `../schema/*.json`"),
                 ));
             }
-            // `./a`, `a/` and `a//b` are ways to write what the file system calls otherwise.
-            let parts: Vec<&str> =
-                glob.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-            if parts.is_empty() {
+            let plain = plain_glob(glob);
+            if plain.is_empty() {
                 return Err(wrong(
                     format!("`{glob}` names everything"),
                     Some("name files or folders"),
                 ));
             }
-            if parts.iter().skip_while(|part| **part == "..").any(|part| *part == "..") {
+            let mut parts = plain.split('/').skip_while(|part| *part == "..");
+            if parts.any(|part| part == "..") {
                 return Err(wrong(
                     format!("`{glob}` goes up after going down"),
                     Some("use `..` at the beginning only"),
                 ));
             }
-            Ok(parts.join("/"))
+            Ok(plain)
         })
         .collect()
 }

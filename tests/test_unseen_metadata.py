@@ -69,3 +69,19 @@ def test_a_binary_whose_folder_was_there_before(check_out: CheckOut) -> None:
     project.write("src/bin/second/main.rs", "fn main() {}\n")
     run, wheel = project.build("editable")
     assert any("scripts/second" in name for name in wheels.names(wheel)), run.verdict
+
+
+def test_an_include_that_is_spelled_in_another_way(check_out: CheckOut) -> None:
+    """As the file system sees it, it is `python/text_stats/*.txt`."""
+    project = check_out("mixed-path-dep")
+    project.env["WHEELPRINT_REUSE"] = "always"
+    # Else all files of the package are in the wheel.
+    project.write("python/text_stats/.ignore", "*.txt\n")
+    project.write("python/text_stats/one.txt", "one text\n")
+    include = 'include = ["python/text_stats//*.txt"]'
+    project.replace("pyproject.toml", "[tool.maturin]\n", f"[tool.maturin]\n{include}\n")
+    _, wheel = project.build("wheel")
+    assert wheels.read(wheel, "text_stats/one.txt") == b"one text\n"
+    project.write("python/text_stats/one.txt", "two texts\n")
+    run, wheel = project.build("wheel")
+    assert wheels.read(wheel, "text_stats/one.txt") == b"two texts\n", run.verdict

@@ -192,7 +192,9 @@ pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items
 
 /// Do they begin in the same folder, below the same root?
 pub(super) fn begin_alike(one: &str, other: &str) -> bool {
-    start_of_glob(one, Path::new("")).0 == start_of_glob(other, Path::new("")).0
+    // By their text, as what is found is matched: as paths `a/./b` and `a/b` are equal.
+    let start = |glob: &str| start_of_glob(glob, Path::new("")).0.into_os_string();
+    start(one) == start(other)
 }
 
 /// Only the folders before the first wildcard have to be walked, and no deeper than it says.
@@ -430,6 +432,7 @@ mod tests {
         let expected = ["a/1.txt", "a/b.txt/c/3"].map(str::to_owned);
         assert_eq!(names(&["a/*.txt", "a/*.txt/**"]), expected.into());
         assert!(begin_alike("a/*.txt", "a/*.txt/**") && !begin_alike("a/*.txt", "d/*.txt"));
+        assert!(!begin_alike("a/./b/*.txt", "a/b/*.txt"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::inputs::ambient;
 use crate::log;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
+use crate::settings::plain_glob;
 
 /// The inputs cargo knows of, with where their roots lie.
 #[derive(Debug, Default)]
@@ -333,7 +334,7 @@ fn member_globs(workspace_root: &Path) -> Vec<String> {
     members
         .filter_map(toml::Value::as_str)
         .filter(|member| member.contains(['*', '?', '[']))
-        .map(|member| member.trim_start_matches("./").trim_end_matches('/').to_owned())
+        .map(plain_glob)
         .collect()
 }
 

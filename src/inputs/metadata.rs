@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{PROJECT, Part, Place, Roots, View, Watch, slashed};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;
+use crate::settings::plain_glob;
 
 /// maturin packs these without being asked (PEP 639's customary names).
 const LICENCE_GLOBS: &[&str] = &["LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*"];
@@ -157,7 +158,7 @@ fn licence_globs(project: &Project) -> Vec<String> {
         .and_then(|table| table.get("license-files"))
         .and_then(toml::Value::as_array);
     match named {
-        Some(globs) => globs.iter().filter_map(|glob| Some(glob.as_str()?.to_owned())).collect(),
+        Some(globs) => globs.iter().filter_map(|glob| Some(plain_glob(glob.as_str()?))).collect(),
         None => LICENCE_GLOBS.iter().map(ToString::to_string).collect(),
     }
 }
@@ -171,9 +172,9 @@ fn wheel_includes(project: &Project) -> Vec<String> {
         .iter()
         .flatten()
         .filter_map(|pattern| match pattern {
-            toml::Value::String(glob) => Some(glob.clone()),
+            toml::Value::String(glob) => Some(plain_glob(glob)),
             toml::Value::Table(table) if !table.contains_key("from") => {
-                Some(table.get("path")?.as_str()?.to_owned())
+                Some(plain_glob(table.get("path")?.as_str()?))
             }
             _ => None,
         })
