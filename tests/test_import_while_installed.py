@@ -83,6 +83,56 @@ def test_what_is_missing_is_waited_for(what: str, editable: Editable) -> None:
     assert "; rebuilding" in stderr
 
 
+def test_what_comes_when_a_module_was_found_is_looked_at(editable: Editable) -> None:
+    """The file goes between the interpreter's two questions: where it is, and what is in it."""
+    project = editable.project
+    code = "import importlib.util\n"
+    code += "hook = next(f for f in sys.meta_path if hasattr(f, 'owner'))\n"
+    code += "name, = sys.modules[hook.owner].MODULES\n"
+    code += "spec = hook.find_spec(name, None)\n"
+    code += "print('found', flush=True)\nsys.stdin.readline()\n"
+    code += "module = sys.modules[name] = importlib.util.module_from_spec(spec)\n"
+    code += f"spec.loader.exec_module(module)\n{project.sample.probe}\n"
+    process = start(editable, code)
+    say(process, "found")
+    project.edit()
+    (module,) = layouts.site_packages(project).glob(MISSING["the module"][0])
+    hidden = module.rename(module.with_suffix(".hidden"))
+    thread = threading.Timer(0.5, lambda: hidden.rename(module))
+    thread.start()
+    stdout, stderr = process.communicate("\n", timeout=120)
+    thread.join()
+    assert stdout.strip() == project.sample.shows[1], stderr
+
+
+def test_what_is_uninstalled_after_an_import_is_not_waited_for_for_long(
+    editable: Editable,
+) -> None:
+    """The modules of the check are loaded by then, and wait for what they read."""
+    package = editable.project.sample.probe.partition(";")[0]
+    code = f"import time\n{package}\nprint('imported', flush=True)\nsys.stdin.readline()\n"
+    code += "hook = next(f for f in sys.meta_path if hasattr(f, 'owner'))\n"
+    code += "for name in sys.modules[hook.owner].NAMES:\n  sys.modules.pop(name, None)\n"
+    code += "began = time.monotonic()\ntry:\n  hook.find_spec(name, None)\n"
+    code += "except ImportError:\n  pass\nprint(time.monotonic() - began < 10)\n"
+    process = start(editable, code)
+    say(process, "imported")
+    project = editable.project
+    project.uv("pip", "uninstall", "--python", editable.python, project.sample.name).ok()
+    stdout, stderr = process.communicate("\n", timeout=120)
+    assert stdout.split() == ["True"], stderr
+    assert stderr.count("can't be told") <= 1, stderr
+
+
+def say(process: subprocess.Popen[str], answer: str) -> None:
+    """Let it go on, up to where it says that."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == f"{answer}\n"
+
+
 def test_what_is_uninstalled_is_not_waited_for_for_long(editable: Editable) -> None:
     package = editable.project.sample.probe.partition(";")[0]
     code = "import time\nfor _ in range(3):\n  began = time.monotonic()\n  try:\n"

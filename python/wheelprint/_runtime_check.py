@@ -19,7 +19,6 @@ import _thread
 import marshal
 import os
 import sys
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,14 +143,14 @@ class Installed:
     def load(cls, hook: str) -> "Installed":
         """What is installed now; an installer that is replacing it takes a moment."""
         __import__(hook)
-        here = os.path.dirname(os.path.abspath(__file__))
-        path = os.path.join(here, sys.modules[hook].INPUTS)
-        for _ in range(40):
+        maps: Any = sys.modules[hook]
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), maps.INPUTS)
+        while True:
             try:
                 return cls(path)
             except FileNotFoundError:
-                time.sleep(0.05)
-        return cls(path)
+                if not maps.wait():
+                    raise
 
     @property
     def facts(self) -> "dict[str, Any]":

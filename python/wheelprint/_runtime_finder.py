@@ -38,9 +38,9 @@ def find_spec(
             break
         _check_again(hook)
     if spec is not None:
-        if name in maps.MODULES:
+        if is_ours:
             _load_patiently(maps, hook, spec)
-        else:
+        if name not in maps.MODULES:
             _extend(maps, name, spec)
         return spec
     if name in maps.PACKAGES or name not in maps.ABOVE:
