@@ -23,27 +23,31 @@ pub const REQUIREMENT: &str = "maturin>=1.9,<2";
 const NO_MATURIN: i32 = 86;
 
 /// Run with `-c`: the empty entry of `sys.path`, the project's folder, must not shadow modules. It
-/// loads maturin's hooks, waits to be told which one is meant, and keeps nothing of that from what
-/// the hook runs. An end of input means that nobody asks any more.
+/// loads maturin's hooks, for which there is nothing to read on stdin, and waits to be told which one
+/// is meant. An end of input means that nobody asks any more.
 const BOOTSTRAP: &str = "\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
 import json
 import os
+told = os.fdopen(os.dup(0), 'rb')
+nothing = os.open(os.devnull, os.O_RDONLY)
+os.dup2(nothing, 0)
+os.close(nothing)
 try:
     import maturin
 except ModuleNotFoundError:
     sys.exit(86)
-line = sys.stdin.buffer.readline()
+line = told.readline()
 if not line:
     sys.exit(1)
-nothing = os.open(os.devnull, os.O_RDONLY)
-os.dup2(nothing, 0)
-os.close(nothing)
 call = json.loads(line)
-result = getattr(maturin, call['hook'])(*call['arguments'])
-with open(call['result'], 'w', encoding='utf-8') as file:
-    json.dump(result, file)
+try:
+    result = getattr(maturin, call['hook'])(*call['arguments'])
+    with open(call['result'], 'w', encoding='utf-8') as file:
+        json.dump(result, file)
+except OSError as error:
+    sys.exit(f'maturin: {error}')
 ";
 
 /// Where and with what maturin is called.
@@ -220,13 +224,16 @@ impl Begun {
 }
 
 /// Did a build that failed meet a closed door (no cargo, no network, no permission, no room), and
-/// not a mistake in the sources? Wording: maturin's, cargo's and std's.
+/// not a mistake in the sources? Wording: maturin's, cargo's, std's and Python's.
 pub fn was_hindered(output: &str) -> bool {
-    const DOORS: [&str; 9] = [
+    const DOORS: [&str; 12] = [
         "Cargo, the Rust package manager, is not installed",
         "(os error 13)",
         "(os error 28)",
         "(os error 30)",
+        "[Errno 13]",
+        "[Errno 28]",
+        "[Errno 30]",
         "failed to download",
         "network failure",
         "--offline was specified",
