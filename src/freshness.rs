@@ -121,9 +121,12 @@ mod tests {
     fn recorded_inputs_out_of_order_do_not_match() {
         let observed = inputs(&[("a", sha("1")), ("b", sha("1"))]);
         let (a, b) = ((key("a"), sha("1")), (key("b"), sha("1")));
-        for recorded in [[&b, &a], [&a, &a], [&b, &b]] {
-            let recorded = recorded.map(|(key, value)| (key, value));
-            assert!(matches!(compare(recorded, &[], &observed), Verdict::Stale(_)));
+        let compare = |recorded: &[&(Key, Value)]| {
+            super::compare(recorded.iter().map(|(key, value)| (key, value)), &[], &observed)
+        };
+        assert_eq!(compare(&[&a, &b]), Verdict::Fresh { inputs: 2 });
+        for recorded in [&[&b, &a][..], &[&a, &a, &b], &[&a, &b, &a], &[&a, &b, &b]] {
+            assert!(matches!(compare(recorded), Verdict::Stale(_)), "{recorded:?}");
         }
     }
 

@@ -107,11 +107,14 @@ impl Snapshot {
 
 impl Seen {
     fn of(path: &Path) -> Option<Self> {
-        let mut seen = Self::from(&fs_err::metadata(path).ok()?)?;
+        let meta = fs_err::metadata(path).ok()?;
+        let mut seen = Self::from(&meta)?;
         if seen.stat.is_some_and(|stat| stat.ctime > stat_cache::now() + FAR_AHEAD) {
             seen.digest = match search::listing(path) {
                 Value::Sha256(names) => Some(names),
-                _ => digest::file(path).ok(),
+                // Of a pipe the end would be waited for.
+                _ if meta.is_file() => digest::file(path).ok(),
+                _ => None,
             };
         }
         Some(seen)

@@ -134,6 +134,15 @@ def test_an_edit_during_a_build_with_times_ahead(moment: float, project: Project
     assert_built(project, 1001)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_with_times_ahead(project: Project) -> None:
+    """Nobody writes to it: who reads waits for ever."""
+    os.mkfifo(project.path("src/pipe"))
+    project.env["SHIM_CLOCK"] = str(-HOUR)
+    save(project, 1002)
+    assert_built(project, 1002)
+
+
 # A clock that jumps
 
 JUMPS = {"an hour back": -HOUR, "a day back": -DAY, "an hour on": HOUR}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 import zipfile
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import environment
 from support.commands import wheelprint
+from support.peak import Peak
 
 if TYPE_CHECKING:
     from conftest import CheckOut
@@ -37,6 +37,7 @@ def lay_out(project: Project) -> None:
 def test_a_hundred_thousand_inputs(check_out: CheckOut) -> None:
     project = check_out("every-input")
     lay_out(project)
+    peak = Peak(project.output_folder() / "peak")
     took: dict[str, float] = {}
 
     def timed(name: str, run: Any) -> Any:
@@ -46,8 +47,8 @@ def test_a_hundred_thousand_inputs(check_out: CheckOut) -> None:
         assert took[name] < SECONDS, took
         return done
 
-    _, wheel = timed("build", lambda: project.build("editable"))
-    assert timed("fresh", project.is_fresh)
+    _, wheel = timed("build", lambda: project.build("editable", prefix=peak.prefix))
+    assert timed("fresh", lambda: project.is_fresh(prefix=peak.prefix))
 
     # The import check.
     folder = project.output_folder()
@@ -55,7 +56,7 @@ def test_a_hundred_thousand_inputs(check_out: CheckOut) -> None:
         archive.extractall(folder)
     python = environment.python_in(project.bench.venv())
     code = "import site, sys; site.addsitedir(sys.argv[1]); import every_input"
-    command = (python, "-c", code, folder)
+    command = (*peak.prefix, python, "-c", code, folder)
 
     def imported(name: str) -> Any:
         return timed(name, lambda: project.run(*command, cwd=folder, WHEELPRINT_ON_STALE="error"))
@@ -64,7 +65,7 @@ def test_a_hundred_thousand_inputs(check_out: CheckOut) -> None:
     imported("import").ok()
 
     for arguments in (("status", "--json"), ("explain", "--json"), ("keys", "--check")):
-        asked = partial(wheelprint, project, *arguments)
+        asked = partial(wheelprint, project, *arguments, prefix=peak.prefix)
         run = timed(arguments[0], asked)
         assert run.code in (0, 1), run.stderr
         if "--json" in arguments:
@@ -82,12 +83,11 @@ def test_a_hundred_thousand_inputs(check_out: CheckOut) -> None:
     ):
         change()
         assert "is stale" in imported("stale import").failed().stderr
-        run, wheel = timed("stale", lambda: project.build("editable"))
+        run, wheel = timed("stale", lambda: project.build("editable", prefix=peak.prefix))
         assert run.verdict.startswith("stale: data/"), run.verdict
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
         imported("import").ok()
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    took["MiB"] = (most if sys.platform == "darwin" else most << 10) >> 20
+    took["MiB"] = peak.bytes() >> 20
     print(took)
     assert took["MiB"] < MEMORY >> 20, took

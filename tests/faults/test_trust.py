@@ -161,7 +161,13 @@ def test_a_store_that_others_can_write_to(fault: str, project: Project) -> None:
             assert f"{folder}: {FAULTS[fault]}" in warning
             imported = editable.imports()
             assert (imported.shows, imported.said) == (shows, [])
-            assert inside(project.cache) == before, part
+            after = inside(project.cache)
+            if part not in ("", "imports"):
+                # What imports keep lies in a folder that nobody else can write to.
+                for seen in (before, after):
+                    for name in [name for name in seen if name.startswith("imports/")]:
+                        del seen[name]
+            assert after == before, part
         assert project.is_fresh(), part
     (folder,) = project.cache.glob("imports")
     with fault_in(folder, fault, elsewhere):
