@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import bench
 import pytest
 
-from benches import cases
+from benches import cases, chart
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def test_what_is_shown_is_what_was_measured() -> None:
+    """Table and chart are drawn from the raw data that lies beside them."""
+    docs = REPOSITORY / "docs"
+    data = json.loads((docs / "bench.json").read_text(encoding="utf-8"))
+    page = (docs / "speed.md").read_text(encoding="utf-8")
+    assert bench.with_table(page, data) == page
+    assert (docs / "bench.svg").read_text(encoding="utf-8") == chart.draw(data["cases"])
+    assert "](docs/bench.svg)" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_figures_are_made_of_medians() -> None:
