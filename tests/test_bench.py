@@ -31,6 +31,13 @@ def test_figures_are_made_of_medians() -> None:
     assert [row[-1] for row in cases.rows(raw)] == ["**no**", "yes"]
 
 
+def test_the_chart_says_ratios_as_one_would() -> None:
+    seconds = {"wheelprint": [0.1], "`**/*.rs` as key": [12.34], "b": [0.0256], "c": [0.1]}
+    drawn = chart.draw([cases.Case("a", "b", seconds).raw()])
+    for words in ("(123 times)", "(0.26 times)", "(1 times)", ">**/*.rs as key<"):
+        assert words in drawn
+
+
 @pytest.mark.parametrize("seldom", [[], ["b"]])
 def test_contenders_take_turns(seldom: list[str]) -> None:
     calls: list[str] = []

@@ -46,17 +46,17 @@ def draw(measured: Sequence[Raw]) -> str:
     y = 26
     for case in measured:
         medians = cases.medians_of(case)
-        title = escape(cases.title(case).replace("`", ""))
+        title = escape(_plain(cases.title(case)))
         body.append(f'<text class="title" x="8" y="{y + 12}">{title}</text>')
         y += TITLE
         own = medians.get(cases.WHEELPRINT)
         for name, value in medians.items():
             colour = COLOURS.get(name, OTHER)
-            ratio = "" if own is None or name == cases.WHEELPRINT else f"  {value / own:.2g} times"
+            ratio = "" if own is None or name == cases.WHEELPRINT else _times(value / own)
             width = max(x(value) - LEFT, 1)
-            words = escape(f"{cases.words(value)}{ratio}")
+            words, who = escape(f"{cases.words(value)}{ratio}"), escape(_plain(name))
             body += [
-                f'<text x="{LEFT - 8}" y="{y + 11}" text-anchor="end">{escape(name)}</text>',
+                f'<text x="{LEFT - 8}" y="{y + 11}" text-anchor="end">{who}</text>',
                 f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>',
                 f'<text x="{LEFT + width + 6:.1f}" y="{y + 11}">{words}</text>',
             ]
@@ -81,3 +81,11 @@ def draw(measured: Sequence[Raw]) -> str:
             "</svg>\n",
         ]
     )
+
+
+def _times(ratio: float) -> str:
+    return f" ({ratio:.0f} times)" if ratio > 99 else f" ({ratio:.2g} times)"
+
+
+def _plain(words: str) -> str:
+    return words.replace("`", "")
