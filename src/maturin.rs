@@ -60,7 +60,7 @@ pub struct Maturin<'a> {
 }
 
 impl Maturin<'_> {
-    /// Starts the process of a hook: loading maturin's takes longer than what can be done meanwhile.
+    /// Starts the process of a hook before it is known what to ask: loading maturin takes a while.
     ///
     /// # Errors
     /// No process can be started.
