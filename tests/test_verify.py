@@ -8,7 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from support import wheels
+from support import asking, wheels
 from support.commands import wheelprint
 from support.schemas import check, snapshot
 
@@ -303,3 +303,75 @@ def test_what_cannot_be_done(check_out: CheckOut, tmp_path: Path) -> None:
     assert_refused(run)
     assert "there is no record in it" in run.stderr
     assert "hint: " in run.stderr
+
+
+def built_through_an_sdist(project: Project) -> list[Path]:
+    """What `uv build` makes: an sdist, and a wheel of it."""
+    folder = project.output_folder()
+    project.uv("build", "--out-dir", folder).ok()
+    return sorted(folder.glob("*.tar.gz")) + sorted(folder.glob("*.whl"))
+
+
+def watch_everything(project: Project) -> None:
+    """A build script that names nothing to watch: cargo watches all files of the package."""
+    project.write("build.rs", "fn main() {}\n")
+
+
+@pytest.mark.parametrize("git", ["git", "no git"])
+@pytest.mark.parametrize("rule", ["include", "exclude", "maturin's exclude"])
+def test_a_file_that_sdists_leave_out(git: str, rule: str, check_out: CheckOut) -> None:
+    """Also a file that is there only since `uv lock`."""
+    project = check_out("bin-bindings")
+    watch_everything(project)
+    if rule == "include":
+        include = '["/src", "/build.rs", "/README.md", "/pyproject.toml"]'
+        project.replace("Cargo.toml", "publish = false", f"publish = false\ninclude = {include}")
+    elif rule == "exclude":
+        exclude = '["/uv.lock", "*.orig"]'
+        project.replace("Cargo.toml", "publish = false", f"publish = false\nexclude = {exclude}")
+    else:
+        project.replace("pyproject.toml", "[tool.maturin]", '[tool.maturin]\nexclude = ["uv.lock"]')
+    if git == "git":
+        asking.git(project, "init", "--quiet", cwd=project.root)
+        asking.git(project, "add", ".", cwd=project.root)
+    project.write("uv.lock", "version = 1\n")
+    sdist, wheel = built_through_an_sdist(project)
+    assert_yes(verify(project, sdist))
+    assert_yes(verify(project, wheel))
+    project.append("src/main.rs", "// one line\n")
+    assert texts(verify(project, wheel)) == ["src/main.rs changed"]
+
+
+def test_a_new_file_that_the_package_holds_is_one(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    watch_everything(project)
+    _, wheel = built_through_an_sdist(project)
+    project.write("data.txt", "new\n")
+    assert texts(verify(project, wheel)) == ["data.txt is new"]
+
+
+@pytest.mark.parametrize("git", ["git", "no git"])
+def test_a_workspace_whose_root_watches_everything(git: str, check_out: CheckOut) -> None:
+    """The members' files lie below the root package, and are not its own."""
+    project = check_out("bin-bindings")
+    watch_everything(project)
+    project.append("Cargo.toml", '\n[workspace]\nmembers = ["crates/*"]\n')
+    project.append("Cargo.toml", '\n[dependencies]\nused = { path = "crates/used" }\n')
+    for member in ("used", "unused"):
+        package = f'[package]\nname = "{member}"\nversion = "0.1.0"\nedition = "2024"\n'
+        project.write(f"crates/{member}/Cargo.toml", package)
+        project.write(f"crates/{member}/src/lib.rs", f"//! {member}\n")
+        project.write(f"crates/{member}/README.md", f"{member}\n")
+    project.run("cargo", "generate-lockfile", "--offline").ok()
+    if git == "git":
+        asking.git(project, "init", "--quiet", cwd=project.root)
+        asking.git(project, "add", ".", cwd=project.root)
+    sdist, wheel = built_through_an_sdist(project)
+    assert_yes(verify(project, sdist))
+    assert_yes(verify(project, wheel))
+    _, of_the_tree = project.build("wheel")
+    assert_yes(verify(project, of_the_tree))
+    project.append("crates/unused/src/lib.rs", "// one line\n")
+    assert_yes(verify(project, of_the_tree))
+    project.append("crates/used/src/lib.rs", "// one line\n")
+    assert texts(verify(project, wheel)) == ["crates/used/src/lib.rs changed"]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::observe::Observer;
+use super::package;
 use super::toml_view;
 use super::walk::{self, Look};
 use super::{Inputs, Value};
@@ -124,7 +125,7 @@ impl Observer<'_> {
                 }
                 Watch::Package { place, .. } => {
                     if let Some(path) = roots.resolve(place) {
-                        let git = !toml_view::has_include(&path.join("Cargo.toml"))
+                        let git = !package::Rules::read(&path).has_include
                             && path.ancestors().any(|folder| folder.join(".git").exists());
                         found.add_names_below(&path, usize::MAX, &Counts::Files { git }, roots);
                         if git {

@@ -10,7 +10,7 @@
 //! | sources of the crate, of path dependencies, of proc-macro crates; `include_str!`, `include_bytes!`, modules by `#[path]` | rustc's dep-info of every unit in the artifact, cargo's dep-info beside it | content, under the name they were asked for by | rust |
 //! | build.rs, and its absence | dep-info; its customary place | content | rust |
 //! | files and folders a build script watches (`rerun-if-changed`), there or not | cargo's fingerprint of the run; the script's recorded output | content; every file and folder below a folder; a package's Cargo.toml by its whole parsed value | rust |
-//! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo goes by git; else of all files but those whose name begins with a dot, as for cargo; the package's own manifests by meaning, less `tool.uv.cache-keys` | rust |
+//! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo goes by git; else of all files but those whose name begins with a dot, as for cargo; of these the files that `include` or `exclude` in Cargo.toml leave; no files of packages in folders below; the package's own manifests by meaning, less `tool.uv.cache-keys` | rust |
 //! | cbindgen.toml, uniffi.toml; for cffi also header.h in the target folder and modules of other platforms and features | maturin's rules | content | rust |
 //! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match, and of all below folders that do | rust |
 //! | Cargo.toml of every local package in the artifact | cargo metadata | parsed value, without other tools' metadata and lints | manifest |
@@ -85,6 +85,7 @@ use crate::inputs::{Key, Part};
 
 pub mod at_import;
 pub mod observe;
+mod package;
 pub mod record;
 mod search;
 pub mod snapshot;

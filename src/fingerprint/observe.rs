@@ -7,12 +7,12 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
+use super::package;
 use super::search;
 use super::snapshot::Snapshot;
 use super::walk::{self, Item, Look};
 use super::{Inputs, Value, toml_view};
 use crate::digest;
-use crate::git;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
 use crate::request::{Artifact, Environment, Request};
 use crate::settings::Settings;
@@ -265,17 +265,9 @@ impl<'a> Observer<'a> {
             Watch::Glob { part, root, glob } => walk::globs(*part, root, &[glob], roots, items),
             Watch::Package { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    // `include` takes the place of git's rules.
-                    let has_include = toml_view::has_include(&path.join("Cargo.toml"));
-                    let tracked =
-                        if has_include { None } else { git::tracked(&path, self.environment) };
-                    // Without git cargo passes over what begins with a dot (its issue 7183). What
-                    // was packed under git's rules is in an archive for a reason.
-                    let dots = has_include
-                        || path.ancestors().any(|folder| folder.join(".git").exists())
-                        || self.request.root.join(super::record::FILE_NAME).is_file();
-                    let files = walk::PackageFiles { tracked, dots };
-                    walk::package(*part, place, &path, files, roots, items);
+                    let is_unpacked = self.request.root.join(super::record::FILE_NAME).is_file();
+                    let environment = self.environment;
+                    package::files(*part, place, &path, environment, is_unpacked, roots, items);
                 });
             }
             Watch::Python { part, place } => {

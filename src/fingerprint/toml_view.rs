@@ -18,18 +18,6 @@ pub fn digest(bytes: &[u8], view: View) -> String {
     }
 }
 
-/// Does a Cargo.toml say itself which files belong to its package?
-pub fn has_include(manifest: &std::path::Path) -> bool {
-    let text = fs_err::read_to_string(manifest).unwrap_or_default();
-    let table = text.parse::<Table>().unwrap_or_default();
-    match table.get("package").and_then(|package| package.get("include")) {
-        None => false,
-        Some(Value::Array(include)) => !include.is_empty(),
-        // Inherited: it may be empty, and then more files are looked at than there need be.
-        Some(_) => true,
-    }
-}
-
 fn reduce(mut table: Table, view: View) -> Table {
     match view {
         View::Whole => table,

@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 use super::Value;
 use super::observe::{WORTH_THREADS, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, is_built, slashed};
+use crate::inputs::{Key, Kind, Part, Place, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
 use crate::stat_cache::Stat;
 
@@ -70,52 +70,6 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
         }
         items.push(Item { key: key.clone(), look: Look::Holder(folder) });
     }
-}
-
-/// Which files belong to a package.
-pub(super) struct PackageFiles {
-    /// Those git tracks though it would ignore them; `None` where its rules don't count.
-    pub tracked: Option<Vec<PathBuf>>,
-    /// Do files and folders count whose name begins with a dot?
-    pub dots: bool,
-}
-
-/// Every file of a package, as cargo lists them (`sources/path.rs`), or more: by git's rules where
-/// cargo obeys them, else all.
-pub(super) fn package(
-    part: Part,
-    place: &Place,
-    folder: &Path,
-    files: PackageFiles,
-    roots: &Roots,
-    items: &mut Vec<Item>,
-) {
-    let PackageFiles { tracked, dots } = files;
-    let walk = WalkBuilder::new(folder)
-        .hidden(false)
-        .ignore(false)
-        .follow_links(true)
-        .git_ignore(tracked.is_some())
-        .git_exclude(tracked.is_some())
-        .git_global(tracked.is_some())
-        .filter_entry({
-            let roots = roots.clone();
-            // A package in a package is not of it.
-            move |entry| {
-                let path = entry.path();
-                let is_passed_over =
-                    !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
-                let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
-                let is_package = || !is_file && path.join("Cargo.toml").is_file();
-                !is_junk_of(path, entry.file_type(), &roots)
-                    && (entry.depth() == 0 || !(is_passed_over || is_package()))
-            }
-        })
-        .build();
-    let walked = walk.map(ignored_path);
-    let walked = walked.filter(|path| !path.as_ref().is_ok_and(|path| is_built(path)));
-    let files = walked.chain(tracked.into_iter().flatten().map(Ok)).collect();
-    push_files(part, place, folder, files, true, items);
 }
 
 /// All files below a folder but those in folders of products; of links to folders the links.
@@ -265,9 +219,9 @@ fn matcher(glob: &str) -> Option<GlobMatcher> {
 }
 
 /// A path, or one that can't be read and why.
-type Walked = Result<PathBuf, (Option<PathBuf>, String)>;
+pub(super) type Walked = Result<PathBuf, (Option<PathBuf>, String)>;
 
-fn ignored_path(entry: Result<ignore::DirEntry, ignore::Error>) -> Walked {
+pub(super) fn ignored_path(entry: Result<ignore::DirEntry, ignore::Error>) -> Walked {
     entry.map(ignore::DirEntry::into_path).or_else(|error| {
         let path = match &error {
             ignore::Error::WithPath { path, .. } => Some(path.clone()),
@@ -297,7 +251,7 @@ fn failed(path: Option<PathBuf>, error: Option<&std::io::Error>) -> Walked {
 }
 
 /// `by_meaning`: the package's own manifests count so, a comment in one is no change to anybody.
-fn push_files(
+pub(super) fn push_files(
     part: Part,
     place: &Place,
     folder: &Path,
@@ -390,7 +344,7 @@ pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
 }
 
 /// The same for who knows what it is: a file need not be asked whether it is a folder.
-fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
+pub(super) fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
     let is_file = file_type.is_some_and(|file_type| file_type.is_file());
     path.file_name().is_some_and(|name| name == ".git" || name == PYTHONS_CACHE)
         || (!is_file

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
 use crate::digest;
 use crate::fingerprint::{Source, Value};
 use crate::freshness::Reason;
@@ -75,6 +77,49 @@ pub fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet
     .collect()
 }
 
+/// The files that `[tool.maturin] exclude` leaves out of sdists, by maturin's rules (those of
+/// .gitignore, from the project's folder).
+pub struct LeftOut(Option<Gitignore>);
+
+impl LeftOut {
+    /// What the project's pyproject.toml says.
+    pub fn read(pyproject: &toml::Table, project: &Path) -> Self {
+        let globs = pyproject
+            .get("tool")
+            .and_then(|tool| tool.get("maturin")?.get("exclude")?.as_array())
+            .into_iter()
+            .flatten();
+        let mut builder = GitignoreBuilder::new(project);
+        for glob in globs.filter_map(of_sdists) {
+            if builder.add_line(None, glob).is_err() {
+                return Self(None);
+            }
+        }
+        Self(builder.build().ok())
+    }
+
+    /// Is this file left out?
+    pub fn has(&self, path: &Path, project: &Path) -> bool {
+        let inside = path.strip_prefix(project).ok();
+        self.0.as_ref().zip(inside).is_some_and(|(globs, inside)| {
+            globs.matched_path_or_any_parents(inside, false).is_ignore()
+        })
+    }
+}
+
+/// A glob by itself is for all formats; `{ path = "...", format = "sdist" }` names one or some.
+fn of_sdists(exclude: &toml::Value) -> Option<&str> {
+    let is_sdist = |format: &toml::Value| format.as_str() == Some("sdist");
+    match exclude.get("format") {
+        None => exclude.as_str().or_else(|| exclude.get("path")?.as_str()),
+        Some(format) => {
+            let named = is_sdist(format)
+                || format.as_array().is_some_and(|formats| formats.iter().any(is_sdist));
+            exclude.get("path").filter(|_| named)?.as_str()
+        }
+    }
+}
+
 fn key(name: &str) -> Key {
     let file = name.rsplit('/').next().unwrap_or(name);
     let end = file.rsplit_once('.').map_or("", |(_, end)| end);
@@ -86,4 +131,35 @@ fn key(name: &str) -> Key {
         _ => Part::Rust,
     };
     Key { part, kind: Kind::File, root: PROJECT.to_owned(), name: name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excludes_are_those_of_sdists() {
+        let text = r#"
+            [tool.maturin]
+            exclude = [
+                "ci/**",
+                { path = "notes/*", format = "sdist" },
+                { path = "both.txt", format = ["wheel", "sdist"] },
+                { path = "wheels.txt", format = "wheel" },
+            ]
+        "#;
+        let project = Path::new("/p");
+        let left_out = LeftOut::read(&text.parse().unwrap(), project);
+        for (path, expected) in [
+            ("/p/ci/a/b", true),
+            ("/p/notes/one", true),
+            ("/p/both.txt", true),
+            ("/p/wheels.txt", false),
+            ("/p/src/lib.rs", false),
+            ("/elsewhere/ci/a", false),
+        ] {
+            assert_eq!(left_out.has(Path::new(path), project), expected, "{path}");
+        }
+        assert!(!LeftOut::read(&toml::Table::new(), project).has(Path::new("/p/a"), project));
+    }
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::{CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, normalize};
+use crate::project::Project;
 use crate::request::Artifact;
 use crate::sdist::restore;
 use crate::wheel::audit::LIMIT;
@@ -176,6 +177,7 @@ fn in_tree(
     observed.extend(unseen(tree, &observed, artifact));
     let mut findings = compare(record, &observed, &roots);
     if let Some(source) = &record.source {
+        pass_over_left_out(&mut findings, session.project(), tree, &roots);
         let lies_below = |name: &&String| {
             let path = normalize(&tree.folder().join(name));
             tree.submodules.iter().any(|folder| path.starts_with(folder))
@@ -215,6 +217,24 @@ fn unseen(tree: &Tree, observed: &Inputs, artifact: Artifact) -> Inputs {
         (is_sdist || key.part == Part::Manifest) && key.part != Part::Request && is_missing(key)
     });
     stated.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// A new file that sdists leave out could not reach a wheel that was made through one.
+fn pass_over_left_out(findings: &mut Findings, project: &Project, tree: &Tree, roots: &Roots) {
+    let left_out = files::LeftOut::read(&project.document, tree.folder());
+    let is_left_out = |reason: &mut Reason| match reason {
+        Reason::Added { key, .. } if key.part == Part::Rust => {
+            let paths = files::paths([&*key].into_iter(), roots);
+            paths.iter().any(|path| left_out.has(path, tree.folder()))
+        }
+        _ => false,
+    };
+    for reason in findings.differences.extract_if(.., is_left_out) {
+        if let Reason::Added { key, .. } = reason {
+            let cause = "sdists leave it out".to_owned();
+            findings.not_compared.push(Reason::Unreadable { key, cause });
+        }
+    }
 }
 
 impl Findings {

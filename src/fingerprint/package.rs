@@ -1,0 +1,216 @@
+//! The files of a cargo package, as cargo lists them (its `sources/path.rs`): what counts for a build
+//! script that names nothing to watch.
+
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use toml::{Table, Value};
+
+use super::walk::{self, Item};
+use crate::git;
+use crate::inputs::{Part, Place, Roots, is_built};
+use crate::request::Environment;
+
+/// `include` and `exclude` of a Cargo.toml. Where they can't be understood, more files count than
+/// cargo would list, and never fewer.
+pub(super) struct Rules {
+    /// Does `include` take the place of git's rules?
+    pub has_include: bool,
+    include: Option<Gitignore>,
+    exclude: Option<Gitignore>,
+}
+
+impl Rules {
+    /// Those of the package in this folder.
+    pub fn read(folder: &Path) -> Self {
+        let manifest = manifest(folder);
+        let package = manifest.get("package");
+        let field = |name: &str| match package?.get(name)? {
+            Value::Array(globs) => Some(Some(globs.clone())),
+            // `include.workspace = true`
+            _ => Some(inherited(folder, package?, name)),
+        };
+        let (include, exclude) = (field("include"), field("exclude"));
+        let has_include = include.as_ref().is_some_and(|globs| {
+            // One that is inherited from a manifest which is not found may be empty.
+            globs.as_ref().is_none_or(|globs| !globs.is_empty())
+        });
+        let matcher = |globs: Option<Option<Vec<Value>>>| matcher(folder, &globs??);
+        Self {
+            has_include,
+            include: if has_include { matcher(include) } else { None },
+            // cargo goes by one of them.
+            exclude: if has_include { None } else { matcher(exclude) },
+        }
+    }
+
+    /// Is this file, named from the package's folder, one of the package's?
+    fn counts(&self, file: &Path) -> bool {
+        if file == Path::new("Cargo.toml") || file == Path::new("Cargo.lock") {
+            return true;
+        }
+        let is_matched =
+            |rules: &Gitignore| rules.matched_path_or_any_parents(file, false).is_ignore();
+        self.include.as_ref().is_none_or(is_matched)
+            && !self.exclude.as_ref().is_some_and(is_matched)
+    }
+}
+
+fn manifest(folder: &Path) -> Table {
+    // One that can't be read is an input of its own, which says so.
+    let text = fs_err::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    text.parse().unwrap_or_default()
+}
+
+/// What the workspace of a package says for its members.
+fn inherited(folder: &Path, package: &Value, name: &str) -> Option<Vec<Value>> {
+    let workspace = match package.get("workspace").and_then(Value::as_str) {
+        Some(place) => manifest(&folder.join(place)),
+        None => {
+            folder.ancestors().map(manifest).find(|manifest| manifest.contains_key("workspace"))?
+        }
+    };
+    let globs = workspace.get("workspace")?.get("package")?.get(name)?;
+    globs.as_array().cloned()
+}
+
+fn matcher(folder: &Path, globs: &[Value]) -> Option<Gitignore> {
+    let mut builder = GitignoreBuilder::new(folder);
+    for glob in globs {
+        builder.add_line(None, glob.as_str()?).ok()?;
+    }
+    builder.build().ok()
+}
+
+/// Every file of a package: by git's rules where cargo obeys them, else all; of these the ones that
+/// `include` or `exclude` leave.
+pub(super) fn files(
+    part: Part,
+    place: &Place,
+    folder: &Path,
+    environment: &Environment,
+    is_unpacked: bool,
+    roots: &Roots,
+    items: &mut Vec<Item>,
+) {
+    let rules = Rules::read(folder);
+    let tracked = if rules.has_include { None } else { git::tracked(folder, environment) };
+    // Without git cargo passes over what begins with a dot (its issue 7183). What was packed under
+    // git's rules is in an archive for a reason.
+    let dots = rules.has_include
+        || folder.ancestors().any(|folder| folder.join(".git").exists())
+        || is_unpacked;
+    let walk = WalkBuilder::new(folder)
+        .hidden(false)
+        .ignore(false)
+        .follow_links(true)
+        .git_ignore(tracked.is_some())
+        .git_exclude(tracked.is_some())
+        .git_global(tracked.is_some())
+        .filter_entry({
+            let roots = roots.clone();
+            // A package in a package is not of it.
+            move |entry| {
+                let path = entry.path();
+                let is_passed_over =
+                    !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
+                let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
+                let is_package = || !is_file && path.join("Cargo.toml").is_file();
+                !walk::is_junk_of(path, entry.file_type(), &roots)
+                    && (entry.depth() == 0 || !(is_passed_over || is_package()))
+            }
+        })
+        .build();
+    let walked = walk.map(walk::ignored_path);
+    let walked = walked.filter(|path| !path.as_ref().is_ok_and(|path| is_built(path)));
+    // What git tracks though it would ignore it.
+    let tracked = outside_of_packages(folder, tracked.unwrap_or_default());
+    let mut files: Vec<_> = walked.chain(tracked.into_iter().map(Ok)).collect();
+    files.retain(|file| match file {
+        Ok(path) => !path.strip_prefix(folder).is_ok_and(|inside| !rules.counts(inside)),
+        Err(_) => true,
+    });
+    walk::push_files(part, place, folder, files, true, items);
+}
+
+/// Without the files of packages that lie below this one: git tracks them all alike.
+fn outside_of_packages(folder: &Path, tracked: Vec<PathBuf>) -> Vec<PathBuf> {
+    let manifests = tracked.iter().filter(|path| path.ends_with("Cargo.toml") && path.is_file());
+    let packages: Vec<PathBuf> = manifests
+        .filter_map(|manifest| manifest.parent())
+        .filter(|package| *package != folder)
+        .map(Path::to_owned)
+        .collect();
+    let is_outside = |path: &PathBuf| !packages.iter().any(|package| path.starts_with(package));
+    tracked.into_iter().filter(is_outside).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    fn package(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("Cargo.toml"), format!("[package]\n{text}")).unwrap();
+        let workspace = "[workspace.package]\ninclude = [\"/src\"]\nexclude = []\n";
+        fs::write(folder.path().join("Cargo.toml"), workspace).unwrap();
+        (folder, inner)
+    }
+
+    /// The examples are those of cargo's documentation of these fields, and inherited ones.
+    #[test]
+    fn include_and_exclude_are_read_as_cargo_reads_them() {
+        for (text, has_include, counts, does_not) in [
+            ("", false, &["a.txt", "data/b.txt"][..], &[][..]),
+            ("include = []", false, &["a.txt"], &[]),
+            ("include = [\"src\"]", true, &["src/lib.rs", "x/src/y"], &["uv.lock", "data/b"]),
+            ("include = [\"/src\", \"*.md\"]", true, &["src/lib.rs", "a/b.md"], &["x/src/y"]),
+            ("include = [\"/data/**\", \"!b.txt\"]", true, &["data/a"], &["data/b.txt"]),
+            ("include = [\"/src\"]", true, &["Cargo.toml", "Cargo.lock"], &["a/Cargo.toml"]),
+            ("include.workspace = true", true, &["src/lib.rs"], &["uv.lock"]),
+            ("exclude = [\"/ci\", \"*.log\"]", false, &["x/ci/a", "src/a"], &["ci/a", "x/b.log"]),
+            ("exclude = [\"data/\"]", false, &["data"], &["data/a", "x/data/b"]),
+            ("exclude.workspace = true", false, &["ci/a"], &[]),
+            ("include = [\"/src\"]\nexclude = [\"src\"]", true, &["src/lib.rs"], &["x"]),
+        ] {
+            let (_folder, inner) = package(text);
+            let rules = Rules::read(&inner);
+            assert_eq!(rules.has_include, has_include, "{text}");
+            for file in counts {
+                assert!(rules.counts(Path::new(file)), "{text}: {file} counts");
+            }
+            for file in does_not {
+                assert!(!rules.counts(Path::new(file)), "{text}: {file} does not count");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_leaves_nothing_out() {
+        for text in ["include = [1]", "include = [\"a{\"]\nname = 1", "include = 3", "[[["] {
+            let (_folder, inner) = package(text);
+            assert!(Rules::read(&inner).counts(Path::new("any.txt")) || text.contains("a{"));
+        }
+    }
+
+    #[test]
+    fn tracked_files_of_packages_below_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = ["Cargo.toml", "a.rs", "in/Cargo.toml", "in/b.rs", "gone/c.rs"]
+            .map(|name| folder.path().join(name))
+            .into();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        fs::write(&paths[0], "").unwrap();
+        fs::write(&paths[2], "").unwrap();
+        let mut tracked = paths.clone();
+        tracked.push(folder.path().join("gone/Cargo.toml"));
+        let left = outside_of_packages(folder.path(), tracked.clone());
+        let expected = [&tracked[0], &tracked[1], &tracked[4], &tracked[5]].map(Clone::clone);
+        assert_eq!(left, expected);
+    }
+}
