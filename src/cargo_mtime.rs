@@ -6,9 +6,11 @@
 //! leaves a note of what every unit in the profile folder was made from, together with the state of
 //! cargo's own fingerprint of it. Before the next build, where content differs from the note and
 //! cargo's clock would not show it, the unit's fingerprint is removed, and cargo makes it anew. A
-//! unit without a note, or that somebody else built since, is believed nothing.
+//! unit without a note, or that another tool built since, is always made anew. A fingerprint that
+//! can't be removed is a gap in the record of the build ([`Remaining`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::SystemTime;
@@ -20,8 +22,8 @@ use crate::fingerprint::record::Input;
 use crate::fingerprint::{Fingerprint, Inputs, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::cargo_metadata::Package;
-use crate::inputs::target::Target;
-use crate::inputs::units::{self, Unit, UnitKind};
+use crate::inputs::target::{Target, entries};
+use crate::inputs::units::{self, Unit, UnitKind, Units};
 use crate::inputs::{Key, Kind, Part, Place, Roots, Watch, ambient};
 use crate::log;
 
@@ -81,9 +83,62 @@ impl UnitNote {
     }
 }
 
+/// Units that should have been made anew, and whose fingerprints could not be removed: cargo may
+/// have called them fresh. A build with any of them is never reused, and they get no note.
+#[derive(Debug, Default)]
+pub struct Remaining {
+    units: BTreeSet<PathBuf>,
+    /// Which ones they are is not known.
+    any: bool,
+    /// For the record: what could not be removed, and why. Without paths of this machine.
+    pub causes: Vec<String>,
+}
+
+impl Remaining {
+    fn covers(&self, unit: &Path) -> bool {
+        self.any || self.units.contains(unit)
+    }
+
+    fn add(&mut self, what: &str, path: &Path, cause: impl std::fmt::Display) {
+        log::warn(format_args!(
+            "{}: could not be removed, so cargo may keep old code of {what}: {cause}",
+            path.display()
+        ));
+        self.causes.push(format!("cargo's fingerprint of {what} could not be removed: {cause}"));
+    }
+
+    /// Removes a file or folder of a unit of `package`.
+    fn remove(&mut self, package: &str, unit: &Path, path: &Path) {
+        if let Err(error) = removed(path) {
+            self.units.insert(unit.to_owned());
+            self.add(package, path, error);
+        }
+    }
+
+    /// Removes what is not known to belong to one unit.
+    fn remove_of_any(&mut self, path: &Path) {
+        if let Err(error) = removed(path) {
+            self.any = true;
+            self.add("this project", path, error);
+        }
+    }
+}
+
+/// Removes a file, or a folder with all that is in it. What is not there is removed already.
+fn removed(path: &Path) -> std::io::Result<()> {
+    let done = fs::symlink_metadata(path).and_then(|meta| {
+        if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    });
+    match done {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What changed while it was being built.
 pub struct Unsure<'a> {
     pub raced: &'a BTreeSet<Key>,
+    pub remaining: &'a Remaining,
     /// Would these watches have named a file that was removed?
     pub is_gone: &'a dyn Fn(&BTreeSet<Watch>) -> bool,
 }
@@ -107,11 +162,14 @@ impl Note {
         see: Observe,
     ) -> Self {
         let mut noted = before.map(|before| before.units).unwrap_or_default();
-        noted.retain(|folder, _| folder.is_dir());
-        let read = units::read(&target.profiles());
+        noted.retain(|folder, _| folder.is_dir() && !unsure.remaining.covers(folder));
+        let read = units::read(&target.profiles()).units;
         let read: BTreeMap<&Path, &Unit> =
             read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
         for (folder, watches) in units {
+            if unsure.remaining.covers(folder) {
+                continue;
+            }
             let mut note = UnitNote::new(watches, roots, unsure, see);
             note.besides = noted.remove(folder).unwrap_or_default().besides;
             if let Some(unit) = read.get(folder.as_path()) {
@@ -147,43 +205,53 @@ pub fn besides(
 }
 
 /// Makes cargo build anew what it would wrongly call fresh.
-pub fn forget_unseen(target: &Target, note: Option<&Note>, besides: &str, see: Observe) {
+pub fn forget_unseen(
+    target: &Target,
+    note: Option<&Note>,
+    besides: &str,
+    see: Observe,
+) -> Remaining {
+    let mut remaining = Remaining::default();
     let empty = Note::default();
     let note = note.unwrap_or(&empty);
-    let units = units::read(&target.profiles());
+    let Units { units, gaps } = units::read(&target.profiles());
     if units.is_empty() && !target.folders().is_empty() {
         log::debug("cargo keeps its fingerprints where they are not known; all is made anew");
-        clean(target);
+        clean(target, &mut remaining);
     }
+    // A unit that is not seen is not made anew.
+    remaining.any |= !gaps.is_empty();
+    remaining.causes.extend(gaps);
     for unit in units.iter().filter(|unit| !unit.is_checked_only()) {
         let Some(cause) = cause(unit, target, note, besides, see) else { continue };
         log::debug(format_args!("{}: {cause}; made anew", unit.package));
-        let _ = fs::remove_dir_all(&unit.folder);
+        remaining.remove(&unit.package, &unit.folder, &unit.folder);
         if unit.kind == UnitKind::Run {
             // Else cargo would run the script, and not compile what its output is for.
-            let _ = fs::remove_file(unit.output());
+            remaining.remove(&unit.package, &unit.folder, unit.output());
         }
     }
+    remaining
 }
 
 /// Leaves nothing of the packages that can be edited: what they were compiled to, and cargo's word
 /// for it. For a target folder in which one package after the other is built that bears the same
 /// name, with times that say nothing. `is_apart`: nothing else is built there.
-pub fn forget_own(target: &Target, is_apart: bool) {
-    forget_by_name(target);
+pub fn forget_own(target: &Target, is_apart: bool, remaining: &mut Remaining) {
+    forget_by_name(target, remaining);
     let is_left = |unit: &Unit| target.can_be_edited(unit);
     if !is_apart {
         return;
     }
-    if !target.knows_all_packages() || units::read(&target.profiles()).iter().any(is_left) {
+    if !target.knows_all_packages() || units::read(&target.profiles()).units.iter().any(is_left) {
         log::debug("not all packages are known; all is made anew");
         for folder in target.profiles().into_iter().chain(target.folders()) {
-            let _ = fs::remove_dir_all(folder);
+            remaining.remove_of_any(&folder);
         }
     }
 }
 
-fn forget_by_name(target: &Target) {
+fn forget_by_name(target: &Target, remaining: &mut Remaining) {
     let mut names = BTreeSet::new();
     // Vendored ones too: in a folder that was unpacked to before cargo takes them for the same.
     for package in &target.metadata.packages {
@@ -206,10 +274,17 @@ fn forget_by_name(target: &Target) {
     let folders = target.profiles().into_iter().chain(target.folders());
     for folder in folders.collect::<BTreeSet<_>>() {
         for inside in ["", ".fingerprint", "build", "deps", "incremental", "examples"] {
-            let entries = fs::read_dir(folder.join(inside)).into_iter().flatten().flatten();
-            for path in entries.map(|entry| entry.path()).filter(|path| is_own(path)) {
-                let is_folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
-                let _ = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let folder = folder.join(inside);
+            match entries(&folder) {
+                Ok(paths) => {
+                    paths.iter().filter(|path| is_own(path)).for_each(|path| {
+                        remaining.remove_of_any(path);
+                    });
+                }
+                Err(error) => {
+                    remaining.any = true;
+                    remaining.add("this project", &folder, error);
+                }
             }
         }
     }
@@ -221,26 +296,39 @@ fn is_hash(text: &str) -> bool {
 }
 
 /// For a cargo that keeps its fingerprints elsewhere than we know: all that can be edited.
-fn clean(target: &Target) {
+fn clean(target: &Target, remaining: &mut Remaining) {
     for folder in target.folders() {
-        let name = |path: Option<&Path>| Some(path?.file_name()?.to_str()?.to_owned());
-        let (Some(mut command), Some(profile)) = (target.cargo(), name(Some(&folder))) else {
-            continue;
-        };
-        command.arg("clean").arg("--manifest-path").arg(&target.manifest);
-        command.arg("--target-dir").arg(&target.metadata.target_directory);
-        command.args(["--profile", if profile == "debug" { "dev" } else { &profile }]);
-        if let Some(parent) = folder.parent()
-            && parent != target.metadata.target_directory
-        {
-            command.args(name(Some(parent)).iter().flat_map(|triple| ["--target", triple]));
+        if let Err(cause) = clean_profile(target, &folder) {
+            remaining.any = true;
+            remaining.add("this project", &folder, cause);
         }
-        for package in target.metadata.packages.iter().filter(|package| package.is_of_a_path()) {
-            command.args(["--package", &package.name]);
-        }
-        let nowhere = Stdio::null;
-        let _ = command.stdin(nowhere()).stdout(nowhere()).stderr(nowhere()).status();
     }
+}
+
+/// `cargo clean` of what can be edited, in one profile folder.
+fn clean_profile(target: &Target, folder: &Path) -> Result<(), String> {
+    let name = |path: Option<&Path>| Some(path?.file_name()?.to_str()?.to_owned());
+    let mut command = target.cargo().ok_or("there is no cargo")?;
+    let profile = name(Some(folder)).ok_or("the folder's name is not UTF-8")?;
+    command.arg("clean").arg("--manifest-path").arg(&target.manifest);
+    command.arg("--target-dir").arg(&target.metadata.target_directory);
+    command.args(["--profile", if profile == "debug" { "dev" } else { &profile }]);
+    if let Some(parent) = folder.parent()
+        && parent != target.metadata.target_directory
+    {
+        command.args(name(Some(parent)).iter().flat_map(|triple| ["--target", triple]));
+    }
+    for package in target.metadata.packages.iter().filter(|package| package.is_of_a_path()) {
+        command.args(["--package", &package.name]);
+    }
+    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
+    let done = done.map_err(|error| format!("cargo clean: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let first = said.lines().find(|line| line.starts_with("error")).unwrap_or("it failed");
+    Err(format!("cargo clean: {first}"))
 }
 
 /// Why cargo can't be relied on for this unit.
@@ -319,13 +407,17 @@ fn witness(unit: &Unit) -> Witness {
 /// their times. Those that were not built now are removed.
 pub fn retire_twins(target: &Target, since: SystemTime) {
     let Some(package) = target.package() else { return };
-    let units = units::read(&target.profiles());
+    let units = units::read(&target.profiles()).units;
     let products: Vec<&Unit> =
         units.iter().filter(|unit| unit.is_product_of(&package.name)).collect();
     let is_new = |unit: &Unit| unit.built().is_some_and(|built| built >= since);
     for unit in &products {
         if !is_new(unit) && products.iter().any(|other| other.is_twin_of(unit) && is_new(other)) {
-            let _ = fs::remove_dir_all(&unit.folder);
+            // The new artifact's dep-info took the place of its own: its note does not fit any more,
+            // and the next build tries again.
+            if let Err(error) = removed(&unit.folder) {
+                log::debug(format_args!("{}: {error}", unit.folder.display()));
+            }
         }
     }
 }

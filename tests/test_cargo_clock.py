@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking
+from support import asking, privileges
 from support.asking import LONG_AGO, set_mtime
 
 if TYPE_CHECKING:
@@ -296,3 +296,22 @@ def test_a_change_during_a_build_that_failed(every_input: Project) -> None:
     set_mtime(project.path(HELPER), LONG_AGO)
     project.replace("src/lib.rs", " compile_error!();", "")
     assert asking.stale(project).seen["helper"] == "helper 3"
+
+
+def test_a_fingerprint_that_cannot_be_removed(every_input: Project) -> None:
+    """Cargo then keeps old code. The build says so, and neither its record nor its note of the
+    units stands for what lies there."""
+    prefix = privileges.obeying_modes()
+    project = every_input
+    asking.anew(project)
+    asking.replace_old(project, HELPER, "helper 1", "helper 2")
+    (unit,) = {path.parent for path in project.target.rglob("lib-helper.json")}
+    with privileges.mode(unit, remove=0o222):
+        built = asking.build(project, prefix=prefix)
+    assert built.seen["helper"] == "helper 1"
+    assert f"{unit}: could not be removed, so cargo may keep old code of helper" in built.stderr
+    assert "this build will not be reused: cargo's fingerprint of helper" in built.stderr
+    again = asking.stale(project)
+    assert again.seen["helper"] == "helper 2"
+    assert "cargo's fingerprint of helper could not be removed" in again.verdict
+    asking.fresh(project)

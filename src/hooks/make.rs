@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fs_err as fs;
 
 use super::{Session, TICK};
-use crate::cargo_mtime::{self, Note, Unsure};
+use crate::cargo_mtime::{self, Note, Remaining, Unsure};
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::at_import::{AtImport, is_in_environment};
@@ -43,6 +43,8 @@ struct Began<'a> {
     target: Option<&'a Target>,
     layout: &'a Layout,
     snapshot: Snapshot,
+    /// What cargo may wrongly call fresh.
+    remaining: Remaining,
     /// Nanoseconds since 1970.
     since: i128,
 }
@@ -92,14 +94,8 @@ impl Session {
         let since = stat_cache::now() - TICK;
         self.digests.look_again();
         let snapshot = self.snapshot(target.as_ref(), &layout, &manifest, nearest);
-        if let Some(target) = &target {
-            self.forget_unseen(target);
-            // An archive gives all its files one time, whatever is in them.
-            if self.origin().is_some() {
-                let is_apart = self.shares_target(&target.metadata.target_directory);
-                cargo_mtime::forget_own(target, is_apart);
-            }
-        }
+        let remaining =
+            target.as_ref().map(|target| self.forget_unseen(target)).unwrap_or_default();
         let made = tempfile::Builder::new()
             .prefix("wheelprint-")
             .tempdir()
@@ -110,6 +106,7 @@ impl Session {
             target: target.as_ref(),
             layout: &layout,
             snapshot,
+            remaining,
             since,
         };
         let is_tree = self.request.artifact == Artifact::Wheel && self.origin().is_none();
@@ -212,7 +209,7 @@ impl Session {
 
     /// What the finished build was made from.
     fn record(&self, began: &Began<'_>, modules: &BTreeSet<String>) -> Recorded {
-        let Began { plan, manifest, target, layout, snapshot: before, since } = began;
+        let Began { plan, manifest, target, layout, snapshot: before, remaining, since } = began;
         let since_time = time(*since);
         let environment = &plan.environment;
         // What had to be fetched first is there now.
@@ -251,7 +248,7 @@ impl Session {
                 .chain(manifest.parent().map(Path::to_owned));
             at_import = self.whole_packages(&observer, at_import, folders);
         }
-        let mut races = Vec::new();
+        let mut races = remaining.causes.clone();
         let describe =
             |key: &Key| format!("{} changed while it was being built", report::name(key, &roots));
         // An environment that is being installed into changes all the time.
@@ -302,14 +299,15 @@ impl Session {
         };
         if let Some(target) = target {
             cargo_mtime::retire_twins(target, since_time);
-            self.note(target, &found.units, &found.roots, &raced, &gone);
+            self.note(target, &found.units, &found.roots, &raced, &gone, remaining);
         }
         Recorded { record, roots: found.roots, at_import }
     }
 
     /// A build that failed has compiled something too; the next one need not do it again.
     fn note_failure(&self, began: &Began<'_>) {
-        let Began { plan, target: Some(target), layout, snapshot, since, .. } = began else {
+        let Began { plan, target: Some(target), layout, snapshot, remaining, since, .. } = began
+        else {
             return;
         };
         let since_time = time(*since);
@@ -321,7 +319,7 @@ impl Session {
         let watches = found.units.values().flatten().cloned().collect();
         let (_, raced) = observer.observe_since(&watches, &found.roots, *since, snapshot, &written);
         let gone: Vec<&Path> = snapshot.gone().collect();
-        self.note(target, &found.units, &found.roots, &raced, &gone);
+        self.note(target, &found.units, &found.roots, &raced, &gone, remaining);
     }
 
     /// Notes what the units in the target folder were made from.
@@ -332,6 +330,7 @@ impl Session {
         roots: &Roots,
         raced: &BTreeSet<Key>,
         gone: &[&Path],
+        remaining: &Remaining,
     ) {
         let Some(store) = &self.store else { return };
         let hidden = self.plan.hidden();
@@ -340,7 +339,7 @@ impl Session {
         let is_gone = |watches: &BTreeSet<Watch>| {
             gone.iter().any(|path| observer.would_name(watches, roots, path))
         };
-        let unsure = Unsure { raced, is_gone: &is_gone };
+        let unsure = Unsure { raced, remaining, is_gone: &is_gone };
         let extra = self.extra_watches();
         let besides = cargo_mtime::besides(&extra, roots, Some(&unsure), &see);
         let before = store.note(&target.metadata.target_directory);
@@ -348,14 +347,20 @@ impl Session {
     }
 
     /// Makes cargo compile what its clock would not show (DESIGN D5).
-    fn forget_unseen(&self, target: &Target) {
+    fn forget_unseen(&self, target: &Target) -> Remaining {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
         let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
         let note =
             self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
         let besides = cargo_mtime::besides(&self.extra_watches(), &self.project_root(), None, &see);
-        cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
+        let mut remaining = cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
+        // An archive gives all its files one time, whatever is in them.
+        if self.origin().is_some() {
+            let is_apart = self.shares_target(&target.metadata.target_directory);
+            cargo_mtime::forget_own(target, is_apart, &mut remaining);
+        }
+        remaining
     }
 
     /// What lies there before the build: what counted for the build that comes nearest, and all

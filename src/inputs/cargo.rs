@@ -12,7 +12,7 @@ use super::cargo_metadata::Package;
 use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
-use super::units::{self, Unit, UnitKind};
+use super::units::{self, Unit, UnitKind, Units};
 use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
 use crate::inputs::ambient;
 use crate::log;
@@ -64,7 +64,8 @@ pub fn discover(
     for folder in found.folders.clone() {
         let (sources, gaps) = target.sources(&folder);
         found.gaps.extend(gaps);
-        let units = units::read(&target.unit_folders(&folder));
+        let Units { units, gaps } = units::read(&target.unit_folders(&folder));
+        found.gaps.extend(gaps);
         if units.is_empty() {
             found.gaps.push("cargo keeps its fingerprints where they are not known".to_owned());
         }
@@ -143,7 +144,7 @@ pub fn discover_units(
     let home = ambient::cargo_home(environment);
     let mut found = Discovered::new(project, target, home.as_deref());
     let mut used = BTreeSet::new();
-    for unit in units::read(&target.profiles()) {
+    for unit in units::read(&target.profiles()).units {
         if unit.built().is_some_and(|built| built >= since) {
             add_unit(&unit, target, &mut used, &mut found);
         }
@@ -188,6 +189,7 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
     let mut watches = BTreeSet::new();
     let packages: Vec<&Package> = target.packages_named(&unit.package).collect();
     let is_local = target.can_be_edited(unit);
+    found.gaps.extend(unit.unreadable());
     if is_local {
         used.extend(packages.iter().map(|package| package.manifest_path.clone()));
     }

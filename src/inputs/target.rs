@@ -4,6 +4,7 @@
 //! dep-info; `.fingerprint`, `deps` and `build` lie beside them, or in the build directory.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -290,7 +291,14 @@ impl Target {
         let mut sources = BTreeSet::new();
         let mut gaps = Vec::new();
         for stem in self.stems() {
-            let Ok(bytes) = fs_err::read(folder.join(format!("{stem}.d"))) else { continue };
+            let bytes = match fs_err::read(folder.join(format!("{stem}.d"))) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    gaps.push(format!("{stem}.d could not be read: {}", error.kind()));
+                    continue;
+                }
+            };
             let Ok(text) = std::str::from_utf8(&bytes) else {
                 gaps.push(format!("{stem}.d names a source that is not UTF-8"));
                 continue;
@@ -313,13 +321,25 @@ fn is_profile(folder: &Path) -> bool {
     [FINGERPRINTS, ".cargo-lock", ".cargo-build-lock"].iter().any(|it| folder.join(it).exists())
 }
 
-/// The folders in a folder, sorted.
+/// The folders in a folder, sorted; none of one that can't be read.
 pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
-    let mut folders: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
+    let entries = entries(folder).unwrap_or_default();
+    entries.into_iter().filter(|path| path.is_dir()).collect()
+}
+
+/// What is in a folder, sorted; nothing, if there is no such folder.
+///
+/// # Errors
+/// It can't be read, or not to its end.
+pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match fs_err::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn canonical(path: &Path) -> PathBuf {

@@ -8,13 +8,14 @@
 //! all units count then.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::target::subfolders;
+use super::target::entries;
 use super::{dep_info, normalize};
 
 /// What a unit is.
@@ -193,10 +194,26 @@ impl Unit {
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
     }
 
-    /// Is rustc's dep-info there, and can all of it be read?
+    /// Is rustc's dep-info there?
     pub fn has_dep_info(&self) -> bool {
-        let dep_infos = self.dep_infos();
-        !dep_infos.is_empty() && dep_infos.iter().all(|path| fs_err::read(path).is_ok())
+        !self.dep_infos().is_empty()
+    }
+
+    /// What cargo and rustc wrote of this unit and can't be read: what it names is not known then.
+    pub fn unreadable(&self) -> Vec<String> {
+        let mut files = self.dep_infos();
+        if self.kind == UnitKind::Run {
+            files.push(self.output.clone());
+        }
+        let unreadable = |path: &PathBuf| match fs_err::read(path) {
+            // A script's output is not there where a configuration speaks in its place.
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let name = path.file_name()?.to_string_lossy();
+                Some(format!("{name} of {} could not be read: {}", self.package, error.kind()))
+            }
+            _ => None,
+        };
+        files.iter().filter_map(unreadable).collect()
     }
 
     /// What rustc read, under the names it was asked for by. It runs in the workspace's folder, or
@@ -247,10 +264,10 @@ struct UnitPlace {
 }
 
 impl UnitPlace {
-    fn all(profile: &Path) -> Vec<Self> {
+    fn all(profile: &Path, units: &mut Units) -> Vec<Self> {
         let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
         let mut found = Vec::new();
-        for folder in subfolders(&profile.join(".fingerprint")) {
+        for folder in units.folders(&profile.join(".fingerprint")) {
             let Some(id) = name(&folder) else { continue };
             let Some((package, hash)) = id.rsplit_once('-') else { continue };
             let own = profile.join("build").join(&id);
@@ -263,8 +280,8 @@ impl UnitPlace {
                 folder,
             });
         }
-        for package in subfolders(&profile.join("build")) {
-            for unit in subfolders(&package) {
+        for package in units.folders(&profile.join("build")) {
+            for unit in units.folders(&package) {
                 let folder = unit.join("fingerprint");
                 if let (Some(package), Some(hash), true) =
                     (name(&package), name(&unit), folder.is_dir())
@@ -284,23 +301,48 @@ impl UnitPlace {
     }
 }
 
-/// All units in these profile folders, those that hold `build`.
-pub fn read(profiles: &[PathBuf]) -> Vec<Unit> {
-    let mut units = Vec::new();
-    for place in profiles.iter().flat_map(|profile| UnitPlace::all(profile)) {
-        let files = files_in(&place.folder);
-        let json = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "json");
-        units.extend(files.iter().filter(json).filter_map(|json| Unit::read(&place, json)));
+/// The units of some profile folders.
+#[derive(Debug, Default)]
+pub struct Units {
+    pub units: Vec<Unit>,
+    /// Folders of cargo's that could not be read: there may be units in them.
+    pub gaps: Vec<String>,
+}
+
+impl Units {
+    /// What is in a folder of cargo's.
+    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+        entries(folder).unwrap_or_else(|error| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            self.gaps.push(format!("cargo's folder {name} could not be read: {}", error.kind()));
+            Vec::new()
+        })
     }
-    units
+
+    fn folders(&mut self, folder: &Path) -> Vec<PathBuf> {
+        self.list(folder).into_iter().filter(|path| path.is_dir()).collect()
+    }
+}
+
+/// All units in these profile folders, those that hold `build`.
+pub fn read(profiles: &[PathBuf]) -> Units {
+    let mut found = Units::default();
+    for profile in profiles {
+        for place in UnitPlace::all(profile, &mut found) {
+            let files = found.list(&place.folder);
+            let json = |path: &&PathBuf| {
+                path.extension().is_some_and(|extension| extension == "json") && path.is_file()
+            };
+            let units = files.iter().filter(json).filter_map(|json| Unit::read(&place, json));
+            found.units.extend(units);
+        }
+    }
+    found
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    files.sort();
-    files
+    let entries = entries(folder).unwrap_or_default();
+    entries.into_iter().filter(|path| path.is_file()).collect()
 }
 
 /// The units that this package's artifacts are made of; all, if that can't be told.
@@ -379,7 +421,7 @@ mod tests {
     fn leftovers_are_told_from_what_is_in_use() {
         let folder = tempfile::tempdir().unwrap();
         example(folder.path());
-        let units = read(&[folder.path().to_owned()]);
+        let units = read(&[folder.path().to_owned()]).units;
         assert_eq!(units.len(), 4);
         let live = live(&units, "app", SystemTime::UNIX_EPOCH);
         assert_eq!(
@@ -402,7 +444,7 @@ mod tests {
         fs::write(unit.join("fingerprint/lib-core"), "00").unwrap();
         fs::write(unit.join("fingerprint/lib-core.json"), r#"{"deps": [], "local": []}"#).unwrap();
         fs::write(unit.join("out/core-0000000000000002.d"), "").unwrap();
-        let units = read(&[folder.path().to_owned()]);
+        let units = read(&[folder.path().to_owned()]).units;
         assert_eq!(units.len(), 1);
         assert_eq!((units[0].package.as_str(), units[0].kind), ("core", UnitKind::Product));
         assert_eq!(units[0].dep_infos(), [unit.join("out/core-0000000000000002.d")]);
@@ -416,10 +458,10 @@ mod tests {
         let app = profiles[0].join(".fingerprint/app-0000000000000001/lib-_native.json");
         for text in ["{}", "not JSON", r#"{"deps": [[1, "x", false, 99]], "local": []}"#] {
             fs::write(&app, text).unwrap();
-            let units = read(&profiles);
+            let units = read(&profiles).units;
             assert_eq!(live(&units, "app", SystemTime::UNIX_EPOCH).len(), 4, "{text}");
         }
-        let units = read(&profiles);
+        let units = read(&profiles).units;
         assert_eq!(live(&units, "other", SystemTime::UNIX_EPOCH).len(), 4);
     }
 
@@ -438,7 +480,7 @@ mod tests {
         unit(folder.path(), "app-0000000000000001", "lib-app", 10, &[], PATH);
         unit(folder.path(), "app-0000000000000002", "bin-app", 11, &[], PATH);
         age(folder.path(), "app-0000000000000001");
-        let units = read(&[folder.path().to_owned()]);
+        let units = read(&[folder.path().to_owned()]).units;
         let since = SystemTime::now() - Duration::from_secs(500);
         let live = live(&units, "app", since);
         assert_eq!(names(&live), ["app-0000000000000001", "app-0000000000000002"]);
@@ -456,7 +498,7 @@ mod tests {
             fs::write(deps.join(format!("app-{hash}.d")), format!("{made}: src/lib.rs\n")).unwrap();
         }
         age(folder.path(), "app-0000000000000001");
-        let units = read(&[folder.path().to_owned()]);
+        let units = read(&[folder.path().to_owned()]).units;
         let since = SystemTime::now() - Duration::from_secs(500);
         assert_eq!(names(&live(&units, "app", since)), ["app-0000000000000001"]);
     }
@@ -472,7 +514,7 @@ mod tests {
             let file = fs::OpenOptions::new().write(true).open(old).unwrap();
             file.into_parts().0.set_modified(long_ago).unwrap();
         }
-        let units = read(&[folder.path().to_owned()]);
+        let units = read(&[folder.path().to_owned()]).units;
         let since = SystemTime::now() - Duration::from_secs(500);
         assert_eq!(
             names(&live(&units, "app", since)),
