@@ -24,7 +24,7 @@ use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
-use crate::inputs::{Key, Kind, Part, Place, Roots, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Roots, Watch, ambient};
 use crate::log;
 
 /// What the units in a target folder were made from.
@@ -365,8 +365,11 @@ fn cause(
         if matches!(reason, Reason::Removed { .. }) {
             return true;
         }
-        let place = Place { root: key.root.clone(), path: key.name.clone() };
-        let Some(path) = noted.roots.resolve(&place) else { return true };
+        // What members inherit: cargo does not go by the time of that manifest.
+        if key.view.is_some() {
+            return true;
+        }
+        let Some(path) = noted.roots.resolve(&key.as_place()) else { return true };
         // A link that leads elsewhere brings times of its own.
         let linked = dunce::canonicalize(&path).is_ok_and(|resolved| resolved != path);
         let changed = fs::metadata(&path).and_then(|meta| meta.modified()).ok();

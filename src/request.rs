@@ -180,8 +180,9 @@ impl Request {
     }
 }
 
-/// Splits as Python's `shlex.split` does for all that build arguments contain: quotes of both
-/// kinds and backslashes. An unclosed quote takes the rest; maturin then says what is wrong.
+/// Splits as Python's `shlex.split`, which maturin's hooks call: between double quotes a backslash
+/// stands for itself unless a quote or a backslash follows, as not in a shell (nor in the crate
+/// `shlex`). An unclosed quote takes the rest; maturin then says what is wrong.
 fn split_shell_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -195,7 +196,14 @@ fn split_shell_words(text: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (Some(open), close) if open == close => quote = None,
-            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
+            (None, '\\') => word.get_or_insert_default().extend(chars.next()),
+            (Some('"'), '\\') => {
+                let next = chars.next();
+                let is_escaped = matches!(next, Some('"' | '\\'));
+                let word = word.get_or_insert_default();
+                word.extend((!is_escaped).then_some('\\'));
+                word.extend(next);
+            }
             (_, other) => word.get_or_insert_default().push(other),
         }
     }
@@ -214,6 +222,11 @@ mod tests {
         assert_eq!(split(r#"--config "k=\"v\"" a\ b"#), ["--config", r#"k="v""#, "a b"]);
         assert_eq!(split("''"), [""]);
         assert!(split("  ").is_empty());
+        // Each as Python prints it.
+        assert_eq!(split(r#"--target-dir "C:\x y""#), ["--target-dir", r"C:\x y"]);
+        assert_eq!(split(r#""a\\b" "\$c" "\`d""#), [r"a\b", r"\$c", r"\`d"]);
+        assert_eq!(split(r#"C:\x 'C:\x' "e\"f""#), ["C:x", r"C:\x", "e\"f"]);
+        assert_eq!(split("a\\\nb \"c\\\nd\" 'e'\"f\"g"), ["a\nb", "c\\\nd", "efg"]);
     }
 
     #[test]

@@ -328,3 +328,27 @@ def test_another_copy_of_the_tree_is_not_mistaken_for_this_one(
     shown = other.python(other.installed(wheel), other.sample.probe)
     assert shown == other.sample.shows[1]
     assert project.is_fresh()
+
+
+@pytest.mark.freshness
+def test_names_with_brackets(check_out: CheckOut) -> None:
+    """`a [workspace]/Cargo.toml` is a path, and nothing stands behind it."""
+    project = check_out("bin-bindings")
+    crate, data = "a [workspace]", "data [whole].toml"
+    package = '[package]\nname = "inner"\nversion = "0.1.0"\nedition = "2024"\n'
+    project.write(f"{crate}/Cargo.toml", package)
+    project.write(f"{crate}/src/lib.rs", "pub const WORD: &str = \"one\";\n")
+    project.write(data, "word = 1\n")
+    project.write("build.rs", f'fn main() {{ println!("cargo:rerun-if-changed={data}"); }}\n')
+    project.append("Cargo.toml", f'\n[dependencies]\ninner = {{ path = "{crate}" }}\n')
+    project.run("cargo", "generate-lockfile", "--offline").ok()
+    project.editable()
+    assert project.is_fresh()
+    for name, line in {
+        f"{crate}/Cargo.toml": 'description = "other"\n',
+        f"{crate}/src/lib.rs": "// one line\n",
+        data: "more = 2\n",
+    }.items():
+        project.append(name, line)
+        assert project.editable().verdict == f"stale: {name} changed"
+        assert project.is_fresh()

@@ -375,3 +375,20 @@ def test_a_workspace_whose_root_watches_everything(git: str, check_out: CheckOut
     assert_yes(verify(project, of_the_tree))
     project.append("crates/used/src/lib.rs", "// one line\n")
     assert texts(verify(project, wheel)) == ["crates/used/src/lib.rs changed"]
+
+
+def test_a_manifest_in_a_folder_with_brackets(check_out: CheckOut) -> None:
+    """What stands in brackets is a part of its path."""
+    project = check_out("bin-bindings")
+    manifest = "a [b]/Cargo.toml"
+    package = '[package]\nname = "inner"\nversion = "0.1.0"\nedition = "2024"\n'
+    project.write(manifest, package)
+    project.write("a [b]/src/lib.rs", "pub const WORD: &str = \"one\";\n")
+    project.append("Cargo.toml", '\n[dependencies]\ninner = { path = "a [b]" }\n')
+    project.run("cargo", "generate-lockfile", "--offline").ok()
+    _, wheel = project.build("wheel")
+    assert_yes(verify(project, wheel))
+    project.append(manifest, "# a comment\n")
+    assert texts(verify(project, wheel)) == [f"{manifest} changed (comments or layout only)"]
+    project.append(manifest, 'license = "MIT"\n')
+    assert texts(verify(project, wheel)) == [f"{manifest} changed"]

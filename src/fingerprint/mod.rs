@@ -128,11 +128,14 @@ impl Fingerprint {
         let mut parts: BTreeMap<Part, Tagged> = BTreeMap::new();
         for (key, value) in inputs {
             // No `..`: a new field must be hashed, or left out on purpose.
-            let Key { part, kind, root, name } = key;
+            let Key { part, kind, root, name, view } = key;
             let tagged = parts.entry(*part).or_insert_with(|| Tagged::new(part_name(*part)));
             tagged.field("kind", &format!("{kind:?}"));
             tagged.field("root", root);
             tagged.field("name", name);
+            if let Some(view) = view {
+                tagged.field("view", &format!("{view:?}"));
+            }
             match value {
                 Value::Absent => tagged.field("absent", ""),
                 Value::Sha256(digest) => tagged.field("sha256", digest),

@@ -79,7 +79,7 @@ impl<'a> Observer<'a> {
     pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Located> {
         let items = self.items(watches, roots).into_iter();
         let found = items.filter_map(|item| {
-            let place = || Place { root: item.key.root.clone(), path: item.key.name.clone() };
+            let place = || item.key.as_place();
             let (path, view) = match &item.look {
                 Look::Content(path, _) => (Some(path.clone()), None),
                 Look::Meaning(path, view) => (Some(path.clone()), Some(*view)),
@@ -258,8 +258,11 @@ impl<'a> Observer<'a> {
                 });
             }
             Watch::Names { part, root, glob } => {
-                let key =
-                    Key { part: *part, kind: Kind::Folder, root: root.clone(), name: glob.clone() };
+                let key = Key::place(
+                    *part,
+                    Kind::Folder,
+                    &Place { root: root.clone(), path: glob.clone() },
+                );
                 items.push(Item { key, look: Look::Known(walk::names(root, glob, roots)) });
             }
             Watch::Glob { part, root, glob } => walk::globs(*part, root, &[glob], roots, items),
@@ -400,18 +403,17 @@ fn toml_key(part: Part, view: View, place: &Place) -> Key {
     let mut key = Key::place(part, Kind::Toml, place);
     // One file can count twice: the workspace's manifest as a member's and as the root's.
     match view {
-        View::Workspace => key.name = format!("{} [workspace]", key.name),
+        View::Workspace => key.view = Some(view),
         // A package's, where its build script watches it.
-        View::Whole if place.path.ends_with("Cargo.toml") => {
-            key.name = format!("{} [whole]", key.name);
-        }
+        View::Whole if place.path.ends_with("Cargo.toml") => key.view = Some(view),
         _ => {}
     }
     key
 }
 
 fn whole_toml(part: Part, found: ambient::Found) -> Item {
-    let key = Key { part, kind: Kind::Toml, root: found.root.to_owned(), name: found.name };
+    let place = Place { root: found.root.to_owned(), path: found.name };
+    let key = Key::place(part, Kind::Toml, &place);
     Item { key, look: Look::Meaning(found.path, View::Whole) }
 }
 

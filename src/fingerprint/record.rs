@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, Inputs, Packed, Source, Value};
-use crate::inputs::{Key, Kind, Part, Watch};
+use crate::inputs::{Key, Kind, Part, View, Watch};
 
 /// The name of the record inside dist-info. A flat file: PEP 770 reserves sub-folders.
 pub const FILE_NAME: &str = "wheelprint.json";
@@ -56,12 +56,14 @@ struct Flat {
     #[serde(default)]
     root: String,
     name: String,
+    #[serde(default)]
+    view: Option<View>,
     value: Value,
 }
 
 impl From<Flat> for Input {
-    fn from(Flat { part, kind, root, name, value }: Flat) -> Self {
-        Self { key: Key { part, kind, root, name }, value }
+    fn from(Flat { part, kind, root, name, view, value }: Flat) -> Self {
+        Self { key: Key { part, kind, root, name, view }, value }
     }
 }
 

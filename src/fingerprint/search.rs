@@ -39,8 +39,9 @@ pub(super) fn workspaces(
     };
     for (name, path) in candidates {
         if Some(&path) != project.as_ref() && is_workspace(&path) {
-            let name = format!("{}{name} [workspace]", prefix(place));
-            let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name };
+            let name = format!("{}{name}", prefix(place));
+            let view = Some(View::Workspace);
+            let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name, view };
             items.push(Item { key, look: Look::Meaning(path, View::Workspace) });
         }
     }

@@ -113,8 +113,11 @@ pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items
         match (roots.get(root), matcher(glob)) {
             (Some(folder), Some(matcher)) => matchers.push((start_of_glob(glob, folder), matcher)),
             _ => {
-                let key =
-                    Key { part, kind: Kind::Folder, root: root.to_owned(), name: (*glob).into() };
+                let key = Key::place(
+                    part,
+                    Kind::Folder,
+                    &Place { root: root.to_owned(), path: (*glob).into() },
+                );
                 let value = Value::Unreadable("not a glob, or its root is not known".into());
                 items.push(Item { key, look: Look::Known(value) });
             }

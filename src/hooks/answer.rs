@@ -9,7 +9,7 @@ use super::Session;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Inputs, Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::{Place, Roots, Watch};
+use crate::inputs::{Roots, Watch};
 use crate::log;
 use crate::renew;
 use crate::report;
@@ -126,8 +126,7 @@ impl Session {
         let mut record = entry.record.clone();
         let mut changes = Vec::new();
         for (key, old) in files {
-            let place = Place { root: key.root.clone(), path: key.name.clone() };
-            let Some(path) = entry.roots.resolve(&place) else { return Ok(None) };
+            let Some(path) = entry.roots.resolve(&key.as_place()) else { return Ok(None) };
             let bytes = fs::read(&path).at(&path)?;
             record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
             changes.push((old.to_owned(), bytes));

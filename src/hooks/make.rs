@@ -15,7 +15,7 @@ use crate::fingerprint::snapshot::Snapshot;
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{self, Key, Part, Place, Roots, Watch, cargo, extra, metadata};
+use crate::inputs::{self, Key, Part, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin;
@@ -253,10 +253,9 @@ impl Session {
             |key: &Key| format!("{} changed while it was being built", report::name(key, &roots));
         // An environment that is being installed into changes all the time.
         let outside = |key: &&Key| {
-            let place = Place { root: key.root.clone(), path: key.name.clone() };
             !found
                 .roots
-                .resolve(&place)
+                .resolve(&key.as_place())
                 .is_some_and(|path| is_in_environment(&path, &self.project.root))
         };
         at_import.raced.extend(raced.iter().filter(outside).map(describe));

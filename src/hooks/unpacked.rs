@@ -177,13 +177,9 @@ impl Session {
         record: &Record,
         files: &BTreeSet<&str>,
     ) -> bool {
-        let plain = match key.name.rfind(" [") {
-            Some(at) if key.kind == Kind::Toml => &key.name[..at],
-            _ => &key.name,
-        };
         let tree = Path::new("/d/d/d/d/d/d/d/d");
         let root = record.roots.get(&key.root).map(|place| normalize(&tree.join(place)));
-        let named = root.and_then(|root| relative(tree, &normalize(&root.join(plain))));
+        let named = root.and_then(|root| relative(tree, &normalize(&root.join(&key.name))));
         match (named, value) {
             // An empty one is in no archive.
             (Some(name), Value::Text(_)) if key.kind == Kind::Folder => {

@@ -156,10 +156,11 @@ pub fn cargo_home(environment: &Environment) -> Option<PathBuf> {
         .or_else(|| Some(home(environment)?.join(".cargo")))
 }
 
-/// The user's home folder, as cargo and rustup find it.
+/// The user's home folder, as cargo and rustup find it: without the variable it is what the system
+/// knows of the user (the password database, the profile folder).
 pub fn home(environment: &Environment) -> Option<PathBuf> {
     let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    environment.non_empty(variable).map(PathBuf::from)
+    environment.non_empty(variable).map(PathBuf::from).or_else(std::env::home_dir)
 }
 
 /// A configuration file found on a search path.
@@ -347,6 +348,18 @@ mod tests {
             .map(|found| found.name)
             .collect();
         assert_eq!(names, [".cargo/config.toml", ".cargo/a.toml", ".cargo/b.toml"]);
+    }
+
+    #[test]
+    fn without_the_variable_home_is_what_the_system_knows() {
+        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let mut environment = Environment::default();
+        let known = std::env::home_dir().map(|home| home.join(".cargo"));
+        assert_eq!(cargo_home(&environment), known);
+        environment.set(variable, "/named".as_ref());
+        assert_eq!(cargo_home(&environment), Some(PathBuf::from("/named").join(".cargo")));
+        environment.set("CARGO_HOME", "/cargo".as_ref());
+        assert_eq!(cargo_home(&environment), Some(PathBuf::from("/cargo")));
     }
 
     #[test]

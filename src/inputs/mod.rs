@@ -84,17 +84,25 @@ pub struct Key {
     pub root: String,
     /// The path inside the root, or the name of a variable or value.
     pub name: String,
+    /// Of a manifest that can count twice, as what it counts here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
 }
 
 impl Key {
     /// The key of a place.
     pub fn place(part: Part, kind: Kind, place: &Place) -> Self {
-        Self { part, kind, root: place.root.clone(), name: place.path.clone() }
+        Self { part, kind, root: place.root.clone(), name: place.path.clone(), view: None }
+    }
+
+    /// Where it lies, if it is the key of a place.
+    pub fn as_place(&self) -> Place {
+        Place { root: self.root.clone(), path: self.name.clone() }
     }
 
     /// The key of a variable or value.
     pub fn named(part: Part, kind: Kind, name: impl Into<String>) -> Self {
-        Self { part, kind, root: String::new(), name: name.into() }
+        Self { part, kind, root: String::new(), name: name.into(), view: None }
     }
 }
 

@@ -83,7 +83,7 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn of(key: &'a Key, roots: &BTreeMap<String, String>) -> Self {
         // No `..`: a new field must be written, or left out on purpose.
-        let Key { part, kind, root, name: _ } = key;
+        let Key { part, kind, root, name: _, view: _ } = key;
         let package = root.strip_prefix("crate:");
         Self { part: part_name(*part), kind: *kind, name: super::name(key, roots), package }
     }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn key(part: Part, kind: Kind, root: &str, name: &str) -> Key {
-        Key { part, kind, root: root.into(), name: name.into() }
+        Key { part, kind, root: root.into(), name: name.into(), view: None }
     }
 
     fn sha(text: &str) -> Value {

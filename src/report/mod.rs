@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fingerprint::Value;
 use crate::freshness::Reason;
-use crate::inputs::{Key, Kind};
+use crate::inputs::{Key, Kind, View};
 
 pub mod json;
 
@@ -62,13 +62,19 @@ pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
 /// An input's name as a user would write it: relative to the project.
 pub fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
     let name = if key.name.is_empty() { "." } else { key.name.as_str() };
-    if key.root.is_empty() || key.root == "above" {
-        return name.to_owned();
-    }
-    match roots.get(&key.root).map(String::as_str) {
-        Some("." | "") => name.to_owned(),
-        Some(root) => format!("{root}/{name}"),
-        None => format!("{}: {name}", key.root),
+    let place = if key.root.is_empty() || key.root == "above" {
+        name.to_owned()
+    } else {
+        match roots.get(&key.root).map(String::as_str) {
+            Some("." | "") => name.to_owned(),
+            Some(root) => format!("{root}/{name}"),
+            None => format!("{}: {name}", key.root),
+        }
+    };
+    match key.view {
+        Some(View::Workspace) => format!("{place} [workspace]"),
+        Some(_) => format!("{place} [whole]"),
+        None => place,
     }
 }
 
@@ -88,7 +94,7 @@ mod tests {
     use crate::inputs::Part;
 
     fn key(root: &str, name: &str) -> Key {
-        Key { part: Part::Rust, kind: Kind::File, root: root.into(), name: name.into() }
+        Key { part: Part::Rust, kind: Kind::File, root: root.into(), name: name.into(), view: None }
     }
 
     fn changed(key: Key) -> Reason {

@@ -291,9 +291,8 @@ impl Origin {
     }
 
     fn is_here(&self, key: &Key) -> bool {
-        let (plain, _) = split_view(key);
-        let place = Place { root: key.root.clone(), path: plain.to_owned() };
-        let path = self.tree.resolve(&place).and_then(|path| relative(&self.project, &path));
+        let path =
+            self.tree.resolve(&key.as_place()).and_then(|path| relative(&self.project, &path));
         let places = path.map(|name| self.places_here(&name)).into_iter().flatten().flatten();
         places.into_iter().any(|path| path.exists())
     }
@@ -313,7 +312,7 @@ impl Origin {
             Some(path) if is_product(&path, here) => None,
             Some(path) if path.starts_with(&self.root) => {
                 let key = self.key(&key, here)?;
-                Some(Place { root: key.root, path: key.name })
+                Some(key.as_place())
             }
             _ => Some(place.clone()),
         }
@@ -321,15 +320,11 @@ impl Origin {
 
     /// The name that an input here has in the tree.
     fn key(&self, key: &Key, here: &Roots) -> Option<Key> {
-        let (plain, suffix) = split_view(key);
-        let named = Place { root: key.root.clone(), path: plain.to_owned() };
-        let renamed = |root: &str, path: String| Key {
-            root: root.to_owned(),
-            name: format!("{path}{suffix}"),
-            ..key.clone()
-        };
+        let named = key.as_place();
+        let renamed =
+            |root: &str, path: String| Key { root: root.to_owned(), name: path, ..key.clone() };
         if key.root == "above" {
-            let path = normalize(&self.root.join(plain));
+            let path = normalize(&self.root.join(&key.name));
             let place = self.virtual_path(key, &path)?;
             return Some(renamed("above", relative(&self.project, &place)?));
         }
@@ -409,14 +404,6 @@ impl Found {
 
 fn is_product(path: &Path, here: &Roots) -> bool {
     here.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && path.starts_with(folder))
-}
-
-/// The path in a key's name, and what stands behind it: one file can count twice.
-fn split_view(key: &Key) -> (&str, &str) {
-    match key.name.rfind(" [") {
-        Some(at) if key.kind == Kind::Toml && key.name.ends_with(']') => key.name.split_at(at),
-        _ => (&key.name, ""),
-    }
 }
 
 /// Is it a path that stays where it is joined?

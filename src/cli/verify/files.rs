@@ -8,7 +8,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::digest;
 use crate::fingerprint::{Source, Value};
 use crate::freshness::Reason;
-use crate::inputs::{Key, Kind, PROJECT, Part, Roots, normalize};
+use crate::inputs::{Key, Kind, PROJECT, Part, Place, Roots, normalize};
 
 /// Compares the files that are stated with those in a folder, the project's. `told` are paths of
 /// which something was said already. Gives how many are the same, too.
@@ -64,15 +64,11 @@ pub fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
     (reasons, same)
 }
 
-/// Where inputs lie, without what stands behind the path of a manifest that counts twice.
+/// Where inputs lie.
 pub fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
     keys.filter_map(|key| {
-        let name = match key.name.rfind(" [") {
-            Some(at) if key.kind == Kind::Toml => &key.name[..at],
-            _ => &key.name,
-        };
         let base = if key.root == "above" { PROJECT } else { &key.root };
-        Some(normalize(&roots.get(base)?.join(name)))
+        Some(normalize(&roots.get(base)?.join(&key.name)))
     })
     .collect()
 }
@@ -130,12 +126,24 @@ fn key(name: &str) -> Key {
         _ if file.starts_with("LICEN") || file.starts_with("README") => Part::Metadata,
         _ => Part::Rust,
     };
-    Key { part, kind: Kind::File, root: PROJECT.to_owned(), name: name.to_owned() }
+    Key::place(part, Kind::File, &Place { root: PROJECT.to_owned(), path: name.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brackets_in_a_path_are_a_part_of_it() {
+        let mut roots = Roots::default();
+        roots.add(PROJECT, "/p");
+        let place = Place { root: PROJECT.to_owned(), path: "a [b]/more.toml".to_owned() };
+        let key = Key::place(Part::Manifest, Kind::Toml, &place);
+        let expected = BTreeSet::from([PathBuf::from("/p/a [b]/more.toml")]);
+        assert_eq!(paths([&key].into_iter(), &roots), expected);
+        let key = Key { view: Some(crate::inputs::View::Workspace), ..key };
+        assert_eq!(paths([&key].into_iter(), &roots), expected);
+    }
 
     #[test]
     fn excludes_are_those_of_sdists() {

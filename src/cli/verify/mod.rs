@@ -360,7 +360,7 @@ mod tests {
     use super::*;
 
     fn key(part: Part, root: &str, name: &str) -> Key {
-        Key { part, kind: Kind::Toml, root: root.into(), name: name.into() }
+        Key { part, kind: Kind::Toml, root: root.into(), name: name.into(), view: None }
     }
 
     #[test]
@@ -375,7 +375,7 @@ mod tests {
         assert!(is(Part::Manifest, "above", ".cargo/config.toml"));
         assert!(is(Part::Manifest, "above", "../../.cargo/config.toml"));
         assert!(!is(Part::Manifest, "above", "../../../.cargo/config.toml"));
-        assert!(!is(Part::Manifest, "crate:engine", "../../../Cargo.toml [workspace]"));
+        assert!(!is(Part::Manifest, "crate:engine", "../../../Cargo.toml"));
         assert!(!is(Part::Manifest, CARGO_HOME, "config.toml"));
         assert!(!is(Part::Toolchain, "above", "rust-toolchain.toml"));
         assert!(is(Part::Rust, "outside:1", "z.h"));
