@@ -356,9 +356,9 @@ mod tests {
         let mut environment = Environment::default();
         let known = std::env::home_dir().map(|home| home.join(".cargo"));
         assert_eq!(cargo_home(&environment), known);
-        environment.set(variable, "/named".as_ref());
+        environment.set(variable, "/named");
         assert_eq!(cargo_home(&environment), Some(PathBuf::from("/named").join(".cargo")));
-        environment.set("CARGO_HOME", "/cargo".as_ref());
+        environment.set("CARGO_HOME", "/cargo");
         assert_eq!(cargo_home(&environment), Some(PathBuf::from("/cargo")));
     }
 
