@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from typing import TYPE_CHECKING, Callable
 
 import pytest
@@ -21,7 +22,9 @@ def with_backend(project: Project, name: str = "builder", python: str | None = N
     """An environment with pip and build in it, and with all that is needed without isolation."""
     folder = project.bench.folder / "state" / name
     project.uv("venv", *(("--python", python) if python else ()), folder).ok()
-    wanted = ("pip", "build", "wheelprint", "maturin", "cffi")
+    wanted = ["pip", "build", "wheelprint", "maturin"]
+    if project.sample.needs_cffi:
+        wanted.append("cffi")
     project.uv("pip", "install", "--python", environment.python_in(folder), *wanted).ok()
     return folder
 
@@ -81,62 +84,57 @@ def test_uv_build(options: tuple[str, ...], check_out: CheckOut) -> None:
 
 @pytest.mark.parametrize("frontend", ["pip", "build", "build[uv]", "uv"])
 def test_as_cibuildwheel_calls_it(frontend: str, check_out: CheckOut) -> None:
-    """For one interpreter after the other, each first on PATH, with the same folder for the wheels,
-    which is made anew. The commands and variables are those of cibuildwheel 4.3 on Linux."""
-    project = check_out("cffi-bindings")
-    frontends.give_home(project)
-    env = {
-        "CIBUILDWHEEL": "1",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_ROOT_USER_ACTION": "ignore",
-    }
-    venvs = {"this": with_backend(project, "this")}
-    other = pythons.other()
-    if other is not None:
-        venvs["other"] = with_backend(project, "other", other)
-    folder = project.bench.folder / "state" / "built_wheel"
+    project = check_out("bin-bindings")
+    cibuildwheel(project, frontend, frontends.RUNS)
 
-    def build(identifier: str, venv: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        python = environment.python_in(venv)
-        path = [environment.scripts_folder(venv), project.bench.uv.parent]
-        command = {
-            "pip": (
-                python,
-                "-m",
-                "pip",
-                "wheel",
-                project.root,
-                f"--wheel-dir={folder}",
-                "--no-deps",
-            ),
-            "build": (python, "-m", "build", project.root, "--wheel", f"--outdir={folder}"),
-            "uv": (
-                *(project.bench.uv, "build", f"--python={python}", project.root),
-                *("--wheel", f"--out-dir={folder}"),
-            ),
-        }
-        command["build[uv]"] = (*command["build"], "--installer=uv")
-        project.run(
-            *command[frontend],
-            cwd=project.bench.checkout_folder,
-            output=folder,
-            PATH=os.pathsep.join([*map(str, path), project.env["PATH"]]),
-            CIBUILDWHEEL_BUILD_IDENTIFIER=identifier,
-            **env,
-        ).ok()
+
+def test_pyo3_as_cibuildwheel_calls_it(check_out: CheckOut) -> None:
+    """pyo3 is compiled again for each interpreter."""
+    cibuildwheel(check_out("hello-pure"), "build", ("", "", "edit"))
+
+
+def cibuildwheel(project: Project, frontend: str, changes: tuple[str, ...]) -> None:
+    """Build for one interpreter after the other, each first on PATH, and with one folder for the
+    wheels, which is made anew. The commands and variables are those of cibuildwheel 4.3 on
+    Linux."""
+    frontends.give_home(project)
+    project.env.update(
+        CIBUILDWHEEL="1", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore"
+    )
+    names = {"this": sys.executable, "other": pythons.other()}
+    venvs = {name: with_backend(project, name, python) for name, python in names.items() if python}
+    folder = project.bench.folder / "state" / "built_wheel"
 
     def run() -> str:
         seen = set()
         for identifier, venv in venvs.items():
-            build(identifier, venv)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            path = [environment.scripts_folder(venv), project.bench.uv.parent, project.env["PATH"]]
+            project.run(
+                *_command(project, frontend, environment.python_in(venv), folder),
+                cwd=project.bench.checkout_folder,
+                output=folder,
+                PATH=os.pathsep.join(map(str, path)),
+                CIBUILDWHEEL_BUILD_IDENTIFIER=identifier,
+            ).ok()
             (wheel,) = folder.glob("*.whl")
             wheels.check(wheel)
-            python = environment.python_in(venv)
-            project.uv("pip", "install", "--python", python, "--reinstall", "--no-deps", wheel).ok()
+            options = ("--reinstall", "--no-deps", "--python", environment.python_in(venv))
+            project.uv("pip", "install", *options, wheel).ok()
             seen.add(project.python(venv, project.sample.probe))
         (shown,) = seen
         return shown
 
-    frontends.in_a_row(project, run)
+    frontends.in_a_row(project, run, changes)
+
+
+def _command(project: Project, frontend: str, python: Path, folder: Path) -> list[str | Path]:
+    package = project.root
+    if frontend == "pip":
+        return [python, "-m", "pip", "wheel", package, f"--wheel-dir={folder}", "--no-deps"]
+    if frontend == "uv":
+        uv = project.bench.uv
+        return [uv, "build", f"--python={python}", package, "--wheel", f"--out-dir={folder}"]
+    command = [python, "-m", "build", package, "--wheel", f"--outdir={folder}"]
+    return [*command, "--installer=uv"] if frontend == "build[uv]" else command
