@@ -39,17 +39,14 @@ def built(project: Project, run: Callable[[Path], Run]) -> str:
 
 
 @pytest.mark.parametrize("options", [(), ("--wheel",)], ids=["via sdist", "from the tree"])
-@pytest.mark.parametrize("isolation", ["isolated", "isolated with uv", "not isolated"])
+@pytest.mark.parametrize("isolation", ["isolated", "not isolated"])
 def test_build(isolation: str, options: tuple[str, ...], check_out: CheckOut) -> None:
     project = check_out("cffi-bindings")
     frontends.give_home(project)
     venv = with_backend(project)
-    how = {"isolated": (), "isolated with uv": ("--installer", "uv")}
-    args = how.get(isolation, ("--no-isolation",))
+    args = () if isolation == "isolated" else ("--no-isolation",)
     python = environment.python_in(venv)
-    # uv is looked for beside build, or on PATH.
-    folders = [environment.scripts_folder(venv), project.bench.uv.parent]
-    path = os.pathsep.join([*map(str, folders), project.env["PATH"]])
+    path = os.pathsep.join([str(environment.scripts_folder(venv)), project.env["PATH"]])
 
     def run(folder: Path) -> Run:
         command = (python, "-m", "build", *args, *options, "-o", folder)

@@ -97,8 +97,9 @@ def test_pipx(kind: str, check_out: CheckOut) -> None:
     frontends.in_a_row(project, run)
 
 
-@KINDS
-@pytest.mark.parametrize("reuse", [True, False], ids=["reused", "new"])
+@pytest.mark.parametrize(
+    ("reuse", "kind"), [(True, "wheel"), (True, "editable"), (False, "editable")]
+)
 def test_nox(reuse: bool, kind: str, check_out: CheckOut) -> None:
     project = check_out("cffi-bindings")
     frontends.give_home(project)
@@ -127,8 +128,7 @@ def hatch_environment(project: Project, installer: str, *, dev_mode: bool = True
     project.append("pyproject.toml", "\n".join(["", "[tool.hatch.envs.default]", *lines, ""]))
 
 
-@pytest.mark.parametrize("dev_mode", [True, False], ids=["editable", "wheel"])
-@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize(("installer", "dev_mode"), [("pip", True), ("pip", False), ("uv", True)])
 def test_hatch(installer: str, dev_mode: bool, check_out: CheckOut) -> None:
     """Its environment is made anew each time: an install is kept as long as the environment."""
     project = check_out("cffi-bindings")

@@ -44,10 +44,10 @@ def run_tox(project: Project) -> str:
 def test_runs_in_a_row(package: str, check_out: CheckOut) -> None:
     project = check_out("cffi-bindings")
     set_up(project, package)
-    frontends.in_a_row(project, lambda: run_tox(project))
+    frontends.in_a_row(project, lambda: run_tox(project), frontends.LONG)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ["sdist", "editable"])
 def test_with_pyo3(package: str, check_out: CheckOut) -> None:
     project = check_out("hello-pure")
     set_up(project, package)

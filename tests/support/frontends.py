@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from .project import Project, Run
 
-#: What is done before each run: three runs of an unchanged tree, then every way in which an edited
-#: one and an unchanged one can follow each other.
-RUNS = ("", "", "", "edit", "", "edit", "edit")
+#: What is done before each run: three runs of an unchanged tree, then two of an edited one.
+RUNS = ("", "", "", "edit", "")
+#: The same, then every way in which an edited tree and an unchanged one can follow each other.
+LONG = (*RUNS, "edit", "edit", "")
 
 _SHOWN = re.compile(r"(?m)^.*shown: (.*)$")
 
