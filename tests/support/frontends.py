@@ -25,6 +25,8 @@ def give_home(project: Project) -> None:
     """Give the tools a home of this test's own; cargo and rustup keep theirs, which holds what is
     needed to compile."""
     env = project.env
+    # tox makes environments, builds and installs in one command.
+    project.seconds = 600
     home = project.bench.folder / "state" / "home"
     home.mkdir(parents=True)
     old = env.get("USERPROFILE" if sys.platform == "win32" else "HOME", "")
