@@ -28,6 +28,10 @@ TEST_REQUIREMENTS = (
     *("abi3audit", "check-wheel-contents"),
     *(("twine",) if HAS_CFFI else ()),
 )
+#: The tools that build and install others' packages. With hishel 2, PDM 2.29 can't start.
+FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
+#: What has a session of its own.
+ELSEWHERE = ("freshness", "faults", "frontends")
 #: Each worker compiles pyo3 once, and the rest takes half as long.
 AT_A_TIME = ("-n", "2")
 PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
@@ -45,7 +49,8 @@ def tests(session: nox.Session) -> None:
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
-        *("pytest", "-m", "not freshness and not faults", *(session.posargs or AT_A_TIME)),
+        *("pytest", "-m", " and ".join(f"not {marker}" for marker in ELSEWHERE)),
+        *(session.posargs or AT_A_TIME),
         env={"WHEELPRINT_DIST": str(dist)},
     )
 
@@ -75,6 +80,18 @@ def faults(session: nox.Session) -> None:
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
         *("pytest", "-m", "faults", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
+
+
+@nox.session
+def frontends(session: nox.Session) -> None:
+    """tox, nox, build, pip, uv, pipx, hatch, PDM, and the calls of cibuildwheel: each several times
+    in a row on one tree, with and without edits."""
+    session.install(*TEST_REQUIREMENTS, *FRONTENDS)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run(
+        *("pytest", "-m", "frontends", *(session.posargs or AT_A_TIME)),
         env={"WHEELPRINT_DIST": str(dist)},
     )
 

@@ -254,25 +254,29 @@ pub fn missing() -> Error {
 
 /// Can the frontend's interpreter import maturin?
 pub fn is_importable(interpreter: &Interpreter) -> bool {
-    ambient::maturin_version(interpreter).is_some()
-        || interpreter.sys_path.iter().any(|entry| entry.join("maturin/__init__.py").is_file())
+    ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
-/// What maturin's own `get_requires_*` would say, for when it is not there yet to be asked.
+/// Can the frontend's interpreter import a package of that name?
+pub fn has_package(interpreter: &Interpreter, name: &str) -> bool {
+    interpreter.sys_path.iter().any(|entry| entry.join(name).join("__init__.py").is_file())
+}
+
+/// The names that maturin's own `get_requires_*` gives, without asking it: it may not be there yet.
 pub fn requires(
     bindings: Option<&str>,
     interpreter: &Interpreter,
     environment: &Environment,
     wheel: bool,
-) -> Vec<String> {
+) -> Vec<&'static str> {
     let mut requires = Vec::new();
     if wheel && bindings == Some("cffi") && interpreter.implementation != "pypy" {
-        requires.push("cffi".to_owned());
+        requires.push("cffi");
     }
     if environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
         && environment.which("cargo").is_none()
     {
-        requires.push("puccinialin".to_owned());
+        requires.push("puccinialin");
     }
     requires
 }

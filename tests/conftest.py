@@ -32,19 +32,24 @@ _NO_DIST = """WHEELPRINT_DIST must name the folder with wheelprint's own wheel. 
 or build it first:
     maturin build --profile testing --out dist && WHEELPRINT_DIST=dist pytest"""
 
+#: What takes long and has a session of its own.
+FOLDERS_APART = ("faults", "frontends")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
-    config.addinivalue_line("markers", "faults: everything in tests/faults; `nox -s faults`")
+    for folder in FOLDERS_APART:
+        meaning = f"{folder}: everything in tests/{folder}; `nox -s {folder}`"
+        config.addinivalue_line("markers", meaning)
     config.pluginmanager.register(made)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name == "faults":
-            item.add_marker(pytest.mark.faults)
+        if item.path.parent.name in FOLDERS_APART:
+            item.add_marker(item.path.parent.name)
     if Spy.supported():
         return
     for item in items:

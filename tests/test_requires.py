@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from support import environment
 from support.versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
 
 if TYPE_CHECKING:
@@ -48,6 +50,27 @@ def test_what_maturin_would_ask_for_too(kind: str, check_out: CheckOut) -> None:
     maturins = [Requirement(each).name for each in run.ok().result]
     assert sorted(ours) == sorted(["maturin", *maturins])
     assert ("cffi" in ours) is (kind != "sdist")
+
+
+def test_what_is_installed_does_not_change_the_answer(check_out: CheckOut) -> None:
+    """tox keeps the environment in which it builds, and makes it anew if an answer names less
+    than the one before."""
+    project = check_out("cffi-bindings")
+    for state in ("new", "built", "edited", "built again"):
+        if state == "edited":
+            project.edit()
+        elif state != "new":
+            project.editable()
+        for kind in ("wheel", "sdist", "editable"):
+            hook = f"get_requires_for_build_{kind}"
+            venvs = (None, "newest", LOWEST_MATURIN)
+            without, newest, lowest = [project.hook(hook, None, venv=v).ok().result for v in venvs]
+            assert without == newest, (state, kind)
+            if kind == "editable" and state.startswith("built"):
+                # What was built with another maturin is not fresh where this one is to be used.
+                assert without == [] != lowest
+            else:
+                assert without == lowest != [], (state, kind)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +152,62 @@ def test_a_promise_is_kept_once(check_out: CheckOut) -> None:
     run = project.hook("build_editable", folder, None, venv=None).failed()
     assert "maturin" in run.output
     assert not list(folder.iterdir())
+
+
+def promise_of(project: Project) -> Path:
+    """The file that says what was promised."""
+    (promise,) = project.cache.glob("projects/*/promises/*.json")
+    return promise
+
+
+@pytest.mark.parametrize(("minutes", "is_kept"), [(5, True), (15, False)])
+def test_a_promise_outlives_a_slow_download(
+    minutes: int, is_kept: bool, check_out: CheckOut
+) -> None:
+    """The frontend may install wheelprint anew between the two hooks."""
+    project = check_out("bin-bindings")
+    _, first = project.build("editable")
+    assert required(project) == []
+    project.edit()
+    then = time.time() - 60 * minutes
+    os.utime(promise_of(project), (then, then))
+    folder = project.output_folder()
+    run = project.hook("build_editable", folder, None, venv=None)
+    if is_kept:
+        assert (folder / run.ok().result).read_bytes() == first.read_bytes()
+    else:
+        assert "maturin" in run.failed().last_line
+
+
+def test_a_promise_is_made_to_one_environment(check_out: CheckOut) -> None:
+    """Another one is not given old code for it, at the same moment and with the same Python."""
+    project = check_out("bin-bindings")
+    project.editable()
+    assert required(project) == []
+    project.edit()
+    other = project.output_folder()
+    run = project.hook("build_editable", project.output_folder(), None, venv=None, PYTHONPATH=other)
+    assert "maturin" in run.failed().last_line
+    project.build("editable", venv=None)
+
+
+def test_a_promise_is_kept_where_maturin_is_and_cffi_is_not(check_out: CheckOut) -> None:
+    """The project asks for maturin itself. cffi was not asked for, because nothing was to build."""
+    project = check_out("cffi-bindings")
+    project.requires("wheelprint", "maturin")
+    _, first = project.build("editable")
+    assert required(project, venv="newest") == []
+    project.edit()
+    python = environment.python_in(project.bench.venv())
+    project.uv("pip", "uninstall", "--python", python, "cffi").ok()
+    try:
+        _, second = project.build("editable")
+        assert second.read_bytes() == first.read_bytes()
+        assert required(project, venv="newest") == ["cffi"]
+    finally:
+        project.uv("pip", "install", "--python", python, "cffi").ok()
+    _, third = project.build("editable")
+    assert project.python(project.installed(third), project.sample.probe) == project.sample.shows[1]
 
 
 def test_a_promise_is_no_excuse_where_maturin_is_at_hand(check_out: CheckOut) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import environment, wheels
+from support import environment, pythons, wheels
 from support.background import Build
 
 if TYPE_CHECKING:
@@ -19,37 +17,16 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
 
-#: maturin needs nothing else from this one on.
-OLDEST = 11
-
-
-def _other_python(bench_python: str) -> str:
-    """Another version of CPython that is installed here."""
-    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    assert uv is not None
-    this = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for minor in range(OLDEST, 16):
-        if f"3.{minor}" == this:
-            continue
-        command = [uv, "python", "find", "--no-project", "--no-python-downloads", f"3.{minor}"]
-        found = subprocess.run(command, capture_output=True, text=True)
-        if found.returncode == 0:
-            return found.stdout.strip()
-    # Version managers keep them beside each other.
-    base = Path(bench_python).resolve().parents[2]
-    for python in sorted(base.glob("3.*/bin/python3")):
-        version = re.match(r"3\.(\d+)", python.parents[1].name)
-        if version and int(version[1]) >= OLDEST and f"3.{version[1]}" != this:
-            return str(python)
-    pytest.skip("only one version of Python here")
-
 
 @pytest.fixture
 def both(check_out: CheckOut, request: pytest.FixtureRequest) -> tuple[Project, list[Path]]:
     """A project, and environments of two versions of Python to build it with."""
+    other_python = pythons.other()
+    if other_python is None:
+        pytest.skip("only one version of Python here")
     project = check_out(request.param)
     other = project.bench.folder / "venvs" / "other-python"
-    project.uv("venv", "--clear", "--python", _other_python(sys.executable), other).ok()
+    project.uv("venv", "--clear", "--python", other_python, other).ok()
     python = environment.python_in(other)
     project.uv("pip", "install", "--python", python, "wheelprint", "maturin").ok()
     return project, [project.bench.venv("newest"), other]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import installed, schemas
 from support.commands import wheelprint
+from support.versions import LOWEST_MATURIN
 from test_keys import without_keys
 
 if TYPE_CHECKING:
@@ -47,6 +48,24 @@ def does(project: Project, **changes: Any) -> str:
 
 def words(said: dict[str, Any]) -> list[str]:
     return [reason["text"] for reason in said.get("reasons", [])]
+
+
+@pytest.mark.spy
+def test_a_maturin_for_other_uses_is_no_reason(project: Project) -> None:
+    """uv builds in an environment of its own, whatever the project's has in it. Where wheelprint is
+    in it too, a build may be without isolation, and use that maturin."""
+    into = ("--python", project.env["UV_PROJECT_ENVIRONMENT"])
+    project.uv("pip", "install", *into, f"maturin=={LOWEST_MATURIN}").ok()
+    said = status(project)
+    assert (words(said), said["next-sync"]["action"]) == ([], "nothing")
+    project.touch("src/lib.rs")
+    assert status(project)["next-sync"]["action"] == "stored"
+    project.uv("pip", "install", *into, "wheelprint").ok()
+    (reason,) = words(status(project))
+    assert reason.startswith("maturin: ")
+    assert reason.endswith(f" -> {LOWEST_MATURIN}")
+    project.uv("pip", "uninstall", *into, "wheelprint").ok()
+    assert does(project) == "stored"
 
 
 @pytest.mark.spy

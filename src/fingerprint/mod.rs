@@ -27,7 +27,7 @@
 //! | `RUSTFLAGS`, `CARGO`, `CARGO_*`, `MATURIN_*`, `PYO3_*`, `CC`, `CFLAGS` and kin | a list of well-known names | digest of the value | environment |
 //! | rustc | `rustc -vV` | text | toolchain |
 //! | rust-toolchain(.toml), there or not | rustup's search path | parsed value | toolchain |
-//! | maturin | the version that would be imported, if one is there | text | toolchain |
+//! | maturin | the version that a build there would import: if one is there, and wheelprint beside it | text | toolchain |
 //! | interpreter | implementation, version, ABI, platform | text | toolchain |
 //! | wheel or editable; config settings; `on-stale`; `extra-inputs`; `remap-paths`; wheelprint itself | the request | text or digest | request |
 //!

@@ -163,12 +163,7 @@ impl Session {
     }
 
     pub(super) fn need_cargo(&self) -> Result<()> {
-        let installs_itself = self
-            .request
-            .interpreter
-            .sys_path
-            .iter()
-            .any(|entry| entry.join("puccinialin").is_dir())
+        let installs_itself = maturin::has_package(&self.request.interpreter, "puccinialin")
             && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none();
         if self.plan.environment.which("cargo").is_none() && !installs_itself {
             return Err(Error::missing_cargo());

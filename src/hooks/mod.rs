@@ -116,6 +116,10 @@ impl Session {
 
     /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
     ///
+    /// What is installed must not change the answer. Frontends that keep the environment of a build
+    /// (tox) compare it with the answer before, and make the environment anew if one is missing in
+    /// it: an answer without maturin, because maturin is there, is then built without maturin.
+    ///
     /// # Errors
     /// maturin's hook fails, where it is asked.
     pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
@@ -127,20 +131,40 @@ impl Session {
             return Ok(Vec::new());
         }
         self.end_promise();
-        if maturin::is_importable(&self.request.interpreter) {
+        let pins_maturin = self.project.pins_maturin();
+        // The project's own maturin is installed before any hook is called, each time.
+        if pins_maturin && maturin::is_importable(&self.request.interpreter) {
             let (python, plan) = self.prepared_interpreter();
             return self.maturin(&python, &plan).requires(hook);
         }
-        let mut requires = maturin::requires(
+        let mut requires: Vec<String> =
+            self.maturins_requirements().into_iter().map(str::to_owned).collect();
+        if !pins_maturin {
+            requires.push(maturin::REQUIREMENT.to_owned());
+        }
+        Ok(requires)
+    }
+
+    fn maturins_requirements(&self) -> Vec<&'static str> {
+        maturin::requires(
             self.project.maturin.bindings.as_deref(),
             &self.request.interpreter,
             &self.request.environment,
             self.request.artifact != Artifact::Sdist,
-        );
-        if !self.project.pins_maturin() {
-            requires.push(maturin::REQUIREMENT.to_owned());
+        )
+    }
+
+    /// The stored wheel that `get_requires_for_build_*` counted on when it asked for nothing, if
+    /// nothing can be built here because of that.
+    fn promised(&self) -> Option<Entry> {
+        let interpreter = &self.request.interpreter;
+        let lacks = |name: &&str| !maturin::has_package(interpreter, name);
+        let can_build =
+            maturin::is_importable(interpreter) && !self.maturins_requirements().iter().any(lacks);
+        if !self.reuses() || can_build {
+            return None;
         }
-        Ok(requires)
+        self.store.as_ref()?.promised(&self.request)
     }
 
     /// `prepare_metadata_for_build_*`: the dist-info folder's name.
@@ -154,8 +178,7 @@ impl Session {
             {
                 return Ok(name);
             }
-            if !maturin::is_importable(&self.request.interpreter)
-                && let Some(entry) = self.promised()
+            if let Some(entry) = self.promised()
                 && let Some(name) = self.stored_metadata(&entry, folder)?
             {
                 return Ok(name);
@@ -191,9 +214,7 @@ impl Session {
         if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
             return Ok(name);
         }
-        if self.reuses()
-            && !maturin::is_importable(&self.request.interpreter)
-            && let Some(entry) = self.promised()
+        if let Some(entry) = self.promised()
             && let Some(name) = self.deliver(&entry, folder)?
         {
             self.end_promise();
@@ -237,10 +258,6 @@ impl Session {
         if let Some(store) = &self.store {
             store.forget_promise(&self.request);
         }
-    }
-
-    fn promised(&self) -> Option<Entry> {
-        self.store.as_ref()?.promised(&self.request)
     }
 
     /// May this artifact be answered from the store?

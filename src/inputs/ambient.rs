@@ -284,8 +284,13 @@ fn named_program(folder: &Path, program: &Path, environment: &Environment) -> Op
     }
 }
 
-/// The version of the maturin that the interpreter would import, from its dist-info folder.
+/// The version of the maturin that a build in this environment would use, from its dist-info
+/// folder. Where wheelprint is not beside it, frontends build in environments of their own, and
+/// this maturin is there for something else.
 pub fn maturin_version(interpreter: &Interpreter) -> Option<String> {
+    if !interpreter.sys_path.iter().any(|folder| folder.join("wheelprint/__init__.py").is_file()) {
+        return None;
+    }
     interpreter.sys_path.iter().find_map(|folder| {
         fs_err::read_dir(folder).ok()?.flatten().find_map(|entry| {
             let name = entry.file_name().into_string().ok()?;

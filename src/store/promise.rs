@@ -13,9 +13,13 @@ use crate::digest::Tagged;
 use crate::publish;
 use crate::request::Request;
 
-/// A promise is kept by the hook that follows at once, or not at all: nobody else, an hour later
-/// and without isolation, must be given old code for it.
-pub(super) const PROMISE: Duration = Duration::from_secs(60);
+/// A promise is kept in the environment that it was made to, and not for long: nobody else, an hour
+/// later and without isolation, must be given old code for it. A frontend may make the environment
+/// anew before it calls the next hook, over a slow network.
+const PROMISE: Duration = Duration::from_secs(600);
+
+/// So long `cache clean` waits for promises to be kept. Most are kept at once.
+pub(super) const WAIT: Duration = Duration::from_secs(60);
 
 /// Only who asked for this is given it, whatever the file is called.
 #[derive(Serialize, Deserialize)]
@@ -72,7 +76,12 @@ impl Store {
 fn key(request: &Request) -> String {
     let mut tagged = Tagged::new("promise");
     tagged.field("artifact", request.artifact.as_str());
-    tagged.field("interpreter", &request.interpreter.identity());
+    let interpreter = &request.interpreter;
+    tagged.field("interpreter", &interpreter.identity());
+    // pip has no environment of its own for a build, but a folder of its own on `sys.path`.
+    for folder in std::iter::once(&interpreter.prefix).chain(&interpreter.sys_path) {
+        tagged.field("environment", &folder.to_string_lossy());
+    }
     let settings = serde_json::to_string(&request.config_settings).unwrap_or_default();
     tagged.field("settings", &settings);
     tagged.finish()

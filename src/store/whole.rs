@@ -270,14 +270,14 @@ impl Store {
     /// A frontend that was told that no maturin is needed gets the wheel it was promised.
     fn wait_for_promises(&self) {
         let began = Instant::now();
-        while began.elapsed() < promise::PROMISE && self.has_promised() {
+        while began.elapsed() < promise::WAIT && self.has_promised() {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
     fn has_promised(&self) -> bool {
         let promises = fs::read_dir(self.folder.join("promises")).into_iter().flatten().flatten();
-        promises.map(|entry| entry.path()).any(|path| !is_older(&path, promise::PROMISE))
+        promises.map(|entry| entry.path()).any(|path| !is_older(&path, promise::WAIT))
     }
 
     /// So many bytes, links not followed.

@@ -17,6 +17,8 @@
 | `kept` | what is stored and delivered, file by file: is it whole? |
 | `cases` | a kind of change, what the module says then, and the reason given |
 | `packages` | more packages for a sample: written, vendored, given a build script |
+| `frontends` | tools with a home of the test's own, run several times in a row |
+| `pythons` | other versions of Python on this machine |
 | `toolchains` | the Rust toolchains of this machine, behind rustup |
 | `damage` | a store's files damaged in every way, and a hook asked each time |
 | `hostile` | archives as no tool would write them, and commands that must bear them |

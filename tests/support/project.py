@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 AnyRun = TypeVar("AnyRun", bound="Run")
 
 CALL_HOOK = Path(__file__).with_name("call_hook.py")
-_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,8 @@ class Project:
     root: Path
     env: dict[str, str]
     bench: Workbench
+    #: No command takes so long.
+    seconds: int = 120
 
     @property
     def spy(self) -> Spy:
@@ -186,7 +187,7 @@ class Project:
                 encoding="utf-8",
                 errors="replace",
                 stdin=subprocess.DEVNULL,
-                timeout=_SECONDS,
+                timeout=self.seconds,
             )
         return Run(args, done.returncode, done.stdout, done.stderr)
 
