@@ -120,15 +120,22 @@ def test_the_new_layout_of_the_build_folder(uncompiled: Project) -> None:
 def test_a_layout_that_is_not_known(uncompiled: Project, tmp_path: Path) -> None:
     """All is made anew, and the user is told."""
     project = uncompiled
-    known = project.target / "release" / ".fingerprint"
-    unknown = known.with_name("fingerprints-of-tomorrow")
+    for name in toolchains.variables(project.bench.build_folders):
+        project.env.pop(name)
+    folder = project.target / "release"
     cargo = tmp_path / "cargo"
+    # Either layout has one of these.
     cargo.write_text(
         f"""#!/bin/sh
-[ ! -d '{unknown}' ] || mv '{unknown}' '{known}'
+move() {{
+    for name in .fingerprint build; do
+        [ ! -d "{folder}/$1$name" ] || mv "{folder}/$1$name" "{folder}/$2$name"
+    done
+}}
+move of-tomorrow ''
 '{project.spy.programs / "cargo"}' "$@"
 code=$?
-mv '{known}' '{unknown}'
+move '' of-tomorrow
 exit $code
 """
     )
@@ -140,7 +147,8 @@ exit $code
     asking.replace_old(project, f"{HELPER}/src/lib.rs", "helper 1", "helper 2")
     built = asking.must_see(project, "helper", "helper 2")
     assert built.stderr.count(warning) == 1, built.stderr
-    shutil.rmtree(unknown)
+    for unknown in folder.glob("of-tomorrow*"):
+        shutil.rmtree(unknown)
 
 
 @pytest.mark.parametrize("how", ["configuration", "variable", "argument"])
