@@ -57,12 +57,18 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def freshness(session: nox.Session) -> None:
-    """Every kind of change and of no change, races, cargo's clock: what takes long."""
+    """Every kind of change and of no change, races, cargo's clock: what takes long. With
+    `WHEELPRINT_TEST_CARGO=new-layout`, `build-dir` or the path of a cargo: with cargo's new build
+    folder, with build folders apart from target folders, or with that cargo."""
     session.install(*TEST_REQUIREMENTS)
     session.run(
         *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
         *("--", "--ignored", "--nocapture"),
-        env={**_cargo_test_environment(session), "WHEELPRINT_TEST_PYTHON": _python(session)},
+        env={
+            **_cargo_test_environment(session),
+            **_cargo_variant(session),
+            "WHEELPRINT_TEST_PYTHON": _python(session),
+        },
         external=True,
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
@@ -160,6 +166,18 @@ def _build_wheel(session: nox.Session, *profile: str) -> Path:
 
 def _python(session: nox.Session) -> str:
     return shutil.which("python", path=session.bin) or sys.executable
+
+
+def _cargo_variant(session: nox.Session) -> dict[str, str]:
+    """What WHEELPRINT_TEST_CARGO means to the crate's own tests; tests/support/toolchains.py has
+    the same for pytest's."""
+    chosen = os.environ.get("WHEELPRINT_TEST_CARGO", "")
+    if chosen == "new-layout":
+        return {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"}
+    if chosen == "build-dir":
+        folders = Path(session.create_tmp()).resolve() / "build-folders"
+        return {"CARGO_BUILD_BUILD_DIR": str(folders / "{workspace-path-hash}")}
+    return {"CARGO": str(Path(chosen).resolve())} if chosen else {}
 
 
 def _cargo_test_environment(session: nox.Session) -> dict[str, str]:

@@ -311,7 +311,8 @@ fn clean_profile(target: &Target, folder: &Path) -> Result<(), String> {
     let mut command = target.cargo().ok_or("there is no cargo")?;
     let profile = name(Some(folder)).ok_or("the folder's name is not UTF-8")?;
     command.arg("clean").arg("--manifest-path").arg(&target.manifest);
-    command.arg("--target-dir").arg(&target.metadata.target_directory);
+    // Not `--target-dir`: with that, cargo refuses a folder without CACHEDIR.TAG from 1.97 on.
+    command.env("CARGO_TARGET_DIR", &target.metadata.target_directory);
     command.args(["--profile", if profile == "debug" { "dev" } else { &profile }]);
     if let Some(parent) = folder.parent()
         && parent != target.metadata.target_directory

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, made, samples
+from support import asking, made, samples, toolchains
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
@@ -71,6 +71,8 @@ def bench(dist: Path, pytestconfig: pytest.Config) -> Iterator[Workbench]:
     """The place on disk where this worker checks samples out."""
     parent = os.environ.get("WHEELPRINT_TEST_DIR")
     base = Path(parent) if parent else Path(tempfile.gettempdir()) / "wheelprint-tests"
+    if toolchains.variant():
+        base = base.with_name(f"{base.name}-{Path(toolchains.variant()).name}")
     folder, lock = lock_folder(base)
     wheelhouse = folder / "wheelhouse"
     fill_wheelhouse(wheelhouse)
@@ -116,6 +118,7 @@ def uncompiled(every_input: Project) -> Project:
     scripts of other tests said lies in the target folder, and counts."""
     if every_input.target.exists():
         keep_registry_packages(every_input.target)
+    every_input.bench.keep_build_folders()
     for note in every_input.cache.glob("notes/*"):
         note.unlink()
     return every_input

@@ -9,6 +9,8 @@ import pytest
 from support import asking, packages, toolchains
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.project import Project
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
@@ -113,6 +115,77 @@ def test_the_new_layout_of_the_build_folder(uncompiled: Project) -> None:
     project.env["WATCHED_BY_SCRIPT"] = "set"
     asking.must_see(project, "variable", "set")
     asking.must_see(project, "script_variable", "set")
+
+
+def test_a_layout_that_is_not_known(uncompiled: Project, tmp_path: Path) -> None:
+    """All is made anew, and the user is told."""
+    project = uncompiled
+    for name in toolchains.variables(project.bench.build_folders):
+        project.env.pop(name)
+    folder = project.target / "release"
+    cargo = tmp_path / "cargo"
+    # Either layout has one of these.
+    cargo.write_text(
+        f"""#!/bin/sh
+move() {{
+    for name in .fingerprint build; do
+        [ ! -d "{folder}/$1$name" ] || mv "{folder}/$1$name" "{folder}/$2$name"
+    done
+}}
+move of-tomorrow ''
+'{project.spy.programs / "cargo"}' "$@"
+code=$?
+move '' of-tomorrow
+exit $code
+"""
+    )
+    cargo.chmod(0o755)
+    project.env["CARGO"] = str(cargo)
+    built = asking.anew(project)
+    warning = "wheelprint: warning: this cargo lays out its build folder in a way that is not known"
+    assert built.stderr.count(warning) == 1, built.stderr
+    asking.replace_old(project, f"{HELPER}/src/lib.rs", "helper 1", "helper 2")
+    built = asking.must_see(project, "helper", "helper 2")
+    assert built.stderr.count(warning) == 1, built.stderr
+    for unknown in folder.glob("of-tomorrow*"):
+        shutil.rmtree(unknown)
+
+
+@pytest.mark.parametrize("how", ["configuration", "variable", "argument"])
+def test_cargo_lock_in_another_place(how: str, uncompiled: Project) -> None:
+    """`resolver.lockfile-path`, which cargo 1.97 has; older ones have it as an unstable feature."""
+    project = uncompiled
+    project.env.update(RUSTC_BOOTSTRAP="1", CARGO_UNSTABLE_LOCKFILE_PATH="true")
+    settings: dict[str, Any] | None = None
+    if how == "configuration":
+        project.write(CONFIG, '[resolver]\nlockfile-path = "locks/Cargo.lock"\n')
+    elif how == "variable":
+        project.env["CARGO_RESOLVER_LOCKFILE_PATH"] = "locks/Cargo.lock"
+    else:
+        line = "resolver.lockfile-path='locks/Cargo.lock'"
+        settings = {"build-args": ["--config", line]}
+    project.write("locks/Cargo.lock", project.read("../../Cargo.lock"))
+    asking.anew(project, settings)
+    asking.build(project, settings)
+    asking.fresh(project, settings)
+    project.replace("locks/Cargo.lock", "version = 4", "version = 3")
+    assert "locks/Cargo.lock" in asking.stale(project, settings).verdict
+
+
+def test_fingerprints_by_content(uncompiled: Project) -> None:
+    """Cargo looks at digests of sources, not at their times."""
+    project = uncompiled
+    project.env.update(RUSTC_BOOTSTRAP="1", CARGO_UNSTABLE_CHECKSUM_FRESHNESS="true")
+    asking.anew(project)
+    asking.must_settle(project)
+    asking.replace_old(project, f"{HELPER}/src/lib.rs", "helper 1", "helper 2")
+    asking.must_see(project, "helper", "helper 2")
+    project.replace("src/linked.rs", "linked 1", "linked 2")
+    asking.must_see(project, "linked", "linked 2")
+    project.env["READ_BY_CRATE"] = "set"
+    project.env["WATCHED_BY_SCRIPT"] = "set"
+    built = asking.must_see(project, "variable", "set")
+    assert built.seen["script_variable"] == "set"
 
 
 def _macro_with_option_env(project: Project) -> None:

@@ -222,6 +222,7 @@ impl Session {
                 ..Default::default()
             },
         };
+        found.warn_of_unknown_layout();
         let own = self.own_watches(layout, manifest, &mut found.roots);
         let by_cargo = found.watches.clone();
         found.watches.extend(own.iter().cloned());

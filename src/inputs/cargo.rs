@@ -20,6 +20,9 @@ use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
 use crate::settings::plain_glob;
 
+/// Cargo has built, and where it keeps what it knows of that is not where any cargo kept it so far.
+const UNKNOWN_LAYOUT: &str = "cargo keeps its fingerprints where they are not known";
+
 /// The inputs cargo knows of, with where their roots lie.
 #[derive(Debug, Default)]
 pub struct Discovered {
@@ -67,7 +70,7 @@ pub fn discover(
         let Units { units, gaps } = units::read(&target.unit_folders(&folder));
         found.gaps.extend(gaps);
         if units.is_empty() {
-            found.gaps.push("cargo keeps its fingerprints where they are not known".to_owned());
+            found.gaps.push(UNKNOWN_LAYOUT.to_owned());
         }
         for unit in units::live(&units, &package.name, since) {
             add_unit(unit, target, &mut used, &mut found);
@@ -167,6 +170,17 @@ impl Discovered {
         }
         add_roots(target, &mut roots);
         Self { roots, ..Self::default() }
+    }
+
+    /// Said after a build: the user would otherwise only wonder why every build is slow.
+    pub fn warn_of_unknown_layout(&self) {
+        if self.gaps.iter().any(|gap| gap == UNKNOWN_LAYOUT) {
+            log::warn(
+                "this cargo lays out its build folder in a way that is not known here, so every \
+                 build compiles the project's own packages anew; a newer wheelprint may know it, \
+                 and if not, please report it with what `cargo --version` says",
+            );
+        }
     }
 
     /// A file that the compiler read, or one that a build script watches.
@@ -320,11 +334,15 @@ fn add_manifests(used: &[&Package], target: &Target, found: &mut Discovered) {
             found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
         }
     }
-    found.watches.insert(Watch::Toml {
-        part: Part::Manifest,
-        view: View::Whole,
-        place: workspace("Cargo.lock"),
-    });
+    for lock in target.lock_files() {
+        match found.roots.name(lock) {
+            Some(place) => {
+                let view = View::Whole;
+                found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+            }
+            None => found.gaps.push(format!("{}: name is not UTF-8", lock.display())),
+        }
+    }
 }
 
 /// The members that a workspace names by globs: one more folder is one more member.

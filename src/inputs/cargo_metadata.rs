@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use super::{ambient, normalize};
 use crate::error::{Error, Result};
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
@@ -97,6 +98,48 @@ pub(super) fn configurations(project: &Project, request: &Request) -> Vec<String
     let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
     values.extend(project.maturin.config.iter().flatten().cloned());
     values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
+}
+
+/// Where cargo may keep Cargo.lock: beside the workspace's manifest, and wherever configuration says
+/// (`resolver.lockfile-path`, obeyed from cargo 1.97 on). All that are named count: one more input
+/// does no harm, and which of them is in force is cargo's own affair.
+pub(super) fn lock_files(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    workspace_root: &Path,
+) -> Vec<PathBuf> {
+    const KEY: &str = "lockfile-path";
+    let named = |table: &toml::Table| -> Option<String> {
+        Some(table.get("resolver")?.get(KEY)?.as_str()?.to_owned())
+    };
+    let read = |file: &Path| fs_err::read_to_string(file).ok()?.parse::<toml::Table>().ok();
+    let mut files = vec![workspace_root.join("Cargo.lock")];
+    if let Some(path) = environment.non_empty("CARGO_RESOLVER_LOCKFILE_PATH") {
+        files.push(request.root.join(path));
+    }
+    let mut configs: Vec<PathBuf> = ambient::cargo_configs(&request.root, environment)
+        .into_iter()
+        .map(|found| found.path)
+        .collect();
+    let given = configurations(project, request);
+    for value in given.iter().filter(|value| *value != "--config") {
+        if let Some(path) = value.parse::<toml::Table>().ok().as_ref().and_then(named) {
+            files.push(request.root.join(path));
+        }
+        let file = request.root.join(value);
+        configs.extend(ambient::included(&file));
+        configs.push(file);
+    }
+    for config in configs {
+        // Relative to the folder that holds `.cargo` (cargo book, "Config-relative paths").
+        if let Some(path) = read(&config).as_ref().and_then(named)
+            && let Some(folder) = config.parent().and_then(Path::parent)
+        {
+            files.push(folder.join(path));
+        }
+    }
+    files.into_iter().map(|file| normalize(&file)).collect()
 }
 
 /// Features as maturin passes them on: they decide which optional packages there are. Those for

@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use super::cargo_metadata::{
-    Metadata, Package, ask, cargo, configurations, features, is_locked, profile, program,
+    Metadata, Package, ask, cargo, configurations, features, is_locked, lock_files, profile,
+    program,
 };
 use super::units::{Unit, UnitKind};
 use super::{ambient, dep_info, normalize};
@@ -35,6 +36,8 @@ pub struct Target {
     resolved_anew: bool,
     knows_all_packages: bool,
     profile: String,
+    /// Where Cargo.lock may lie.
+    lock_files: Vec<PathBuf>,
     /// Where cargo unpacks what Cargo.lock pins.
     unpacked: Vec<PathBuf>,
 }
@@ -89,10 +92,14 @@ impl Target {
             }
             metadata.target_directory = folder;
         }
-        let lock = fs_err::metadata(metadata.workspace_root.join("Cargo.lock"));
-        let written = lock.and_then(|lock| lock.modified());
+        let lock_files = lock_files(project, request, environment, &metadata.workspace_root);
+        let is_new = |lock: &PathBuf| {
+            let written = fs_err::metadata(lock).and_then(|lock| lock.modified());
+            written.is_ok_and(|written| written + Duration::from_secs(2) > asked)
+        };
         Ok(Self {
-            resolved_anew: written.is_ok_and(|written| written + Duration::from_secs(2) > asked),
+            resolved_anew: lock_files.iter().any(is_new),
+            lock_files,
             knows_all_packages,
             profile: profile(project, request),
             unpacked,
@@ -116,6 +123,11 @@ impl Target {
     /// Was Cargo.lock written just now?
     pub fn resolved_anew(&self) -> bool {
         self.resolved_anew
+    }
+
+    /// Every place where cargo may keep Cargo.lock.
+    pub fn lock_files(&self) -> &[PathBuf] {
+        &self.lock_files
     }
 
     /// cargo, to be run as maturin runs it. `None` if there is none.

@@ -16,6 +16,29 @@ from . import environment
 if TYPE_CHECKING:
     from .project import Project
 
+#: Has a stable cargo, too, lay out its build folder in the way that is to come.
+NEW_LAYOUT = {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"}
+
+
+def variant() -> str:
+    """Which cargo the tests run, in which layout: `WHEELPRINT_TEST_CARGO` is `new-layout`,
+    `build-dir` (build folders apart from target folders), or the path of another cargo."""
+    return os.environ.get("WHEELPRINT_TEST_CARGO", "")
+
+
+def variables(build_folders: Path) -> dict[str, str]:
+    """What every tool is started with for it."""
+    if variant() == "new-layout":
+        return dict(NEW_LAYOUT)
+    if variant() == "build-dir":
+        return {"CARGO_BUILD_BUILD_DIR": str(build_folders / "{workspace-path-hash}")}
+    return {}
+
+
+def another_cargo() -> str | None:
+    """The cargo that stands for the one on PATH."""
+    return variant() if variant() not in ("", "new-layout", "build-dir") else None
+
 
 def host() -> str:
     """The platform's name."""
@@ -46,11 +69,8 @@ def behind_rustup(project: Project) -> None:
 
 
 def new_layout(project: Project) -> None:
-    """Let a nightly cargo lay out its build folder in the way that is to come."""
-    sysroot("nightly")
-    behind_rustup(project)
-    project.env["RUSTUP_TOOLCHAIN"] = "nightly"
-    project.write(".cargo/config.toml", "[unstable]\nbuild-dir-new-layout = true\n")
+    """Let cargo lay out its build folder in the way that is to come."""
+    project.env.update(NEW_LAYOUT)
 
 
 def use_rustup_home(project: Project, folder: Path, **toolchains: Path) -> None:

@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 from packaging.utils import parse_wheel_filename
 
-from . import environment, samples
+from . import environment, samples, toolchains
 from .project import Project
 from .spy import Spy
 from .versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
@@ -69,6 +69,11 @@ class Workbench:
         return self.folder / "checkout"
 
     @property
+    def build_folders(self) -> Path:
+        """Where cargo builds if that is apart from its target folders: a folder a workspace."""
+        return self.folder / "build-folders"
+
+    @property
     def uv(self) -> Path:
         """The uv that runs."""
         return find_uv()
@@ -85,6 +90,7 @@ class Workbench:
         env["UV_PYTHON_DOWNLOADS"] = "never"
         env["UV_NO_PROGRESS"] = "1"
         env["WHEELPRINT_CACHE_DIR"] = str(self._state / "wheelprint")
+        env.update(toolchains.variables(self.build_folders))
         environment.add_find_links(env, [self.dist, self.wheelhouse])
         return env
 
@@ -147,8 +153,19 @@ class Workbench:
             shutil.rmtree(self._parked, ignore_errors=True)
             shutil.move(self._project.target, self._parked)
             keep_registry_packages(self._parked)
+        self.keep_build_folders()
         self._project = None
         _remove(self.checkout_folder)
+
+    def keep_build_folders(self) -> None:
+        """The same for build folders that lie apart: those of the places where samples lie. A
+        build of an sdist, in a folder of its own, leaves one more."""
+        if self.build_folders.is_dir():
+            by_age = sorted(self.build_folders.glob("*/*"), key=lambda path: path.stat().st_mtime)
+            for folder in by_age[:-3]:
+                _remove(folder)
+            for folder in by_age[-3:]:
+                keep_registry_packages(folder)
 
     def reference(self, name: str, kind: str = "wheel") -> Path:
         """What plain maturin makes of a sample, at the same path. Checks that sample out, so it
@@ -215,7 +232,8 @@ def newest_maturin(wheelhouse: Path) -> str:
 def keep_registry_packages(target: Path) -> None:
     """Reduce a target folder to what cargo compiled of packages from crates.io."""
     names = {name.replace("-", "_") for name in samples.registry_packages()}
-    hashed = re.compile(r"^(?P<name>.+?)-[0-9a-f]{16}(\..+)?$")
+    # In the newer layout a package's folder has the hashes in it.
+    hashed = re.compile(r"^(?P<name>.+?)(-[0-9a-f]{16})?(\..+)?$")
 
     def from_registry(entry: Path) -> bool:
         match = hashed.match(entry.name)
@@ -227,7 +245,7 @@ def keep_registry_packages(target: Path) -> None:
     for entry in target.iterdir():
         if entry.is_file():
             continue
-        if not (entry / ".fingerprint").is_dir():
+        if not any((entry / part).is_dir() for part in (".fingerprint", "build")):
             _remove(entry)
             continue
         for part in entry.iterdir():
