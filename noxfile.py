@@ -51,6 +51,17 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def smoke(session: nox.Session) -> None:
+    """One test of each promise, in a few minutes: for every other system and Python."""
+    session.install(*TEST_REQUIREMENTS)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run(
+        *("pytest", "-m", "smoke", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
+
+
+@nox.session
 def freshness(session: nox.Session) -> None:
     """Every kind of change and of no change, races, cargo's clock: what takes long."""
     session.install(*TEST_REQUIREMENTS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, made, samples
+from support import asking, made, samples, smoke
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
     config.addinivalue_line("markers", "faults: everything in tests/faults; `nox -s faults`")
+    config.addinivalue_line("markers", "smoke: a few minutes of each promise; `nox -s smoke`")
     config.pluginmanager.register(made)
 
 
@@ -45,6 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "faults":
             item.add_marker(pytest.mark.faults)
+        if smoke.is_smoke(item.nodeid):
+            item.add_marker(pytest.mark.smoke)
     if Spy.supported():
         return
     for item in items:
