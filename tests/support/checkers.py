@@ -97,7 +97,10 @@ def is_on_purpose(finding: Finding, test: str) -> bool:
 
 
 #: twine wants keyring, which wants cffi on Linux; no cffi knows the free-threaded Python 3.13.
-HAS_TWINE = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 14)
+_HAS_CFFI = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 14)
+#: Names of checkers that this Python can't have, as `nox -s pythons` found.
+_WITHOUT = os.environ.get("WHEELPRINT_TEST_WITHOUT", "").split()
+HAS_TWINE = _HAS_CFFI and "twine" not in _WITHOUT
 
 #: Long lines, whatever the terminal is; it can't be talked out of its colors.
 _WIDE = {"TERM": "xterm", "COLUMNS": "500", "PYTHONUTF8": "1"}
@@ -114,13 +117,17 @@ def check(folder: Path, files: Sequence[Path]) -> list[Finding]:
             pool.submit(checker, folder, some)
             for checker, some in (
                 *(((_twine, files),) if HAS_TWINE else ()),
-                (_check_wheel_contents, built),
-                (_abi3audit, _different_modules(built)),
+                (_check_wheel_contents, built if _has("check-wheel-contents") else []),
+                (_abi3audit, _different_modules(built) if _has("abi3audit") else []),
                 (_records, built),
             )
             if some
         ]
         return [finding for one in running for finding in one.result()]
+
+
+def _has(checker: str) -> bool:
+    return checker not in _WITHOUT
 
 
 def _records(_: Path, built: Sequence[Path]) -> list[Finding]:

@@ -32,6 +32,7 @@ TESTS = (
     "test_editable_layouts.py::test_its_metadata_lists_what_is_there[python]",
     "test_runtime_hook.py::test_it_loads_nothing_at_start",
     "test_runtime_hook.py::test_it_is_imported_with_nothing_else_on_the_path",
+    "test_editable_finder.py::test_the_start_file_is_run_in_place_of_the_pths_import",
     # The import check.
     "test_import_check.py::test_what_is_up_to_date_is_imported_without_a_word",
     "test_import_check.py::test_a_touch_asks_nobody",
