@@ -26,7 +26,7 @@ HAS_CFFI = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >
 TEST_PROFILE = "testing"
 #: What runs on any Python.
 PURE_REQUIREMENTS = (
-    *("build", "installer", "maturin", "packaging", "pytest", "pytest-xdist", "uv"),
+    *("build", "installer", "maturin", "packaging", "pip", "pytest", "pytest-xdist", "uv"),
 )
 TEST_REQUIREMENTS = (
     *(*PURE_REQUIREMENTS, "jsonschema"),
