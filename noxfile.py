@@ -9,9 +9,11 @@ import os
 import shutil
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_external_run = True
@@ -22,8 +24,12 @@ HAS_CFFI = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >
 
 #: See Cargo.toml: quick to compile, which is what counts here.
 TEST_PROFILE = "testing"
+#: What runs on any Python.
+PURE_REQUIREMENTS = (
+    *("build", "installer", "maturin", "packaging", "pip", "pytest", "pytest-xdist", "uv"),
+)
 TEST_REQUIREMENTS = (
-    *("build", "installer", "jsonschema", "maturin", "packaging", "pytest", "pytest-xdist", "uv"),
+    *(*PURE_REQUIREMENTS, "jsonschema"),
     # What checks every wheel that the tests make.
     *("abi3audit", "check-wheel-contents"),
     *(("twine",) if HAS_CFFI else ()),
@@ -32,6 +38,15 @@ TEST_REQUIREMENTS = (
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
 #: What has a session of its own.
 ELSEWHERE = ("freshness", "faults", "frontends")
+#: What a Python may have no wheels of: the tests that need it are skipped there.
+OPTIONAL = ("jsonschema", "abi3audit", "check-wheel-contents", "twine")
+#: An interpreter's name, and whether it loads modules of CPython's stable ABI.
+DESCRIBE = """
+import sys, sysconfig
+threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print("{}-{}.{}{}".format(sys.implementation.name, *sys.version_info[:2], threads), end=" ")
+print(sys.implementation.name == "cpython" and not threads)
+"""
 #: Each worker compiles pyo3 once, and the rest takes half as long.
 AT_A_TIME = ("-n", "2")
 PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
@@ -53,6 +68,56 @@ def tests(session: nox.Session) -> None:
         *(session.posargs or AT_A_TIME),
         env={"WHEELPRINT_DIST": str(dist)},
     )
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """One test of each promise, in a few minutes: for every other system and Python."""
+    session.install(*TEST_REQUIREMENTS)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run(
+        *("pytest", "-m", "smoke", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
+
+
+@nox.session
+def pythons(session: nox.Session) -> None:
+    """The smoke set on each interpreter that is named: `nox -s pythons -- python3.9 /PATH/pypy3`.
+    CPythons get one wheel for all of them; PyPy and the free-threaded ones, one built from the
+    sdist."""
+    if not session.posargs:
+        session.error("which? for example: nox -s pythons -- python3.9 python3.15 /usr/bin/pypy3")
+    session.install("maturin", "uv")
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    sdists = dist.with_name("sdist")
+    shutil.rmtree(sdists, ignore_errors=True)
+    session.run("maturin", "sdist", "--out", str(sdists))
+    failed = []
+    for number, interpreter in enumerate(session.posargs):
+        venv = (session.cache_dir / session.name / str(number)).resolve()
+        session.run("uv", "venv", "--clear", "--python", interpreter, str(venv))
+        python = shutil.which("python", path=os.pathsep.join([f"{venv}/bin", f"{venv}/Scripts"]))
+        assert python is not None
+        name, takes_abi3 = session.run(python, "-c", DESCRIBE, silent=True, external=True).split()
+        session.run("uv", "pip", "install", "--python", python, *PURE_REQUIREMENTS)
+        without = [tool for tool in OPTIONAL if not _can_have(session, python, tool)]
+        own = dist if takes_abi3 == "True" else _build_from(session, sdists, python, name)
+        environment = {
+            "WHEELPRINT_DIST": str(own),
+            "WHEELPRINT_TEST_WITHOUT": " ".join(without),
+            # What cargo compiled for one interpreter is of no use to another.
+            "WHEELPRINT_TEST_DIR": str(Path(tempfile.gettempdir()) / "wheelprint-tests" / name),
+        }
+        session.log(f"{interpreter} is {name}; without {', '.join(without) or 'nothing'}")
+        try:
+            session.run(
+                *(python, "-m", "pytest", "-m", "smoke", *AT_A_TIME), env=environment, external=True
+            )
+        except CommandFailed:
+            failed.append(interpreter)
+    if failed:
+        session.error(f"failed on {', '.join(failed)}")
 
 
 @nox.session
@@ -162,6 +227,32 @@ def _build_wheel(session: nox.Session, *profile: str) -> Path:
     shutil.rmtree(dist, ignore_errors=True)
     session.run("maturin", "build", "--locked", *profile, "--out", str(dist))
     return dist.resolve()
+
+
+def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> Path:
+    """Build our own wheel as that Python's users do where there is none on the index."""
+    folder = session.cache_dir.resolve() / session.name
+    dist = folder / f"dist-{name}"
+    shutil.rmtree(dist, ignore_errors=True)
+    (sdist,) = sdists.glob("*.tar.gz")
+    session.run(
+        *("uv", "build", "--wheel", "--python", python, "--out-dir", str(dist), str(sdist)),
+        env={
+            "MATURIN_PEP517_ARGS": f"--profile {TEST_PROFILE}",
+            "CARGO_TARGET_DIR": str(folder / "target"),
+        },
+    )
+    return dist
+
+
+def _can_have(session: nox.Session, python: str, tool: str) -> bool:
+    """Install it, if there is a wheel of it and of all that it needs."""
+    command = ("uv", "pip", "install", "--only-binary", ":all:", "--python", python, tool)
+    try:
+        session.run(*command, silent=True)
+    except CommandFailed:
+        return False
+    return True
 
 
 def _python(session: nox.Session) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, made, samples, toolchains
+from support import asking, made, samples, smoke, toolchains
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for folder in FOLDERS_APART:
         meaning = f"{folder}: everything in tests/{folder}; `nox -s {folder}`"
         config.addinivalue_line("markers", meaning)
+    config.addinivalue_line("markers", "smoke: a few minutes of each promise; `nox -s smoke`")
     config.pluginmanager.register(made)
 
 
@@ -50,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in FOLDERS_APART:
             item.add_marker(item.path.parent.name)
+        if smoke.is_smoke(item.nodeid):
+            item.add_marker(pytest.mark.smoke)
     if Spy.supported():
         return
     for item in items:

@@ -411,6 +411,22 @@ def test_pth_and_start_run_both(project: Project) -> None:
     assert layouts.imported(project, code) == "True"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="knows no .start files")
+def test_the_start_file_is_run_in_place_of_the_pths_import(project: Project) -> None:
+    """PEP 829. The plain path of the `.pth` is read as ever."""
+    file = pth(project)
+    first = file.read_text().splitlines()[0]
+    # It is a link to uv's cache.
+    off = file.rename(file.with_suffix(".off"))
+    try:
+        file.write_text(f"{first}\nimport sys; sys.stderr.write('from the .pth')\n")
+        code = f"import sys; print({HOOK!r} in sys.modules, {first!r} in sys.path)"
+        assert layouts.imported(project, code) == "True True"
+        assert layouts.imported(project, "import pkg; print(pkg.answer())") == "42"
+    finally:
+        off.replace(file)
+
+
 @pytest.mark.parametrize("options", [(), ("-I",), ("-X", "utf8=0"), ("-O",)], ids=str)
 def test_nothing_more_is_loaded_at_start(options: tuple[str, ...], project: Project) -> None:
     def loaded() -> set[str]:

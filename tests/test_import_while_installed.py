@@ -6,6 +6,7 @@ the interpreter started, the hook, finds the rest missing for a moment.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,7 +18,10 @@ from support import layouts
 from support.installed import Editable, synced
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import CheckOut
+    from support.workbench import Workbench
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files in use are not removed")
 
@@ -143,3 +147,65 @@ def test_what_is_uninstalled_is_not_waited_for_for_long(editable: Editable) -> N
     project.uv("pip", "uninstall", "--python", editable.python, project.sample.name).ok()
     stdout, stderr = process.communicate("\n", timeout=120)
     assert stdout.split() == ["ModuleNotFoundError"] * 3 + ["True"], stderr
+
+
+#: What an installer that was killed left of the one package, and of whatever else it puts down.
+LEFT = {
+    "nothing in the folder": ("pure/*",),
+    "no folder": ("pure",),
+    "only the module": ("pure/__init__.py",),
+    "the folder and the hook": ("pure/*", "*.editable", "*.dist-info"),
+}
+
+
+@pytest.fixture(scope="module")
+def only_rust(bench: Workbench) -> Iterator[Editable]:
+    """A project without Python sources: its whole package is in the wheel."""
+    yield synced(bench.check_out("pure"))
+    bench.put_away()
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_is_half_installed_is_no_namespace(what: str, only_rust: Editable) -> None:
+    """An installer was killed between the old files and the new ones. The interpreter would take
+    the folder that is left for a namespace, with nothing in it."""
+    for path in [path for pattern in LEFT[what] for path in only_rust.site.glob(pattern)]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    # Neither is a folder of that name elsewhere on the path.
+    (only_rust.venv / "pure").mkdir(exist_ok=True)
+    imported = only_rust.imports()
+    assert imported.run.code == 1, imported.run.output
+    words = "ImportError: pure: the installation of pure is incomplete, its files are missing from"
+    assert words in imported.run.last_line
+    assert imported.run.last_line.endswith("uv sync --reinstall-package pure")
+    only_rust.project.uv("sync", "--reinstall-package", "pure").ok()
+    only_rust.is_quiet("42")
+
+
+def test_a_module_that_was_never_put_down_is_named(editable: Editable) -> None:
+    """The package lies in the source tree, the module in the wheel."""
+    for path in editable.site.glob(MISSING["the module"][0]):
+        path.unlink()
+    imported = editable.imports()
+    assert imported.run.code == 1, imported.run.output
+    words = "the installation of mixed-path-dep is incomplete"
+    assert words in imported.run.last_line.replace("_", "-")
+    editable.project.uv("sync", "--reinstall-package", "mixed-path-dep").ok()
+    editable.is_quiet(editable.project.sample.shows[0])
+
+
+def test_a_check_that_was_never_put_down_is_missed(editable: Editable) -> None:
+    """What can't be checked is said not to be."""
+    for path in editable.site.glob(MISSING["the check"][0]):
+        path.unlink()
+    imported = editable.imports()
+    assert imported.shows == editable.project.sample.shows[0]
+    assert len(imported.said) == 1
+    assert imported.said[0].startswith("warning: whether text_stats is up to date can't be told: ")
+
+
+def test_a_package_of_the_tree_may_become_a_namespace(editable: Editable) -> None:
+    """Where nobody checks, this is the user's own affair."""
+    editable.project.path("python/text_stats/__init__.py").unlink()
+    imported = editable.imports("import text_stats; print(text_stats.__path__ is not None)")
+    assert imported.shows == "True"

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.checkers import HAS_TWINE
+from support.checkers import HAS_TWINE, Finding, is_on_purpose
 from support.made import Made
 
 TAG = "py3-none-any"
@@ -136,3 +136,26 @@ def test_only_what_a_command_made_is_kept(tmp_path: Path) -> None:
         third = pack(folder, "third")
     kept = {path.name for path in (tmp_path / "made").glob("*/*.whl")}
     assert kept == {other.name, third.name}
+
+
+#: What a checker says of a wheel, made in which test, and whether that test wanted it so.
+HOSTILE = "tests/faults/test_hostile_wheels.py::test_from_maturin"
+WANTED = {
+    "a file with a space": (
+        f"{HOSTILE}[named 'a b']",
+        "check-wheel-contents",
+        "W003: x:\n  a b",
+        True,
+    ),
+    "two files": (f"{HOSTILE}[named 'a b']", "check-wheel-contents", "W003: x:\n  a\n  b", False),
+    "something else": (f"{HOSTILE}[named 'a b']", "check-wheel-contents", "W001: x:\n  a b", False),
+    "another checker": (f"{HOSTILE}[named 'a b']", "RECORD", "W003: x:\n  a b", False),
+    "another test": ("tests/test_uv.py::test_one", "check-wheel-contents", "W003: x:\n  a", False),
+    "no file": ("", "check-wheel-contents", "W003: x:\n  a", False),
+}
+
+
+@pytest.mark.parametrize("case", WANTED)
+def test_what_a_test_makes_wrong_on_purpose_is_not_refused(case: str) -> None:
+    test, checker, said, is_wanted = WANTED[case]
+    assert is_on_purpose(Finding(checker, None, said), test) == is_wanted

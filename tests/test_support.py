@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import samples, wheels
+from support import samples, smoke, wheels
 from support.workbench import Workbench
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import CheckOut
 
 MATURIN = "maturin"
+
+
+def test_each_test_of_the_smoke_set_is_one() -> None:
+    tests = Path(__file__).parent
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+        + ["-m", "smoke", *(str(tests / name) for name in smoke.TESTS)],
+        cwd=tests.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.spy

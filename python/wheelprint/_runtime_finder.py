@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+_has_warned = False
+
 
 def find_spec(
     hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
@@ -37,6 +39,10 @@ def find_spec(
         if not is_ours or (spec is not None and spec.loader is not None) or not maps.wait():
             break
         _check_again(hook)
+    if is_ours and (spec is None or spec.loader is None):
+        error = _half_installed(maps, hook, name, spec)
+        if error is not None:
+            raise error
     if spec is not None:
         if is_ours:
             _load_patiently(maps, hook, spec)
@@ -66,6 +72,33 @@ def _find(
 # See the hook.
 _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
+
+
+def _half_installed(
+    maps: "Any", hook: str, name: str, spec: "ModuleSpec | None"
+) -> "ImportError | None":
+    """Why a module that the wheel brings can't be imported, if an installer was killed before it
+    had put down all files. The interpreter would take a folder without ``__init__.py``, which may
+    have been left there or be another one of that name, for an empty namespace."""
+    # Packages of the source tree are the user's: one may have become a namespace.
+    is_in_wheel = name in maps.MODULES or not (maps.MODULES or maps.DATA)
+    if not is_in_wheel or (spec is None and not _is_there(maps)):
+        return None
+    try:
+        installed = _loaded(hook).load("_check").Installed.load(hook)
+        remedy = installed.remedy() if installed.installer() else ""
+    except Exception:
+        # More than the module is missing.
+        remedy = ""
+    project = os.path.basename(maps.INPUTS.partition(".editable")[0])
+    text = f"{name}: the installation of {project} is incomplete, its files are missing from"
+    text += f" {maps.HERE}: an installer was stopped before it was done; to install it again: "
+    return ImportError(text + (remedy or f"uv sync --reinstall-package {project}"), name=name)
+
+
+def _is_there(maps: "Any") -> bool:
+    """Is the hook still installed? A process outlives an uninstallation."""
+    return os.path.exists(os.path.join(maps.HERE, f"{maps.__name__}.py"))
 
 
 def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
@@ -142,11 +175,21 @@ def _check(hook: str, name: str) -> "ImportError | None":
         return None
     try:
         check = _loaded(hook).load("_check")
-    except (ImportError, OSError):
-        # It has been uninstalled.
+    except (ImportError, OSError) as fault:
+        # If the hook is gone too, it has been uninstalled.
+        if _is_there(_loaded(hook)):
+            _warn(f"whether {name} is up to date can't be told: {fault!r}")
         return None
     error: ImportError | None = check.run(hook, name, policy, configured)
     return error
+
+
+def _warn(text: str) -> None:
+    """Once in a process, if there is a stderr. What says it otherwise lies in the missing file."""
+    global _has_warned
+    if not _has_warned and sys.stderr is not None:
+        _has_warned = True
+        sys.stderr.write(f"wheelprint: warning: {text}\n")
 
 
 def _check_again(hook: str) -> None:

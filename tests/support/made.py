@@ -129,7 +129,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     files = sorted(path for path in folder.glob("*/*") if path.name != _TEST)
     began = time.monotonic()
     ended = session.exitstatus != pytest.ExitCode.INTERRUPTED
-    findings = checkers.check(folder, files) if files and ended else []
+    findings = [
+        finding
+        for finding in (checkers.check(folder, files) if files and ended else [])
+        if not checkers.is_on_purpose(finding, _test_of(finding))
+    ]
     seconds = time.monotonic() - began
     if files and ended:
         session.config.stash[_CHECKED] = (
@@ -140,13 +144,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     lines = []
     for finding in findings:
-        test = (finding.file.parent / _TEST).read_text(encoding="utf-8")
-        where = f"{finding.file.relative_to(folder)}, made in {test}" if finding.file else "all"
+        where = "all"
+        if finding.file:
+            where = f"{finding.file.relative_to(folder)}, made in {_test_of(finding)}"
         lines.append(f"{finding.checker}: {where}\n{finding.said}\n")
     lines.append(f"{len(findings)} findings on {len(files)} files, which are kept in {folder}")
     session.config.stash[_FOUND] = "\n".join(lines)
     if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _test_of(finding: checkers.Finding) -> str:
+    """The test that made the file, if the finding is about one."""
+    return (finding.file.parent / _TEST).read_text(encoding="utf-8") if finding.file else ""
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

