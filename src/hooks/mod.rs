@@ -129,7 +129,7 @@ impl Session {
         self.end_promise();
         if maturin::is_importable(&self.request.interpreter) {
             let (python, plan) = self.prepared_interpreter();
-            return self.maturin(&python, &plan).requires(hook);
+            return self.or_obstacle(self.maturin(&python, &plan).requires(hook));
         }
         let mut requires = maturin::requires(
             self.project.maturin.bindings.as_deref(),
@@ -170,7 +170,7 @@ impl Session {
         self.need_cargo()?;
         let _lock = self.store.as_ref().and_then(Store::lock);
         let (python, plan) = self.prepared_interpreter();
-        self.maturin(&python, &plan).make(hook, folder)
+        self.or_obstacle(self.maturin(&python, &plan).make(hook, folder))
     }
 
     /// `build_wheel` and `build_editable`: the wheel's file name.
