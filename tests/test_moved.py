@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders in use are not renamed")
+pytestmark = [
+    pytest.mark.freshness,
+    pytest.mark.skipif(sys.platform == "win32", reason="folders in use are not renamed"),
+]
 
 
 @pytest.fixture

@@ -178,6 +178,7 @@ def test_hooks(cause: Cause, hook: str, check_out: CheckOut) -> None:
     assert not list(folder.iterdir())
 
 
+@pytest.mark.freshness
 @pytest.mark.parametrize("cause", CAUSES, ids=named)
 def test_after_a_build(cause: Cause, check_out: CheckOut) -> None:
     """Where there is still a yes or no it is given, and the cause beside it."""
