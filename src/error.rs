@@ -39,6 +39,16 @@ pub enum Error {
     #[error("{name}: {cause}")]
     Missing { name: String, cause: String, hint: String },
 
+    /// The sources can't be built, and cargo says why: a Cargo.toml, or what it asks for.
+    #[error("{}{}: {cause}", path.display(), At(*position))]
+    Sources {
+        path: PathBuf,
+        /// Line and column, counted from one.
+        position: Option<(usize, usize)>,
+        cause: String,
+        hint: String,
+    },
+
     /// maturin said no. Its own output, which ends with the compiler's, has been shown already.
     #[error("maturin: {hook} failed")]
     BuildFailed { hook: &'static str },
@@ -92,7 +102,7 @@ impl Error {
             Self::Toml { hint, .. } | Self::Setting { hint, .. } | Self::Given { hint, .. } => {
                 hint.clone()
             }
-            Self::Missing { hint, .. } => Some(hint.clone()),
+            Self::Missing { hint, .. } | Self::Sources { hint, .. } => Some(hint.clone()),
             Self::Wheel { .. } => Some(
                 "nothing was delivered; run the build again, and report it to maturin if it persists"
                     .to_owned(),

@@ -34,6 +34,62 @@ pub struct Distribution {
     pub uv_cache: Option<serde_json::Value>,
 }
 
+/// An editable install of a folder that is not the project's.
+#[derive(Debug)]
+pub struct Moved {
+    /// The folder that is installed.
+    pub from: PathBuf,
+    /// The project's.
+    pub to: PathBuf,
+    /// Is there no project any more in the folder that is installed?
+    pub is_gone: bool,
+    is_by_pip: bool,
+}
+
+impl Moved {
+    /// What is so.
+    pub fn cause(&self) -> String {
+        let Self { from, to, is_gone, .. } = self;
+        let (from, to) = (from.display(), to.display());
+        if *is_gone {
+            format!("the project has moved: from {from}, which is installed, to {to}")
+        } else {
+            format!("another folder is installed: {from}, and not {to}")
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        let command = if self.is_by_pip { "pip install -e ." } else { "uv sync" };
+        format!("`{command}` installs it from here")
+    }
+}
+
+impl Distribution {
+    /// Was it installed from this folder, by whatever name?
+    pub fn is_of(&self, root: &Path) -> bool {
+        self.source.as_deref().is_some_and(|source| is_same_place(source, root))
+    }
+
+    /// The other folder that it is an editable install of.
+    pub fn moved(&self, root: &Path) -> Option<Moved> {
+        let from = self.source.clone().filter(|_| self.editable && !self.is_of(root))?;
+        Some(Moved {
+            is_gone: !from.join("pyproject.toml").is_file(),
+            from,
+            to: root.to_owned(),
+            is_by_pip: self.installer.as_deref() == Some("pip"),
+        })
+    }
+}
+
+/// Two names of one folder, through links or not.
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    one == other
+        || dunce::canonicalize(one)
+            .is_ok_and(|one| dunce::canonicalize(other).is_ok_and(|other| one == other))
+}
+
 /// The interpreter of the environment that a project's commands run in: `--python`, what uv would
 /// use (`UV_PROJECT_ENVIRONMENT`, the nearest `.venv`), the active environment. `None` if there is
 /// none of these.

@@ -73,7 +73,9 @@ fn call(
 /// Is it the sources that are wrong, or can nothing be built here? An import that waits raises the
 /// one and only warns of the other.
 fn tell_import(error: &Error) {
-    let is_theirs = error.already_shown() && !maturin::was_hindered(&log::all_import_output());
+    let is_hindered = || maturin::was_hindered(&log::all_import_output());
+    let is_theirs =
+        matches!(error, Error::Sources { .. }) || error.already_shown() && !is_hindered();
     if !error.already_shown() {
         let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
         log::import_output(format!("{error}\n{hint}").as_bytes());

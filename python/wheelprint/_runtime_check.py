@@ -88,6 +88,13 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
     if not stale:
         memory.save()
         return None
+    lost: str = load("_compare").lost(installed)
+    if lost:
+        # Nothing can be built where there are no sources.
+        if policy == "error":
+            return ImportError(lost, name=package)
+        say(f"warning: {lost}")
+        return None
     if policy == "rebuild":
         text = load("_rebuild").run(sys.modules[__name__], hook, installed, stale)
         return ImportError(text, name=package) if text else None

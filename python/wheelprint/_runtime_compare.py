@@ -285,3 +285,53 @@ def compare_rustc(installed: "Any") -> "Iterable[Any]":
         was, is_ = (text.split(" (")[0].replace("rustc ", "") for text in (known["version"], now))
         text = f"rustc: {was} -> {is_}" if was != is_ else "rustc: another build"
         yield check.Stale("rustc", text, f"{known['version']} {now}")
+
+
+def lost(installed: "Any") -> str:
+    """What to say if the project is no longer in the folder it was installed from; else nothing."""
+    old = installed.project
+    if os.path.exists(os.path.join(old, "pyproject.toml")):
+        return ""
+    text = f"{installed.name} was installed from {old}, which is gone"
+    by_uv = installed.installer() == "uv"
+    command = "uv sync" if by_uv else "pip install -e ."
+    new = _found_again(installed)
+    if new:
+        return f"{text}: the project has moved to {new}; `{command}` there installs it anew"
+    return f"{text}: it was moved or deleted; `{command}` where it lies now installs it anew"
+
+
+def _found_again(installed: "Any") -> str:
+    """Above the environment or the working directory, where the project lay in the old tree."""
+    parts = installed.project.split(os.sep)
+    inner = [""] + [os.path.join(*parts[-count:]) for count in (1, 2, 3) if count < len(parts)]
+    environment = os.path.dirname(os.path.abspath(__file__))
+    try:
+        here = os.getcwd()
+    except OSError:
+        # The working directory is gone, too.
+        here = environment
+    for folder in (environment, here):
+        while True:
+            for below in inner:
+                place = os.path.join(folder, below) if below else folder
+                if _is_called(os.path.join(place, "pyproject.toml"), installed.name):
+                    return place
+            if folder == os.path.dirname(folder):
+                break
+            folder = os.path.dirname(folder)
+    return ""
+
+
+def _is_called(path: str, name: str) -> bool:
+    """Does this pyproject.toml name the project so?"""
+
+    def plain(text: str) -> str:
+        return text.strip().strip("\"'").replace("_", "-").replace(".", "-").lower()
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.partition("#")[0].partition("=") for line in file]
+    except (OSError, ValueError):
+        return False
+    return any(key.strip() == "name" and plain(value) == plain(name) for key, _, value in lines)

@@ -7,7 +7,7 @@ use fs_err as fs;
 use super::Context;
 use crate::error::{Error, PathContext as _, Result};
 use crate::hooks::Session;
-use crate::installed::{self, Distribution};
+use crate::installed::{self, Distribution, Moved};
 use crate::project::Project;
 use crate::request::{Artifact, Interpreter};
 use crate::switch::{self, lines};
@@ -107,6 +107,11 @@ impl Opened {
             Some(keys) => ([keys.theirs, keys.ours].concat(), true),
             None => (uv::default_keys(), false),
         })
+    }
+
+    /// The other folder that is installed in this one's stead.
+    pub fn moved(&self) -> Option<Moved> {
+        self.installed.as_ref()?.moved(self.root())
     }
 
     /// What the installed wheel was built from, if it says so.

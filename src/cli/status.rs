@@ -1,13 +1,11 @@
 //! `wheelprint status`.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::open::{Opened, Where};
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::freshness::{Reason, Verdict};
 use crate::hooks::look::Next;
 use crate::inputs::{Kind, ambient};
@@ -47,11 +45,19 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let verdict = verdict(&opened, context)?;
     let uv = uv(&opened, context)?;
     let next = opened.session.next();
+    let (verdict, obstacle) = with_obstacle(verdict, &next, &opened)?;
     let is_unseen = matches!((&uv, &verdict), (Uv::NoChange, Verdict::Stale(_)));
     let is_missing_keys = is_unseen && is_missing_keys(&opened)?;
     drop(progress);
     let code = u8::from(!matches!(verdict, Verdict::Fresh { .. }));
-    let shown = Shown { opened: &opened, verdict: &verdict, uv: &uv, next: &next, is_missing_keys };
+    let shown = Shown {
+        opened: &opened,
+        verdict: &verdict,
+        uv: &uv,
+        next: &next,
+        obstacle: obstacle.as_ref(),
+        is_missing_keys,
+    };
     let answer = if arguments.json {
         Answer::json(&shown.json())
     } else {
@@ -66,6 +72,9 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     let Some(installed) = &opened.installed else {
         return untrusted("it is not installed".to_owned());
     };
+    if let Some(moved) = opened.moved() {
+        return untrusted(moved.cause());
+    }
     let record = match &installed.record {
         None => {
             return untrusted("what is installed does not say what it was built from".to_owned());
@@ -93,6 +102,25 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     })
 }
 
+/// What stands in the way of the next build, if there is one to come. Without what could not be
+/// looked at because of it, there may be no reason left: then nobody knows whether it is stale.
+fn with_obstacle(
+    verdict: Verdict,
+    next: &Next,
+    opened: &Opened,
+) -> Result<(Verdict, Option<Error>)> {
+    let Verdict::Stale(mut reasons) = verdict else { return Ok((verdict, None)) };
+    let is_unreadable = |reason: &Reason| matches!(reason, Reason::Unreadable { .. });
+    if !matches!(next, Next::Build { .. }) && !reasons.iter().any(is_unreadable) {
+        return Ok((Verdict::Stale(reasons), None));
+    }
+    let Some(obstacle) = opened.session.obstacle() else {
+        return Ok((Verdict::Stale(reasons), None));
+    };
+    reasons.retain(|reason| !is_unreadable(reason));
+    if reasons.is_empty() { Err(obstacle) } else { Ok((Verdict::Stale(reasons), Some(obstacle))) }
+}
+
 /// Frontends set variables for a build that no shell has.
 fn is_of_the_build_alone(reason: &Reason) -> bool {
     reason
@@ -103,7 +131,7 @@ fn is_of_the_build_alone(reason: &Reason) -> bool {
 fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
     let Some(installed) = &opened.installed else { return Ok(Uv::Unknown) };
     // Before it looks at any key.
-    if installed.source.as_deref().is_none_or(|source| !is_same_place(source, opened.root())) {
+    if !installed.is_of(opened.root()) {
         return Ok(Uv::Changes(vec!["it was not installed from this folder".to_owned()]));
     }
     let Some(noted) = &installed.uv_cache else { return Ok(Uv::Unknown) };
@@ -125,18 +153,13 @@ fn is_missing_keys(opened: &Opened) -> Result<bool> {
     Ok(!derive::missing(&opened.session.wanted(&watched), &keys).is_empty())
 }
 
-/// Two names of one folder, through links or not.
-fn is_same_place(one: &Path, other: &Path) -> bool {
-    one == other
-        || dunce::canonicalize(one)
-            .is_ok_and(|one| dunce::canonicalize(other).is_ok_and(|other| one == other))
-}
-
 struct Shown<'a> {
     opened: &'a Opened,
     verdict: &'a Verdict,
     uv: &'a Uv,
     next: &'a Next,
+    /// Why the next build can't be done.
+    obstacle: Option<&'a Error>,
     /// Could uv be told of more?
     is_missing_keys: bool,
 }
@@ -184,6 +207,9 @@ impl Shown<'_> {
         row("installed", self.installed());
         row("uv", self.uv_sees());
         row("next sync", self.next_sync());
+        if let Some(hint) = self.hint() {
+            row("hint", hint);
+        }
         lines.push(String::new());
         lines.join("\n")
     }
@@ -241,7 +267,19 @@ impl Shown<'_> {
         }
     }
 
+    /// What to do about what `uv sync` alone can't mend, or mends only from here.
+    fn hint(&self) -> Option<String> {
+        match (self.obstacle, self.opened.moved()) {
+            (Some(obstacle), _) => obstacle.hint(),
+            (None, moved) => moved.map(|moved| moved.remedy()),
+        }
+    }
+
     fn next_sync(&self) -> String {
+        if let (Some(obstacle), Next::Build { .. }) = (self.obstacle, self.next) {
+            let text = format!("can't build: {obstacle}");
+            return if self.is_called() { text } else { format!("does nothing; {text}") };
+        }
         if !self.is_called() && !matches!(self.uv, Uv::Unknown) {
             return if self.is_fresh() {
                 "does nothing".to_owned()
@@ -303,13 +341,20 @@ impl Shown<'_> {
                 ("build", reasons.iter().map(|one| report::json::reason(one, roots)).collect())
             }
         };
+        let obstacle = self
+            .obstacle
+            .map(|obstacle| json!({ "text": obstacle.to_string(), "hint": obstacle.hint() }));
+        let moved = opened.moved().map(|moved| {
+            json!({ "from": moved.from, "to": moved.to, "gone": moved.is_gone, "hint": moved.remedy() })
+        });
         let more = json!({
             "schema": 1,
             "project": { "name": opened.session.project().name, "root": opened.root() },
             "environment": environment,
             "installed": installed,
+            "moved": moved,
             "uv": { "notices": notices, "because": because },
-            "next-sync": { "action": action, "reasons": reasons },
+            "next-sync": { "action": action, "reasons": reasons, "obstacle": obstacle },
         });
         if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
             value.extend(more);

@@ -6,11 +6,12 @@ use std::time::SystemTime;
 
 use super::Session;
 use super::answer::Lookup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::Reason;
+use crate::inputs::obstacle::obstacle;
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Roots, View, Watch, cargo, relative};
+use crate::inputs::{Key, Part, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
 use crate::renew;
 
 /// One input as it is now.
@@ -58,6 +59,21 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// What stands in the way of a build that is asked for now, if anything does.
+    pub fn obstacle(&self) -> Option<Error> {
+        let manifest = self.project.manifest_path(&self.request);
+        obstacle(&self.project, &self.request, &self.plan.environment, &manifest)
+    }
+
+    /// What a hook of maturin's gave. Where the hook failed because of an obstacle, the obstacle is
+    /// the error: maturin's output, shown already, does not say what to do.
+    pub(super) fn or_obstacle<T>(&self, made: Result<T>) -> Result<T> {
+        made.map_err(|error| match error {
+            Error::BuildFailed { .. } if !self.installs_rust() => self.obstacle().unwrap_or(error),
+            _ => error,
+        })
     }
 
     /// What counts: by the record of the build that is nearest to the tree, or, if `installed` is
@@ -110,7 +126,8 @@ impl Session {
     fn expected(&self) -> Result<(BTreeSet<Watch>, Roots)> {
         let manifest = self.project.manifest_path(&self.request);
         let environment = &self.plan.environment;
-        let target = Target::read(&self.project, &self.request, environment, &manifest, false)?;
+        let target = Target::read(&self.project, &self.request, environment, &manifest, false)
+            .map_err(|error| self.obstacle().unwrap_or(error))?;
         // Nothing that was ever built is as new as this.
         let (modules, since) = (BTreeSet::new(), SystemTime::now());
         let (project, request) = (&self.project, &self.request);
@@ -119,7 +136,7 @@ impl Session {
             let folders: BTreeSet<&Path> = package
                 .targets
                 .iter()
-                .filter(|product| product.kind.iter().any(|kind| is_of_the_artifact(kind)))
+                .filter(|product| !product.kind.iter().all(|kind| is_beside_the_artifact(kind)))
                 .filter_map(|product| product.src_path.parent())
                 .collect();
             for folder in folders {
@@ -139,9 +156,4 @@ impl Session {
         found.watches.extend(self.own_watches(&layout, &manifest, &mut found.roots));
         Ok((found.watches, found.roots))
     }
-}
-
-/// Is a product of this kind built for the wheel?
-fn is_of_the_artifact(kind: &str) -> bool {
-    !["bench", "custom-build", "example", "test"].contains(&kind)
 }

@@ -69,7 +69,7 @@ impl Session {
             true => None,
         };
         let manifest = self.project.manifest_path(&self.request);
-        let target = self.target(&plan, &manifest, reasons);
+        let target = self.target(&plan, &manifest, reasons)?;
         let _lock = self.lock_target(target.as_ref());
         if let (Some(store), Some(_)) = (&self.store, &self.tree) {
             store.bound_archive_target(target.is_some());
@@ -116,6 +116,7 @@ impl Session {
         if built.is_err() {
             self.note_failure(&began);
         }
+        let built = self.or_obstacle(built);
         let products = before
             .map(|before| before.products().move_to(&made.path().join("products")))
             .transpose()?;
@@ -163,17 +164,22 @@ impl Session {
     }
 
     pub(super) fn need_cargo(&self) -> Result<()> {
-        let installs_itself = maturin::has_package(&self.request.interpreter, "puccinialin")
-            && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none();
-        if self.plan.environment.which("cargo").is_none() && !installs_itself {
+        if self.plan.environment.which("cargo").is_none() && !self.installs_rust() {
             return Err(Error::missing_cargo());
         }
         Ok(())
     }
 
+    /// Does maturin install Rust for the build where there is none?
+    pub(super) fn installs_rust(&self) -> bool {
+        maturin::has_package(&self.request.interpreter, "puccinialin")
+            && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
+            && self.plan.environment.which("cargo").is_none()
+    }
+
     /// Asked before the build. Where the lock file may be about to change, cargo is asked in the
     /// way that brings it up to date: a lock written during the build would look like a race.
-    fn target(&self, plan: &Plan, manifest: &Path, reasons: &[Reason]) -> Option<Target> {
+    fn target(&self, plan: &Plan, manifest: &Path, reasons: &[Reason]) -> Result<Option<Target>> {
         let resolves = reasons.iter().any(|reason| match reason {
             Reason::NoRecord | Reason::NotReused => true,
             Reason::Changed { key, .. }
@@ -182,12 +188,25 @@ impl Session {
             Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
         });
         match Target::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
-            Ok(target) => Some(target),
-            Err(error) => {
-                // maturin meets the same and says it in its own words.
+            // Nothing was resolved: maturin would say why over many lines.
+            Ok(target) if resolves && !target.knows_all_packages() => match self.obstacle() {
+                Some(obstacle) => Err(obstacle),
+                None => Ok(Some(target)),
+            },
+            Ok(target) => Ok(Some(target)),
+            // Rust is yet to be installed.
+            Err(error) if self.installs_rust() => {
                 log::debug(error);
-                None
+                Ok(None)
             }
+            Err(error) => match self.obstacle() {
+                Some(obstacle) => Err(obstacle),
+                // maturin meets the same and says it in its own words.
+                None => {
+                    log::debug(error);
+                    Ok(None)
+                }
+            },
         }
     }
 
@@ -217,10 +236,12 @@ impl Session {
                 let (project, request) = (&self.project, &self.request);
                 cargo::discover(project, request, environment, target, modules, since_time)
             }
-            None => cargo::Discovered {
-                gaps: vec!["cargo could not be asked what was built".to_owned()],
-                ..Default::default()
-            },
+            None => {
+                let mut unknown = cargo::Discovered::default();
+                unknown.gaps.push("cargo could not be asked what was built".to_owned());
+                unknown.roots.add(inputs::PROJECT, &self.project.root);
+                unknown
+            }
         };
         found.warn_of_unknown_layout();
         let own = self.own_watches(layout, manifest, &mut found.roots);

@@ -135,7 +135,7 @@ impl Session {
         // The project's own maturin is installed before any hook is called, each time.
         if pins_maturin && maturin::is_importable(&self.request.interpreter) {
             let (python, plan) = self.prepared_interpreter();
-            return self.maturin(&python, &plan).requires(hook);
+            return self.or_obstacle(self.maturin(&python, &plan).requires(hook));
         }
         let mut requires: Vec<String> =
             self.maturins_requirements().into_iter().map(str::to_owned).collect();
@@ -193,7 +193,7 @@ impl Session {
         self.need_cargo()?;
         let _lock = self.store.as_ref().and_then(Store::lock);
         let (python, plan) = self.prepared_interpreter();
-        self.maturin(&python, &plan).make(hook, folder)
+        self.or_obstacle(self.maturin(&python, &plan).make(hook, folder))
     }
 
     /// `build_wheel` and `build_editable`: the wheel's file name.

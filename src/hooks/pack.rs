@@ -32,7 +32,8 @@ impl Session {
         let origin = Origin::read(&self.request.root);
         let (python, plan) = self.prepared_interpreter();
         let made = temporary()?;
-        let name = self.maturin(&python, &plan).make("build_sdist", made.path())?;
+        let made_by = self.maturin(&python, &plan).make("build_sdist", made.path());
+        let name = self.or_obstacle(made_by)?;
         let (from, to) = (made.path().join(&name), folder.join(&name));
         let record = Archive::open(&from).and_then(|archive| {
             if archive.record.is_some() && origin.is_none() {

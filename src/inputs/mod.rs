@@ -16,6 +16,7 @@ pub mod dep_info;
 pub mod extra;
 pub mod generators;
 pub mod metadata;
+pub mod obstacle;
 pub mod target;
 pub mod units;
 
@@ -323,6 +324,11 @@ pub fn normalize(path: &Path) -> PathBuf {
         }
     }
     normal
+}
+
+/// Is a cargo product of this kind left out of a wheel's build?
+pub fn is_beside_the_artifact(kind: &str) -> bool {
+    ["bench", "custom-build", "example", "test"].contains(&kind)
 }
 
 /// A wheel or sdist where frontends put them: in `dist`, or in a folder that ignores itself, as uv
