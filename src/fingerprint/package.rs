@@ -29,7 +29,8 @@ impl Rules {
         let field = |name: &str| match package?.get(name)? {
             Value::Array(globs) => Some(Some(globs.clone())),
             // `include.workspace = true`
-            _ => Some(inherited(folder, package?, name)),
+            Value::Table(_) => Some(inherited(folder, package?, name)),
+            _ => Some(None),
         };
         let (include, exclude) = (field("include"), field("exclude"));
         let has_include = include.as_ref().is_some_and(|globs| {
@@ -192,9 +193,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_leaves_nothing_out() {
-        for text in ["include = [1]", "include = [\"a{\"]\nname = 1", "include = 3", "[[["] {
+        for text in ["include = [1]", "include = 3", "exclude = [\"*\", 1]", "[[["] {
             let (_folder, inner) = package(text);
-            assert!(Rules::read(&inner).counts(Path::new("any.txt")) || text.contains("a{"));
+            assert!(Rules::read(&inner).counts(Path::new("any.txt")), "{text}");
         }
     }
 
