@@ -38,6 +38,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 
 fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
     let opened = Opened::open(place, context)?;
+    opened.warn_of_unmatched_inputs(context);
     let progress = context.terminal.progress("looking at the sources");
     let watched = opened.session.watched(opened.record())?;
     drop(progress);

@@ -21,6 +21,7 @@ mod explain;
 mod given;
 mod init;
 mod inspect;
+mod join;
 mod keys;
 mod line;
 mod names;

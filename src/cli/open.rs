@@ -88,6 +88,13 @@ impl Opened {
         Ok(Self { session, interpreter, installed })
     }
 
+    /// Globs of `extra-inputs` that match nothing: they may be misspelt.
+    pub fn warn_of_unmatched_inputs(&self, context: &Context) {
+        for line in self.session.unmatched_inputs() {
+            context.terminal.warn(&line);
+        }
+    }
+
     /// The folder of pyproject.toml.
     pub fn root(&self) -> &Path {
         &self.session.project().root

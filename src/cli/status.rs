@@ -50,6 +50,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 
 fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
     let opened = Opened::open(place, context)?;
+    opened.warn_of_unmatched_inputs(context);
     let terminal = &context.terminal;
     let progress = terminal.progress("comparing the sources");
     let verdict = verdict(&opened, context)?;
