@@ -168,6 +168,20 @@ pub fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
     })
 }
 
+/// The normalised names (PEP 503) of all that this interpreter could import.
+pub fn names(interpreter: &Interpreter) -> Vec<String> {
+    let entries = interpreter.sys_path.iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let names = entries.flatten().flatten().filter_map(|entry| {
+        let file_name = entry.file_name();
+        let (name, _) = file_name.to_str()?.strip_suffix(".dist-info")?.split_once('-')?;
+        Some(normalize_name(name))
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
     let text = |file: &str| fs::read_to_string(dist_info.join(file)).ok();
     let json =

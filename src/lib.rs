@@ -14,8 +14,8 @@
 //! | `remap` | this machine's paths taken out of what is compiled | `inputs`, `project`, `request` |
 //! | `report` | verdicts in words and as JSON | `fingerprint` (types), `freshness` (types), `inputs` (types) |
 //! | `installed` | what an environment has installed of a project | `fingerprint` (types), `project`, `request` |
-//! | `switch` | pyproject.toml from maturin to wheelprint and back, as text | `maturin`, `project`, `uv` |
-//! | `uv` | uv's cache keys: derive, compare, write | `inputs`, `project`, `request` |
+//! | `switch` | who builds a project; pyproject.toml from maturin to wheelprint and back, as text | `maturin`, `project`, `uv` |
+//! | `uv` | uv's cache keys: derive, compare, write; its workspaces | `inputs`, `project`, `request` |
 //! | `store` | stored wheels and records | `fingerprint` (types), `inputs` (types), `cargo_mtime` (types), `request` |
 //! | `cargo_mtime` | what cargo's clock would not show | `inputs`, `fingerprint` (types), `freshness` |
 //! | `sdist` | sdists (PEP 625): reading, stamping, what the tree was that one was made from | `fingerprint` (types), `inputs` |

@@ -239,7 +239,8 @@ fn wrong_type(source: &str, cause: &str) -> Error {
     Error::Setting { source_name: source.to_owned(), cause: cause.to_owned(), hint: None }
 }
 
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The known word that is most like this one, if any is.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.replace('_', "-");
     known
         .iter()

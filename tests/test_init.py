@@ -52,7 +52,8 @@ def raw(project: Project) -> bytes:
 
 
 def without_our_keys(text: str) -> str:
-    """The text without what stands below our mark."""
+    """The text without what stands below our mark, and without our comment above `requires`."""
+    text = re.sub(r"(?m)^# `wheelprint init --undo` puts back: .*\n", "", text)
     return re.sub(rf"    {re.escape(MARK)}\n(    .*\n)*", "", text)
 
 
@@ -87,7 +88,7 @@ def test_nothing_else_is_edited(project: Project) -> None:
     text = project.read("pyproject.toml")
     assert MARK in text
     assert without_our_keys(text) == switched(PYPROJECT)
-    assert run.stdout.startswith("--- pyproject.toml\n+++ pyproject.toml\n@@ -1,8 +1,8 @@\n")
+    assert run.stdout.startswith("--- pyproject.toml\n+++ pyproject.toml\n@@ -1,8 +1,9 @@\n")
     assert '-requires = ["maturin>=1.9,<2"]  # the usual range\n' in run.stdout
     assert '+requires = ["wheelprint>=0.1,<1"]  # the usual range\n' in run.stdout
     assert "\x1b[" not in run.output
@@ -247,9 +248,73 @@ def test_undo_without_an_original(project: Project) -> None:
         for kept in (project.cache / "init").iterdir():
             kept.write_bytes(damage)
         wheelprint(project, "init", "--undo", "--yes").ok()
-        assert project.read("pyproject.toml") == PYPROJECT
+        assert project.read("pyproject.toml") == before
         shutil.rmtree(project.cache / "init")
         (project.cache / "init").mkdir()
+
+
+REQUIRES = [
+    '["maturin>=1.0,<2.0"]',
+    "['maturin']",
+    '["Maturin >= 1.2",\n    "cffi; python_version > \'3\'", # why\n]',
+    "[\n    # first\n    'cffi',  # of it\n    # why\n    \"maturin (>=1.1)\"  # so\n    # end\n]",
+    '["maturin[zig]>=1.0; sys_platform == \'linux\'", "maturin>=1.2"]',
+    '["maturin==1.9.4"]',
+]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("requires", REQUIRES)
+def test_undo_where_the_store_is_gone(requires: str, ending: str, project: Project) -> None:
+    """The file itself says what it was, also in a clone on another machine."""
+    path = project.path("pyproject.toml")
+    before = PYPROJECT.replace('["maturin>=1.9,<2"]', requires).replace("\n", ending).encode()
+    path.write_bytes(before)
+    wheelprint(project, "init", "--yes").ok()
+    wheelprint(project, "keys", "--write").ok()
+    shutil.rmtree(project.cache)
+    once = raw(project)
+    wheelprint(project, "init", "--undo", "--yes").ok()
+    assert raw(project) == before
+    # With edits in between: here, and of another wheelprint.
+    more = f"{ending}[tool.other]{ending}x = 1{ending}".encode()
+    edited = once.replace(b"# The whole", b"# Most of the").replace(b">=0.1,<1", b">=0.1.2,<1")
+    path.write_bytes(edited + more)
+    wheelprint(project, "init", "--undo", "--yes").ok()
+    assert raw(project) == before.replace(b"# The whole", b"# Most of the") + more
+    # There and back once more.
+    wheelprint(project, "init", "--yes").ok()
+    wheelprint(project, "init", "--undo", "--yes").ok()
+    assert raw(project) == before.replace(b"# The whole", b"# Most of the") + more
+
+
+def test_undo_where_somebody_edited_the_comment(project: Project) -> None:
+    wheelprint(project, "init", "--yes").ok()
+    shutil.rmtree(project.cache)
+    project.replace("pyproject.toml", 'puts back: ["maturin', 'puts back: ["something else')
+    wheelprint(project, "init", "--undo", "--yes").ok()
+    assert project.read("pyproject.toml") == PYPROJECT
+
+
+def test_undo_of_a_new_project(project: Project) -> None:
+    """It becomes what `uv init` makes: with maturin alone uv sees no edit without its keys."""
+    folder = project.output_folder()
+    wheelprint(project, "new", "ours", cwd=folder).ok()
+    wheelprint(project, "init", "--undo", "--yes", cwd=folder / "ours").ok()
+    options = ("--build-backend", "maturin", "--vcs", "none", "--no-workspace")
+    project.uv("init", *options, "theirs", cwd=folder).ok()
+    text = (folder / "ours" / "pyproject.toml").read_text()
+    assert "wheelprint" not in text
+    keys = [
+        re.findall(r'{ file = "([^"]+)" }', (folder / name / "pyproject.toml").read_text())
+        for name in ("ours", "theirs")
+    ]
+    assert keys[0] == keys[1]
+    # And back again: those keys are the project's own now.
+    wheelprint(project, "init", "--yes", cwd=folder / "ours").ok()
+    shutil.rmtree(project.cache)
+    wheelprint(project, "init", "--undo", "--yes", cwd=folder / "ours").ok()
+    assert (folder / "ours" / "pyproject.toml").read_text() == text
 
 
 def test_undo_of_two_in_a_row(project: Project) -> None:

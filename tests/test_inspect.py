@@ -71,6 +71,35 @@ def test_an_installed_one(built: tuple[Project, Path]) -> None:
     assert (said["name"], said["version"]) == ("bin-bindings", "0.1.0")
 
 
+def test_an_installed_one_by_its_name(built: tuple[Project, Path]) -> None:
+    """It is looked for in the environment that `status` looks at."""
+    project, wheel = built
+    run = wheelprint(project, "inspect", "bin-bindings")
+    assert run.code == 2
+    assert "error: `bin-bindings`: no such file here, and there is no environment" in run.stderr
+    assert "hint: make one with `uv sync`, or name one with `--python`" in run.stderr
+    project.uv("sync").ok()
+    # What a package is called is often the name of a folder, too.
+    (project.root / "bin-bindings").mkdir()
+    for name in ("bin-bindings", "Bin_Bindings"):
+        assert inspect(project, Path(name))["name"] == "bin-bindings"
+    run = wheelprint(project, "inspect", "bin-binding")
+    assert run.code == 2
+    assert f"no package of that name is installed in {project.root / '.venv'}" in run.stderr
+    assert "hint: did you mean `bin-bindings`?" in run.stderr
+    venv = project.installed(wheel)
+    run = wheelprint(project, "inspect", "--json", "bin-bindings", "--python", venv).ok()
+    assert json.loads(run.stdout)["record"] == wheels.record(wheel)
+    run = wheelprint(project, "inspect", "pip", "--python", venv)
+    assert run.code == 1
+    assert "it was not built by wheelprint" in run.stdout
+    assert wheelprint(project, "inspect", "pip", "--python", "nowhere").code == 2
+    # A name that is one of a file is one.
+    run = wheelprint(project, "inspect", "bin-bindings-1.whl")
+    assert run.code == 2
+    assert "bin-bindings-1.whl: No such file" in run.stderr
+
+
 def test_paths_are_as_seen_from_the_project(check_out: CheckOut) -> None:
     project = check_out("workspace")
     run = wheelprint(project, "inspect", project.build("editable")[1]).ok()

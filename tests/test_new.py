@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +12,6 @@ from support import privileges
 from support.commands import wheelprint
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import CheckOut
     from support.project import Project
 
@@ -162,14 +162,165 @@ def test_unwritable(project: Project, folder: Path) -> None:
     assert list((folder / "empty").iterdir()) == []
 
 
-def test_below_a_workspace(project: Project, folder: Path) -> None:
-    """Cargo refuses a package that is no member of the workspace above it."""
-    (folder / "Cargo.toml").write_text('[workspace]\nmembers = ["in/*"]\n')
-    run = wheelprint(project, "new", "apart", cwd=folder).ok()
-    assert f"note: {folder / 'Cargo.toml'} is a workspace" in run.stdout
-    run = wheelprint(project, "new", "member", "in/member", cwd=folder).ok()
-    assert "note" not in run.stdout
-    for name in ("apart", "in/member"):
-        manifest = folder / name / "Cargo.toml"
-        command = ("cargo", "metadata", "--no-deps", "--format-version=1", "--manifest-path")
-        project.run(*command, manifest, cwd=folder).ok()
+CARGO_ROOT = '[package]\nname = "top-crate"\nversion = "0.1.0"\nedition = "2021"\n'
+UV_ROOT = '[project]\nname = "top-package"\nversion = "0.1.0"\nrequires-python = ">=3.9"\n'
+
+
+def works(project: Project, root: Path, package: str) -> None:
+    """uv builds it from its own folder, and cargo takes it."""
+    command = f"import {package}; print({package}.count_letters('hello')[4])"
+    assert project.uv("run", "python", "-c", command, cwd=root).ok().stdout.strip() == "1"
+    project.run("cargo", "metadata", "--no-deps", "--format-version=1", cwd=root).ok()
+
+
+def workspace_of(project: Project, folder: Path) -> Path:
+    """The folder of the workspace, by cargo itself."""
+    command = ("cargo", "locate-project", "--workspace", "--message-format", "plain")
+    return Path(project.run(*command, cwd=folder).ok().stdout.strip()).parent
+
+
+def members(project: Project, folder: Path) -> list[str]:
+    """By uv itself."""
+    return project.uv("workspace", "list", cwd=folder).ok().stdout.split()
+
+
+@pytest.mark.parametrize("cargo", ["", "virtual", "package", "glob"])
+@pytest.mark.parametrize("uv", ["", "virtual", "package", "glob", "project"])
+def test_it_joins_a_workspace(cargo: str, uv: str, project: Project, folder: Path) -> None:
+    """Of cargo, of uv, of both: as `cargo new` and `uv init` do."""
+    globs = '# all\nmembers = [\n    "in/*", # below\n]\n'
+    manifest = {
+        "virtual": "[workspace]\nresolver = '3'\nmembers = []\n",
+        "package": CARGO_ROOT + "\n[workspace]\n",
+        "glob": f"[workspace]\nresolver = '3'\n{globs}",
+    }.get(cargo)
+    pyproject = {
+        "virtual": "[tool.uv.workspace]\nmembers = []\n",
+        "package": f"{UV_ROOT}\n[tool.uv.workspace]\nmembers = []\n",
+        "glob": f"[tool.uv.workspace]\n{globs}",
+        "project": UV_ROOT,
+    }.get(uv)
+    if manifest:
+        (folder / "Cargo.toml").write_text(manifest)
+        (folder / "src").mkdir()
+        (folder / "src" / "lib.rs").write_text("")
+    if pyproject:
+        (folder / "pyproject.toml").write_text(pyproject)
+    root = folder / "in" / "new"
+    run = wheelprint(project, "new", "New.One", "in/new", cwd=folder).ok()
+    joined = 'joined: {}: {} has "in/new" in it now\n'
+    field = "tool.uv.workspace.members"
+    assert (joined.format("Cargo.toml", "workspace.members") in run.stdout) is (
+        cargo in ("virtual", "package")
+    )
+    assert (joined.format("pyproject.toml", field) in run.stdout) is (
+        uv in ("virtual", "package", "project")
+    )
+    assert run.stdout.count("note: a member of the workspace") == (cargo, uv).count("glob")
+    assert run.stderr == ""
+    if cargo == "glob":
+        assert (folder / "Cargo.toml").read_text() == manifest
+    if uv == "glob":
+        assert (folder / "pyproject.toml").read_text() == pyproject
+    assert "[workspace]" not in (root / "Cargo.toml").read_text()
+    assert workspace_of(project, root) == (folder if cargo else root)
+    if uv:
+        names = ["new-one", "top-package"] if uv in ("package", "project") else ["new-one"]
+        assert members(project, folder) == names
+    if (cargo, uv) in {("virtual", "virtual"), ("package", ""), ("", "project")}:
+        works(project, root, "new_one")
+        # A second one stands beside it.
+        wheelprint(project, "new", "second", cwd=folder).ok()
+        works(project, folder / "second", "second")
+        works(project, root, "new_one")
+        assert wheelprint(project, "status", cwd=root).ok()
+        # Crates of one workspace share a target folder. Of two libraries with one name cargo keeps
+        # one file, and takes the other crate for fresh all the same.
+        libraries = [
+            re.findall(r'(?m)^name = "(.*)"', (one / "Cargo.toml").read_text())
+            for one in (root, folder / "second")
+        ]
+        assert libraries == [["new-one"], ["second"]]
+
+
+@pytest.mark.parametrize("place", ["apart", "in/apart"])
+def test_it_stays_out_of_workspaces(place: str, project: Project, folder: Path) -> None:
+    manifest = '[workspace]\nmembers = ["in/[!a]*"]\n'
+    (folder / "Cargo.toml").write_text(manifest)
+    (folder / "pyproject.toml").write_text(pyproject := "[tool.uv.workspace]\nmembers = []\n")
+    run = wheelprint(project, "new", "apart", place, "--no-workspace", cwd=folder).ok()
+    assert "note: no member of the workspace Cargo.toml\n" in run.stdout
+    assert "note: no member of the workspace pyproject.toml\n" in run.stdout
+    assert (folder / "Cargo.toml").read_text() == manifest
+    assert (folder / "pyproject.toml").read_text() == pyproject
+    root = folder / place
+    assert workspace_of(project, root) == root
+    assert members(project, root) == ["apart"]
+    if place == "apart":
+        works(project, root, "apart")
+
+
+def test_workspaces_that_leave_it_out(project: Project, folder: Path) -> None:
+    (folder / "Cargo.toml").write_text(manifest := '[workspace]\nexclude = ["out"]\n')
+    pyproject = '[tool.uv.workspace]\nmembers = ["*/*"]\nexclude = ["out/*"]\n'
+    (folder / "pyproject.toml").write_text(pyproject)
+    run = wheelprint(project, "new", "apart", "out/apart", cwd=folder).ok()
+    assert "note: the workspace Cargo.toml leaves this folder out\n" in run.stdout
+    assert "note: the workspace pyproject.toml leaves this folder out\n" in run.stdout
+    assert (folder / "Cargo.toml").read_text() == manifest
+    assert (folder / "pyproject.toml").read_text() == pyproject
+    works(project, folder / "out" / "apart", "apart")
+
+
+def test_workspaces_that_cannot_be_joined(project: Project, folder: Path) -> None:
+    """Nothing is made, and nothing is changed."""
+    taken = f"{UV_ROOT}\n[tool.uv.workspace]\nmembers = []\n".replace("top-package", "New_One")
+    for name, text, cause in [
+        ("pyproject.toml", "[project\n", "pyproject.toml:1:9: "),
+        ("pyproject.toml", "[tool.uv.workspace]\nmembers = 3\n", "tool.uv.workspace: invalid type"),
+        ("pyproject.toml", taken, "has a package of this name, in ."),
+        ("Cargo.toml", "[workspace\n", "Cargo.toml:1:11: "),
+        ("Cargo.toml", "[workspace]\nmembers = 3\n", "workspace.members: expected a list"),
+    ]:
+        (folder / name).write_text(text)
+        run = wheelprint(project, "new", "new-one", cwd=folder)
+        assert run.code == 2, text
+        assert cause in run.stderr
+        hint = "mend that one" if text == "[workspace\n" else "--no-workspace"
+        assert hint in run.stderr
+        assert files(folder) == [name]
+        assert (folder / name).read_text() == text
+        (folder / name).unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_a_workspace_that_cannot_be_written(project: Project, folder: Path) -> None:
+    """One of the two manifests: the other one is as it was."""
+    (folder / "Cargo.toml").write_text(manifest := "[workspace]\r\nresolver = '3' # three\r\n")
+    (folder / "in").mkdir()
+    pyproject = folder / "in" / "pyproject.toml"
+    pyproject.write_text(UV_ROOT)
+    inner = folder / "in" / "new"
+    inner.mkdir()
+    prefix = privileges.obeying_modes()
+    with privileges.mode(folder / "in", remove=0o222):
+        run = wheelprint(project, "new", "new-one", "in/new", cwd=folder, prefix=prefix)
+    assert run.code == 2
+    assert "Permission denied" in run.stderr
+    assert (folder / "Cargo.toml").read_bytes() == manifest.encode()
+    assert files(folder) == ["Cargo.toml", "in/pyproject.toml"]
+    wheelprint(project, "new", "new-one", "in/new", cwd=folder).ok()
+    after = b"[workspace]\r\nresolver = '3' # three\r\nmembers = [\"in/new\"]\r\n"
+    assert (folder / "Cargo.toml").read_bytes() == after
+
+
+def test_without_cargo(project: Project, folder: Path) -> None:
+    """The project is made; what is missing is said."""
+    empty = folder / "empty"
+    empty.mkdir()
+    run = wheelprint(project, "new", "one", cwd=folder, PATH=str(empty)).ok()
+    assert "made: one\n" in run.stdout
+    assert "note: cargo: not found on PATH\n      install Rust from https://rustup.rs" in run.stdout
+    assert run.stderr == ""
+    assert "cache-keys" in (folder / "one" / "pyproject.toml").read_text()
+    assert "note: " not in wheelprint(project, "new", "two", cwd=folder).ok().stdout

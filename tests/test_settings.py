@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.commands import wheelprint
 
 if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project
+
+
+def test_extra_inputs_that_match_nothing(check_out: CheckOut) -> None:
+    """Said once in a build, and by those commands that speak of inputs; an import says nothing."""
+    project = check_out("pure")
+    project.write("there/deep/file.txt", "")
+    globs = ["schema/**/*.json", "there", "there/*", "../nowhere/x", "target/**", "README.md"]
+    project.settings(f"extra-inputs = {json.dumps(globs)}")
+    said = [
+        f"warning: pyproject.toml: tool.wheelprint.extra-inputs: `{glob}` matches no file"
+        for glob in ("schema/**/*.json", "../nowhere/x", "target/**")
+    ]
+    output = project.uv("sync", "-v").ok().output
+    for line in said:
+        assert output.count(line) == 1, output
+    assert output.count("matches no file") == len(said)
+    for command in ("status", "explain"):
+        run = wheelprint(project, command)
+        assert run.stderr.splitlines() == said
+    run = project.uv("run", "--no-sync", "python", "-c", project.sample.probe).ok()
+    assert run.stderr == ""
+    project.append("there/deep/file.txt", "more")
+    assert "matches no file" in project.uv("sync", "-v", "--reinstall").ok().output
+    # What was built is not asked for again.
+    project.touch("pyproject.toml")
+    assert "matches no file" not in project.uv("sync", "-v").ok().output
+    # An archive need not hold them.
+    run = project.uv("build", "-v").ok()
+    assert "matches no file" not in run.output
+    project.write("schema/a/b.json", "")
+    assert "schema" not in wheelprint(project, "status").stderr
 
 
 def reused(project: Project, settings: dict[str, str] | None = None, **variables: Any) -> bool:

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::open::{Opened, Where};
+use super::packages::Packages;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::Result;
@@ -20,6 +21,8 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    packages: Packages,
+    #[command(flatten)]
     place: Where,
 }
 
@@ -29,7 +32,13 @@ pub struct Arguments {
 /// It is no project, its keys are not what uv takes, or nothing was built yet and cargo can't be
 /// asked.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(&arguments.place, context)?;
+    let one = |place: &Where| in_folder(place, arguments, context);
+    arguments.packages.each(arguments.json, &arguments.place, context, one)
+}
+
+fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let opened = Opened::open(place, context)?;
+    opened.warn_of_unmatched_inputs(context);
     let progress = context.terminal.progress("looking at the sources");
     let watched = opened.session.watched(opened.record())?;
     drop(progress);

@@ -27,7 +27,7 @@ pub struct Arguments {
     /// The cargo profile of editable installs, such as dev (maturin 1.10 and newer)
     #[arg(long, value_name = "NAME")]
     editable_profile: Option<String>,
-    /// The folder with pyproject.toml
+    /// The folder with pyproject.toml, or that file
     #[arg(default_value = ".")]
     dir: PathBuf,
 }
@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 
 impl<'a> Found<'a> {
     fn read(context: &'a Context, dir: &Path) -> Result<Self> {
-        let root = context.path(dir);
+        let root = context.project_folder(dir)?;
         let path = root.join("pyproject.toml");
         let bytes = match fs_err::read(&path) {
             Ok(bytes) => bytes,
@@ -147,8 +147,7 @@ impl<'a> Found<'a> {
             if let Some(original) = self.original() {
                 return Ok(original);
             }
-            let text = switch::to_maturin(&self.path, &plain)?;
-            crate::uv::edit::write(&self.path, &text, &[])?
+            switch::to_maturin(&self.path, &plain)?
         } else {
             let mut text = switch::to_wheelprint(&self.path, &plain)?;
             if let Some(name) = &arguments.editable_profile {

@@ -1,16 +1,20 @@
 //! `wheelprint inspect`.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::given::{Given, text_of};
 use super::line::{Line, count, tame};
 use super::terminal::{BAD, FAINT, GOOD, NAME, STRONG};
 use super::{Answer, Context};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Record, Value, part_name};
 use crate::inputs::{Kind, Part};
+use crate::installed;
+use crate::project::normalize_name;
 use crate::report;
+use crate::settings::nearest;
 
 /// Of a digest so much is shown.
 const SHORT: usize = 12;
@@ -18,8 +22,12 @@ const SHORT: usize = 12;
 /// The record in a wheel or sdist
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The wheel or sdist, or the dist-info folder of an installed package
-    wheel: std::path::PathBuf,
+    /// The wheel or sdist, the dist-info folder of an installed package, or its name
+    #[arg(value_name = "WHEEL|NAME")]
+    wheel: PathBuf,
+    /// The interpreter, or the environment, that the package of that name is installed in
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
     /// Print JSON (see docs/json.md)
     #[arg(long)]
     json: bool,
@@ -28,9 +36,13 @@ pub struct Arguments {
 /// See [`Arguments`].
 ///
 /// # Errors
-/// It is no wheel, or its record is broken or of a newer version.
+/// It is no wheel, its record is broken or of a newer version, or no such package is installed.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let given = Given::open(&context.path(&arguments.wheel))?;
+    let path = match package_name(&arguments.wheel, context) {
+        Some(name) => installed_package(name, arguments.python.as_deref(), context)?,
+        None => context.path(&arguments.wheel),
+    };
+    let given = Given::open(&path)?;
     let code = u8::from(given.record.is_none());
     if arguments.json {
         let json = serde_json::json!({
@@ -43,6 +55,52 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         return Ok(Answer::json(&json).with_code(code));
     }
     Ok(Answer::said(text(&given, context)).with_code(code))
+}
+
+/// The name of a package (PEP 508), if it is none of a file here.
+fn package_name<'a>(given: &'a Path, context: &Context) -> Option<&'a str> {
+    let name = given.to_str()?;
+    let is_allowed = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    let ends_well = |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());
+    let is_name = name.chars().all(is_allowed)
+        && ends_well(name.chars().next())
+        && ends_well(name.chars().last());
+    let is_of_a_file = [".whl", ".tar.gz", ".tgz", ".zip", ".dist-info"]
+        .iter()
+        .any(|end| name.to_ascii_lowercase().ends_with(end));
+    // A package's own folder often has its name.
+    (is_name && !is_of_a_file && !context.path(given).is_file()).then_some(name)
+}
+
+/// The dist-info folder of a package in the environment that `status` would look at.
+fn installed_package(name: &str, python: Option<&Path>, context: &Context) -> Result<PathBuf> {
+    let refused = |cause: String, hint: String| Error::Setting {
+        source_name: format!("`{name}`"),
+        cause: format!("no such file here, and {cause}"),
+        hint: Some(hint),
+    };
+    let given = python.map(|python| context.path(python));
+    let found = installed::python_in_use(&context.folder, &context.environment, given.as_deref());
+    let Some(found) = found else {
+        return Err(refused(
+            "there is no environment, neither .venv nor an active one, to look for a package in"
+                .to_owned(),
+            "make one with `uv sync`, or name one with `--python`".to_owned(),
+        ));
+    };
+    let interpreter = installed::describe(&found)?;
+    if let Some(found) = installed::find(&interpreter, name) {
+        return Ok(found.dist_info);
+    }
+    let known = installed::names(&interpreter);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    Err(refused(
+        format!("no package of that name is installed in {}", interpreter.prefix.display()),
+        match nearest(&normalize_name(name), &known) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "another environment is named with `--python`".to_owned(),
+        },
+    ))
 }
 
 fn text(given: &Given, context: &Context) -> String {

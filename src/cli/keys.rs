@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::open::{Opened, Where};
+use super::packages::Packages;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
@@ -28,6 +29,8 @@ pub struct Arguments {
     #[arg(long)]
     check: bool,
     #[command(flatten)]
+    packages: Packages,
+    #[command(flatten)]
     place: Where,
 }
 
@@ -37,7 +40,12 @@ pub struct Arguments {
 /// It is no project, its keys are not what uv takes, or nothing was built yet and cargo can't be
 /// asked.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(&arguments.place, context)?;
+    let one = |place: &Where| in_folder(place, arguments, context);
+    arguments.packages.each(false, &arguments.place, context, one)
+}
+
+fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let opened = Opened::open(place, context)?;
     let (path, text) = opened.text()?;
     let plain = lines::plain(&text);
     let known = edit::read(&path, &plain)?;

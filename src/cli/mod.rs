@@ -21,11 +21,13 @@ mod explain;
 mod given;
 mod init;
 mod inspect;
+mod join;
 mod keys;
 mod line;
 mod names;
 mod new;
 mod open;
+mod packages;
 mod status;
 mod template;
 pub mod terminal;
@@ -112,6 +114,27 @@ impl Context {
         Ok(session)
     }
 
+    /// The folder of a project as the user named it: the folder, or the pyproject.toml in it.
+    ///
+    /// # Errors
+    /// It is another file.
+    pub fn project_folder(&self, given: &Path) -> Result<PathBuf> {
+        let path = self.path(given);
+        if !path.is_file() {
+            return Ok(path);
+        }
+        match path.parent() {
+            Some(folder) if path.file_name().is_some_and(|name| name == "pyproject.toml") => {
+                Ok(folder.to_owned())
+            }
+            _ => Err(Error::Given {
+                path,
+                cause: "a file, where a project's folder is needed".to_owned(),
+                hint: Some("name the folder, or the pyproject.toml in it".to_owned()),
+            }),
+        }
+    }
+
     /// A path as the user gave it, made absolute.
     pub fn path(&self, given: &Path) -> PathBuf {
         crate::inputs::normalize(&self.folder.join(given))
@@ -123,6 +146,8 @@ impl Context {
 pub struct Answer {
     /// For stdout.
     pub output: String,
+    /// The same as JSON, if that is what was asked for.
+    pub json: Option<serde_json::Value>,
     /// 0 or 1, as in the table of DESIGN section 5.
     pub code: u8,
 }
@@ -130,7 +155,7 @@ pub struct Answer {
 impl Answer {
     /// Text that ends with exit code 0.
     pub fn said(output: impl Into<String>) -> Self {
-        Self { output: output.into(), code: 0 }
+        Self { output: output.into(), json: None, code: 0 }
     }
 
     /// The same with another exit code.
@@ -141,7 +166,7 @@ impl Answer {
 
     /// JSON, indented; docs/json.md describes each.
     pub fn json(value: &serde_json::Value) -> Self {
-        Self::said(format!("{value:#}\n"))
+        Self { json: Some(value.clone()), ..Self::said(format!("{value:#}\n")) }
     }
 }
 

@@ -4,72 +4,164 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use super::join::{self, Stand};
+use super::names::{self, Names};
 use super::terminal::{GOOD, NAME, NOTICE};
-use super::{Answer, Context, keys, names, template};
+use super::{Answer, Context, keys, template};
 use crate::error::{Error, PathContext as _, Result};
 use crate::publish::{self, TEMPORARY};
-use crate::uv::edit;
+use crate::uv::{self, edit};
 
 /// Make a new project that works at once
+///
+/// Inside a cargo or uv workspace it becomes a member.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The project's name; what is imported has `_` for `-` and lower case
     name: String,
     /// The folder to make, or an empty one; the default is the name
     dir: Option<PathBuf>,
+    /// Stay out of a cargo or uv workspace around the folder
+    #[arg(long)]
+    no_workspace: bool,
 }
 
 /// See [`Arguments`].
 ///
 /// # Errors
-/// The name can't be used, the folder has something in it, or can't be written to. Nothing is left
-/// then.
+/// The name can't be used, the folder has something in it, a workspace around it can't be read, or
+/// something can't be written to. Nothing is left then.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let names = names::from(&arguments.name)?;
     let given = arguments.dir.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let folder = context.path(&given);
     let is_there = check_folder(&folder)?;
-    let above = workspace_above(&folder);
-    let files = template::files(&names, above.is_some());
+    let stands = [
+        join::cargo(&folder, !arguments.no_workspace),
+        join::uv(&folder, &names, !arguments.no_workspace),
+    ];
+    let [cargo, uv] = stands.map(|stand| stand.map_err(with_a_way_out));
+    let stands = [cargo?, uv?];
+    let files = template::files(&names, matches!(stands[0], Stand::Declined(_)));
     if is_there {
         fill(&folder, &files)?
     } else {
         make(&folder, &files)?
     }
-    write_keys(&folder, context)?;
+    if let Err(error) = write_members(&stands) {
+        clear(&folder, &files, is_there);
+        return Err(error);
+    }
+    let keys = write_keys(&folder, context)?;
+    let mut said = made(&names, &given, &files, context);
+    for stand in &stands {
+        said += &words(stand, context);
+    }
+    said += &missing(keys, context);
+    Ok(Answer::said(said))
+}
 
+/// The workspace may be of no interest here.
+fn with_a_way_out(error: Error) -> Error {
+    let way = "`--no-workspace` makes the project without joining a workspace";
+    match error {
+        Error::Toml { path, position, field, cause, hint: None } => {
+            Error::Toml { path, position, field, cause, hint: Some(way.to_owned()) }
+        }
+        error => error,
+    }
+}
+
+/// All the manifests or none.
+fn write_members(stands: &[Stand]) -> Result<()> {
+    let mut written: Vec<&join::Edit> = Vec::new();
+    for stand in stands {
+        if let Stand::Joins(edit) = stand {
+            if let Err(error) = edit.write() {
+                written.iter().for_each(|edit| edit.take_back());
+                return Err(error);
+            }
+            written.push(edit);
+        }
+    }
+    Ok(())
+}
+
+/// What was made, and what to do next.
+fn made(names: &Names, given: &Path, files: &[(String, String)], context: &Context) -> String {
     let terminal = &context.terminal;
     let command = |text: &str| terminal.paint(NAME, text);
     let package = &names.package;
     let mut said = format!("{}: {}\n", terminal.paint(GOOD, "made"), given.display());
-    for (name, _) in &files {
+    for (name, _) in files {
         said += &format!("    {name}\n");
     }
     let mut next = "next: ".to_owned();
-    if folder != context.folder {
-        said += &format!("{next}{}\n", command(&format!("cd {}", shell_word(&given))));
+    if context.path(given) != context.folder {
+        said += &format!("{next}{}\n", command(&format!("cd {}", shell_word(given))));
         next = "      ".to_owned();
     }
     let call = format!("{package}.count_letters('hello')");
     let run = format!("uv run python -c \"import {package}; print({call})\"");
-    said += &format!("{next}{}\n", command(&run));
-    if let Some(above) = above {
-        let label = terminal.paint(NOTICE, "note");
-        said += &format!(
-            "{label}: {} is a workspace; the new Cargo.toml has a [workspace] of its own\n",
-            above.display()
-        );
-    }
-    Ok(Answer::said(said))
+    said + &format!("{next}{}\n", command(&run))
 }
 
-/// A new project's keys are what cargo tells of it; without cargo, the usual ones.
-fn write_keys(folder: &Path, context: &Context) -> Result<()> {
+/// How it stands to a workspace.
+fn words(stand: &Stand, context: &Context) -> String {
+    let name = |path: &Path| {
+        let name = crate::inputs::relative(&context.folder, path);
+        name.unwrap_or_else(|| path.display().to_string())
+    };
+    let label = |style, text| context.terminal.paint(style, text);
+    match stand {
+        Stand::Alone => String::new(),
+        Stand::Joins(edit) => format!(
+            "{}: {}: {} has \"{}\" in it now\n",
+            label(GOOD, "joined"),
+            name(edit.path()),
+            edit.field,
+            edit.member
+        ),
+        Stand::Matched(path) => {
+            let path = name(path);
+            format!("{}: a member of the workspace {path}\n", label(NOTICE, "note"))
+        }
+        Stand::Excluded(path) => {
+            let path = name(path);
+            format!("{}: the workspace {path} leaves this folder out\n", label(NOTICE, "note"))
+        }
+        Stand::Declined(path) => {
+            let path = name(path);
+            format!("{}: no member of the workspace {path}\n", label(NOTICE, "note"))
+        }
+    }
+}
+
+/// What has to be mended before it can be built.
+fn missing(keys: Option<Error>, context: &Context) -> String {
+    let label = context.terminal.paint(NOTICE, "note");
+    let error = if context.environment.which("cargo").is_none() {
+        Error::missing_cargo()
+    } else if let Some(error) = keys {
+        error
+    } else {
+        return String::new();
+    };
+    let hint = error.hint().map(|hint| format!("      {hint}\n")).unwrap_or_default();
+    format!("{label}: {error}\n{hint}")
+}
+
+/// A new project's keys are what cargo tells of it; where it can't be asked, the usual ones. Gives
+/// the reason then.
+fn write_keys(folder: &Path, context: &Context) -> Result<Option<Error>> {
     let path = folder.join("pyproject.toml");
     let text = fs::read_to_string(&path).at(&path)?;
-    let text = keys::added(context, folder, &text)
-        .or_else(|_| edit::write(&path, &text, &template::usual_keys()))?;
-    publish::replace(&path, text.as_bytes()).at(&path)
+    let (text, reason) = match keys::added(context, folder, &text) {
+        Ok(text) => (text, None),
+        Err(error) => (edit::write(&path, &text, &uv::usual_keys())?, Some(error)),
+    };
+    publish::replace(&path, text.as_bytes()).at(&path)?;
+    Ok(reason)
 }
 
 /// Is the folder there already? Then it must be empty.
@@ -122,12 +214,20 @@ fn make(folder: &Path, files: &[(String, String)]) -> Result<()> {
 fn fill(folder: &Path, files: &[(String, String)]) -> Result<()> {
     let filled = write(folder, files);
     if filled.is_err() {
-        for (name, _) in files {
-            let top = folder.join(name.split('/').next().unwrap_or(name));
-            let _ = if top.is_dir() { fs::remove_dir_all(top) } else { fs::remove_file(top) };
-        }
+        clear(folder, files, true);
     }
     filled
+}
+
+/// Takes away what was made.
+fn clear(folder: &Path, files: &[(String, String)], stays: bool) {
+    for (name, _) in files {
+        let top = folder.join(name.split('/').next().unwrap_or(name));
+        let _ = if top.is_dir() { fs::remove_dir_all(top) } else { fs::remove_file(top) };
+    }
+    if !stays {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
@@ -148,31 +248,6 @@ fn remove_empty(folder: &Path) {
         }
     }
     let _ = fs::remove_dir(folder);
-}
-
-/// The Cargo.toml above with a workspace in it that does not have this folder as a member: cargo
-/// would refuse to build a package there.
-fn workspace_above(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().skip(1).find_map(|above| {
-        let path = above.join("Cargo.toml");
-        let table: toml::Table = fs::read_to_string(&path).ok()?.parse().ok()?;
-        let workspace = table.get("workspace")?;
-        let place = crate::inputs::relative(above, folder)?;
-        let has = |key: &str, matches: &dyn Fn(&str) -> bool| {
-            let list = workspace.get(key).and_then(toml::Value::as_array);
-            list.into_iter().flatten().filter_map(toml::Value::as_str).any(matches)
-        };
-        let is_member = |glob: &str| {
-            let glob = globset::GlobBuilder::new(glob.trim_end_matches('/'));
-            glob.clone()
-                .literal_separator(true)
-                .build()
-                .is_ok_and(|glob| glob.compile_matcher().is_match(&place))
-        };
-        let is_below = |excluded: &str| Path::new(&place).starts_with(excluded);
-        let is_settled = has("members", &is_member) || has("exclude", &is_below);
-        Some((!is_settled).then_some(path))
-    })?
 }
 
 /// As a shell takes it.
@@ -203,25 +278,6 @@ mod tests {
         make(&folder.path().join("x/y/z"), &files[..2]).unwrap();
         assert!(folder.path().join("x/y/z/a/b").is_file());
         assert_eq!(names_below(folder.path()).len(), 6);
-    }
-
-    #[test]
-    fn a_workspace_above_may_have_it_as_a_member_or_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let manifest = folder.path().join("Cargo.toml");
-        for (text, is_in_the_way) in [
-            ("[package]\n", false),
-            ("[workspace]\n", true),
-            ("[workspace]\nmembers = [\"crates/*\"]\n", false),
-            ("[workspace]\nmembers = [\"*\"]\n", true),
-            ("[workspace]\nmembers = [\"crates/new\"]\n", false),
-            ("[workspace]\nexclude = [\"crates\"]\n", false),
-        ] {
-            fs::write(&manifest, text).unwrap();
-            let above = workspace_above(&folder.path().join("crates/new"));
-            let expected = is_in_the_way.then(|| manifest.clone());
-            assert_eq!(above, expected, "{text}");
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::Context;
+use super::{Context, packages};
 use crate::error::{Error, PathContext as _, Result};
 use crate::hooks::Session;
 use crate::installed::{self, Distribution, Moved};
@@ -16,7 +16,7 @@ use crate::uv::{self, CacheKey, edit};
 /// The arguments of every command about a project.
 #[derive(Debug, clap::Args)]
 pub struct Where {
-    /// The folder with pyproject.toml
+    /// The folder with pyproject.toml, or that file
     #[arg(default_value = ".")]
     pub dir: PathBuf,
     /// The interpreter, or the environment, that the project is installed in
@@ -39,7 +39,7 @@ impl Opened {
     /// There is no project, something else builds it, a setting is wrong, or `--python` names no
     /// Python.
     pub fn open(given: &Where, context: &Context) -> Result<Self> {
-        let here = context.path(&given.dir);
+        let here = context.project_folder(&given.dir)?;
         let mut above = here.ancestors().filter(|folder| folder.join("pyproject.toml").is_file());
         let is_named = given.dir != Path::new(".");
         let dir = above.next().filter(|_| !is_named).unwrap_or(&here).to_owned();
@@ -47,7 +47,13 @@ impl Opened {
         // What is no project is refused before anything else is looked at.
         Project::load(&dir)?;
         let text = fs::read_to_string(&path).at(&path)?;
-        if switch::backend(&path, &lines::plain(&text))? == switch::Backend::Maturin {
+        let built_by = switch::backend(&path, &lines::plain(&text));
+        if !matches!(built_by, Ok(switch::Backend::Wheelprint))
+            && let Some(refusal) = packages::refusal(&dir)
+        {
+            return Err(refusal);
+        }
+        if built_by? == switch::Backend::Maturin {
             return Err(Error::Toml {
                 path,
                 position: None,
@@ -80,6 +86,13 @@ impl Opened {
         let used = interpreter.clone().unwrap_or_else(|| context.interpreter.clone());
         let session = context.session(&given.dir, Artifact::Editable, used)?;
         Ok(Self { session, interpreter, installed })
+    }
+
+    /// Globs of `extra-inputs` that match nothing: they may be misspelt.
+    pub fn warn_of_unmatched_inputs(&self, context: &Context) {
+        for line in self.session.unmatched_inputs() {
+            context.terminal.warn(&line);
+        }
     }
 
     /// The folder of pyproject.toml.

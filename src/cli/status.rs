@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::open::{Opened, Where};
+use super::packages::Packages;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    packages: Packages,
+    #[command(flatten)]
     place: Where,
 }
 
@@ -39,7 +42,13 @@ enum Uv {
 /// # Errors
 /// It is no project, or a setting or its cache keys are wrong.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(&arguments.place, context)?;
+    let one = |place: &Where| in_folder(place, arguments, context);
+    arguments.packages.each(arguments.json, &arguments.place, context, one)
+}
+
+fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let opened = Opened::open(place, context)?;
+    opened.warn_of_unmatched_inputs(context);
     let terminal = &context.terminal;
     let progress = terminal.progress("comparing the sources");
     let verdict = verdict(&opened, context)?;

@@ -2,7 +2,6 @@
 
 use super::names::Names;
 use crate::switch::REQUIREMENT;
-use crate::uv::CacheKey;
 
 /// Paths from the project's folder, and what the files hold.
 pub fn files(names: &Names, is_own_workspace: bool) -> Vec<(String, String)> {
@@ -30,12 +29,6 @@ fn filled(template: &str, names: &Names) -> String {
         .replace("@REQUIREMENT@", REQUIREMENT)
 }
 
-/// What uv is told to watch if cargo can't be asked.
-pub fn usual_keys() -> Vec<CacheKey> {
-    let files = ["pyproject.toml", "Cargo.toml", "Cargo.lock", "src/**/*.rs"];
-    files.map(|file| CacheKey::File { file: file.to_owned() }).to_vec()
-}
-
 const PYPROJECT: &str = r#"[project]
 name = "@PROJECT@"
 version = "0.1.0"
@@ -53,6 +46,8 @@ module-name = "@PACKAGE@._core"
 python-source = "python"
 "#;
 
+// The library has the crate's name, which is unique in a cargo workspace: of two libraries with one
+// name, such as `_core`, cargo keeps one file and takes the other crate for fresh all the same.
 const CARGO: &str = r#"[package]
 name = "@CRATE@"
 version = "0.1.0"
@@ -60,7 +55,6 @@ edition = "2024"
 publish = false
 
 [lib]
-name = "_core"
 crate-type = ["cdylib"]
 
 [dependencies]

@@ -11,7 +11,9 @@ use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::Reason;
 use crate::inputs::obstacle::obstacle;
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
+use crate::inputs::{
+    Key, Part, Roots, View, Watch, cargo, extra, is_beside_the_artifact, relative,
+};
 use crate::renew;
 
 /// One input as it is now.
@@ -98,6 +100,28 @@ impl Session {
             }
         };
         Ok(self.look_at(watches, roots, exact))
+    }
+
+    /// A line for each glob of `extra-inputs` that matches no file: most likely it is misspelt, or
+    /// what it names is no input yet.
+    pub fn unmatched_inputs(&self) -> Vec<String> {
+        let globs = &self.settings.extra_inputs;
+        // An archive need not hold what is an input of its tree.
+        if globs.is_empty() || self.origin().is_some() {
+            return Vec::new();
+        }
+        let (hidden, roots) = (self.plan.hidden(), self.project_root());
+        let observer = self.observer(&hidden);
+        let matches = |glob: &str| {
+            let watches = extra::watches_of(glob).into_iter().collect();
+            !observer.places(&watches, &roots).is_empty()
+        };
+        let unmatched = globs.iter().filter(|glob| !matches(glob));
+        unmatched
+            .map(|glob| {
+                format!("pyproject.toml: tool.wheelprint.extra-inputs: `{glob}` matches no file")
+            })
+            .collect()
     }
 
     pub(super) fn look_at(&self, watches: BTreeSet<Watch>, roots: Roots, exact: bool) -> Watched {

@@ -62,6 +62,7 @@ impl Session {
             return Err(maturin::missing());
         }
         self.need_cargo()?;
+        self.unmatched_inputs().iter().for_each(log::warn);
         let (python, plan) = self.prepared_interpreter();
         // maturin loads while cargo is asked; where paths are remapped it needs the answer first.
         let started = match self.remaps() {
@@ -428,7 +429,7 @@ impl Session {
         extra::watches(&self.settings).into_iter().collect()
     }
 
-    fn project_root(&self) -> Roots {
+    pub(super) fn project_root(&self) -> Roots {
         let mut roots = Roots::default();
         roots.add(inputs::PROJECT, &self.project.root);
         roots

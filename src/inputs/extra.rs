@@ -3,16 +3,14 @@
 use super::{PROJECT, Part, Watch};
 use crate::settings::Settings;
 
-/// The watches for the user's own globs: of a folder that matches, everything below it.
+/// The watches for the user's own globs.
 pub fn watches(settings: &Settings) -> Vec<Watch> {
-    let watch = |glob: String| Watch::Glob { part: Part::Rust, root: PROJECT.to_owned(), glob };
-    settings
-        .extra_inputs
-        .iter()
-        .flat_map(|glob| {
-            let below = (!glob.ends_with("**")).then(|| format!("{glob}/**"));
-            std::iter::once(glob.clone()).chain(below)
-        })
-        .map(watch)
-        .collect()
+    settings.extra_inputs.iter().flat_map(|glob| watches_of(glob)).collect()
+}
+
+/// The watches for one of them: of a folder that matches, everything below it.
+pub fn watches_of(glob: &str) -> Vec<Watch> {
+    let below = (!glob.ends_with("**")).then(|| format!("{glob}/**"));
+    let globs = std::iter::once(glob.to_owned()).chain(below);
+    globs.map(|glob| Watch::Glob { part: Part::Rust, root: PROJECT.to_owned(), glob }).collect()
 }

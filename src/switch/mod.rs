@@ -8,9 +8,12 @@ use std::path::Path;
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
 use crate::error::{Error, Result};
-use crate::uv::edit::parse;
+use crate::project::Project;
+use crate::uv;
+use crate::uv::edit::{self, parse};
 
 pub mod lines;
+mod note;
 pub mod profile;
 mod requires;
 
@@ -65,6 +68,50 @@ pub fn backend(path: &Path, text: &str) -> Result<Backend> {
     }
 }
 
+/// What builds a package, whatever that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Builder {
+    Wheelprint,
+    Maturin,
+    /// By the name its users know it by.
+    Other(String),
+    /// uv takes a project without `[build-system]` for no package.
+    Nobody,
+}
+
+impl Builder {
+    /// The name for people.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Wheelprint => OURS,
+            Self::Maturin => THEIRS,
+            Self::Other(title) => title,
+            Self::Nobody => "nothing",
+        }
+    }
+}
+
+/// What builds this project.
+pub fn builder(project: &Project) -> Builder {
+    let table = |name: &str| project.document.get(name);
+    let is_package = || table("tool")?.get("uv")?.get("package")?.as_bool();
+    let Some(system) = table("build-system") else {
+        let is_package = is_package() == Some(true);
+        return if is_package { Builder::Other("setuptools".to_owned()) } else { Builder::Nobody };
+    };
+    match project.build_system.build_backend.as_deref() {
+        None => Builder::Other("setuptools".to_owned()),
+        Some(name) if system.get("backend-path").is_some() => {
+            Builder::Other(format!("`{name}`, a backend of its own,"))
+        }
+        Some(OURS) => Builder::Wheelprint,
+        Some(THEIRS) => Builder::Maturin,
+        Some(other) => {
+            Builder::Other(known(other).map_or_else(|| format!("`{other}`"), str::to_owned))
+        }
+    }
+}
+
 /// A backend by the name its users know it by.
 fn known(backend: &str) -> Option<&'static str> {
     const KNOWN: [(&str, &str); 9] = [
@@ -88,13 +135,22 @@ fn known(backend: &str) -> Option<&'static str> {
 /// As [`backend`], or `requires` is no list of strings.
 pub fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
     let was = backend(path, text)?;
-    edited(path, text, |system, requires| {
+    let mut replaced = None;
+    let (plain, _) = match was {
+        Backend::Maturin => note::taken(text),
+        Backend::Wheelprint => (text.to_owned(), None),
+    };
+    let text = edited(path, &plain, |system, requires| {
         if was == Backend::Wheelprint && requires::names(requires, OURS) {
             return;
         }
-        requires::switch(requires);
+        let dropped = requires::switch(requires);
         set(system, "build-backend", OURS);
-    })
+        // A maturin that stays says enough itself.
+        let is_plain = !dropped.is_empty() || !requires::names(requires, THEIRS);
+        replaced = Some(dropped).filter(|_| was == Backend::Maturin && is_plain);
+    })?;
+    Ok(replaced.map_or(text.clone(), |replaced| note::added(&text, &replaced)))
 }
 
 /// The requirements by which the project chooses its own maturin: they stay.
@@ -107,19 +163,29 @@ pub fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
     Ok(requires.and_then(Item::as_array).map(requires::choices).unwrap_or_default())
 }
 
-/// The text with maturin as the backend again: what cannot be told from an original that is lost.
-/// Our cache keys are not looked at. Already so: the same text.
+/// The text with maturin as the backend again, and cache keys as it had them: of ours those that
+/// `uv init` gives a maturin project, where wheelprint built the project from the beginning and it
+/// has no others; otherwise none. Already so: the same text.
 ///
 /// # Errors
-/// As [`to_wheelprint`].
+/// As [`to_wheelprint`], or the cache keys are not what uv takes.
 pub fn to_maturin(path: &Path, text: &str) -> Result<String> {
-    let was = backend(path, text)?;
-    edited(path, text, |system, requires| {
-        if was == Backend::Wheelprint {
-            requires::switch_back(requires);
-            set(system, "build-backend", THEIRS);
-        }
-    })
+    if backend(path, text)? == Backend::Maturin {
+        return Ok(text.to_owned());
+    }
+    let (text, replaced) = note::taken(text);
+    let mut was_switched = replaced.is_some();
+    let text = edited(path, &text, |system, requires| {
+        was_switched |= requires::names(requires, THEIRS);
+        requires::switch_back(requires, replaced.as_deref());
+        set(system, "build-backend", THEIRS);
+    })?;
+    let keys = edit::read(path, &text)?.unwrap_or_default();
+    if was_switched || !keys.theirs.is_empty() || keys.ours.is_empty() {
+        edit::write(path, &text, &[])
+    } else {
+        edit::hand_over(path, &text, &uv::usual_keys())
+    }
 }
 
 /// The text with `[tool.maturin] editable-profile` (maturin 1.10).
@@ -222,6 +288,11 @@ mod tests {
         once
     }
 
+    /// Switched, and the comment about it taken out again.
+    fn there_plainly(text: &str) -> String {
+        note::taken(&there(text)).0
+    }
+
     fn refused(text: &str) -> String {
         to_wheelprint(Path::new(PATH), text).unwrap_err().to_string()
     }
@@ -230,10 +301,12 @@ mod tests {
     fn only_the_two_values_are_edited() {
         let text = "# top\n\n[build-system]   # who\nrequires = [ \"maturin>=1.9,<2\" ] # what\nbuild-backend   =  \"maturin\" # that\n\n[project]\nname=\"x\"\n";
         let switched = there(text);
-        assert_eq!(
-            switched,
-            text.replace("maturin>=1.9,<2", REQUIREMENT).replace("\"maturin\"", "\"wheelprint\"")
-        );
+        let note = "# `wheelprint init --undo` puts back: [\"maturin>=1.9,<2\"]\n";
+        let expected = text
+            .replace("requires", &format!("{note}requires"))
+            .replace("[ \"maturin>=1.9,<2", &format!("[ \"{REQUIREMENT}"))
+            .replace("\"maturin\"", "\"wheelprint\"");
+        assert_eq!(switched, expected);
         assert_eq!(back(&switched), text);
     }
 
@@ -246,13 +319,61 @@ mod tests {
         ] {
             let switched = there(text);
             assert_eq!(
-                switched,
+                there_plainly(text),
                 text.replace("maturin>=1.9,<2", REQUIREMENT)
                     .replace("\"maturin\"", "\"wheelprint\"")
                     .replace("'maturin'", "'wheelprint'")
             );
             assert_eq!(back(&switched), text);
         }
+    }
+
+    #[test]
+    fn the_way_back_is_known_from_the_file() {
+        let keys = "\n[tool.uv]\ncache-keys = [\n    { file = \"a\" },\n]\n";
+        for requires in [
+            "[\"maturin>=1.0,<2.0\"]",
+            "['maturin']",
+            "[\"Maturin >= 1.2\", 'cffi']",
+            "[\n    # first\n    \"cffi; python_version > '3'\", # why\n    'maturin (>=1.0)', # so\n    # end\n]",
+            "[\"maturin==1.9.4\"]",
+            "[\"maturin[zig]>=1.0; sys_platform == 'linux'\", \"maturin>=1.2\"]",
+        ] {
+            for keys in ["", keys] {
+                let text = format!(
+                    "[build-system]\nrequires = {requires} # r\nbuild-backend = 'maturin'\n{keys}"
+                );
+                let path = Path::new(PATH);
+                let keyed = edit::write(path, &there(&text), &uv::default_keys()).unwrap();
+                assert_eq!(back(&keyed).trim_end(), text.trim_end());
+                // Whatever is edited meanwhile.
+                let edited = keyed.replace("# r", "# s").replace("<1\"", "<2\"") + "\n[x]\n";
+                let expected = text.replace("# r", "# s");
+                let undone = back(&edited);
+                assert_eq!(undone.replace("\n[x]\n", "").trim_end(), expected.trim_end());
+            }
+        }
+    }
+
+    #[test]
+    fn a_project_that_was_never_maturins_gets_what_uv_would_give_it() {
+        let text = format!(
+            "[build-system]\nrequires = [\"{REQUIREMENT}\"]\nbuild-backend = \"wheelprint\"\n"
+        );
+        let path = Path::new(PATH);
+        let bare = back(&text);
+        assert!(!bare.contains("cache-keys"), "{bare}");
+        let keyed = edit::write(path, &text, &uv::default_keys()).unwrap();
+        let undone = back(&keyed);
+        assert!(undone.contains(r#"requires = ["maturin>=1.9,<2"]"#), "{undone}");
+        assert!(!undone.contains("keys --write"), "{undone}");
+        let keys = edit::read(path, &undone).unwrap().unwrap();
+        assert_eq!((keys.theirs, keys.ours), (uv::usual_keys(), Vec::new()));
+        // Keys of the project's own are enough.
+        let own = text + "[tool.uv]\ncache-keys = [{ file = \"x\" }]\n";
+        let keyed = edit::write(path, &own, &uv::default_keys()).unwrap();
+        let keys = edit::read(path, &back(&keyed)).unwrap().unwrap();
+        assert_eq!(keys.theirs, [uv::CacheKey::File { file: "x".to_owned() }]);
     }
 
     #[test]

@@ -17,9 +17,12 @@ pub fn choices(requires: &Array) -> Vec<String> {
     own.map(|value| text(value).to_owned()).collect()
 }
 
-/// wheelprint in place of maturin; before it, where the project pins maturin itself.
-pub fn switch(requires: &mut Array) {
+/// wheelprint in place of maturin; before it, where the project pins maturin itself. Gives the
+/// requirements that are gone.
+pub fn switch(requires: &mut Array) -> Vec<String> {
     let plain = |value: &Value| is(value, THEIRS) && !pins(text(value));
+    let gone = requires.iter().filter(|value| plain(value));
+    let gone = gone.map(|value| text(value).to_owned()).collect();
     if !names(requires, OURS) {
         if let Some(index) = position(requires, plain) {
             replace(requires, index, REQUIREMENT);
@@ -31,14 +34,23 @@ pub fn switch(requires: &mut Array) {
     while let Some(index) = position(requires, plain) {
         remove(requires, index);
     }
+    gone
 }
 
-/// The inverse of [`switch`]: maturin in place of wheelprint, unless it is named already.
-pub fn switch_back(requires: &mut Array) {
-    if !names(requires, THEIRS) {
+/// The inverse of [`switch`]: in place of wheelprint the requirements that it gave; if they are not
+/// known, maturin in a version that works, unless it is named already.
+pub fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
+    let usual = [maturin::REQUIREMENT.to_owned()];
+    let back = match gone {
+        Some(gone) => gone,
+        None if names(requires, THEIRS) => &[],
+        None => &usual,
+    };
+    for (nth, requirement) in back.iter().enumerate() {
         match position(requires, |value| is(value, OURS)) {
-            Some(index) => replace(requires, index, maturin::REQUIREMENT),
-            None => insert(requires, 0, maturin::REQUIREMENT),
+            Some(index) if nth + 1 == back.len() => replace(requires, index, requirement),
+            Some(index) => insert(requires, index, requirement),
+            None => insert(requires, 0, requirement),
         }
     }
     while let Some(index) = position(requires, |value| is(value, OURS)) {
@@ -166,7 +178,7 @@ mod tests {
 
     fn back(text: &str) -> String {
         let mut array = array(text);
-        switch_back(&mut array);
+        switch_back(&mut array, None);
         array.to_string()
     }
 

@@ -57,6 +57,18 @@ pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
         return Ok(text.to_owned());
     }
+    written(path, text, ours, Some(MARK))
+}
+
+/// The same without our mark: from now on they are the project's own.
+///
+/// # Errors
+/// As [`read`].
+pub fn hand_over(path: &Path, text: &str, keys: &[CacheKey]) -> Result<String> {
+    written(path, text, keys, None)
+}
+
+fn written(path: &Path, text: &str, ours: &[CacheKey], mark: Option<&str>) -> Result<String> {
     let mut document = parse(path, text)?;
     let mut implicit = Table::new();
     implicit.set_implicit(true);
@@ -67,7 +79,7 @@ pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     let uv = uv.as_table_like_mut().ok_or_else(|| not_table("tool.uv"))?;
     let item = uv.entry("cache-keys").or_insert(Item::Value(Value::Array(Array::new())));
     let array = item.as_array_mut().ok_or_else(|| wrong(path, "expected a list"))?;
-    replace_ours(array, ours);
+    replace_ours(array, ours, mark);
     if array.is_empty() {
         uv.remove("cache-keys");
         if uv.is_empty() {
@@ -80,7 +92,7 @@ pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     Ok(document.to_string())
 }
 
-fn replace_ours(array: &mut Array, ours: &[CacheKey]) {
+fn replace_ours(array: &mut Array, ours: &[CacheKey], mark: Option<&str>) {
     let start = array.iter().position(|value| prefix(value).contains(MARK));
     // What people wrote behind their last key stands before our mark.
     let mut head = match start {
@@ -102,8 +114,11 @@ fn replace_ours(array: &mut Array, ours: &[CacheKey]) {
     }
     for (index, key) in ours.iter().enumerate() {
         let mut value = to_toml(key);
-        let before =
-            if index == 0 { format!("{head}\n    # {MARK}\n    ") } else { "\n    ".to_owned() };
+        let before = match (index, mark) {
+            (0, Some(mark)) => format!("{head}\n    # {mark}\n    "),
+            (0, None) => format!("{head}\n    "),
+            _ => "\n    ".to_owned(),
+        };
         value.decor_mut().set_prefix(before);
         array.push_formatted(value);
     }

@@ -8,6 +8,7 @@ pub mod derive;
 pub mod edit;
 pub mod satisfied;
 pub mod seen;
+pub mod workspace;
 
 use std::path::Path;
 
@@ -51,6 +52,12 @@ impl CacheKey {
 pub fn default_keys() -> Vec<CacheKey> {
     let files = ["pyproject.toml", "setup.py", "setup.cfg"].map(|file| CacheKey::Path(file.into()));
     files.into_iter().chain([CacheKey::Directory { dir: "src".into() }]).collect()
+}
+
+/// As `uv init --build-backend maturin` writes them.
+pub fn usual_keys() -> Vec<CacheKey> {
+    let files = ["pyproject.toml", "src/**/*.rs", "Cargo.toml", "Cargo.lock"];
+    files.map(|file| CacheKey::File { file: file.to_owned() }).to_vec()
 }
 
 /// What uv gives a project's builds without being asked: `config-settings` and those of the package,

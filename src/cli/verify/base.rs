@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::Context;
 use super::super::given::{Given, GivenKind};
+use super::super::{Context, packages};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
@@ -26,8 +26,10 @@ pub struct Tree {
     pub stated: Inputs,
     /// Folders that a revision names and does not hold.
     pub submodules: Vec<PathBuf>,
+    /// It was made to be looked at, and nothing is kept of it.
+    is_apart: bool,
     /// It will be gone with this.
-    made: Option<tempfile::TempDir>,
+    _made: Option<tempfile::TempDir>,
 }
 
 impl Base {
@@ -36,7 +38,10 @@ impl Base {
     /// # Errors
     /// There is no such thing, or it can't be used.
     pub fn open(given: &Path, context: &Context) -> Result<Self> {
-        let path = context.path(given);
+        let mut path = context.path(given);
+        if path.is_file() && path.ends_with("pyproject.toml") {
+            path = context.project_folder(given)?;
+        }
         if path.is_dir() {
             return match Origin::read(&path) {
                 Some(origin) => {
@@ -44,11 +49,7 @@ impl Base {
                     let folder = restore::unpacked(&origin, made.path())?;
                     Ok(Self::Tree(Tree::made(folder, made, &origin.record)))
                 }
-                None => {
-                    let stated = Inputs::new();
-                    let submodules = Vec::new();
-                    Ok(Self::Tree(Tree { folder: path, stated, submodules, made: None }))
-                }
+                None => Ok(Self::Tree(Tree::of(path))),
             };
         }
         if path.is_file() {
@@ -66,7 +67,16 @@ impl Base {
             },
         )?;
         let git::CheckedOut { folder, submodules } = tree;
-        Ok(Self::Tree(Tree { folder, stated: Inputs::new(), submodules, made: Some(made) }))
+        let tree = Tree { submodules, is_apart: true, _made: Some(made), ..Tree::of(folder) };
+        Ok(Self::Tree(tree))
+    }
+
+    /// Where the sources are the root of a uv workspace: those of its package of that name.
+    pub fn member(&self, name: &str) -> Option<Self> {
+        let Self::Tree(tree) = self else { return None };
+        let folder = packages::folder_of(name, &tree.folder)?;
+        let submodules = tree.submodules.clone();
+        Some(Self::Tree(Tree { submodules, is_apart: tree.is_apart, ..Tree::of(folder) }))
     }
 
     fn artifact(path: &Path) -> Result<Self> {
@@ -103,8 +113,14 @@ impl Base {
 
 impl Tree {
     fn made(folder: PathBuf, made: tempfile::TempDir, record: &Record) -> Self {
-        let submodules = Vec::new();
-        Self { folder, stated: record.inputs(), submodules, made: Some(made) }
+        let stated = record.inputs();
+        Self { stated, is_apart: true, _made: Some(made), ..Self::of(folder) }
+    }
+
+    /// A folder as it lies there.
+    fn of(folder: PathBuf) -> Self {
+        let (stated, submodules) = (Inputs::new(), Vec::new());
+        Self { folder, stated, submodules, is_apart: false, _made: None }
     }
 
     /// A session in it, as for a build of such an artifact.
@@ -112,9 +128,10 @@ impl Tree {
     /// # Errors
     /// There is no project in it, or a setting is wrong.
     pub fn session(&self, artifact: Artifact, context: &Context) -> Result<Session> {
-        let session = match self.made {
-            Some(_) => context.session_apart(self.folder.clone(), artifact),
-            None => context.session(&self.folder, artifact, context.interpreter.clone()),
+        let session = if self.is_apart {
+            context.session_apart(self.folder.clone(), artifact)
+        } else {
+            context.session(&self.folder, artifact, context.interpreter.clone())
         };
         session.map(Session::only_looking)
     }

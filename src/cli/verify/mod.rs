@@ -27,8 +27,8 @@ pub struct Arguments {
     /// Wheels and sdists
     #[arg(required = true, value_name = "ARTIFACT")]
     artifacts: Vec<PathBuf>,
-    /// The sources: a folder with pyproject.toml, FOLDER@REVISION for a revision that git knows, or
-    /// another artifact
+    /// The sources: a folder with pyproject.toml (of a uv workspace its root will do),
+    /// FOLDER@REVISION for a revision that git knows, or another artifact
     #[arg(long, default_value = ".")]
     source: PathBuf,
     /// Print JSON (see docs/json.md)
@@ -128,7 +128,8 @@ fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
     if let Some(cause) = leads_astray(&record) {
         return refused(&format!("its record can't be used: {cause}"), "build it again");
     }
-    let mut findings = match base {
+    let member = base.member(&opened.name);
+    let mut findings = match member.as_ref().unwrap_or(base) {
         Base::Tree(tree) => in_tree(&path, &record, artifact, tree, context)?,
         Base::Stated { record: other, path: source } => match (&record.source, &other.source) {
             (Some(source), Some(other)) => {

@@ -1,0 +1,220 @@
+"""Commands in a uv workspace: its root, `--package`, `--all-packages`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import schemas
+from support.commands import wheelprint
+
+if TYPE_CHECKING:
+    from conftest import CheckOut
+    from support.project import Project, Run
+
+ROOT = '[tool.uv.workspace]\nmembers = ["packages/*", "Pure"]\nexclude = ["packages/left-out"]\n'
+SOURCES = ("Cargo.toml", "Cargo.lock", "README.md", "src/lib.rs", "src/answer.rs")
+HATCH = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+MATURIN = '[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"\n'
+
+
+@pytest.fixture
+def project(check_out: CheckOut) -> Project:
+    """The root of a workspace that is no package; `Pure` in it is a wheelprint project."""
+    project = check_out("pure")
+    inner = project.root / "Pure"
+    inner.mkdir()
+    for entry in list(project.root.iterdir()):
+        if entry != inner and entry.name != "target":
+            entry.rename(inner / entry.name)
+    project.write("pyproject.toml", ROOT)
+    project.replace("Pure/pyproject.toml", 'name = "pure"', 'name = "Pure.One"')
+    package(project, "two", read=project.read("Pure/pyproject.toml").replace("Pure.One", "two"))
+    for name in SOURCES:
+        project.write(f"packages/two/{name}", project.read(f"Pure/{name}"))
+    return project
+
+
+def package(project: Project, name: str, builder: str = "", read: str | None = None) -> None:
+    text = read or f'[project]\nname = "{name}"\nversion = "1"\n{builder}'
+    project.write(f"packages/{name}/pyproject.toml", text)
+
+
+def said(run: Run, command: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(run.stdout)
+    schemas.check(command, value)
+    return value
+
+
+def members(project: Project) -> list[str]:
+    """By uv itself."""
+    return project.uv("workspace", "list").ok().stdout.split()
+
+
+@pytest.mark.parametrize("command", ["status", "keys", "explain"])
+def test_the_root_of_a_workspace(command: str, project: Project) -> None:
+    package(project, "hatch", HATCH)
+    package(project, "mat", MATURIN)
+    package(project, "app")
+    package(project, "left-out", MATURIN)
+    assert members(project) == ["app", "hatch", "mat", "pure-one", "two"]
+    for place in (".", "pyproject.toml"):
+        run = wheelprint(project, command, place)
+        assert run.code == 2
+        assert run.stdout == ""
+        assert run.stderr.startswith(f"error: {project.root / 'pyproject.toml'}: the root of a uv")
+        assert "`--package NAME`" in run.stderr
+        assert "--all-packages" in run.stderr
+        assert "\n    Pure.One in Pure\n    two in packages/two\nand does not build\n" in run.stderr
+        assert "app in packages/app: nothing builds it, it has no [build-system]" in run.stderr
+        assert "hatch in packages/hatch: Hatch builds it" in run.stderr
+        assert (
+            "mat in packages/mat: maturin builds it; `wheelprint init packages/mat` switches it"
+            in run.stderr
+        )
+        assert "left-out" not in run.stderr
+        assert 'requires = ["maturin' not in run.stderr
+
+
+def test_a_workspace_without_any(check_out: CheckOut) -> None:
+    project = check_out("pure")
+    project.write("pyproject.toml", ROOT)
+    package(project, "mat", MATURIN)
+    for options in ([], ["--all-packages"]):
+        run = wheelprint(project, "status", *options)
+        assert run.code == 2
+        assert "a uv workspace in which wheelprint builds no package" in run.stderr
+        assert "mat in packages/mat: maturin builds it" in run.stderr
+
+
+def test_one_package(project: Project) -> None:
+    here = project.root / "Pure"
+    plain = said(wheelprint(project, "explain", "--json", cwd=here).ok(), "explain")
+    for name, cwd in (("pure-one", project.root), ("PURE_one", project.root / "packages" / "two")):
+        run = wheelprint(project, "explain", "--json", "--package", name, cwd=cwd).ok()
+        assert said(run, "explain") == plain
+    run = wheelprint(project, "status", "--json", "--package", "Pure.One")
+    assert run.code == 1
+    assert said(run, "status")["project"] == {"name": "Pure.One", "root": str(here)}
+    # It may be the root's own folder that is named.
+    run = wheelprint(
+        project, "status", "--package", "two", project.root, cwd=project.output_folder()
+    )
+    assert run.code == 1
+    assert "project      two\n" in run.stdout
+
+
+def test_no_such_package(project: Project) -> None:
+    package(project, "hatch", HATCH)
+    for name, hint in (
+        ("pur-one", "did you mean `pure-one`?"),
+        ("zzz", "its packages are hatch, pure-one, two"),
+    ):
+        run = wheelprint(project, "keys", "--package", name)
+        assert run.code == 2
+        assert f"--package: the workspace {project.root} has no package `{name}`" in run.stderr
+        assert f"hint: {hint}\n" in run.stderr
+    run = wheelprint(project, "keys", "--package", "hatch")
+    assert run.code == 2
+    assert "Hatch builds it" in run.stderr
+    run = wheelprint(project, "keys", "--package", "x", cwd=project.output_folder())
+    assert run.code == 2
+    assert "no uv project" in run.stderr
+
+
+def test_keys_of_all(project: Project) -> None:
+    package(project, "hatch", HATCH)
+    before = project.read("packages/two/pyproject.toml")
+    run = wheelprint(project, "keys", "--all-packages", "--check")
+    assert run.code == 1
+    assert "Pure.One (Pure)\n" in run.stdout
+    assert "two (packages/two)\n" in run.stdout
+    assert "    hatch (packages/hatch): Hatch builds it\n" in run.stdout
+    assert project.read("packages/two/pyproject.toml") == before
+    wheelprint(project, "keys", "--package", "two", "--write").ok()
+    assert project.read("packages/two/pyproject.toml") != before
+    assert wheelprint(project, "keys", "--all-packages", "--check").code == 1
+    assert wheelprint(project, "keys", "--package", "two", "--check").code == 0
+    run = wheelprint(project, "keys", "--all-packages", "--write").ok()
+    assert "two (packages/two)\nnothing to change: " in run.stdout
+    assert "wrote Pure/pyproject.toml" in run.stdout
+    wheelprint(project, "keys", "--all-packages", "--check", cwd=project.root / "Pure").ok()
+
+
+def test_status_of_all(project: Project) -> None:
+    package(project, "app")
+    project.uv("sync", "--package", "two").ok()
+    run = wheelprint(project, "status", "--all-packages", "--json")
+    assert run.code == 1
+    value = said(run, "status")
+    assert value["workspace"] == str(project.root)
+    found = [(one["project"]["name"], one["verdict"]) for one in value["packages"]]
+    assert found == [("Pure.One", "stale"), ("two", "fresh")]
+    app = {"name": "app", "root": str(project.root / "packages" / "app")}
+    assert value["others"] == [{"project": app, "built-by": None}]
+    two = wheelprint(project, "status", "--package", "two").ok()
+    text = wheelprint(project, "status", "--all-packages")
+    assert f"two (packages/two)\n{two.stdout}" in text.stdout
+    assert text.code == 1
+    several = said(
+        wheelprint(project, "explain", "--json", "--package", "two", "--package", "pure.one").ok(),
+        "explain",
+    )
+    assert [one["project"]["name"] for one in several["packages"]] == ["two", "Pure.One"]
+
+
+def test_one_that_is_broken(project: Project) -> None:
+    """uv refuses the workspace; the others are told of all the same."""
+    project.write("packages/lost/file", "")
+    assert "missing a `pyproject.toml`" in project.uv("workspace", "list").failed().stderr
+    project.append("packages/two/pyproject.toml", "[tool.wheelprint]\non-stal = 1\n")
+    run = wheelprint(project, "keys", "--all-packages", "--check")
+    assert run.code == 2
+    assert "packages/lost\nerror: " in run.stdout
+    assert "no pyproject.toml" in run.stdout
+    assert "two (packages/two)\nerror: pyproject.toml: tool.wheelprint.on-stal: unk" in run.stdout
+    assert "Pure.One (Pure)\n" in run.stdout
+    value = said(wheelprint(project, "explain", "--all-packages", "--json"), "explain")
+    assert [one["project"]["name"] for one in value["packages"]] == [None, "Pure.One", "two"]
+    run = wheelprint(project, "keys", "--package", "lost")
+    assert run.code == 2
+    assert "no pyproject.toml" in run.stderr
+
+
+def test_a_root_that_is_a_package(project: Project) -> None:
+    text = project.read("Pure/pyproject.toml").replace("Pure.One", "top")
+    project.write("pyproject.toml", text + "\n" + ROOT)
+    for name in SOURCES:
+        project.write(name, project.read(f"Pure/{name}"))
+    assert members(project) == ["pure-one", "top", "two"]
+    assert "project      top\n" in wheelprint(project, "status").stdout
+    run = wheelprint(project, "status", "--all-packages")
+    assert "top (.)\n" in run.stdout
+    project.replace("pyproject.toml", '"wheelprint"\n', '"maturin"\n')
+    assert "top in .: maturin builds it" in wheelprint(project, "status").stderr
+
+
+def test_verify_at_the_root(project: Project) -> None:
+    """`uv build --all-packages` puts all wheels into one folder: each has sources of its own."""
+    project.uv("build", "--wheel", "--all-packages").ok()
+    made = sorted(project.path("dist").glob("*.whl"))
+    assert [wheel.name.split("-")[0] for wheel in made] == ["pure_one", "two"]
+    wheelprint(project, "verify", *made).ok()
+    project.append("packages/two/src/lib.rs", "// edited\n")
+    for source in (".", "pyproject.toml"):
+        run = wheelprint(project, "verify", *made, "--source", source, "--json")
+        assert run.code == 1
+        verified = {one["wheel"]: one["verified"] for one in json.loads(run.stdout)["artifacts"]}
+        assert list(verified.values()) == [True, False]
+
+
+def test_a_file_instead_of_its_folder(project: Project) -> None:
+    for command in (["status"], ["explain"], ["keys"], ["init", "--check"]):
+        folder = wheelprint(project, *command, "Pure")
+        assert folder.code == (1 if command[0] in ("status", "init") else 0)
+        file = wheelprint(project, *command, "Pure/pyproject.toml")
+        assert (file.code, file.stdout) == (folder.code, folder.stdout), command
+        run = wheelprint(project, *command, "Pure/Cargo.toml")
+        assert run.code == 2
+        assert "Cargo.toml: a file, where a project's folder is needed" in run.stderr
