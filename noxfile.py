@@ -49,7 +49,11 @@ print(sys.implementation.name == "cpython" and not threads)
 """
 #: Each worker compiles pyo3 once, and the rest takes half as long.
 AT_A_TIME = ("-n", "2")
-PYTHON_FILES = ("noxfile.py", "python", "tests", "examples")
+#: What maturin switches on. pyo3 looks for no interpreter then: the stable ABI needs none.
+WITH_PYTHON = ("--features", "python")
+NO_INTERPRETER = {"PYO3_NO_PYTHON": "1"}
+NO_WARNINGS = ("--", "-D", "warnings")
+PYTHON_FILES = ("noxfile.py", ".ci", "python", "tests", "examples")
 
 
 @nox.session
@@ -57,11 +61,7 @@ def tests(session: nox.Session) -> None:
     """The crate's own tests, then the backend through real frontends, two at a time; every wheel
     and sdist that they make is checked at the end. Arguments go to pytest in place of `-n 2`."""
     session.install(*TEST_REQUIREMENTS)
-    session.run(
-        *("cargo", "test", "--locked", "--profile", TEST_PROFILE),
-        env=_cargo_test_environment(session),
-        external=True,
-    )
+    session.run("cargo", "test", "--locked", "--profile", TEST_PROFILE, external=True)
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
         *("pytest", "-m", " and ".join(f"not {marker}" for marker in ELSEWHERE)),
@@ -129,11 +129,7 @@ def freshness(session: nox.Session) -> None:
     session.run(
         *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
         *("--", "--ignored", "--nocapture"),
-        env={
-            **_cargo_test_environment(session),
-            **_cargo_variant(session),
-            "WHEELPRINT_TEST_PYTHON": _python(session),
-        },
+        env={**_cargo_variant(session), "WHEELPRINT_TEST_PYTHON": _python(session)},
         external=True,
     )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
@@ -181,7 +177,6 @@ def fuzz(session: nox.Session) -> None:
         session.run(
             *("cargo", "+nightly", "fuzz", "run", target, str(corpus), f"fuzz/seeds/{target}"),
             *("--", f"-max_total_time={seconds}"),
-            env=_cargo_test_environment(session),
             external=True,
         )
 
@@ -193,13 +188,22 @@ def lint(session: nox.Session) -> None:
     session.run("cargo", "fmt", "--check", external=True)
     samples = [str(path) for folder in ("examples", "tests") for path in Path(folder).rglob("*.rs")]
     session.run("rustfmt", "--check", "--edition", "2024", *samples, external=True)
-    session.run(
-        *("cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"),
-        env={"PYO3_PYTHON": _python(session)},
-        external=True,
-    )
+    for features in ((), WITH_PYTHON):
+        session.run(
+            *("cargo", "clippy", "--locked", "--all-targets", *features, *NO_WARNINGS),
+            env=NO_INTERPRETER,
+            external=True,
+        )
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
+
+
+@nox.session
+def cross(session: nox.Session) -> None:
+    """Lints for Windows and macOS, and the crate's tests for Windows under Wine; on Linux (see
+    CONTRIBUTING.md). Arguments pick steps: `windows`, `macos`, `tests`."""
+    session.install("ziglang")
+    session.run("python", ".ci/cross.py", *session.posargs)
 
 
 @nox.session
@@ -216,9 +220,11 @@ def bench(session: nox.Session) -> None:
     argument picks the cases whose names contain it; `--publish` puts chart and data into docs/."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
-    environment = {"WHEELPRINT_DIST": str(dist), **_cargo_test_environment(session)}
     out = session.create_tmp()
-    session.run("python", "tests/bench.py", "--out", out, *session.posargs, env=environment)
+    session.run(
+        *("python", "tests/bench.py", "--out", out, *session.posargs),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
 
 
 def _build_wheel(session: nox.Session, *profile: str) -> Path:
@@ -269,10 +275,3 @@ def _cargo_variant(session: nox.Session) -> dict[str, str]:
         folders = Path(session.create_tmp()).resolve() / "build-folders"
         return {"CARGO_BUILD_BUILD_DIR": str(folders / "{workspace-path-hash}")}
     return {"CARGO": str(Path(chosen).resolve())} if chosen else {}
-
-
-def _cargo_test_environment(session: nox.Session) -> dict[str, str]:
-    """Outside of an interpreter the crate's tests link libpython, which may lie anywhere."""
-    variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
-    folders = [os.environ.get(variable, ""), sysconfig.get_config_var("LIBDIR") or ""]
-    return {"PYO3_PYTHON": _python(session), variable: os.pathsep.join(filter(None, folders))}

@@ -118,7 +118,11 @@ pub fn python_in_use(
 }
 
 fn python_in(environment: &Path) -> PathBuf {
-    if cfg!(windows) {
+    python_of(environment, cfg!(windows))
+}
+
+fn python_of(environment: &Path, windows: bool) -> PathBuf {
+    if windows {
         let python = environment.join("Scripts").join("python.exe");
         if python.is_file() { python } else { environment.join("python.exe") }
     } else {
@@ -204,6 +208,10 @@ fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
 
 /// The path of a `file:` URL of this machine (RFC 8089).
 fn path_of_url(url: &str) -> Option<PathBuf> {
+    path_in_url(url, cfg!(windows)).map(PathBuf::from)
+}
+
+fn path_in_url(url: &str, windows: bool) -> Option<String> {
     let path = url.strip_prefix("file://")?;
     let path = path.strip_prefix("localhost").unwrap_or(path);
     let mut bytes = Vec::new();
@@ -222,8 +230,15 @@ fn path_of_url(url: &str) -> Option<PathBuf> {
         }
     }
     let path = String::from_utf8(bytes).ok()?;
-    let is_of_a_drive = cfg!(windows) && path.as_bytes().get(2) == Some(&b':');
-    Some(PathBuf::from(if is_of_a_drive { &path[1..] } else { &path }))
+    if !windows {
+        return Some(path);
+    }
+    if !path.starts_with('/') {
+        // `file://server/share/folder`.
+        return Some(format!("//{path}"));
+    }
+    let is_of_a_drive = path.as_bytes().get(2) == Some(&b':');
+    Some(if is_of_a_drive { path[1..].to_owned() } else { path })
 }
 
 #[cfg(test)]
@@ -232,8 +247,30 @@ mod tests {
 
     #[test]
     fn a_url_leads_to_its_folder() {
-        assert_eq!(path_of_url("file:///a/b%20c/%C3%A9"), Some(PathBuf::from("/a/b c/é")));
-        assert_eq!(path_of_url("https://example.org/a"), None);
+        for (url, windows, path) in [
+            ("file:///a/b%20c/%C3%A9", false, Some("/a/b c/é")),
+            ("file://localhost/a", false, Some("/a")),
+            ("https://example.org/a", false, None),
+            ("file:///C:/a%20b", true, Some("C:/a b")),
+            ("file:///c%3A/a", true, Some("c:/a")),
+            ("file://server/share/a", true, Some("//server/share/a")),
+            ("https://example.org/a", true, None),
+        ] {
+            assert_eq!(path_in_url(url, windows).as_deref(), path, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_environments_interpreter() {
+        let folder = tempfile::tempdir().unwrap();
+        let python = |windows| python_of(folder.path(), windows);
+        assert_eq!(python(false), folder.path().join("bin").join("python"));
+        // conda's lies in the folder itself.
+        assert_eq!(python(true), folder.path().join("python.exe"));
+        let scripts = folder.path().join("Scripts");
+        fs::create_dir(&scripts).unwrap();
+        fs::write(scripts.join("python.exe"), "").unwrap();
+        assert_eq!(python(true), scripts.join("python.exe"));
     }
 
     #[test]

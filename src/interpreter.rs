@@ -20,7 +20,13 @@ use crate::error::{Error, PathContext as _, Result};
 use crate::publish;
 use crate::request::{Environment, Interpreter};
 
-const SCRIPTS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
+const SCRIPTS: &str = scripts(cfg!(windows));
+
+/// The folder of programs in an environment.
+const fn scripts(windows: bool) -> &'static str {
+    if windows { "Scripts" } else { "bin" }
+}
+
 /// Written last: an environment without it was never finished.
 const READY: &str = "wheelprint-ready.json";
 const CONFIG: &str = "pyvenv.cfg";
@@ -73,7 +79,7 @@ impl Plan {
 
     /// PATH with every folder of the frontend's environment replaced by a link of stable name.
     fn set_path(&mut self, interpreter: &Interpreter, folder: &Path) {
-        let theirs: Vec<PathBuf> = environment_prefixes(interpreter)
+        let theirs: Vec<PathBuf> = environment_prefixes(interpreter, cfg!(windows))
             .into_iter()
             .map(|prefix| prefix.join(SCRIPTS))
             .collect();
@@ -133,11 +139,11 @@ impl Plan {
 
 /// The prefixes of the environments the frontend put on `sys.path`: uv and build run the hooks
 /// with an interpreter of a new environment, pip adds overlay folders to its own.
-fn environment_prefixes(interpreter: &Interpreter) -> Vec<PathBuf> {
+fn environment_prefixes(interpreter: &Interpreter, windows: bool) -> Vec<PathBuf> {
     let mut prefixes = vec![interpreter.prefix.clone()];
     for entry in site_folders(interpreter) {
         // PREFIX/lib/pythonX.Y/site-packages, or PREFIX\Lib\site-packages.
-        let levels = if cfg!(windows) { 2 } else { 3 };
+        let levels = if windows { 2 } else { 3 };
         if let Some(prefix) = entry.ancestors().nth(levels)
             && !prefixes.iter().any(|known| known == prefix)
         {
@@ -146,7 +152,11 @@ fn environment_prefixes(interpreter: &Interpreter) -> Vec<PathBuf> {
     }
     // A base interpreter's own folder of programs is no frontend's environment.
     let base = interpreter.base_executable.parent().map(Path::to_owned);
-    prefixes.retain(|prefix| Some(prefix.join(SCRIPTS)) != base);
+    // On Windows it lies in the prefix itself.
+    prefixes.retain(|prefix| {
+        let own = if windows { prefix.clone() } else { prefix.join(scripts(windows)) };
+        Some(own) != base
+    });
     prefixes
 }
 
@@ -158,22 +168,53 @@ fn site_folders(interpreter: &Interpreter) -> impl Iterator<Item = &PathBuf> {
 
 /// Everything the frontend's interpreter can import, and the stable one could not. The import line
 /// runs those folders' own `.pth` files; the plain lines serve where import lines do not run.
+///
+/// Before 3.13 Python reads a `.pth` file in the encoding of the locale, which is not UTF-8 on
+/// Windows. A name that is not ASCII is then written as a literal only.
 fn pth_lines(interpreter: &Interpreter) -> String {
     let mut lines = String::new();
     for folder in site_folders(interpreter) {
-        let quoted = format!("{:?}", folder.to_string_lossy());
-        lines.push_str(&format!("import site; site.addsitedir({quoted})\n"));
+        let literal = python_literal(&folder.to_string_lossy());
+        lines.push_str(&format!("import site; site.addsitedir({literal})\n"));
     }
+    let reads_utf8 = reads_pth_as_utf8(&interpreter.version);
     for entry in &interpreter.sys_path {
         let is_stdlib = entry.join("os.py").is_file()
             || entry.extension().is_some_and(|extension| extension == "zip")
             || entry.file_name().is_some_and(|name| name == "lib-dynload" || name == "DLLs");
-        if !is_stdlib {
-            lines.push_str(&entry.to_string_lossy());
-            lines.push('\n');
+        if is_stdlib {
+            continue;
         }
+        let entry = entry.to_string_lossy();
+        if entry.is_ascii() || reads_utf8 {
+            lines.push_str(&entry);
+        } else {
+            lines.push_str(&format!("import sys; sys.path.append({})", python_literal(&entry)));
+        }
+        lines.push('\n');
     }
     lines
+}
+
+/// Does that version read `.pth` files as UTF-8 (What's New In Python 3.13, "site")?
+fn reads_pth_as_utf8(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+    (parts.next(), parts.next()) >= (Some(3), Some(13))
+}
+
+/// A string literal of Python, in ASCII. Rust's own has escapes that Python does not know, for
+/// instance for the accents of decomposed names, as macOS may have them.
+fn python_literal(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => literal.extend(['\\', char]),
+            ' '..='~' => literal.push(char),
+            _ => literal.push_str(&format!("\\U{:08x}", u32::from(char))),
+        }
+    }
+    literal.push('"');
+    literal
 }
 
 /// `None` if it was never finished, or damaged since.
@@ -288,6 +329,58 @@ mod tests {
         let path = one.environment.get("PATH").unwrap().to_str().unwrap();
         assert!(!path.contains("/tmp/"), "{path}");
         assert!(path.ends_with(":/usr/bin"), "{path}");
+    }
+
+    #[test]
+    fn literals_are_ascii_and_pythons() {
+        for (text, literal) in [
+            ("/a b", r#""/a b""#),
+            (r#"C:\x\"y""#, r#""C:\\x\\\"y\"""#),
+            ("é", r#""\U000000e9""#),
+            ("e\u{301}", r#""e\U00000301""#),
+            ("a\nb", r#""a\U0000000ab""#),
+        ] {
+            assert_eq!(python_literal(text), literal, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_ascii_in_a_pth_file() {
+        let lines = |version: &str| {
+            let sys_path = vec!["/e\u{301}/site-packages".into(), "/é".into(), "/a".into()];
+            pth_lines(&Interpreter { version: version.into(), sys_path, ..Interpreter::default() })
+        };
+        let site = "import site; site.addsitedir(\"/e\\U00000301/site-packages\")\n";
+        for version in ["3.13.0", "3.14.1", "4.0.0"] {
+            let plain = "/e\u{301}/site-packages\n/é\n/a\n";
+            assert_eq!(lines(version), format!("{site}{plain}"), "{version}");
+        }
+        for version in ["3.9.1", "3.12.9"] {
+            let text = lines(version);
+            assert!(text.is_ascii() && text.starts_with(site), "{text}");
+            assert!(
+                text.ends_with("import sys; sys.path.append(\"/\\U000000e9\")\n/a\n"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_base_interpreters_folder_is_no_frontends() {
+        let given = |base: &str, site: &str| Interpreter {
+            base_executable: base.into(),
+            prefix: "/frontend".into(),
+            sys_path: vec![site.into()],
+            ..Interpreter::default()
+        };
+        let frontends = [PathBuf::from("/frontend")];
+        let unix = given("/base/bin/python3", "/base/lib/python3.13/site-packages");
+        assert_eq!(environment_prefixes(&unix, false), frontends);
+        let windows = given("/base/python.exe", "/base/Lib/site-packages");
+        assert_eq!(environment_prefixes(&windows, true), frontends);
+        let overlay = given("/base/python.exe", "/overlay/Lib/site-packages");
+        let both = ["/frontend", "/overlay"].map(PathBuf::from);
+        assert_eq!(environment_prefixes(&overlay, true), both);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!
 //! | room | owns | may call |
 //! |---|---|---|
-//! | `python` | the only pyo3 code | `cli`, `hooks`, `maturin`, `request` |
+//! | `python` | the only pyo3 code; there with the feature `python` only | `cli`, `hooks`, `maturin`, `request` |
 //! | `cli` | arguments, exit codes, all printing | `fingerprint` (types), `freshness` (types), `git`, `hooks`, `inputs`, `installed`, `project`, `report`, `request`, `sdist`, `settings`, `store`, `switch`, `uv`, `wheel` |
 //! | `hooks` | the order of the stages | all below |
 //! | `renew` | a stored wheel with new readme and licence files | `wheel`, `fingerprint` (types), `freshness` (types), `inputs` (types) |
@@ -54,6 +54,7 @@ pub mod log;
 pub mod maturin;
 pub mod project;
 pub mod publish;
+#[cfg(feature = "python")]
 pub mod python;
 pub mod remap;
 pub mod renew;

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
@@ -35,8 +36,52 @@ pub fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
 /// # Errors
 /// As [`persist`].
 pub fn persist_unsynced(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let mut file = Some(file);
+    retried(is_in_use, &WAITS, || {
+        let Some(given) = file.take() else { return Ok(()) };
+        given.persist(path).map(drop).map_err(|failed| {
+            file = Some(failed.file);
+            failed.error
+        })
+    })
+}
+
+/// How long to wait for a file that another program has open: a virus scanner, an indexer or
+/// another build reads new files for some milliseconds. Half a second in all.
+const WAITS: [Duration; 6] = [
+    Duration::from_millis(5),
+    Duration::from_millis(15),
+    Duration::from_millis(40),
+    Duration::from_millis(80),
+    Duration::from_millis(160),
+    Duration::from_millis(200),
+];
+
+/// Can the file not be replaced only because a program has it open? Elsewhere than on Windows open
+/// files can be replaced.
+fn is_in_use(error: &std::io::Error) -> bool {
+    cfg!(windows) && error.raw_os_error().is_some_and(is_in_use_on_windows)
+}
+
+/// `ERROR_ACCESS_DENIED` (said of a target that is open, too), `ERROR_SHARING_VIOLATION`,
+/// `ERROR_LOCK_VIOLATION`, `ERROR_USER_MAPPED_FILE`.
+fn is_in_use_on_windows(code: i32) -> bool {
+    [5, 32, 33, 1224].contains(&code)
+}
+
+/// Tries again after each wait, as long as the error says that this may help.
+fn retried(
+    may_help: impl Fn(&std::io::Error) -> bool,
+    waits: &[Duration],
+    mut attempt: impl FnMut() -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    for wait in waits {
+        match attempt() {
+            Err(error) if may_help(&error) => std::thread::sleep(*wait),
+            done => return done,
+        }
+    }
+    attempt()
 }
 
 /// Writes a small file whole.
@@ -79,4 +124,51 @@ pub fn share(file: &NamedTempFile) -> std::io::Result<()> {
 #[cfg(not(unix))]
 pub fn share(_file: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_is_tried_again() {
+        // How often it fails and with what code, how often it is tried, and whether that helps.
+        for (failures, code, tried, works) in [
+            (0, 32, 1, true),
+            (1, 32, 2, true),
+            (2, 5, 3, true),
+            (3, 1224, 3, false),
+            (1, 112, 1, false),
+        ] {
+            let mut count = 0;
+            let done = retried(
+                |error| error.raw_os_error().is_some_and(is_in_use_on_windows),
+                &[Duration::ZERO; 2],
+                || {
+                    count += 1;
+                    if count > failures { Ok(()) } else { Err(Error::from_raw_os_error(code)) }
+                },
+            );
+            assert_eq!((count, done.is_ok()), (tried, works), "{failures} times {code}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_open_for_a_moment_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        bytes(&path, b"old").unwrap();
+        let open = fs_err::File::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                drop(open);
+            });
+            bytes(&path, b"new").unwrap();
+        });
+        assert_eq!(fs_err::read(&path).unwrap(), b"new");
+        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

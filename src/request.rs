@@ -107,7 +107,8 @@ impl Environment {
     pub fn which(&self, program: &str) -> Option<PathBuf> {
         let path = self.get("PATH")?;
         let names: Vec<String> = if cfg!(windows) {
-            vec![format!("{program}.exe"), format!("{program}.cmd"), format!("{program}.bat")]
+            let extensions = self.get("PATHEXT").map(OsStr::to_string_lossy);
+            names_on_windows(program, extensions.as_deref())
         } else {
             vec![program.to_owned()]
         };
@@ -123,9 +124,26 @@ impl FromIterator<(OsString, OsString)> for Environment {
     }
 }
 
+/// The names that a program may have on Windows: its own if that ends as programs do, then with
+/// each ending of PATHEXT. Scripts of other languages are left out: they can't be run like that.
+fn names_on_windows(program: &str, extensions: Option<&str>) -> Vec<String> {
+    const USUAL: &str = ".COM;.EXE;.BAT;.CMD";
+    let given = extensions.filter(|given| !given.is_empty()).unwrap_or(USUAL).to_ascii_lowercase();
+    let usual = USUAL.to_ascii_lowercase();
+    let is_usual = |end: &&str| usual.split(';').any(|known| known == *end);
+    let ends: Vec<&str> = given.split(';').map(str::trim).filter(is_usual).collect();
+    let has_one = ends.iter().any(|end| program.to_ascii_lowercase().ends_with(end));
+    let own = has_one.then(|| program.to_owned());
+    own.into_iter().chain(ends.iter().map(|end| format!("{program}{end}"))).collect()
+}
+
 /// Windows does not tell `Path` from `PATH`.
 fn fold(name: &OsStr) -> OsString {
-    if cfg!(windows) { name.to_ascii_uppercase() } else { name.to_owned() }
+    folded(name, cfg!(windows))
+}
+
+fn folded(name: &OsStr, windows: bool) -> OsString {
+    if windows { name.to_ascii_uppercase() } else { name.to_owned() }
 }
 
 #[cfg(unix)]
@@ -227,6 +245,28 @@ mod tests {
         assert_eq!(split(r#""a\\b" "\$c" "\`d""#), [r"a\b", r"\$c", r"\`d"]);
         assert_eq!(split(r#"C:\x 'C:\x' "e\"f""#), ["C:x", r"C:\x", "e\"f"]);
         assert_eq!(split("a\\\nb \"c\\\nd\" 'e'\"f\"g"), ["a\nb", "c\\\nd", "efg"]);
+    }
+
+    #[test]
+    fn programs_on_windows() {
+        let names = |program, extensions| names_on_windows(program, extensions).join(" ");
+        assert_eq!(names("git", None), "git.com git.exe git.bat git.cmd");
+        assert_eq!(names("git", Some("")), "git.com git.exe git.bat git.cmd");
+        assert_eq!(names("git", Some(".EXE;.CMD;.PY")), "git.exe git.cmd");
+        // As RUSTC and CARGO may name them.
+        assert_eq!(names("rustc.exe", Some(".EXE")), "rustc.exe rustc.exe.exe");
+        assert_eq!(names("Cargo.EXE", Some(".EXE")), "Cargo.EXE Cargo.EXE.exe");
+        assert_eq!(names("python3.13", Some(".EXE")), "python3.13.exe");
+    }
+
+    #[test]
+    fn names_of_variables() {
+        let folded = |name: &str, windows| folded(OsStr::new(name), windows);
+        for name in ["Path", "PATH", "path"] {
+            assert_eq!(folded(name, true), "PATH");
+            assert_eq!(folded(name, false), name);
+        }
+        assert_eq!(folded("ProgramFiles(x86)", true), "PROGRAMFILES(X86)");
     }
 
     #[test]

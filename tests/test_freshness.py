@@ -337,7 +337,7 @@ def test_names_with_brackets(check_out: CheckOut) -> None:
     crate, data = "a [workspace]", "data [whole].toml"
     package = '[package]\nname = "inner"\nversion = "0.1.0"\nedition = "2024"\n'
     project.write(f"{crate}/Cargo.toml", package)
-    project.write(f"{crate}/src/lib.rs", "pub const WORD: &str = \"one\";\n")
+    project.write(f"{crate}/src/lib.rs", 'pub const WORD: &str = "one";\n')
     project.write(data, "word = 1\n")
     project.write("build.rs", f'fn main() {{ println!("cargo:rerun-if-changed={data}"); }}\n')
     project.append("Cargo.toml", f'\n[dependencies]\ninner = {{ path = "{crate}" }}\n')

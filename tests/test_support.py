@@ -21,9 +21,9 @@ MATURIN = "maturin"
 
 def test_each_test_of_the_smoke_set_is_one() -> None:
     tests = Path(__file__).parent
+    pytest_command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-        + ["-m", "smoke", *(str(tests / name) for name in smoke.TESTS)],
+        [*pytest_command, "-m", "smoke", *(str(tests / name) for name in smoke.TESTS)],
         cwd=tests.parent,
         capture_output=True,
         text=True,

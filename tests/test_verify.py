@@ -383,7 +383,7 @@ def test_a_manifest_in_a_folder_with_brackets(check_out: CheckOut) -> None:
     manifest = "a [b]/Cargo.toml"
     package = '[package]\nname = "inner"\nversion = "0.1.0"\nedition = "2024"\n'
     project.write(manifest, package)
-    project.write("a [b]/src/lib.rs", "pub const WORD: &str = \"one\";\n")
+    project.write("a [b]/src/lib.rs", 'pub const WORD: &str = "one";\n')
     project.append("Cargo.toml", '\n[dependencies]\ninner = { path = "a [b]" }\n')
     project.run("cargo", "generate-lockfile", "--offline").ok()
     _, wheel = project.build("wheel")

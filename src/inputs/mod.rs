@@ -5,7 +5,7 @@
 //! root and path inside that root (DESIGN D13), so that a name means the same on every machine.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,11 @@ pub mod extra;
 pub mod generators;
 pub mod metadata;
 pub mod obstacle;
+mod paths;
 pub mod target;
 pub mod units;
+
+pub use paths::{normalize, relative, slashed};
 
 /// The part digests a fingerprint is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -286,46 +289,6 @@ impl Roots {
     }
 }
 
-/// A relative path with `/` between its parts; `None` if it is not UTF-8.
-pub fn slashed(path: &Path) -> Option<String> {
-    let parts: Option<Vec<&str>> =
-        path.components().map(|part| part.as_os_str().to_str()).collect();
-    Some(parts?.join("/"))
-}
-
-/// The way from one folder to a path, with `/`. `None` if there is none, or it is not UTF-8.
-pub fn relative(from: &Path, to: &Path) -> Option<String> {
-    let (from, to): (Vec<Component>, Vec<Component>) =
-        (from.components().collect(), to.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    if shared == 0 {
-        return None;
-    }
-    let mut parts = vec!["..".to_owned(); from.len() - shared];
-    for part in &to[shared..] {
-        parts.push(part.as_os_str().to_str()?.to_owned());
-    }
-    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
-}
-
-/// Takes `.` and `..` out of a path without asking the file system, as cargo does: the symlink
-/// itself is what was named.
-pub fn normalize(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !normal.pop() {
-                    normal.push("..");
-                }
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
-}
-
 /// Is a cargo product of this kind left out of a wheel's build?
 pub fn is_beside_the_artifact(kind: &str) -> bool {
     ["bench", "custom-build", "example", "test"].contains(&kind)
@@ -372,11 +335,23 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_named_as_seen_from_the_project() {
-        let relative = |to: &str| relative(Path::new("/w/py/app"), Path::new(to));
-        assert_eq!(relative("/w/py/app").as_deref(), Some("."));
-        assert_eq!(relative("/w/core").as_deref(), Some("../../core"));
-        assert_eq!(relative("/w/py/app/rust").as_deref(), Some("rust"));
+    #[cfg(windows)]
+    fn places_on_windows() {
+        let mut roots = Roots::default();
+        roots.add(PROJECT, r"C:\p");
+        roots.add("crate:core", r"D:\core");
+        for (path, name) in [
+            (r"C:\p\src\lib.rs", "project src/lib.rs"),
+            (r"c:/p/src/../data.txt", "project data.txt"),
+            (r"\\?\C:\p\src\lib.rs", "project src/lib.rs"),
+            (r"\\?\D:\core\lib.rs", "crate:core lib.rs"),
+            (r"E:\x\y.h", "outside:1 y.h"),
+        ] {
+            let place = roots.name(Path::new(path)).unwrap();
+            assert_eq!(format!("{} {}", place.root, place.path), name, "{path}");
+        }
+        assert_eq!(relative(Path::new(r"C:\p"), Path::new(r"D:\core")), None);
+        assert_eq!(relative(Path::new(r"C:\p"), Path::new(r"c:\q")).as_deref(), Some("../q"));
     }
 
     #[test]

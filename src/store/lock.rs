@@ -25,6 +25,16 @@ pub(super) enum Now {
     Busy,
 }
 
+impl Now {
+    /// Keeps the lock while its file is removed: whoever waits for it then sees that the file is
+    /// gone, and makes a new one. On Windows the file is closed first, since an open file would
+    /// keep its folder from being removed.
+    pub(super) fn held_while_removed(self) -> Option<Self> {
+        // `self` must be dropped here: a value that is not moved lives until the caller returns.
+        (!cfg!(windows)).then_some(self)
+    }
+}
+
 impl Store {
     /// Waits until no other process builds this project.
     pub fn lock(&self) -> Option<BuildLock> {

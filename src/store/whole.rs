@@ -257,9 +257,7 @@ impl Store {
                 remove(&entry.path(), freed)?;
             }
         }
-        // Whoever waits for the lock sees that its file is gone, and makes a new one; on Windows
-        // an open file would keep its folder from going.
-        let held = if cfg!(windows) { None } else { Some(lock) };
+        let held = lock.held_while_removed();
         remove(&self.folder.join(BUILD_LOCK), freed)?;
         drop(held);
         let _ = fs::remove_dir(&self.folder);
@@ -352,7 +350,7 @@ fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
     if matches!(lock, Now::Busy) {
         return Ok(());
     }
-    let held = if cfg!(windows) { None } else { Some(lock) };
+    let held = lock.held_while_removed();
     let removed = freed.other(path);
     drop(held);
     removed
