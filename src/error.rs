@@ -20,7 +20,7 @@ pub enum Error {
     Toml {
         path: PathBuf,
         /// Line and column, counted from one.
-        position: Option<(usize, usize)>,
+        position: Option<(u32, u32)>,
         field: Option<String>,
         cause: String,
         hint: Option<String>,
@@ -44,7 +44,7 @@ pub enum Error {
     Sources {
         path: PathBuf,
         /// Line and column, counted from one.
-        position: Option<(usize, usize)>,
+        position: Option<(u32, u32)>,
         cause: String,
         hint: String,
     },
@@ -130,7 +130,15 @@ impl<T> PathContext<T> for std::io::Result<T> {
     }
 }
 
-struct At(Option<(usize, usize)>);
+/// The line and column of a place in a text, counted from one.
+pub fn position(text: &str, offset: usize) -> (u32, u32) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let counted = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+    (counted(before.matches('\n').count()), counted(line.chars().count()))
+}
+
+struct At(Option<(u32, u32)>);
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{self, Error, PathContext as _, Result};
 use crate::request::Request;
 
 /// A project: where it lies and what its pyproject.toml says.
@@ -272,12 +272,7 @@ pub fn normalize_name(name: &str) -> String {
 
 /// A TOML error as ours: position from the parser's span, field from serde's path.
 fn toml_error(path: &Path, text: &str, field: Option<String>, error: &toml::de::Error) -> Error {
-    let position = error.span().map(|span| {
-        let before = &text[..span.start.min(text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
-    });
+    let position = error.span().map(|span| error::position(text, span.start));
     Error::Toml {
         path: path.to_owned(),
         position,

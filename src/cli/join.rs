@@ -143,7 +143,7 @@ pub fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
         };
         let is_below = |listed: &&str| folder.starts_with(normalize(&root.join(listed)));
         let members = listed("members");
-        if listed("exclude").iter().any(|one| is_below(one)) && !members.iter().any(is_below) {
+        if listed("exclude").iter().any(&is_below) && !members.iter().any(is_below) {
             excluded.get_or_insert(path);
             continue;
         }

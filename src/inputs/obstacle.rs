@@ -131,7 +131,7 @@ fn is_of_the_network(said: &str) -> bool {
     NETWORK.iter().any(|words| said.contains(words))
 }
 
-fn wrong(path: &Path, position: Option<(usize, usize)>, cause: String, hint: String) -> Error {
+fn wrong(path: &Path, position: Option<(u32, u32)>, cause: String, hint: String) -> Error {
     Error::Sources { path: path.to_owned(), position, cause, hint }
 }
 
@@ -173,7 +173,7 @@ fn essential(said: &str) -> String {
 }
 
 /// ` --> Cargo.toml:1:9`
-fn place(said: &str) -> Option<(&str, (usize, usize))> {
+fn place(said: &str) -> Option<(&str, (u32, u32))> {
     let place = said.lines().find_map(|line| line.trim().strip_prefix("--> "))?;
     let (rest, column) = place.rsplit_once(':')?;
     let (path, line) = rest.rsplit_once(':')?;

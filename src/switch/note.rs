@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_comment_comes_and_goes() {
-        let some = vec!["maturin>=1.0,<2.0".to_owned(), "maturin > '1' \\ \"".to_owned()];
+        let some = ["maturin>=1.0,<2.0".to_owned(), "maturin > '1' \\ \"".to_owned()];
         for (text, before) in [
             ("[build-system]\nrequires = []\nbuild-backend = 'x'\n", "[build-system]\n"),
             (

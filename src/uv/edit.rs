@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::CacheKey;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 
 /// Stands above the keys that are ours to replace.
 const MARK: &str = "`wheelprint keys --write` keeps the lines below";
@@ -161,17 +161,11 @@ fn prefix(value: &Value) -> String {
 pub fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     text.parse::<DocumentMut>().map_err(|error| Error::Toml {
         path: path.to_owned(),
-        position: error.span().map(|span| position(text, span.start)),
+        position: error.span().map(|span| error::position(text, span.start)),
         field: None,
         cause: error.message().to_owned(),
         hint: None,
     })
-}
-
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 fn wrong(path: &Path, cause: &str) -> Error {
