@@ -166,11 +166,15 @@ CARGO_ROOT = '[package]\nname = "top-crate"\nversion = "0.1.0"\nedition = "2021"
 UV_ROOT = '[project]\nname = "top-package"\nversion = "0.1.0"\nrequires-python = ">=3.9"\n'
 
 
+def is_taken(project: Project, root: Path) -> None:
+    """By cargo, which refuses a package that does not fit into the workspace around it."""
+    project.run("cargo", "metadata", "--no-deps", "--format-version=1", cwd=root).ok()
+
+
 def works(project: Project, root: Path, package: str) -> None:
-    """uv builds it from its own folder, and cargo takes it."""
+    """uv builds it from its own folder."""
     command = f"import {package}; print({package}.count_letters('hello')[4])"
     assert project.uv("run", "python", "-c", command, cwd=root).ok().stdout.strip() == "1"
-    project.run("cargo", "metadata", "--no-deps", "--format-version=1", cwd=root).ok()
 
 
 def workspace_of(project: Project, folder: Path) -> Path:
@@ -184,28 +188,34 @@ def members(project: Project, folder: Path) -> list[str]:
     return project.uv("workspace", "list", cwd=folder).ok().stdout.split()
 
 
-@pytest.mark.parametrize("cargo", ["", "virtual", "package", "glob"])
-@pytest.mark.parametrize("uv", ["", "virtual", "package", "glob", "project"])
-def test_it_joins_a_workspace(cargo: str, uv: str, project: Project, folder: Path) -> None:
-    """Of cargo, of uv, of both: as `cargo new` and `uv init` do."""
-    globs = '# all\nmembers = [\n    "in/*", # below\n]\n'
-    manifest = {
-        "virtual": "[workspace]\nresolver = '3'\nmembers = []\n",
-        "package": CARGO_ROOT + "\n[workspace]\n",
-        "glob": f"[workspace]\nresolver = '3'\n{globs}",
-    }.get(cargo)
-    pyproject = {
-        "virtual": "[tool.uv.workspace]\nmembers = []\n",
-        "package": f"{UV_ROOT}\n[tool.uv.workspace]\nmembers = []\n",
-        "glob": f"[tool.uv.workspace]\n{globs}",
-        "project": UV_ROOT,
-    }.get(uv)
-    if manifest:
-        (folder / "Cargo.toml").write_text(manifest)
+GLOBS = '# all\nmembers = [\n    "in/*", # below\n]\n'
+MANIFESTS = {
+    "virtual": "[workspace]\nresolver = '3'\nmembers = []\n",
+    "package": CARGO_ROOT + "\n[workspace]\n",
+    "glob": f"[workspace]\nresolver = '3'\n{GLOBS}",
+}
+PYPROJECTS = {
+    "virtual": "[tool.uv.workspace]\nmembers = []\n",
+    "package": f"{UV_ROOT}\n[tool.uv.workspace]\nmembers = []\n",
+    "glob": f"[tool.uv.workspace]\n{GLOBS}",
+    "project": UV_ROOT,
+}
+
+
+def make_workspace(folder: Path, cargo: str, uv: str) -> None:
+    if cargo:
+        (folder / "Cargo.toml").write_text(MANIFESTS[cargo])
         (folder / "src").mkdir()
         (folder / "src" / "lib.rs").write_text("")
-    if pyproject:
-        (folder / "pyproject.toml").write_text(pyproject)
+    if uv:
+        (folder / "pyproject.toml").write_text(PYPROJECTS[uv])
+
+
+@pytest.mark.parametrize("cargo", ["", *MANIFESTS])
+@pytest.mark.parametrize("uv", ["", *PYPROJECTS])
+def test_it_joins_a_workspace(cargo: str, uv: str, project: Project, folder: Path) -> None:
+    """Of cargo, of uv, of both: as `cargo new` and `uv init` do."""
+    make_workspace(folder, cargo, uv)
     root = folder / "in" / "new"
     run = wheelprint(project, "new", "New.One", "in/new", cwd=folder).ok()
     joined = 'joined: {}: {} has "in/new" in it now\n'
@@ -219,28 +229,36 @@ def test_it_joins_a_workspace(cargo: str, uv: str, project: Project, folder: Pat
     assert run.stdout.count("note: a member of the workspace") == (cargo, uv).count("glob")
     assert run.stderr == ""
     if cargo == "glob":
-        assert (folder / "Cargo.toml").read_text() == manifest
+        assert (folder / "Cargo.toml").read_text() == MANIFESTS[cargo]
     if uv == "glob":
-        assert (folder / "pyproject.toml").read_text() == pyproject
+        assert (folder / "pyproject.toml").read_text() == PYPROJECTS[uv]
     assert "[workspace]" not in (root / "Cargo.toml").read_text()
     assert workspace_of(project, root) == (folder if cargo else root)
+    is_taken(project, root)
     if uv:
         names = ["new-one", "top-package"] if uv in ("package", "project") else ["new-one"]
         assert members(project, folder) == names
-    if (cargo, uv) in {("virtual", "virtual"), ("package", ""), ("", "project")}:
-        works(project, root, "new_one")
-        # A second one stands beside it.
-        wheelprint(project, "new", "second", cwd=folder).ok()
-        works(project, folder / "second", "second")
-        works(project, root, "new_one")
-        assert wheelprint(project, "status", cwd=root).ok()
-        # Crates of one workspace share a target folder. Of two libraries with one name cargo keeps
-        # one file, and takes the other crate for fresh all the same.
-        libraries = [
-            re.findall(r'(?m)^name = "(.*)"', (one / "Cargo.toml").read_text())
-            for one in (root, folder / "second")
-        ]
-        assert libraries == [["new-one"], ["second"]]
+
+
+@pytest.mark.freshness
+@pytest.mark.parametrize(
+    ("cargo", "uv"), [("virtual", "virtual"), ("package", ""), ("", "project"), ("glob", "package")]
+)
+def test_members_are_built(cargo: str, uv: str, project: Project, folder: Path) -> None:
+    make_workspace(folder, cargo, uv)
+    root, second = folder / "in" / "new", folder / "in" / "second"
+    wheelprint(project, "new", "New.One", "in/new", cwd=folder).ok()
+    works(project, root, "new_one")
+    # A second one stands beside it.
+    wheelprint(project, "new", "second", "in/second", cwd=folder).ok()
+    works(project, second, "second")
+    works(project, root, "new_one")
+    wheelprint(project, "status", cwd=root).ok()
+    # Crates of one workspace share a target folder. Of two libraries with one name cargo keeps one
+    # file, and takes the other crate for fresh all the same.
+    manifests = [(each / "Cargo.toml").read_text() for each in (root, second)]
+    names = [re.findall(r'(?m)^name = "(.*)"', manifest) for manifest in manifests]
+    assert names == [["new-one"], ["second"]]
 
 
 @pytest.mark.parametrize("place", ["apart", "in/apart"])
@@ -256,8 +274,7 @@ def test_it_stays_out_of_workspaces(place: str, project: Project, folder: Path) 
     root = folder / place
     assert workspace_of(project, root) == root
     assert members(project, root) == ["apart"]
-    if place == "apart":
-        works(project, root, "apart")
+    is_taken(project, root)
 
 
 def test_workspaces_that_leave_it_out(project: Project, folder: Path) -> None:
@@ -269,7 +286,10 @@ def test_workspaces_that_leave_it_out(project: Project, folder: Path) -> None:
     assert "note: the workspace pyproject.toml leaves this folder out\n" in run.stdout
     assert (folder / "Cargo.toml").read_text() == manifest
     assert (folder / "pyproject.toml").read_text() == pyproject
-    works(project, folder / "out" / "apart", "apart")
+    root = folder / "out" / "apart"
+    assert workspace_of(project, root) == root
+    assert members(project, root) == ["apart"]
+    is_taken(project, root)
 
 
 def test_workspaces_that_cannot_be_joined(project: Project, folder: Path) -> None:
