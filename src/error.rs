@@ -169,7 +169,8 @@ mod tests {
         let error = fs_err::read("/nowhere/at/all").unwrap_err();
         let text = Error::io("/nowhere/at/all", &error).to_string();
         assert_eq!(text.matches("/nowhere/at/all").count(), 1, "{text}");
-        assert!(text.contains("No such file") || text.contains("cannot find"), "{text}");
+        // What follows is the system's own text.
+        assert!(text.starts_with("/nowhere/at/all: "), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::freshness::{Reason, Verdict};
 use crate::hooks::look::Next;
-use crate::inputs::{Kind, ambient};
+use crate::inputs::{Kind, Part, ambient};
 use crate::installed::Distribution;
 use crate::report;
 use crate::request::Artifact;
@@ -111,15 +111,21 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     })
 }
 
-/// What stands in the way of the next build, if there is one to come. Without what could not be
-/// looked at because of it, there may be no reason left: then nobody knows whether it is stale.
+/// What stands in the way of the next build, if there is one to come. Without the inputs that can't
+/// be looked at because of it, there may be no reason left: whether it is stale is not known then.
 fn with_obstacle(
     verdict: Verdict,
     next: &Next,
     opened: &Opened,
 ) -> Result<(Verdict, Option<Error>)> {
     let Verdict::Stale(mut reasons) = verdict else { return Ok((verdict, None)) };
-    let is_unreadable = |reason: &Reason| matches!(reason, Reason::Unreadable { .. });
+    // rustc's version, and what a build wrote down that could not ask cargo.
+    let is_unreadable = |reason: &Reason| match reason {
+        Reason::Unreadable { key, cause } => {
+            key.part == Part::Toolchain || cause.starts_with("no folder is known")
+        }
+        _ => false,
+    };
     if !matches!(next, Next::Build { .. }) && !reasons.iter().any(is_unreadable) {
         return Ok((Verdict::Stale(reasons), None));
     }

@@ -50,7 +50,12 @@ class Allowed:
 ALLOWED = (
     Allowed("W003", ".*", r"PROJECT\.start", "as a `.pth` file, which the checker knows"),
     Allowed("W004", ".*", r"(PROJECT\.editable/.*\n?)+", "the runtime hook maps these"),
-    Allowed("W009", ".*", r"(\w+/\n)?PROJECT\.editable/\nPROJECT\.start", "all are needed"),
+    Allowed(
+        "W009",
+        ".*",
+        r"(\w+/\n)?PROJECT\.(editable/\nPROJECT\.start|start\nPROJECT\.editable/)",
+        "all are needed",
+    ),
     Allowed("W010", ".*", r"PROJECT\.editable/", "nothing is mapped, and inputs are listed there"),
     Allowed("W002", "cffi_bindings", r".*/some\.txt\n.*/__init__\.pyi", "a test writes them so"),
     Allowed("W002", ".*", r"(.*/made\.txt\n?)+", "a test has maturin pack one file twice"),
