@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::package;
+use super::package::{self, Looked};
 use super::search;
 use super::snapshot::Snapshot;
 use super::walk::{self, Item, Look};
@@ -35,6 +35,8 @@ pub struct Observer<'a> {
     pub toolchain_memory: Option<PathBuf>,
     /// Where rustc is asked for its version: its configuration there may name any program.
     pub toolchain_root: PathBuf,
+    /// Do the files of a package count that its `include` or `exclude` leaves out?
+    pub all_of_packages: bool,
     rustc: OnceLock<Value>,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Observer<'a> {
             digests,
             toolchain_memory,
             toolchain_root,
+            all_of_packages: false,
             rustc,
         }
     }
@@ -268,9 +271,12 @@ impl<'a> Observer<'a> {
             Watch::Glob { part, root, glob } => walk::globs(*part, root, &[glob], roots, items),
             Watch::Package { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    let is_unpacked = self.request.root.join(super::record::FILE_NAME).is_file();
-                    let environment = self.environment;
-                    package::files(*part, place, &path, environment, is_unpacked, roots, items);
+                    let looked = Looked {
+                        environment: self.environment,
+                        is_unpacked: self.request.root.join(super::record::FILE_NAME).is_file(),
+                        all: self.all_of_packages,
+                    };
+                    package::files(*part, place, &path, &looked, roots, items);
                 });
             }
             Watch::Python { part, place } => {

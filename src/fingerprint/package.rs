@@ -84,18 +84,31 @@ fn matcher(folder: &Path, globs: &[Value]) -> Option<Gitignore> {
     builder.build().ok()
 }
 
+/// How the files of a package are looked for.
+pub(super) struct Looked<'a> {
+    pub environment: &'a Environment,
+    /// Was the package unpacked from an sdist of ours?
+    pub is_unpacked: bool,
+    /// Are the files looked at that `include` or `exclude` leave out, too? Where it is not known what
+    /// was compiled, they may have been.
+    pub all: bool,
+}
+
 /// Every file of a package: by git's rules where cargo obeys them, else all; of these the ones that
 /// `include` or `exclude` leave.
 pub(super) fn files(
     part: Part,
     place: &Place,
     folder: &Path,
-    environment: &Environment,
-    is_unpacked: bool,
+    looked: &Looked<'_>,
     roots: &Roots,
     items: &mut Vec<Item>,
 ) {
-    let rules = Rules::read(folder);
+    let Looked { environment, is_unpacked, all } = *looked;
+    let mut rules = Rules::read(folder);
+    if all {
+        (rules.include, rules.exclude) = (None, None);
+    }
     let tracked = if rules.has_include { None } else { git::tracked(folder, environment) };
     // Without git cargo passes over what begins with a dot (its issue 7183). What was packed under
     // git's rules is in an archive for a reason.
@@ -197,6 +210,28 @@ mod tests {
             let (_folder, inner) = package(text);
             assert!(Rules::read(&inner).counts(Path::new("any.txt")), "{text}");
         }
+    }
+
+    #[test]
+    fn where_nothing_is_known_all_files_are_looked_at() {
+        let (_folder, inner) = package("include = [\"/src\"]");
+        fs::create_dir(inner.join("src")).unwrap();
+        fs::write(inner.join("src/lib.rs"), "").unwrap();
+        fs::write(inner.join("text.txt"), "").unwrap();
+        let mut roots = Roots::default();
+        roots.add("inner", &inner);
+        let place = Place { root: "inner".to_owned(), path: String::new() };
+        let names = |all| {
+            let environment = Environment::default();
+            let looked = Looked { environment: &environment, is_unpacked: false, all };
+            let mut items = Vec::new();
+            files(Part::Rust, &place, &inner, &looked, &roots, &mut items);
+            let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(false), ["Cargo.toml", "src/lib.rs"]);
+        assert_eq!(names(true), ["Cargo.toml", "src/lib.rs", "text.txt"]);
     }
 
     #[test]

@@ -33,10 +33,12 @@ impl Session {
     /// Where it is not known what was built, an import compares every file of these packages.
     pub(super) fn whole_packages(
         &self,
-        observer: &Observer<'_>,
         found: AtImport,
         folders: impl Iterator<Item = PathBuf>,
     ) -> AtImport {
+        let hidden = self.plan.hidden();
+        let mut observer = self.observer(&hidden);
+        observer.all_of_packages = true;
         let mut roots = Roots::default();
         let mut watches = BTreeSet::new();
         for (number, folder) in folders.enumerate() {

@@ -264,7 +264,7 @@ impl Session {
                 .filter(|package| package.is_of_a_path())
                 .map(|package| package.folder().to_owned())
                 .chain(manifest.parent().map(Path::to_owned));
-            at_import = self.whole_packages(&observer, at_import, folders);
+            at_import = self.whole_packages(at_import, folders);
         }
         let mut races = remaining.causes.clone();
         let describe =
