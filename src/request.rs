@@ -178,6 +178,14 @@ impl Request {
             .collect()
     }
 
+    /// Does a training run decide on the code (maturin's `--pgo` or `MATURIN_PGO`)? What that run reads
+    /// is known to nobody.
+    pub fn is_profile_guided(&self) -> bool {
+        let variable = self.environment.non_empty("MATURIN_PGO");
+        self.maturin_arguments().iter().any(|argument| argument == "--pgo")
+            || variable.is_some_and(|value| value != "false" && value != "0")
+    }
+
     /// maturin's command-line arguments, found as maturin's own hooks find them: the config
     /// setting `maturin.build-args` or `build-args`, else `MATURIN_PEP517_ARGS`.
     pub fn maturin_arguments(&self) -> Vec<String> {
@@ -245,6 +253,26 @@ mod tests {
         assert_eq!(split(r#""a\\b" "\$c" "\`d""#), [r"a\b", r"\$c", r"\`d"]);
         assert_eq!(split(r#"C:\x 'C:\x' "e\"f""#), ["C:x", r"C:\x", "e\"f"]);
         assert_eq!(split("a\\\nb \"c\\\nd\" 'e'\"f\"g"), ["a\nb", "c\\\nd", "efg"]);
+    }
+
+    #[test]
+    fn a_training_run_is_asked_for_by_argument_or_variable() {
+        let asked = |name: &str, value: &str| {
+            let mut environment = Environment::default();
+            environment.set(name, value);
+            let request = Request {
+                artifact: Artifact::Wheel,
+                root: PathBuf::new(),
+                config_settings: ConfigSettings::new(),
+                interpreter: Interpreter::default(),
+                environment,
+            };
+            request.is_profile_guided()
+        };
+        assert!(asked("MATURIN_PEP517_ARGS", "--locked --pgo"));
+        assert!(asked("MATURIN_PGO", "true") && asked("MATURIN_PGO", "1"));
+        assert!(!asked("MATURIN_PGO", "false") && !asked("MATURIN_PGO", ""));
+        assert!(!asked("MATURIN_PEP517_ARGS", "--locked"));
     }
 
     #[test]

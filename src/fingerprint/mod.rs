@@ -51,9 +51,12 @@
 //! ## What can't be relied on
 //!
 //! An input that can't be read (permission, a loop of links, a name that is not UTF-8), that changed,
-//! moved or went away while the build ran, or dep-info that is not there: the wheel is delivered, and
+//! moved or went away while the build ran, a fingerprint of cargo's that could not be removed where it had to
+//! be, or dep-info that is not there: the wheel is delivered, and
 //! its record is never matched. The next build says so. A source that a build script writes is among
 //! them in the build that writes it; so in a fresh checkout it is the second build that is reused.
+//!
+//! A build with `--pgo` is never matched either: what its training run reads is not known.
 //!
 //! ## Secrets
 //!

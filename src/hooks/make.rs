@@ -298,6 +298,9 @@ impl Session {
         races.extend(raced.iter().map(describe));
         let mut untrusted = [found.gaps, races].concat();
         untrusted.extend(self.reads_shared_target(&found.watches));
+        if self.request.is_profile_guided() {
+            untrusted.push("a training run decides on the code (--pgo)".to_owned());
+        }
         untrusted.extend(inputs.iter().filter_map(|(key, value)| match value {
             Value::Unreadable(cause) => {
                 Some(format!("{} can't be relied on: {cause}", report::name(key, &roots)))
