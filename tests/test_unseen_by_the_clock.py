@@ -192,7 +192,7 @@ def test_a_build_that_was_killed(uncompiled: Project) -> None:
     wait_for(
         lambda: any(
             library.stat().st_mtime >= began
-            for library in project.target.glob("release/deps/libhelper-*.rlib")
+            for library in project.compiled_files("libhelper-*.rlib")
         )
     )
     build.kill()

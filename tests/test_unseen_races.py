@@ -91,7 +91,10 @@ RACES = {
     "a file of a package whose script names nothing deleted": Race(
         lambda p: p.write(f"{WHOLE}/notes/second.txt", "note 2\n"),
         lambda p: (
-            wait_for(lambda: any(p.target.glob("release/build/whole-*/output"))),
+            # In cargo's new layout a script's output is `run/stdout`.
+            wait_for(
+                lambda: any(p.compiled_files("build/whole-*/output", "build/whole/*/run/stdout"))
+            ),
             p.path(f"{WHOLE}/notes/second.txt").unlink(),
         ),
         ("notes", "note 1"),

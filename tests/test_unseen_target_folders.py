@@ -95,7 +95,7 @@ def test_a_linked_target_folder_and_generated_code(uncompiled: Project) -> None:
 def test_rustcs_dep_info_removed(uncompiled: Project) -> None:
     project = uncompiled
     asking.anew(project)
-    dep_info = list(project.target.glob("release/deps/*.d"))
+    dep_info = project.compiled_files("deps/*.d", "out/*.d")
     assert dep_info
     for path in dep_info:
         path.unlink()

@@ -100,6 +100,11 @@ class Project:
         """cargo's target folder."""
         return Path(os.path.normpath(self.root / self.sample.target_parent)) / "target"
 
+    def compiled_files(self, *patterns: str) -> list[Path]:
+        """What cargo made on the way: `*.rlib`, a script's `output`, wherever its layout has it."""
+        folders = [folder for folder in (self.target, self.bench.build_folders) if folder.is_dir()]
+        return [path for folder in folders for each in patterns for path in folder.rglob(each)]
+
     @property
     def cache(self) -> Path:
         """wheelprint's own cache."""
