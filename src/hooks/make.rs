@@ -7,33 +7,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fs_err as fs;
 
 use super::{Session, TICK};
-use crate::cargo_mtime::{self, Note, Remaining, Unsure};
+use crate::cargo_mtime::{self, Remaining};
 use crate::editable;
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{Error, Result};
 use crate::fingerprint::at_import::{AtImport, is_in_environment};
 use crate::fingerprint::snapshot::Snapshot;
-use crate::fingerprint::{Record, Value, record};
+use crate::fingerprint::{Record, Value};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{self, Key, Part, Roots, Watch, cargo, extra, metadata};
+use crate::inputs::{self, Key, Roots, Watch, cargo, extra, metadata};
 use crate::interpreter::Plan;
 use crate::log;
 use crate::maturin;
 use crate::project::{Layout, Project};
-use crate::publish;
 use crate::report;
 use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::stat_cache;
 use crate::store::{BuildLock, Entry, What};
-use crate::wheel::{Edit, Wheel, sbom};
 
 /// What a finished build was made from.
-struct Recorded {
-    record: Record,
-    roots: Roots,
+pub(super) struct Recorded {
+    pub record: Record,
+    pub roots: Roots,
     /// The same for an import, of an editable wheel.
-    at_import: AtImport,
+    pub at_import: AtImport,
 }
 
 /// A build under way.
@@ -162,53 +160,6 @@ impl Session {
 
     fn lock_target(&self, target: Option<&Target>) -> Option<BuildLock> {
         self.store.as_ref()?.lock_target(&target?.metadata.target_directory)
-    }
-
-    pub(super) fn need_cargo(&self) -> Result<()> {
-        if self.plan.environment.which("cargo").is_none() && !self.installs_rust() {
-            return Err(Error::missing_cargo());
-        }
-        Ok(())
-    }
-
-    /// Does maturin install Rust for the build where there is none?
-    pub(super) fn installs_rust(&self) -> bool {
-        maturin::has_package(&self.request.interpreter, "puccinialin")
-            && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
-            && self.plan.environment.which("cargo").is_none()
-    }
-
-    /// Asked before the build. Where the lock file may be about to change, cargo is asked in the
-    /// way that brings it up to date: a lock written during the build would look like a race.
-    fn target(&self, plan: &Plan, manifest: &Path, reasons: &[Reason]) -> Result<Option<Target>> {
-        let resolves = reasons.iter().any(|reason| match reason {
-            Reason::NoRecord | Reason::NotReused => true,
-            Reason::Changed { key, .. }
-            | Reason::Added { key, .. }
-            | Reason::Removed { key, .. } => key.part == Part::Manifest,
-            Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
-        });
-        match Target::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
-            // Nothing was resolved: maturin would say why over many lines.
-            Ok(target) if resolves && !target.knows_all_packages() => match self.obstacle() {
-                Some(obstacle) => Err(obstacle),
-                None => Ok(Some(target)),
-            },
-            Ok(target) => Ok(Some(target)),
-            // Rust is yet to be installed.
-            Err(error) if self.installs_rust() => {
-                log::debug(error);
-                Ok(None)
-            }
-            Err(error) => match self.obstacle() {
-                Some(obstacle) => Err(obstacle),
-                // maturin meets the same and says it in its own words.
-                None => {
-                    log::debug(error);
-                    Ok(None)
-                }
-            },
-        }
     }
 
     pub(super) fn layout(&self, manifest: &Path) -> Layout {
@@ -342,47 +293,6 @@ impl Session {
         self.note(target, &found.units, &found.roots, &raced, &gone, remaining);
     }
 
-    /// Notes what the units in the target folder were made from.
-    fn note(
-        &self,
-        target: &Target,
-        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
-        roots: &Roots,
-        raced: &BTreeSet<Key>,
-        gone: &[&Path],
-        remaining: &Remaining,
-    ) {
-        let Some(store) = &self.store else { return };
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
-        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
-        let is_gone = |watches: &BTreeSet<Watch>| {
-            gone.iter().any(|path| observer.would_name(watches, roots, path))
-        };
-        let unsure = Unsure { raced, remaining, is_gone: &is_gone };
-        let extra = self.extra_watches();
-        let besides = cargo_mtime::besides(&extra, roots, Some(&unsure), &see);
-        let before = store.note(&target.metadata.target_directory);
-        store.write_note(&Note::new(before, target, units, &besides, roots, &unsure, &see));
-    }
-
-    /// Makes cargo compile what its clock would not show (DESIGN D5).
-    fn forget_unseen(&self, target: &Target) -> Remaining {
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
-        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
-        let note =
-            self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
-        let besides = cargo_mtime::besides(&self.extra_watches(), &self.project_root(), None, &see);
-        let mut remaining = cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
-        // An archive gives all its files one time, whatever is in them.
-        if self.origin().is_some() {
-            let is_apart = self.shares_target(&target.metadata.target_directory);
-            cargo_mtime::forget_own(target, is_apart, &mut remaining);
-        }
-        remaining
-    }
-
     /// What lies there before the build: what counted for the build that comes nearest, and all
     /// that may count for this one.
     fn snapshot(
@@ -428,7 +338,7 @@ impl Session {
         watches
     }
 
-    fn extra_watches(&self) -> BTreeSet<Watch> {
+    pub(super) fn extra_watches(&self) -> BTreeSet<Watch> {
         extra::watches(&self.settings).into_iter().collect()
     }
 
@@ -437,75 +347,10 @@ impl Session {
         roots.add(inputs::PROJECT, &self.project.root);
         roots
     }
-
-    /// Writes the finished wheel, with its record, into the frontend's folder.
-    fn stamp(
-        &self,
-        source: &Path,
-        folder: &Path,
-        products: Option<&editable::Products>,
-        record: impl FnOnce(&BTreeSet<String>) -> Recorded,
-    ) -> Result<(String, Recorded, Option<String>)> {
-        let mut wheel = Wheel::open(source)?;
-        let mut modules: BTreeSet<String> =
-            wheel.files().map(|(_, digest)| digest.to_owned()).collect();
-        for (path, _) in products.iter().flat_map(|products| &products.files) {
-            modules.insert(crate::digest::file(path).at(path)?);
-        }
-        let recorded = record(&modules);
-        let mut inputs_file = None;
-        let mut edit = match products {
-            Some(products) => {
-                products.edit(&mut wheel, self.settings.on_stale.as_str(), |dist_info| {
-                    let fingerprint = &recorded.record.fingerprint.sha256;
-                    let bytes = self.inputs_file(&recorded.at_import, fingerprint, dist_info);
-                    inputs_file = Some(crate::digest::bytes(&bytes));
-                    bytes
-                })?
-            }
-            None => Default::default(),
-        };
-        settle_sboms(&mut wheel, &mut edit, &self.project.root)?;
-        edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), recorded.record.to_json()));
-
-        let name = source
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| Error::wheel(source, "its name is not UTF-8"))?
-            .to_owned();
-        let target = folder.join(&name);
-        let mut file = publish::beside(&target).at(folder)?;
-        wheel.rewrite(file.as_file_mut(), &target, edit)?;
-        publish::share(&file).at(&target)?;
-        // An editable wheel is installed at once and then thrown away.
-        match self.request.artifact {
-            Artifact::Editable => publish::persist_unsynced(file, &target),
-            Artifact::Wheel | Artifact::Sdist => publish::persist(file, &target),
-        }
-        .at(&target)?;
-        Ok((name, recorded, inputs_file))
-    }
 }
 
 fn time(nanoseconds: i128) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0).cast_unsigned() as u64)
-}
-
-/// Takes chance out of what maturin generated (see `wheel::sbom`).
-fn settle_sboms(wheel: &mut Wheel, edit: &mut Edit, project: &Path) -> Result<()> {
-    let prefix = format!("{}/", wheel.dist_info);
-    let generated: Vec<String> = wheel
-        .files()
-        .map(|(name, _)| name.to_owned())
-        .filter(|name| name.strip_prefix(&prefix).is_some_and(sbom::is_generated))
-        .collect();
-    let place = |folder: &str| inputs::relative(project, Path::new(folder));
-    for name in generated {
-        if let Some(bytes) = sbom::settled(&wheel.read(&name)?, place) {
-            edit.replace.insert(name, bytes);
-        }
-    }
-    Ok(())
 }
 
 /// Where the roots that inputs name lie as seen from the project; those that have no such place

@@ -1,6 +1,7 @@
 //! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
 //! stored wheel, `make` the one through maturin; `pack` is the way of an sdist, `unpacked`
-//! what is different in one that was unpacked; `at_import` is what editable wheels tell an import,
+//! what is different in one that was unpacked; `units` is what is asked of cargo and done to what it
+//! keeps, `stamp` puts the record into the wheel; `at_import` is what editable wheels tell an import,
 //! `look` what commands ask, `tell` what is said of uv.
 
 use std::cell::OnceCell;
@@ -27,7 +28,9 @@ pub mod look;
 mod make;
 mod pack;
 mod remapped;
+mod stamp;
 mod tell;
+mod units;
 mod unpacked;
 mod wanted;
 

@@ -10,7 +10,6 @@
 //! can't be removed is a gap in the record of the build ([`Remaining`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::SystemTime;
@@ -26,6 +25,11 @@ use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
 use crate::inputs::{Key, Kind, Part, Roots, Watch, ambient};
 use crate::log;
+
+mod remaining;
+
+pub use remaining::Remaining;
+use remaining::removed;
 
 /// What the units in a target folder were made from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -80,58 +84,6 @@ impl UnitNote {
             Verdict::Fresh { .. } => Vec::new(),
             Verdict::Stale(reasons) => reasons,
         }
-    }
-}
-
-/// Units that should have been made anew, and whose fingerprints could not be removed: cargo may
-/// have called them fresh. A build with any of them is never reused, and they get no note.
-#[derive(Debug, Default)]
-pub struct Remaining {
-    units: BTreeSet<PathBuf>,
-    /// Which ones they are is not known.
-    any: bool,
-    /// For the record: what could not be removed, and why. Without paths of this machine.
-    pub causes: Vec<String>,
-}
-
-impl Remaining {
-    fn covers(&self, unit: &Path) -> bool {
-        self.any || self.units.contains(unit)
-    }
-
-    fn add(&mut self, what: &str, path: &Path, cause: impl std::fmt::Display) {
-        log::warn(format_args!(
-            "{}: could not be removed, so cargo may keep old code of {what}: {cause}",
-            path.display()
-        ));
-        self.causes.push(format!("cargo's fingerprint of {what} could not be removed: {cause}"));
-    }
-
-    /// Removes a file or folder of a unit of `package`.
-    fn remove(&mut self, package: &str, unit: &Path, path: &Path) {
-        if let Err(error) = removed(path) {
-            self.units.insert(unit.to_owned());
-            self.add(package, path, error);
-        }
-    }
-
-    /// Removes what is not known to belong to one unit.
-    fn remove_of_any(&mut self, path: &Path) {
-        if let Err(error) = removed(path) {
-            self.any = true;
-            self.add("this project", path, error);
-        }
-    }
-}
-
-/// Removes a file, or a folder with all that is in it. What is not there is removed already.
-fn removed(path: &Path) -> std::io::Result<()> {
-    let done = fs::symlink_metadata(path).and_then(|meta| {
-        if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-    });
-    match done {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

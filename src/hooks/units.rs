@@ -1,0 +1,110 @@
+//! Cargo before the build: is it there, what does it say of the packages, what has to be made anew.
+//! And after the build: a note of what its units were made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Session;
+use crate::cargo_mtime::{self, Note, Remaining, Unsure};
+use crate::error::{Error, Result};
+use crate::freshness::Reason;
+use crate::inputs::target::Target;
+use crate::inputs::{Key, Part, Roots, Watch};
+use crate::interpreter::Plan;
+use crate::log;
+use crate::maturin;
+
+impl Session {
+    pub(super) fn need_cargo(&self) -> Result<()> {
+        if self.plan.environment.which("cargo").is_none() && !self.installs_rust() {
+            return Err(Error::missing_cargo());
+        }
+        Ok(())
+    }
+
+    /// Does maturin install Rust for the build where there is none?
+    pub(super) fn installs_rust(&self) -> bool {
+        maturin::has_package(&self.request.interpreter, "puccinialin")
+            && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
+            && self.plan.environment.which("cargo").is_none()
+    }
+
+    /// Asked before the build. Where the lock file may be about to change, cargo is asked in the
+    /// way that brings it up to date: a lock written during the build would look like a race.
+    pub(super) fn target(
+        &self,
+        plan: &Plan,
+        manifest: &Path,
+        reasons: &[Reason],
+    ) -> Result<Option<Target>> {
+        let resolves = reasons.iter().any(|reason| match reason {
+            Reason::NoRecord | Reason::NotReused => true,
+            Reason::Changed { key, .. }
+            | Reason::Added { key, .. }
+            | Reason::Removed { key, .. } => key.part == Part::Manifest,
+            Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
+        });
+        match Target::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
+            // Nothing was resolved: maturin would say why over many lines.
+            Ok(target) if resolves && !target.knows_all_packages() => match self.obstacle() {
+                Some(obstacle) => Err(obstacle),
+                None => Ok(Some(target)),
+            },
+            Ok(target) => Ok(Some(target)),
+            // Rust is yet to be installed.
+            Err(error) if self.installs_rust() => {
+                log::debug(error);
+                Ok(None)
+            }
+            Err(error) => match self.obstacle() {
+                Some(obstacle) => Err(obstacle),
+                // maturin meets the same and says it in its own words.
+                None => {
+                    log::debug(error);
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    /// Notes what the units in the target folder were made from.
+    pub(super) fn note(
+        &self,
+        target: &Target,
+        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
+        roots: &Roots,
+        raced: &BTreeSet<Key>,
+        gone: &[&Path],
+        remaining: &Remaining,
+    ) {
+        let Some(store) = &self.store else { return };
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
+        let is_gone = |watches: &BTreeSet<Watch>| {
+            gone.iter().any(|path| observer.would_name(watches, roots, path))
+        };
+        let unsure = Unsure { raced, remaining, is_gone: &is_gone };
+        let extra = self.extra_watches();
+        let besides = cargo_mtime::besides(&extra, roots, Some(&unsure), &see);
+        let before = store.note(&target.metadata.target_directory);
+        store.write_note(&Note::new(before, target, units, &besides, roots, &unsure, &see));
+    }
+
+    /// Makes cargo compile what its clock would not show (DESIGN D5).
+    pub(super) fn forget_unseen(&self, target: &Target) -> Remaining {
+        let hidden = self.plan.hidden();
+        let observer = self.observer(&hidden);
+        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
+        let note =
+            self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
+        let besides = cargo_mtime::besides(&self.extra_watches(), &self.project_root(), None, &see);
+        let mut remaining = cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
+        // An archive gives all its files one time, whatever is in them.
+        if self.origin().is_some() {
+            let is_apart = self.shares_target(&target.metadata.target_directory);
+            cargo_mtime::forget_own(target, is_apart, &mut remaining);
+        }
+        remaining
+    }
+}
