@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import sysconfig
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -140,8 +141,10 @@ def test_wheels_of_different_sources_have_different_fingerprints(check_out: Chec
 def test_our_own_wheel(bench: Workbench) -> None:
     """What is released passes what we ask of others."""
     (wheel,) = bench.dist.glob("wheelprint-*.whl")
-    # Free-threaded Pythons have no stable ABI.
-    assert ("-abi3-" in wheel.name) is not bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    # Free-threaded Pythons have no stable ABI, PyPy has none of CPython's.
+    is_free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    has_abi = sys.implementation.name == "cpython" and not is_free_threaded
+    assert ("-abi3-" in wheel.name) is has_abi
     wheels.check(wheel)
     names = wheels.names(wheel)
     for needed in ("wheelprint/__init__.py", "wheelprint/py.typed", "wheelprint/_native.pyi"):
