@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support import environment, samples
+from support import environment, samples, toolchains
 from support.layouts import THIS_PYTHON
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def matches(shown: list[str], printed: list[str]) -> bool:
         for name in PAGES
     ],
 )
+@pytest.mark.skipif(bool(toolchains.variant()), reason="what chooses a layout is one more input")
 def test_a_page(name: str, check_out: CheckOut, tmp_path: Path) -> None:
     page = (DOCS / name).read_text(encoding="utf-8")
     sample = re.findall(r"<!-- project: (\S+)( maturin)? -->", page)[0]

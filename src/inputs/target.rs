@@ -328,9 +328,18 @@ impl Target {
     }
 }
 
-/// Does cargo build in this folder?
+/// Does cargo build in this folder? In the newer layout only lock files lie there beside what it
+/// made, and whoever removes the artifacts removes them as well; then the units tell.
 fn is_profile(folder: &Path) -> bool {
+    let has_units = || {
+        let packages = subfolders(&folder.join("build"));
+        packages
+            .iter()
+            .flat_map(|package| subfolders(package))
+            .any(|unit| unit.join("fingerprint").is_dir())
+    };
     [FINGERPRINTS, ".cargo-lock", ".cargo-build-lock"].iter().any(|it| folder.join(it).exists())
+        || has_units()
 }
 
 /// The folders in a folder, sorted; none of one that can't be read.
@@ -356,4 +365,24 @@ pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn canonical(path: &Path) -> PathBuf {
     dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    #[test]
+    fn a_profile_folder_is_known_by_any_of_its_marks() {
+        for mark in
+            [".fingerprint", ".cargo-lock", ".cargo-build-lock", "build/app/0a1b/fingerprint"]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir_all(folder.path().join("build/app/0a1b/out")).unwrap();
+            assert!(!is_profile(folder.path()), "{mark}");
+            fs::create_dir_all(folder.path().join(mark)).unwrap();
+            assert!(is_profile(folder.path()), "{mark}");
+        }
+    }
 }
