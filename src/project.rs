@@ -121,14 +121,13 @@ impl Project {
         })
     }
 
-    /// Does the project itself ask for maturin in `[build-system] requires`, wherever it is built?
-    /// Then its version wins and ours is not asked for. With a marker (PEP 508) it may not be asked
-    /// for here; where it is, both are, and its version wins too.
+    /// Does the project itself ask for maturin in `[build-system] requires`? Then its version
+    /// wins and ours is not asked for.
     pub fn pins_maturin(&self) -> bool {
-        let is_pin = |requirement: &String| {
-            requirement_name(requirement) == "maturin" && !requirement.contains(';')
-        };
-        self.build_system.requires.iter().any(is_pin)
+        self.build_system
+            .requires
+            .iter()
+            .any(|requirement| requirement_name(requirement) == "maturin")
     }
 
     /// The Cargo.toml that maturin builds, by maturin's rules: `--manifest-path`, `manifest-path`,
@@ -332,6 +331,5 @@ mod tests {
         };
         assert!(pinned("'wheelprint', 'maturin==1.9.4'"));
         assert!(!pinned("'wheelprint', 'maturin-import-hook'"));
-        assert!(!pinned("'wheelprint', 'maturin==1.9.4; sys_platform == \"win32\"'"));
     }
 }
