@@ -332,6 +332,8 @@ def test_a_file_that_sdists_leave_out(git: str, rule: str, check_out: CheckOut) 
     else:
         project.replace("pyproject.toml", "[tool.maturin]", '[tool.maturin]\nexclude = ["uv.lock"]')
     if git == "git":
+        # What a warm build left is there already, and nobody tracks it.
+        project.write(".gitignore", "/target/\n")
         asking.git(project, "init", "--quiet", cwd=project.root)
         asking.git(project, "add", ".", cwd=project.root)
     project.write("uv.lock", "version = 1\n")
@@ -364,6 +366,8 @@ def test_a_workspace_whose_root_watches_everything(git: str, check_out: CheckOut
         project.write(f"crates/{member}/README.md", f"{member}\n")
     project.run("cargo", "generate-lockfile", "--offline").ok()
     if git == "git":
+        # What a warm build left is there already, and nobody tracks it.
+        project.write(".gitignore", "/target/\n")
         asking.git(project, "init", "--quiet", cwd=project.root)
         asking.git(project, "add", ".", cwd=project.root)
     sdist, wheel = built_through_an_sdist(project)

@@ -124,15 +124,17 @@ pub(super) fn files(
         .git_global(tracked.is_some())
         .filter_entry({
             let roots = roots.clone();
-            // A package in a package is not of it.
+            // A package in a package is not of it, nor is `target`, whether cargo builds there or not.
             move |entry| {
                 let path = entry.path();
+                let is_target = || entry.depth() == 1 && entry.file_name() == "target";
                 let is_passed_over =
                     !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
                 let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
-                let is_package = || !is_file && path.join("Cargo.toml").is_file();
+                let is_package = || path.join("Cargo.toml").is_file();
                 !walk::is_junk_of(path, entry.file_type(), &roots)
-                    && (entry.depth() == 0 || !(is_passed_over || is_package()))
+                    && (entry.depth() == 0
+                        || !(is_passed_over || !is_file && (is_target() || is_package())))
             }
         })
         .build();
@@ -174,6 +176,20 @@ mod tests {
         let workspace = "[workspace.package]\ninclude = [\"/src\"]\nexclude = []\n";
         fs::write(folder.path().join("Cargo.toml"), workspace).unwrap();
         (folder, inner)
+    }
+
+    /// The files of the package in this folder, from there.
+    fn names(folder: &Path, all: bool) -> Vec<String> {
+        let mut roots = Roots::default();
+        roots.add("inner", folder);
+        let place = Place { root: "inner".to_owned(), path: String::new() };
+        let environment = Environment::default();
+        let looked = Looked { environment: &environment, is_unpacked: false, all };
+        let mut items = Vec::new();
+        files(Part::Rust, &place, folder, &looked, &roots, &mut items);
+        let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
+        names.sort();
+        names
     }
 
     /// The examples are those of cargo's documentation of these fields, and inherited ones.
@@ -218,20 +234,20 @@ mod tests {
         fs::create_dir(inner.join("src")).unwrap();
         fs::write(inner.join("src/lib.rs"), "").unwrap();
         fs::write(inner.join("text.txt"), "").unwrap();
-        let mut roots = Roots::default();
-        roots.add("inner", &inner);
-        let place = Place { root: "inner".to_owned(), path: String::new() };
-        let names = |all| {
-            let environment = Environment::default();
-            let looked = Looked { environment: &environment, is_unpacked: false, all };
-            let mut items = Vec::new();
-            files(Part::Rust, &place, &inner, &looked, &roots, &mut items);
-            let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
-            names.sort();
-            names
-        };
-        assert_eq!(names(false), ["Cargo.toml", "src/lib.rs"]);
-        assert_eq!(names(true), ["Cargo.toml", "src/lib.rs", "text.txt"]);
+        assert_eq!(names(&inner, false), ["Cargo.toml", "src/lib.rs"]);
+        assert_eq!(names(&inner, true), ["Cargo.toml", "src/lib.rs", "text.txt"]);
+    }
+
+    #[test]
+    fn the_folder_that_cargo_calls_target_is_left_out() {
+        let (_folder, inner) = package("");
+        for name in ["target/.rustc_info.json", "target/a.txt", "src/target/b.txt"] {
+            fs::create_dir_all(inner.join(name).parent().unwrap()).unwrap();
+            fs::write(inner.join(name), "").unwrap();
+        }
+        // Without git cargo would pass over what begins with a dot.
+        fs::create_dir(inner.join(".git")).unwrap();
+        assert_eq!(names(&inner, false), ["Cargo.toml", "src/target/b.txt"]);
     }
 
     #[test]
