@@ -175,6 +175,7 @@ pub fn forget_unseen(
     remaining.any |= !gaps.is_empty();
     remaining.causes.extend(gaps);
     for unit in units.iter().filter(|unit| !unit.is_checked_only()) {
+        remaining.looked_at.insert(unit.folder.clone());
         let Some(cause) = cause(unit, target, note, besides, see) else { continue };
         log::debug(format_args!("{}: {cause}; made anew", unit.package));
         remaining.remove(&unit.package, &unit.folder, &unit.folder);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::inputs::cargo::Discovered;
 use crate::log;
 
 /// Units that should have been made anew, and whose fingerprints could not be removed: cargo may
@@ -17,11 +18,27 @@ pub struct Remaining {
     pub(super) any: bool,
     /// For the record: what could not be removed, and why. Without paths of this machine.
     pub causes: Vec<String>,
+    /// The units that were there before the build, each looked at.
+    pub(super) looked_at: BTreeSet<PathBuf>,
 }
 
 impl Remaining {
     pub(super) fn covers(&self, unit: &Path) -> bool {
         self.any || self.units.contains(unit)
+    }
+
+    /// Of the units that cargo took from earlier builds every one should have been looked at before
+    /// the build. Where it was not, the build is not to be relied on, and the unit gets no note. A
+    /// layout of cargo's may be such that some of its units are seen after a build only.
+    pub fn check(&self, found: &mut Discovered) {
+        let unseen = found.kept.iter().filter(|(folder, _)| !self.looked_at.contains(*folder));
+        let mut packages = BTreeSet::new();
+        for (folder, package) in unseen {
+            packages.insert(package);
+            found.units.remove(folder);
+        }
+        let gap = |package| format!("cargo's unit of {package} was not looked at before the build");
+        found.gaps.extend(packages.into_iter().map(gap));
     }
 
     pub(super) fn add(&mut self, what: &str, path: &Path, cause: impl std::fmt::Display) {
@@ -57,5 +74,29 @@ pub(super) fn removed(path: &Path) -> std::io::Result<()> {
     match done {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_earlier_builds_that_were_not_looked_at_are_gaps_and_get_no_note() {
+        let mut found = Discovered::default();
+        for (name, is_kept) in [("seen", true), ("unseen", true), ("new", false)] {
+            found.units.insert(name.into(), BTreeSet::new());
+            if is_kept {
+                found.kept.insert(name.into(), format!("package-{name}"));
+            }
+        }
+        let remaining = Remaining { looked_at: ["seen".into()].into(), ..Remaining::default() };
+        remaining.check(&mut found);
+        assert_eq!(
+            found.gaps,
+            ["cargo's unit of package-unseen was not looked at before the build"]
+        );
+        let left: Vec<&Path> = found.units.keys().map(PathBuf::as_path).collect();
+        assert_eq!(left, [Path::new("new"), Path::new("seen")]);
     }
 }

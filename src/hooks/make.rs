@@ -195,6 +195,7 @@ impl Session {
                 unknown
             }
         };
+        remaining.check(&mut found);
         found.warn_of_unknown_layout();
         let own = self.own_watches(layout, manifest, &mut found.roots);
         let by_cargo = found.watches.clone();

@@ -32,6 +32,8 @@ pub struct Discovered {
     pub folders: Vec<PathBuf>,
     /// What each unit in use was made from, by cargo's folder for its fingerprint.
     pub units: BTreeMap<PathBuf, BTreeSet<Watch>>,
+    /// The units among them that cargo took from earlier builds, with their packages.
+    pub kept: BTreeMap<PathBuf, String>,
     /// What could not be found out; a record with any of it is never matched.
     pub gaps: Vec<String>,
 }
@@ -74,6 +76,10 @@ pub fn discover(
         }
         for unit in units::live(&units, &package.name, since) {
             add_unit(unit, target, &mut used, &mut found);
+            let is_new = unit.built().is_some_and(|built| built >= since);
+            if found.units.contains_key(&unit.folder) && !is_new && !unit.is_checked_only() {
+                found.kept.insert(unit.folder.clone(), unit.package.clone());
+            }
         }
         // Cargo's own list has the same files, links resolved; what is not among them is kept.
         let known: BTreeSet<PathBuf> = found
