@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.spy, pytest.mark.freshness]
 
 WORKSPACE = "../../Cargo.toml"
 HELPER = "../../crates/helper"
+NATIVE = "../../crates/native"
 
 
 def set_variable(name: str, value: str | None) -> Callable[[Project], object]:
@@ -202,6 +203,19 @@ VARIABLES = {
         ),
     ),
     "CFLAGS": Case(set_variable("CFLAGS", "-DLOUD"), {"native": "4200"}, "CFLAGS: unset -> set"),
+    "CPATH": Case(
+        lambda p: p.env.update(CPATH=str(p.path(f"{NATIVE}/besides"))),
+        {"native": "4200"},
+        "CPATH: unset -> set",
+        before=lambda p: (
+            p.write(f"{NATIVE}/besides/loud.h", "#define LOUD\n"),
+            p.replace(
+                f"{NATIVE}/c/answer.c",
+                '#include "answer.h"\n',
+                '#include "answer.h"\n#if __has_include(<loud.h>)\n#include <loud.h>\n#endif\n',
+            ),
+        ),
+    ),
     "RUSTFLAGS": Case(
         set_variable("RUSTFLAGS", "--cfg loud"),
         {"flag": "true"},

@@ -24,7 +24,7 @@
 //! | Python sources, `include`, data (not the Python sources of an editable install) | maturin's rules | content | python |
 //! | `env!`, `option_env!`, in crates and build scripts | rustc's dep-info | digest of the value, or unset | environment |
 //! | `rerun-if-env-changed` | cargo's fingerprint of the run; the script's recorded output | digest of the value, or unset | environment |
-//! | `RUSTFLAGS`, `CARGO`, `CARGO_*`, `MATURIN_*`, `PYO3_*`, `CC`, `CFLAGS` and kin | a list of well-known names | digest of the value | environment |
+//! | `RUSTFLAGS`, `CARGO`, `CARGO_*`, `MATURIN_*`, `PYO3_*`, `CC`, `CFLAGS`, `CPATH` and kin | a list of well-known names | digest of the value | environment |
 //! | rustc | `rustc -vV` | text | toolchain |
 //! | rust-toolchain(.toml), there or not | rustup's search path | parsed value | toolchain |
 //! | maturin | the version that a build there would import: if one is there, and wheelprint beside it | text | toolchain |

@@ -26,6 +26,19 @@ const EXACT: &[&str] = &[
     "LDFLAGS",
     "ARFLAGS",
     "CROSS_COMPILE",
+    // Where gcc and clang look first (gcc's manual, "Environment Variables Affecting GCC").
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "COMPILER_PATH",
+    "GCC_EXEC_PREFIX",
+    // Options for cl and link. Not INCLUDE and LIB: Visual Studio's prompt sets them, and without it
+    // rustc and the cc crate find the same folders themselves.
+    "CL",
+    "_CL_",
+    "LINK",
+    "_LINK_",
     "ARCHFLAGS",
     "MACOSX_DEPLOYMENT_TARGET",
     "IPHONEOS_DEPLOYMENT_TARGET",
@@ -317,6 +330,9 @@ mod tests {
             "CARGO_INCREMENTAL",
             "CARGO_BUILD_TARGET",
             "PKG_CONFIG_PATH",
+            "CPATH",
+            "LIBRARY_PATH",
+            "_CL_",
         ] {
             assert!(is_well_known(name), "{name} should count");
         }
@@ -329,6 +345,8 @@ mod tests {
             "MATURIN_REPOSITORY_URL",
             "PATH",
             "HOME",
+            "LD_LIBRARY_PATH",
+            "LIB",
             "CARGO_MANIFEST_DIR",
             "CARGO_REGISTRIES_MINE_TOKEN",
         ] {
