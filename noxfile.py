@@ -194,6 +194,12 @@ def lint(session: nox.Session) -> None:
             env=NO_INTERPRETER,
             external=True,
         )
+    # What `nox -s fuzz` runs compiles without its nightly toolchain.
+    session.run(
+        *("cargo", "check", "--manifest-path", "fuzz/Cargo.toml"),
+        env={"CARGO_TARGET_DIR": str(Path("target").resolve())},
+        external=True,
+    )
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
 

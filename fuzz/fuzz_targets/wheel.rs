@@ -17,7 +17,8 @@ fuzz_target!(|bytes: &[u8]| {
     let target = folder.path().join("b-1-py3-none-any.whl");
     let edit =
         Edit { add_to_dist_info: vec![("x.json".into(), b"{}".to_vec())], ..Edit::default() };
-    if wheel.rewrite(std::fs::File::create(&target).unwrap(), edit).is_ok() {
+    let file = std::fs::File::create(&target).unwrap();
+    if wheel.rewrite(file, &target, edit).is_ok() {
         assert!(Wheel::open(&target).is_ok());
     }
 });
