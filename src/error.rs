@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Shorthand used by every room.
+/// Shorthand that every module uses.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a hook could not do what it was asked to.

@@ -1,4 +1,4 @@
-//! The stable interpreter (DESIGN D7).
+//! The stable interpreter (docs/design.md, D7).
 //!
 //! Frontends build in a new temporary environment each time. maturin passes its path on as
 //! `PYO3_PYTHON`, pyo3's build script watches that variable, and so pyo3 and everything above it

@@ -1,5 +1,6 @@
-//! Publish last (DESIGN D14): write beside, sync, rename. A process killed at any point leaves the
-//! old file or the new one, and a new inode: what is mapped or linked elsewhere stays as it was.
+//! Publish last (docs/design.md, D14): write beside, sync, rename. A process killed at any point
+//! leaves the old file or the new one, and a new inode: what is mapped or linked elsewhere stays as
+//! it was.
 
 use std::io::Write as _;
 use std::path::Path;

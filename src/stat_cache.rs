@@ -1,11 +1,11 @@
 //! The memory (path, size, mtime, ctime, inode) -> digest. Deleting it changes no answer.
 //!
-//! Stat accelerates, content decides (DESIGN D4). A remembered digest is used only if every stat
-//! value is as it was when the file was hashed, and only if the file was then at rest: last
-//! changed longer ago than the coarsest clock we expect (2 s, FAT). A file hashed within that
-//! time could change again without its timestamps showing it, as git's "racily clean" entries
-//! do. ctime is what makes this sound: it can't be set back by `touch -r`, `rsync -t` or `tar`.
-//! Where there is no ctime (Windows), every file is hashed.
+//! Stat accelerates, content decides (docs/design.md, D4). A remembered digest is used only if
+//! every stat value is as it was when the file was hashed, and only if the file was then at rest:
+//! last changed longer ago than the coarsest clock we expect (2 s, FAT). A file hashed within that
+//! time could change again without its timestamps showing it, as git's "racily clean" entries do.
+//! ctime is what makes this sound: it can't be set back by `touch -r`, `rsync -t` or `tar`. Where
+//! there is no ctime (Windows), every file is hashed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,8 @@ pub struct Stat {
     pub device: u64,
 }
 
-/// As it is written: the largest numbers take as long to read as all else together, and so do names.
+/// As it is written: the largest numbers take as long to read as all else together, and so do
+/// names.
 type Written = (u64, (i64, u32), (i64, u32), u64, u64);
 
 const SECOND: i128 = 1_000_000_000;

@@ -1,4 +1,4 @@
-//! Cargo must not be fooled either (DESIGN D5).
+//! Cargo must not be fooled either (docs/design.md, D5).
 //!
 //! Cargo calls a source unchanged if its mtime is not newer than the last build, whatever its
 //! content (cargo issue 6529). A restored cache, `rsync -t` or `mv` brings changed content with an

@@ -1,4 +1,4 @@
-//! The command line (DESIGN section 5): arguments, exit codes, all printing.
+//! The command line (README.md has the commands): arguments, exit codes, all printing.
 //!
 //! Every command is a module with its arguments and a `run` that gives an [`Answer`]; what is
 //! printed while it runs (a question, progress) goes through [`terminal`].
@@ -148,7 +148,7 @@ pub struct Answer {
     pub output: String,
     /// The same as JSON, if that is what was asked for.
     pub json: Option<serde_json::Value>,
-    /// 0 or 1, as in the table of DESIGN section 5.
+    /// 0, or 1 if the answer is no (README.md).
     pub code: u8,
 }
 
@@ -178,7 +178,7 @@ pub fn run(
     environment: Environment,
 ) -> u8 {
     let terminal = Terminal::of(&environment);
-    // Commands speak for themselves; what the rooms below have to warn of is still said.
+    // Commands speak for themselves; what the modules below have to warn of is still said.
     log::set_level(log::Level::Warn);
     let program = OsString::from("wheelprint");
     let parsed = Arguments::try_parse_from(std::iter::once(program).chain(arguments));

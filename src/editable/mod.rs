@@ -1,4 +1,4 @@
-//! The self-contained editable wheel (DESIGN D8, D9).
+//! The self-contained editable wheel (docs/design.md, D8, D9).
 //!
 //! maturin copies the compiled module, and whatever it generates beside it, into the Python source
 //! folder. Here those files move into the wheel, below `NAME.editable/`, and the source tree is

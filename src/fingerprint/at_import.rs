@@ -1,9 +1,9 @@
-//! What an import compares with (DESIGN D9): the inputs that reach the compiled module, as paths of
-//! this machine with what they held, for a reader without a TOML parser or cargo.
+//! What an import compares with (docs/design.md, D9): the inputs that reach the compiled module, as
+//! paths of this machine with what they held, for a reader without a TOML parser or cargo.
 //!
-//! The format is read by `python/wheelprint/_runtime_compare.py`. It is stricter than the record where
-//! that needs git's rules, and where Python has no TOML parser (before 3.11): a difference that makes
-//! none is found out by the backend, which is asked then, and not asked again.
+//! The format is read by `python/wheelprint/_runtime_compare.py`. It is stricter than the record
+//! where that needs git's rules, and where Python has no TOML parser (before 3.11): a difference
+//! that makes none is found out by the backend, which is asked then, and not asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,7 +1,8 @@
-//! The record: the versioned JSON that rides in a wheel as `NAME-VERSION.dist-info/wheelprint.json`.
+//! The record: the versioned JSON that rides in a wheel as
+//! `NAME-VERSION.dist-info/wheelprint.json`.
 //!
-//! Portable and reproducible (DESIGN D13): no absolute path, no clock, no variable's value, sorted.
-//! Roots are named with their place relative to the project where there is one.
+//! Portable and reproducible (docs/design.md, D13): no absolute path, no clock, no variable's
+//! value, sorted. Roots are named with their place relative to the project where there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ pub struct Record {
     /// How to look at the inputs again.
     pub watches: BTreeSet<Watch>,
     pub inputs: Vec<Input>,
-    /// Why this record may never be matched; empty for one that may (DESIGN D6).
+    /// Why this record may never be matched; empty for one that may (docs/design.md, D6).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<String>,
     /// The files of the sources; none for an editable wheel, and where maturin makes no source

@@ -1,5 +1,5 @@
-//! The source digest: one digest over every file that an sdist of the project holds, as
-//! it is in the tree (DESIGN D13). It is the same in the tree, in the archive, in a wheel made from
+//! The source digest: one digest over every file that an sdist of the project holds, as it is in
+//! the tree (docs/design.md, D13). It is the same in the tree, in the archive, in a wheel made from
 //! either and in a clone: files are named as seen from the project, and by their own bytes, however
 //! maturin moves and rewrites them on the way.
 

@@ -1,4 +1,5 @@
-//! What a TOML file means: its parsed value, reduced to the tables that matter (DESIGN D2).
+//! What a TOML file means: its parsed value, reduced to the tables that matter (docs/design.md,
+//! D2).
 
 use toml::{Table, Value};
 

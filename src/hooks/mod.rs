@@ -1,4 +1,4 @@
-//! The order of the stages; nothing else (DESIGN section 3). `answer` is the way that ends with a
+//! The order of the stages; nothing else (docs/design.md). `answer` is the way that ends with a
 //! stored wheel, `make` the one through maturin; `pack` is the way of an sdist, `unpacked`
 //! what is different in one that was unpacked; `units` is what is asked of cargo and done to what it
 //! keeps, `stamp` puts the record into the wheel; `at_import` is what editable wheels tell an import,
@@ -117,7 +117,7 @@ impl Session {
         self
     }
 
-    /// `get_requires_for_build_*`: maturin only if a build is coming (DESIGN D12).
+    /// `get_requires_for_build_*`: maturin only if a build is coming (docs/design.md, D12).
     ///
     /// What is installed must not change the answer. Frontends that keep the environment of a build
     /// (tox) compare it with the answer before, and make the environment anew if one is missing in

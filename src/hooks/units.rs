@@ -91,7 +91,7 @@ impl Session {
         store.write_note(&Note::new(before, target, units, &besides, roots, &unsure, &see));
     }
 
-    /// Makes cargo compile what its clock would not show (DESIGN D5).
+    /// Makes cargo compile what its clock would not show (docs/design.md, D5).
     pub(super) fn forget_unseen(&self, target: &Target) -> Remaining {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);

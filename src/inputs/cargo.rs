@@ -1,4 +1,4 @@
-//! What cargo built an artifact from, read after the build (DESIGN D1).
+//! What cargo built an artifact from, read after the build (docs/design.md, D1).
 //!
 //! `cargo metadata --no-deps` says where things lie; the dep-info beside the artifact names every
 //! local source file; rustc's dep-info and the build scripts' recorded outputs name variables and

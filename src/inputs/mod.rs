@@ -1,8 +1,8 @@
 //! What counts: the names of everything that reaches an artifact, never its contents.
 //!
-//! A [`Watch`] is a recipe ("this file", "every file below", "this variable") that can be looked
-//! at again later; `fingerprint::observe` turns it into [`Key`]s with values. Places are named by
-//! root and path inside that root (DESIGN D13), so that a name means the same on every machine.
+//! A [`Watch`] is a recipe ("this file", "every file below", "this variable") that can be looked at
+//! again later; `fingerprint::observe` turns it into [`Key`]s with values. Places are named by root
+//! and path inside that root (docs/design.md, D13), so that a name means the same on every machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ impl Key {
     }
 }
 
-/// What of a TOML file counts (DESIGN D2).
+/// What of a TOML file counts (docs/design.md, D2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum View {

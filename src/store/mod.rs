@@ -1,4 +1,4 @@
-//! Finished wheels and their records, found again by content (DESIGN D3, D14, D15).
+//! Finished wheels and their records, found again by content (docs/design.md, D3, D14, D15).
 //!
 //! One folder per project root below the user's cache folder, safe to delete at any time:
 //!
@@ -59,7 +59,7 @@ const METADATA: &str = "metadata";
 const ROOT: &str = "root";
 /// Entries of another version are not there.
 const VERSION: u32 = 2;
-/// "The latest few dozen" (DESIGN D3).
+/// "The latest few dozen" (docs/design.md, D3).
 const CANDIDATES: usize = 32;
 
 /// What is kept of a build.

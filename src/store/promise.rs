@@ -1,4 +1,4 @@
-//! What `get_requires_for_build_*` said yes to, for the hook that follows (DESIGN D12).
+//! What `get_requires_for_build_*` said yes to, for the hook that follows (docs/design.md, D12).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,7 +30,7 @@ struct Promise {
 }
 
 impl Store {
-    /// Notes that this request will be answered from the store (DESIGN D12).
+    /// Notes that this request will be answered from the store (docs/design.md, D12).
     pub fn promise(&self, request: &Request, entry: &Entry) {
         let fingerprint = entry.record.fingerprint.sha256.clone();
         let promise = Promise { key: key(request), fingerprint };

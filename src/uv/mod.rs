@@ -1,4 +1,4 @@
-//! What is known about uv (DESIGN D11): its cache keys, and when it calls a build backend.
+//! What is known about uv (docs/design.md, D11): its cache keys, and when it calls a build backend.
 //!
 //! Read in uv 0.13, `uv-cache-info`: an editable install is satisfied iff the `uv_cache.json` in its
 //! dist-info equals what the project's `[tool.uv] cache-keys` give now: the newest change time of all

@@ -1,12 +1,12 @@
-//! The rooms and who may call whom: the table in `src/lib.rs` is what the code does.
+//! The modules and which may call which: the table in `docs/design.md` matches the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fs_err as fs;
 
-/// Rooms that serve everyone.
-const SERVANTS: [&str; 4] = ["digest", "publish", "error", "log"];
+/// Modules that every other one may use.
+const SHARED: [&str; 4] = ["digest", "publish", "error", "log"];
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
@@ -15,20 +15,28 @@ fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The table, top to bottom, with the rooms each room may call.
+/// The table, top to bottom, with the modules that each module may call.
 fn table(docs: &str) -> (Vec<String>, Edges) {
     let mut order = Vec::new();
     let mut edges = Edges::new();
     for line in docs.lines() {
-        let Some(row) = line.strip_prefix("//! | `") else { continue };
-        let row = format!("`{row}");
-        let cells: Vec<&str> = row.split('|').collect();
-        for room in quoted(cells[0]) {
-            order.push(room.clone());
-            edges.insert(room, quoted(cells[2]).into_iter().collect());
+        if !line.starts_with("| `") {
+            continue;
+        }
+        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
+        for module in quoted(cells[0]) {
+            order.push(module.clone());
+            edges.insert(module, quoted(cells[2]).into_iter().collect());
         }
     }
     (order, edges)
+}
+
+/// The section of the design page that has the table.
+fn modules_section() -> String {
+    let page = fs::read_to_string("docs/design.md").unwrap();
+    let section = page.split("\n## ").find(|section| section.starts_with("Modules\n"));
+    section.expect("docs/design.md has a section Modules").to_owned()
 }
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
@@ -38,13 +46,13 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
             sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let name = path.strip_prefix("src").unwrap().with_extension("");
-            let room = name.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
-            found.push((room, fs::read_to_string(&path).unwrap()));
+            let module = name.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
+            found.push((module, fs::read_to_string(&path).unwrap()));
         }
     }
 }
 
-/// The rooms that are called, outside of tests.
+/// The modules that are called, outside of tests.
 fn called(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -60,24 +68,27 @@ fn called(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn data_goes_one_way() {
-    let (order, allowed) = table(&fs::read_to_string("src/lib.rs").unwrap());
+    let (order, allowed) = table(&modules_section());
     let mut files = Vec::new();
     sources(Path::new("src"), &mut files);
     let mut used = Edges::new();
-    for (room, text) in files.iter().filter(|(room, _)| room != "lib") {
-        used.entry(room.clone()).or_default().extend(called(text));
+    for (module, text) in files.iter().filter(|(module, _)| module != "lib") {
+        used.entry(module.clone()).or_default().extend(called(text));
     }
-    let rooms: BTreeSet<&String> = used.keys().collect();
-    assert_eq!(rooms, order.iter().collect(), "the table names every room, and no other");
-    for (room, used) in &mut used {
-        used.remove(room);
-        used.retain(|other| !SERVANTS.contains(&other.as_str()));
-        let place = order.iter().position(|other| other == room).unwrap();
-        if room != "hooks" {
-            assert_eq!(*used, allowed[room], "what {room} calls");
+    let modules: BTreeSet<&String> = used.keys().collect();
+    assert_eq!(modules, order.iter().collect(), "the table names every module, and no other");
+    for (module, used) in &mut used {
+        used.remove(module);
+        used.retain(|other| !SHARED.contains(&other.as_str()));
+        let place = order.iter().position(|other| other == module).unwrap();
+        if module != "hooks" {
+            assert_eq!(*used, allowed[module], "what {module} calls");
         }
         for other in used.iter() {
-            assert!(order[place..].contains(other), "{room} calls {other}, which stands above it");
+            assert!(
+                order[place..].contains(other),
+                "{module} calls {other}, which stands above it"
+            );
         }
     }
 }

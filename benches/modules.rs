@@ -1,4 +1,4 @@
-//! Single rooms, alone: `cargo bench --bench rooms`. Whole commands beside others are measured by
+//! Single modules: `cargo bench --bench modules`. Whole commands beside others are measured by
 //! `nox -s bench`.
 
 use std::collections::BTreeSet;
