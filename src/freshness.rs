@@ -1,5 +1,5 @@
-//! The verdict: a pure comparison of what was recorded with what is there now. No I/O; every
-//! reason, not the first.
+//! The verdict: comparing what was recorded with what is there now. It does no I/O, and it gives
+//! every reason, not only the first.
 
 use crate::fingerprint::{Inputs, Value};
 use crate::inputs::{Key, Kind, Part};

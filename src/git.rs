@@ -1,4 +1,4 @@
-//! What git knows of a folder.
+//! Asking git about a folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,12 @@
 //! The stable interpreter (docs/design.md, D7).
 //!
 //! Frontends build in a new temporary environment each time. maturin passes its path on as
-//! `PYO3_PYTHON`, pyo3's build script watches that variable, and so pyo3 and everything above it
-//! would be compiled again on each isolated build. Here one small virtual environment per project
-//! and interpreter is kept, at a path that changes only with version, implementation or ABI (pyo3
-//! issue 2724). One `.pth` in it names the frontend's environment and is rewritten for each build,
-//! so that build scripts can import build requirements through it. PATH and `VIRTUAL_ENV` are
-//! given stable values too, for build scripts that watch them.
+//! `PYO3_PYTHON`, pyo3's build script watches that variable, and so each isolated build would
+//! compile pyo3, and everything above it, again. So one small virtual environment is kept per
+//! project and interpreter. Its path changes only with version, implementation or ABI (pyo3 issue
+//! 2724). A `.pth` file in it names the frontend's environment and is rewritten for each build, so
+//! that build scripts can import build requirements. `PATH` and `VIRTUAL_ENV` get stable values
+//! too, for build scripts that watch them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

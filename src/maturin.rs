@@ -1,9 +1,9 @@
-//! Calling maturin's own hooks. Its odd protocol stays in here.
+//! Calling maturin's hooks. Everything special about its protocol is in this module.
 //!
-//! The hooks run in a process of the stable interpreter, whose `sys.executable` they then pass on.
-//! They print what they like on stdout and end a failing build with `sys.exit(1)`; what they return
-//! comes back through a file. On failure maturin repeats its command line after the compiler's
-//! output; those lines are held back, so that the compiler has the last word.
+//! The hooks run in a process of the stable interpreter, whose `sys.executable` they pass on to
+//! cargo. They print to stdout, and end a failed build with `sys.exit(1)`; what they return comes
+//! back through a file. After a failure maturin repeats its command line below the compiler's
+//! output. Those lines are dropped, so that the compiler's error is last.
 
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Publish last (docs/design.md, D14): write beside, sync, rename. A process killed at any point
-//! leaves the old file or the new one, and a new inode: what is mapped or linked elsewhere stays as
-//! it was.
+//! Writing a file so that it is never half there (docs/design.md, D14): write beside it, sync,
+//! rename. A process that is killed at any point leaves the old file or the new one. The new file
+//! has a new inode, so mapped or linked copies of the old one keep their content.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! A readme or licence file that changed reaches the wheel's metadata and nothing that cargo makes:
-//! the stored wheel is renewed with the file's new content, without cargo or maturin.
+//! Renewing a stored wheel after a readme or licence file changed. Such a file reaches the wheel's
+//! metadata and nothing that cargo makes, so neither cargo nor maturin is needed.
 //!
-//! Where the old content went is not guessed: it is found by its digest. A file that can't be
-//! found so (converted, renamed, used twice in different ways) takes the ordinary way.
+//! The places of the old content are found by its digest, not guessed. If the content is not found
+//! (converted, renamed, used twice in different ways), the wheel is built in the ordinary way.
 
 use std::collections::BTreeMap;
 

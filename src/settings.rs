@@ -1,7 +1,7 @@
 //! `[tool.wheelprint]`: names, values, precedence.
 //!
-//! One chain for every setting: environment, config setting, pyproject.toml, default. A name or
-//! value that is not known is an error that suggests the nearest one; it never becomes a default.
+//! Every setting has the same precedence: environment, config setting, pyproject.toml, default. An
+//! unknown name or value is an error that suggests the nearest one; it never becomes a default.
 
 use std::path::Path;
 

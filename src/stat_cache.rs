@@ -1,11 +1,12 @@
-//! The memory (path, size, mtime, ctime, inode) -> digest. Deleting it changes no answer.
+//! Digests remembered by stat values: (path, size, mtime, ctime, inode) -> digest. Deleting the
+//! memory changes no answer.
 //!
-//! Stat accelerates, content decides (docs/design.md, D4). A remembered digest is used only if
-//! every stat value is as it was when the file was hashed, and only if the file was then at rest:
-//! last changed longer ago than the coarsest clock we expect (2 s, FAT). A file hashed within that
-//! time could change again without its timestamps showing it, as git's "racily clean" entries do.
-//! ctime is what makes this sound: it can't be set back by `touch -r`, `rsync -t` or `tar`. Where
-//! there is no ctime (Windows), every file is hashed.
+//! Stat values save work and prove nothing by themselves (docs/design.md, D4). A remembered digest
+//! is used only if every stat value is as it was when the file was hashed, and only if the file had
+//! not changed for longer than the coarsest clock tick (2 s, FAT) when it was hashed. A file hashed
+//! within that time could change again without a visible change of its times, like git's "racily
+//! clean" entries. ctime makes this sound, because `touch -r`, `rsync -t` and `tar` cannot set it.
+//! Where there is no ctime (Windows), every file is hashed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! Which rustc is in use, without running it each time.
 //!
 //! `rustc -vV` through rustup costs tens of milliseconds. Its answer is remembered together with
-//! everything that decides it: the variables and files rustup resolves a toolchain from, and the
-//! stat values of the program on PATH and of the rustc inside the sysroot it named (cargo's
-//! `.rustc_info.json` does the same). Forgetting changes no answer.
+//! everything that decides it: the variables and files from which rustup chooses a toolchain, and
+//! the stat values of the program on `PATH` and of the rustc inside the sysroot that it named.
+//! Cargo's `.rustc_info.json` does the same. Deleting the memory changes no answer.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,13 +1,16 @@
-//! Cargo must not be fooled either (docs/design.md, D5).
+//! Invalidating units that cargo would wrongly call fresh (docs/design.md, D5).
 //!
 //! Cargo calls a source unchanged if its mtime is not newer than the last build, whatever its
 //! content (cargo issue 6529). A restored cache, `rsync -t` or `mv` brings changed content with an
-//! old mtime, and a fingerprint of the new content would be stamped on the old code. So each build
-//! leaves a note of what every unit in the profile folder was made from, together with the state of
-//! cargo's own fingerprint of it. Before the next build, where content differs from the note and
-//! cargo's clock would not show it, the unit's fingerprint is removed, and cargo makes it anew. A
-//! unit without a note, or that another tool built since, is always made anew. A fingerprint that
-//! can't be removed is a gap in the record of the build ([`Remaining`]).
+//! old mtime. Cargo would then keep the old code, and a fingerprint of the new content would be
+//! stamped on it.
+//!
+//! So each build leaves a note of what every unit in the profile folder was made from, together
+//! with the state of cargo's own fingerprint of that unit. Before the next build, the fingerprint
+//! of a unit is removed if content differs from the note in a way that cargo's clock cannot show;
+//! cargo then builds the unit again. Units without a note, or rebuilt by another tool, are always
+//! invalidated. A fingerprint that cannot be removed is a gap in the record of the build
+//! ([`Remaining`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Removing what cargo keeps of a unit, and what is to be said where that fails.
+//! Removing cargo's fingerprints of units, and reporting the ones that could not be removed.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

@@ -1,5 +1,5 @@
-//! What `inspect` and `verify` are given: a wheel, an sdist, or a dist-info folder of a wheel
-//! that is installed.
+//! The argument of `inspect` and `verify`: a wheel, an sdist, or the dist-info folder of an
+//! installed wheel.
 
 use std::io::Read as _;
 use std::path::Path;

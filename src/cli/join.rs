@@ -1,5 +1,5 @@
-//! A new project inside of a cargo or uv workspace becomes a member, as with `cargo new` and
-//! `uv init`: what has to be written for that, and what is to be said.
+//! Making a new project a member of the cargo or uv workspace it lies in, as `cargo new` and `uv
+//! init` do: the edits of the workspace's files, and the messages about them.
 
 use std::path::{Path, PathBuf};
 

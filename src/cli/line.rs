@@ -1,4 +1,4 @@
-//! Lines of differently painted pieces, and texts of other people.
+//! Lines of differently coloured pieces, and text from other people, made safe to print.
 
 use anstyle::Style;
 

@@ -1,4 +1,4 @@
-//! Names for a new project: one for Python's index, one to import, one for cargo.
+//! The names of a new project: for Python's package index, for `import`, and for cargo.
 
 use crate::error::{Error, Result};
 use crate::project::normalize_name;

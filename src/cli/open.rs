@@ -1,4 +1,4 @@
-//! A project as a command finds it: with the environment in use and what is installed there.
+//! Opening a project for a command: the environment in use, and what is installed there.
 
 use std::path::{Path, PathBuf};
 

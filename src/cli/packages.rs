@@ -1,4 +1,4 @@
-//! The packages of a uv workspace that a command is about: `--package`, `--all-packages`.
+//! The packages of a uv workspace that a command works on: `--package`, `--all-packages`.
 
 use std::path::{Path, PathBuf};
 

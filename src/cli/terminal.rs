@@ -1,4 +1,4 @@
-//! What the terminal can show: colour, width, progress.
+//! The terminal's abilities: colour, width, progress.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::mpsc;

@@ -1,4 +1,5 @@
-//! What maturin writes into the source tree: found, moved out, and the tree left as it was.
+//! The files that maturin writes into the source tree: finding them, moving them out, and leaving
+//! the tree as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
-//! What an import compares with (docs/design.md, D9): the inputs that reach the compiled module, as
-//! paths of this machine with what they held, for a reader without a TOML parser or cargo.
+//! The table that an editable install compares at import (docs/design.md, D9): the inputs of its
+//! compiled modules, as paths of this machine with their values, for a reader that has no TOML
+//! parser and no cargo.
 //!
-//! The format is read by `python/wheelprint/_runtime_compare.py`. It is stricter than the record
-//! where that needs git's rules, and where Python has no TOML parser (before 3.11): a difference
-//! that makes none is found out by the backend, which is asked then, and not asked again.
+//! `python/wheelprint/_runtime_compare.py` reads the format. It is stricter than the record where
+//! the record's rule needs git, or a TOML parser that Python has only from 3.11 on. So it may see a
+//! difference that is no change. The backend is asked then, and the same difference is not asked
+//! about again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Looking at inputs: watches become keys with values.
+//! Reading inputs: each watch becomes keys with values.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

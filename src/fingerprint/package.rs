@@ -1,5 +1,5 @@
-//! The files of a cargo package, as cargo lists them (its `sources/path.rs`): what counts for a build
-//! script that names nothing to watch.
+//! The files of a cargo package, as cargo lists them (its `sources/path.rs`). They are the inputs
+//! of a build script that names nothing to watch.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
-//! The record: the versioned JSON that rides in a wheel as
-//! `NAME-VERSION.dist-info/wheelprint.json`.
+//! The record: the versioned JSON that a wheel carries as `NAME-VERSION.dist-info/wheelprint.json`.
 //!
-//! Portable and reproducible (docs/design.md, D13): no absolute path, no clock, no variable's
-//! value, sorted. Roots are named with their place relative to the project where there is one.
+//! A record is portable and reproducible (docs/design.md, D13): it has no absolute path, no time
+//! and no variable's value, and it is sorted. Each root has its place relative to the project,
+//! where there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What is searched for: manifests above a package, names in a folder.
+//! Inputs that cargo and maturin search for: manifests above a package, names in a folder.
 
 use std::path::Path;
 

@@ -1,7 +1,8 @@
-//! What lay in the tree when a build began: an edit during it may leave no time of its own.
+//! The state of the tree when a build began.
 //!
-//! A file that is deleted is no longer there to be asked; one that is moved, with its folder or by
-//! a link that is turned, brings the times it had.
+//! Not every edit during a build leaves a newer time. A deleted file has no time any more, and a
+//! file that was moved, or that lies behind a link that was retargeted, keeps its old one.
+//! Comparing with the snapshot finds these edits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,9 @@
-//! The source digest: one digest over every file that an sdist of the project holds, as it is in
-//! the tree (docs/design.md, D13). It is the same in the tree, in the archive, in a wheel made from
-//! either and in a clone: files are named as seen from the project, and by their own bytes, however
-//! maturin moves and rewrites them on the way.
+//! The source digest: one digest over all files of the project that its sdist holds
+//! (docs/design.md, D13).
+//!
+//! It is the same in the tree, in the sdist, in a wheel made from either, and in a clone. Files are
+//! named as seen from the project and digested as they are in the tree, even where maturin moves or
+//! rewrites them for the sdist.
 
 use std::collections::BTreeMap;
 

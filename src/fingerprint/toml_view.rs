@@ -1,4 +1,4 @@
-//! What a TOML file means: its parsed value, reduced to the tables that matter (docs/design.md,
+//! The meaning of a TOML file: its parsed value, reduced to the tables that matter (docs/design.md,
 //! D2).
 
 use toml::{Table, Value};

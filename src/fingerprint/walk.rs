@@ -1,4 +1,4 @@
-//! Which files a folder, a package or a glob stands for.
+//! The files that a folder, a package or a glob stands for.
 
 use std::fs::FileType;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The way that ends with a stored wheel: no maturin, no cargo.
+//! Answering a hook with a stored wheel: without maturin and without cargo.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! What an editable wheel tells an import, and keeping it true to the tree it is delivered for.
+//! The table that an editable wheel compares at import, and keeping it correct for the tree that
+//! the wheel is delivered to.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

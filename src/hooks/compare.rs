@@ -1,4 +1,5 @@
-//! A record compared with a project: what an installed or a given wheel was built from.
+//! Comparing a record with a project: was an installed wheel, or a given one, built from these
+//! sources?
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the command line asks: the looks of a build, and nothing is made.
+//! What commands ask about a project. The same lookups as for a build; nothing is built.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

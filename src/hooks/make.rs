@@ -1,4 +1,4 @@
-//! The way through maturin: build, look at what it was made from, stamp, store.
+//! Building through maturin: build, find out what the wheel was made from, stamp it, store it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
-//! The order of the stages; nothing else (docs/design.md). `answer` is the way that ends with a
-//! stored wheel, `make` the one through maturin; `pack` is the way of an sdist, `unpacked`
-//! what is different in one that was unpacked; `units` is what is asked of cargo and done to what it
-//! keeps, `stamp` puts the record into the wheel; `at_import` is what editable wheels tell an import,
-//! `look` what commands ask, `tell` what is said of uv.
+//! The order of the steps, and nothing else (docs/design.md).
+//!
+//! `answer` delivers a stored wheel, and `make` builds one through maturin; `pack` makes sdists,
+//! and `unpacked` has what differs where an unpacked sdist is built. `units` asks cargo and
+//! invalidates its units, `stamp` puts the record into the wheel, `at_import` makes the table that
+//! editable wheels compare, `look` answers commands, and `tell` reports what uv will not notice.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};

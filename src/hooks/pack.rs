@@ -1,4 +1,4 @@
-//! The way of an sdist, and the sources of a wheel that is built in a tree.
+//! Building an sdist, and listing the sources of a wheel that is built in a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What maturin is shown of the environment where paths are remapped. Nothing else sees it: inputs
-//! are what the user set.
+//! The environment that maturin gets where paths are remapped. Only maturin gets it: the variables
+//! that count as inputs are the ones that the user set.
 
 use super::Session;
 use crate::inputs::target::Target;

@@ -1,4 +1,4 @@
-//! The record goes into the wheel that maturin made, and the wheel to the frontend.
+//! Putting the record into the wheel that maturin made, and delivering the wheel.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a build has to say about uv: inputs that it will not notice.
+//! After a build: reporting inputs that uv will not notice.
 
 use super::Session;
 use crate::fingerprint::Record;

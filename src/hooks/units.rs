@@ -1,5 +1,5 @@
-//! Cargo before the build: is it there, what does it say of the packages, what has to be made anew.
-//! And after the build: a note of what its units were made from.
+//! Before the build: is cargo there, which packages does it know, which units have to be
+//! invalidated? After the build: a note of what its units were made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
-//! What is different where an unpacked sdist is built: it was a tree, and is compared,
-//! named and kept as that tree.
+//! Building an unpacked sdist. Its inputs are named, compared and stored as those of the tree that
+//! the sdist was made from.
 //!
-//! Frontends unpack each archive into a new folder, with the times the archive has: cargo would
-//! compile every dependency anew there, and could not tell one content of a file from another in a
-//! target folder that stays. So archives made of one project share a target folder, in which nothing
-//! of the project's own packages is left when a build begins.
+//! Frontends unpack each archive into a new folder, and files get the archive's times. In a new
+//! target folder cargo would compile every dependency again; in a kept one it could not tell two
+//! contents of a file apart. So archives of one project share a target folder, and everything of
+//! the project's own packages is removed from it before each build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What of a project's inputs uv could look at.
+//! Which of a project's inputs uv can watch.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

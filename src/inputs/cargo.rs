@@ -1,8 +1,8 @@
-//! What cargo built an artifact from, read after the build (docs/design.md, D1).
+//! The inputs that cargo knows, read after a build (docs/design.md, D1).
 //!
-//! `cargo metadata --no-deps` says where things lie; the dep-info beside the artifact names every
-//! local source file; rustc's dep-info and the build scripts' recorded outputs name variables and
-//! what lies outside. Registry and git dependencies are pinned by Cargo.lock and count through it.
+//! `cargo metadata --no-deps` says where things lie. The dep-info beside the artifact names every
+//! local source file. rustc's dep-info and the recorded outputs of build scripts name variables and
+//! files outside. Registry and git dependencies are pinned by Cargo.lock and count through it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Asking `cargo metadata`, the way maturin asks cargo.
+//! Asking `cargo metadata`, with the arguments and the environment that maturin uses.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

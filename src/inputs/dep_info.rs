@@ -1,8 +1,9 @@
-//! Readers for what cargo and rustc leave behind: dep-info files and build script outputs.
+//! Readers for dep-info files and for the output of build scripts.
 //!
 //! Formats: cargo's `core/compiler/output_depinfo.rs` and `fingerprint/dep_info.rs` (Makefile
 //! rules, `\ ` for a space in a name, `# env-dep:NAME[=VALUE]`), and the build script instructions
-//! of the cargo book. Any bytes may come in; what is not understood is left out, never a panic.
+//! of the cargo book. The readers take any bytes: they skip what they do not understand and never
+//! panic.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the binding generators read that maturin calls itself.
+//! The files that maturin's binding generators read (cbindgen, uniffi, cffi).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

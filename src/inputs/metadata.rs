@@ -1,5 +1,5 @@
-//! What reaches the wheel besides the compiled module: core metadata, readme, licences, Python
-//! sources and data, by maturin's rules.
+//! What reaches the wheel besides the compiled module, by maturin's rules: core metadata, readme,
+//! licences, Python sources and data.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,9 @@
 //! What counts: the names of everything that reaches an artifact, never its contents.
 //!
-//! A [`Watch`] is a recipe ("this file", "every file below", "this variable") that can be looked at
-//! again later; `fingerprint::observe` turns it into [`Key`]s with values. Places are named by root
-//! and path inside that root (docs/design.md, D13), so that a name means the same on every machine.
+//! A [`Watch`] is a recipe ("this file", "every file below this folder", "this variable") for
+//! finding inputs again later. `fingerprint::observe` turns it into [`Key`]s with values. A place
+//! is named by a root and a path below that root (docs/design.md, D13), so that a name means the
+//! same on every machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
-//! What stands in the way of a build: cargo, rustc or a toolchain that is missing, a Cargo.toml that
-//! cargo does not understand, dependencies that it cannot resolve.
+//! The reason why a project cannot be built: cargo, rustc or a toolchain is missing, cargo does not
+//! understand a Cargo.toml, or it cannot resolve the dependencies.
 //!
-//! Asked only where something went wrong or a command has to say what the next build would do: it
-//! runs rustc once and cargo up to three times. Nothing is written, and no toolchain is installed.
+//! Finding it runs rustc once and cargo up to three times, so it is looked for only after a
+//! failure, or where a command reports what the next build would do. Nothing is written, and no
+//! toolchain is installed.
 
 use std::path::Path;
 

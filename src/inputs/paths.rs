@@ -1,4 +1,5 @@
-//! Paths as text: with `/`, as seen from a folder, without dots and without Windows' verbatim prefix.
+//! Paths as text: with `/`, as seen from a folder, without dots and without Windows' verbatim
+//! prefix.
 
 use std::path::{Component, Path, PathBuf};
 

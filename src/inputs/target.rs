@@ -1,4 +1,4 @@
-//! The folder cargo builds in: what `cargo metadata` says of it, and what a build left there.
+//! The target folder: what `cargo metadata` says of it, and what a build left there.
 //!
 //! Layout (cargo `compiler/layout.rs`): `TARGET/[TRIPLE/]PROFILE` holds artifacts with their
 //! dep-info; `.fingerprint`, `deps` and `build` lie beside them, or in the build directory.

@@ -1,11 +1,12 @@
-//! Cargo's own fingerprints: which units an artifact was made of, and what cargo watches for each.
+//! Cargo's own fingerprints: the units that an artifact was made of, and what cargo watches for
+//! each.
 //!
-//! `.fingerprint/PACKAGE-HASH/KIND-NAME.json`, or `build/PACKAGE/HASH/fingerprint/KIND-NAME.json` in
-//! the newer layout, names a unit's dependencies by the value of their fingerprints, which stands,
-//! in hex, in the file beside it without `.json` (cargo `compiler/fingerprint/mod.rs`,
-//! `compiler/layout.rs`). So the units in use can be told from leftovers of other features and
-//! flags. The format is cargo's own affair: what is not understood is not concluded from, and
-//! all units count then.
+//! A unit's fingerprint is `.fingerprint/PACKAGE-HASH/KIND-NAME.json`, or
+//! `build/PACKAGE/HASH/fingerprint/KIND-NAME.json` in the newer layout (cargo
+//! `compiler/fingerprint/mod.rs`, `compiler/layout.rs`). It names the unit's dependencies by the
+//! values of their fingerprints. The unit's own value stands, in hex, in the file of the same name
+//! without `.json`. With these values the units in use can be told from leftovers of other features
+//! and flags. The format is internal to cargo. Where it is not understood, all units count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;

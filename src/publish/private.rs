@@ -1,5 +1,5 @@
-//! Folders that nobody else can write to: what others may have put there is not believed, and where
-//! they may put links nothing is written.
+//! Folders that only the user can write to. wheelprint neither reads nor writes in a folder that
+//! others can write to: they could forge files there, or redirect writes through links.
 
 use std::io::Result;
 use std::path::Path;

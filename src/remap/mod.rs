@@ -1,11 +1,11 @@
-//! `remap-paths`: taking this machine's paths out of what rustc writes.
+//! `remap-paths`: removing this machine's paths from what rustc writes.
 //!
-//! rustc writes paths into panic messages, `file!()` and debug information, and gives the beginning
-//! of each another name where `--remap-path-prefix=FROM=TO` says so. The names are those of cargo's
-//! own `trim-paths` (RFC 3127). The flags are added to those in force and given to maturin as
-//! `CARGO_ENCODED_RUSTFLAGS`, which cargo and maturin take before any other source (cargo reference,
-//! "build.rustflags"); they come first, so that a mapping of the user's own wins. Where it can't be
-//! known which flags are in force, nothing is remapped: nobody's flags are dropped.
+//! rustc writes paths into panic messages, `file!()` and debug information.
+//! `--remap-path-prefix=FROM=TO` replaces the beginning of each. The names used here are those of
+//! cargo's own `trim-paths` (RFC 3127). The flags are added to the ones in force and given to
+//! maturin as `CARGO_ENCODED_RUSTFLAGS`, which cargo and maturin prefer to any other source (cargo
+//! reference, "build.rustflags"). They come first, so that the user's own mappings win. If it
+//! cannot be known which flags are in force, nothing is remapped, so that no flag is lost.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,9 +1,9 @@
-//! The flags in force: what cargo would give to rustc if nobody else had a say.
+//! The flags in force: what cargo would pass to rustc without `remap-paths`.
 //!
 //! Cargo takes them from exactly one place: `CARGO_ENCODED_RUSTFLAGS`, else `RUSTFLAGS`, else
 //! `target.TRIPLE.rustflags` with every `target.'cfg(..)'.rustflags` that holds, else
-//! `build.rustflags` (cargo `compiler/build_context/target_info.rs`). This follows cargo and not
-//! maturin, which asks another library that lets `CARGO_BUILD_RUSTFLAGS` replace what files say.
+//! `build.rustflags` (cargo `compiler/build_context/target_info.rs`). This module follows cargo and
+//! not maturin, whose library lets `CARGO_BUILD_RUSTFLAGS` replace what files say.
 
 use std::collections::BTreeSet;
 use std::path::Path;

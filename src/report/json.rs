@@ -1,4 +1,5 @@
-//! Verdicts as JSON. The names are part of the public contract: one may be added, none changed.
+//! Verdicts as JSON. The names are part of the public contract: names may be added, and none may
+//! change.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Verdicts in words; as JSON in [`json`].
+//! Verdicts in words; [`json`] has them as JSON.
 
 use std::collections::BTreeMap;
 

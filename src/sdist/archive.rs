@@ -1,5 +1,5 @@
-//! The archive as a file: `NAME-VERSION.tar.gz` with one folder in it. Whoever may have made it:
-//! nothing in it is believed, and memory and time are bounded.
+//! The archive as a file: `NAME-VERSION.tar.gz` with one folder in it. Its content is not trusted,
+//! and memory and time are bounded.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

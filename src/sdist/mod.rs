@@ -1,11 +1,11 @@
-//! Sdists (PEP 625): reading them, putting a record into one, and knowing, in an unpacked
-//! one, the tree that it was made from.
+//! Sdists (PEP 625): reading them, adding a record, and recognising, in an unpacked one, the tree
+//! that it was made from.
 //!
-//! maturin moves files (pyproject.toml and the Python sources of a project that lies below its
-//! workspace go to the top) and rewrites manifests (workspace members that are left out). The record
-//! in an archive, `wheelprint.json` beside PKG-INFO, says of every file which one of the tree it was
-//! made from, and keeps the text of those that were rewritten. So what is built from an archive is
-//! named, and compared, as if it had been built in the tree.
+//! maturin moves files: pyproject.toml and the Python sources of a project that lies below its
+//! workspace go to the top. It also rewrites manifests, because an sdist leaves out other workspace
+//! members. The record in an sdist, `wheelprint.json` beside PKG-INFO, says for every file which
+//! file of the tree it was made from, and keeps the original text of rewritten ones. So a build of
+//! an unpacked sdist names and compares its inputs as if it ran in the tree.
 
 pub mod archive;
 pub mod origin;

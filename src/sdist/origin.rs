@@ -1,4 +1,4 @@
-//! An unpacked archive: the tree it was made from, and what of it was changed since.
+//! An unpacked archive: the tree it was made from, and which of its files changed since.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

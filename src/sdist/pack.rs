@@ -1,8 +1,8 @@
-//! Which file of the tree each file of a fresh archive was made from.
+//! Finding, for each file of a new archive, the file of the tree it was made from.
 //!
-//! Told by content, not by maturin's rules: the file of the tree at the same place, seen from the
-//! archive's top or from the project, that holds the same bytes. Where there is such a place and
-//! other bytes, and it is a manifest, maturin rewrote it.
+//! Files are matched by content, not by maturin's rules: the file at the same place, seen from the
+//! archive's top or from the project, that has the same bytes. A manifest at such a place with
+//! other bytes was rewritten by maturin.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};

@@ -1,6 +1,6 @@
-//! The tree that an archive was made from, laid out again: every file where it lay, with the text
-//! it had before maturin rewrote it. For comparing, not for building: other members of the
-//! workspace are not there.
+//! Laying out again the tree that an archive was made from: every file in its place, with the text
+//! it had before maturin rewrote it. The result is for comparing and cannot be built: other members
+//! of the workspace are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};

@@ -1,8 +1,8 @@
-//! Sdists made of a project, and where cargo compiles what is unpacked from them.
+//! Sdists that were made of a project, and the target folder for building them after unpacking.
 //!
-//! An archive says nothing of the machine it was made on; here stands, by the digest of the record
-//! in it, which project it is of. So a build of it may use that project's stable interpreter, and
-//! the dependencies compiled before.
+//! An archive does not say which machine or folder it was made in. The store knows, by the digest
+//! of the record in the archive, which project it was made of. So a build of the archive can use
+//! that project's stable interpreter and the dependencies that were compiled before.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

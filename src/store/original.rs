@@ -1,7 +1,8 @@
-//! What a pyproject.toml was before `wheelprint init` wrote it, for `wheelprint init --undo`.
+//! The pyproject.toml as it was before `wheelprint init`, for `wheelprint init --undo`.
 //!
-//! `init/HASH` is named by the project's root and the text that was written: only who has exactly
-//! that text gets the original back. It begins with a digest of its name and the original.
+//! `init/HASH` is named by the project's root and the text that `init` wrote, so the original is
+//! given only to a project that still has exactly that text. The file begins with a digest of its
+//! name and the original.
 
 use std::path::{Path, PathBuf};
 

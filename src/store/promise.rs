@@ -1,4 +1,5 @@
-//! What `get_requires_for_build_*` said yes to, for the hook that follows (docs/design.md, D12).
+//! Promises: `get_requires_for_build_*` found a stored wheel and did not ask for maturin, so the
+//! next hook delivers that wheel (docs/design.md, D12).
 
 use std::path::PathBuf;
 use std::time::Duration;

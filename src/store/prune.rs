@@ -1,4 +1,4 @@
-//! The store's limits, and what is removed (docs/design.md, D15).
+//! The store's limits, and removing what exceeds them (docs/design.md, D15).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

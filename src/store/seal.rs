@@ -1,4 +1,4 @@
-//! How files are kept, so that damage shows.
+//! Files with a checksum, so that damage is found.
 
 use serde::{Deserialize, Serialize};
 

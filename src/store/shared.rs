@@ -1,5 +1,5 @@
-//! Folders of the store whose files belong to no one project, and which of their files are ours: the
-//! base folder may have been somebody else's before.
+//! Folders of the store whose files belong to no single project, and recognising our own files in
+//! them: the base folder may hold other files too.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
-//! The store as a whole: what is in it and what may go (`wheelprint cache`).
+//! The whole store: what is in it, and what may be removed (`wheelprint cache`).
 //!
-//! The base folder may be any folder of the user's, with other things in it. Only what bears one of
-//! our names, in one of our folders, is counted or removed; no link is followed; and what belongs to
-//! a build that runs is left until it has ended.
+//! The base folder may be any folder of the user's, with other things in it. Only files with our
+//! names, in our folders, are counted or removed. Links are not followed. Files of a running build
+//! are kept until the build has ended.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

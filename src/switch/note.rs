@@ -1,5 +1,5 @@
-//! A comment that says which requirements for maturin wheelprint took the place of, so that the way
-//! back is known to whoever has the file.
+//! A comment in pyproject.toml that keeps the maturin requirements which `init` replaced, so that
+//! `init --undo` works from the file alone.
 
 use toml_edit::{Document, Item, Value};
 

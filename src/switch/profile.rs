@@ -1,4 +1,4 @@
-//! What cargo's release profile costs each edit, as the workspace's Cargo.toml has it.
+//! The release profile of the workspace's Cargo.toml, and what it costs at each edit.
 
 /// The settings of `[profile.release]` that make every edit pay for the whole program, as
 /// `key = value`; none if an editable install has a profile of its own.

@@ -1,4 +1,5 @@
-//! `[build-system] requires`: who is asked for, and what stays beside.
+//! `[build-system] requires`: replacing maturin by wheelprint and back, and keeping every other
+//! requirement.
 
 use toml_edit::{Array, Value};
 

@@ -1,4 +1,5 @@
-//! From inputs to cache keys: the smallest set through which uv sees all of them that it can.
+//! From inputs to cache keys: the smallest set of keys through which uv sees every input that it
+//! can see.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Would uv call the backend? What it noted when it built an installed package, against what the
-//! cache keys give now.
+//! Would uv call the backend? Compares what uv noted when it built an installed package with what
+//! the cache keys give now.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

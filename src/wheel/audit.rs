@@ -1,5 +1,5 @@
-//! A wheel that anybody may have made: nothing in it is believed, memory is bounded, and what is
-//! wrong with its files is a list, not the end.
+//! Reading a wheel that is not trusted: memory is bounded, and faults of its files are listed
+//! instead of ending the reading.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};

@@ -1,7 +1,8 @@
-//! Wheels as archives (PEP 427): reading, checking, rewriting. Knows nothing of fingerprints.
+//! Wheels as archives (PEP 427): reading, checking, rewriting. This module knows nothing of
+//! fingerprints.
 //!
-//! A rewritten wheel differs from its original in what was added and removed, and in RECORD;
-//! every other entry is copied as it is, without recompressing, in the same order.
+//! A rewritten wheel differs from its original in what was added and removed, and in RECORD. All
+//! other entries are copied without recompressing, in the same order.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek, SeekFrom, Write};

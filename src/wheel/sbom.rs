@@ -1,9 +1,12 @@
-//! maturin's SBOM holds a random serial number, the time it was made and the folders that local
-//! packages lay in, which may be temporary; and so no two wheels of one tree would be the same. All
-//! are given values that follow from the contents.
+//! Making maturin's SBOM reproducible.
 //!
-//! CycloneDX 1.5: `serialNumber` is a UUID, `metadata.timestamp` the time of creation. Packages of a
-//! path are named by cargo's package ID (cargo book, "Package ID Specifications") and by a purl.
+//! It holds a random serial number, the time it was made, and the folders of local packages, which
+//! may be temporary. Each of these gets a value that follows from the contents, so that two wheels
+//! of one tree are equal.
+//!
+//! CycloneDX 1.5: `serialNumber` is a UUID, `metadata.timestamp` the time of creation. Local
+//! packages are named by cargo's package ID (cargo book, "Package ID Specifications") and by a
+//! purl.
 
 /// Where maturin puts the SBOM it generates (PEP 770).
 pub fn is_generated(name_in_dist_info: &str) -> bool {

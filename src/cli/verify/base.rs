@@ -1,4 +1,4 @@
-//! What is compared with: a tree, a revision of one, an sdist, another wheel.
+//! The sources that `verify` compares with: a tree, a revision of one, an sdist, or another wheel.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The files of the sources, compared byte by byte.
+//! Comparing the files of the sources byte by byte.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `wheelprint verify`: docs/verify.md says what it proves.
+//! `wheelprint verify`; docs/verify.md says what it proves.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

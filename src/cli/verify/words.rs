@@ -1,4 +1,4 @@
-//! What `verify` found, in words and as JSON.
+//! The result of `verify` in words and as JSON.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
