@@ -32,16 +32,15 @@ _NO_DIST = """WHEELPRINT_DIST must name the folder with wheelprint's own wheel. 
 or build it first:
     maturin build --profile testing --out dist && WHEELPRINT_DIST=dist pytest"""
 
-#: What takes long and has a session of its own.
-FOLDERS_APART = ("faults", "frontends")
+#: A folder whose tests have a session of their own.
+FAULTS = "faults"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
-    for folder in FOLDERS_APART:
-        meaning = f"{folder}: everything in tests/{folder}; `nox -s {folder}`"
-        config.addinivalue_line("markers", meaning)
+    config.addinivalue_line("markers", "faults: everything in tests/faults; `nox -s faults`")
+    config.addinivalue_line("markers", "frontends: three times each; `nox -s frontends` runs it")
     config.addinivalue_line("markers", "smoke: a few minutes of each promise; `nox -s smoke`")
     config.pluginmanager.register(made)
 
@@ -49,8 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name in FOLDERS_APART:
-            item.add_marker(item.path.parent.name)
+        if item.path.parent.name == FAULTS:
+            item.add_marker(FAULTS)
         if smoke.is_smoke(item.nodeid):
             item.add_marker(pytest.mark.smoke)
     if Spy.supported():

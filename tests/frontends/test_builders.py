@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project, Run
 
+pytestmark = pytest.mark.frontends
+
 
 def with_backend(project: Project, name: str = "builder", python: str | None = None) -> Path:
     """An environment with pip and build in it, and with all that is needed without isolation."""

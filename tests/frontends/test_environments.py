@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import HookRun, Project
 
+pytestmark = pytest.mark.frontends
+
 
 def isolated(project: Project) -> tuple[HookRun, Path]:
     """As a frontend builds in an environment of its own: with maturin if it was asked for."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project
 
+pytestmark = pytest.mark.frontends
+
 KINDS = pytest.mark.parametrize("kind", ["wheel", "editable"])
 #: What is installed must be right without the import's help.
 STRICT = {"WHEELPRINT_ON_STALE": "error"}

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project
 
+pytestmark = pytest.mark.frontends
+
 #: How tox calls the kinds of packages that it installs.
 PACKAGES = ("sdist", "wheel", "sdist-wheel", "editable")
 

@@ -75,7 +75,7 @@ def run(folder: Path, *options: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "support.made", *options, folder],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(folder)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
     )

@@ -11,7 +11,7 @@ import pytest
 from support import archives, samples
 from support.commands import wheelprint
 from support.project import Project
-from test_one_fingerprint import assert_one, assert_verified, names, verify
+from support.verifying import assert_one, assert_verified, names, verify
 
 if TYPE_CHECKING:
     from pathlib import Path

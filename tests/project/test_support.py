@@ -20,7 +20,7 @@ MATURIN = "maturin"
 
 
 def test_each_test_of_the_smoke_set_is_one() -> None:
-    tests = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     pytest_command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [*pytest_command, "-m", "smoke", *(str(tests / name) for name in smoke.TESTS)],

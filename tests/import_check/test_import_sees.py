@@ -8,33 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from support import installed
 from support.cases import Case, fits
+from support.changes import KINDS, SEEN
 from support.installed import seen
-from test_what_counts import SOURCES
-from test_what_counts_besides import MANIFESTS, VARIABLES
-from test_what_counts_for_cargo import CONFIGURATION
-from test_what_counts_in_build_scripts import BUILD_SCRIPTS
 
 if TYPE_CHECKING:
     from support.installed import Editable
     from support.project import Project
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
-
-TABLES = {
-    "source": SOURCES,
-    "build script": BUILD_SCRIPTS,
-    "manifest": MANIFESTS,
-    "variable": VARIABLES,
-    "configuration": CONFIGURATION,
-}
-#: Config settings are given to a frontend; an import has none to compare.
-KINDS = {
-    f"{table}: {name}": case
-    for table, cases in TABLES.items()
-    for name, case in cases.items()
-    if case.settings == (None, None)
-}
-SEEN = "import every_input, json; print(json.dumps(every_input.seen()))"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import installed
 from support.commands import wheelprint
-from support.layouts import THIS_PYTHON
+from support.keys import without_keys
 
 if TYPE_CHECKING:
     from conftest import CheckOut
@@ -34,14 +34,6 @@ BUILD_SCRIPT = """fn main() {
 def project(check_out: CheckOut) -> Project:
     """A project with a path dependency, and no keys."""
     return without_keys(check_out("mixed-path-dep"))
-
-
-def without_keys(project: Project) -> Project:
-    text = project.read("pyproject.toml").replace(">=3.9", THIS_PYTHON)
-    text = re.sub(r"(?s)\[tool\.uv\]\ncache-keys = \[.*?\]\n\n", "", text)
-    project.write("pyproject.toml", text)
-    project.env["UV_PROJECT_ENVIRONMENT"] = str(project.bench.folder / "state" / "venv")
-    return project
 
 
 def keys(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HOOK = Path(__file__).parents[1] / "python" / "wheelprint" / "_runtime.py"
+HOOK = Path(__file__).parents[2] / "python" / "wheelprint" / "_runtime.py"
 
 
 def run(folder: Path, code: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from benches import cases, chart
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_what_is_shown_is_what_was_measured() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import installed, schemas
 from support.commands import wheelprint
+from support.keys import without_keys
 from support.versions import LOWEST_MATURIN
-from test_keys import without_keys
 
 if TYPE_CHECKING:
     from conftest import CheckOut

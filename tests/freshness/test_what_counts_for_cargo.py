@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from support import asking, environment
 from support.cases import Case, Expected, check, containing
+from support.changes import CONFIGURATION
+from support.changes.edits import CONFIG, HELPER, OUTPUT_FOLDER, WORKSPACE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +19,6 @@ if TYPE_CHECKING:
     from support.project import Project
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
-
-WORKSPACE = "../../Cargo.toml"
-HELPER = "../../crates/helper"
-CONFIG = ".cargo/config.toml"
-#: Flags and profiles give cargo's output folder another name.
-ELSEWHERE = frozenset({"built_in"})
 
 
 #: What a cargo configuration says, and what the module says then.
@@ -83,46 +79,8 @@ def test_cargos_configuration_appears(what: str, place: str, every_input: Projec
         seen = {"built_in": containing(f"/target/{host()}/release/")}
     check(
         every_input,
-        Case(change, seen, f"{reported} is new", before=before, besides=ELSEWHERE),
+        Case(change, seen, f"{reported} is new", before=before, besides=OUTPUT_FOLDER),
     )
-
-
-CONFIGURATION = {
-    "changes": Case(
-        lambda p: p.write(CONFIG, '[env]\nREAD_BY_CRATE = "two"\n'),
-        {"variable": "two"},
-        f"{CONFIG} changed",
-        before=lambda p: p.write(CONFIG, '[env]\nREAD_BY_CRATE = "one"\n'),
-    ),
-    "changes above": Case(
-        lambda p: p.write(f"../{CONFIG}", '[build]\nrustflags = ["--cfg", "loud"]\n'),
-        {"flag": "true"},
-        f"../{CONFIG} changed",
-        before=lambda p: p.write(f"../{CONFIG}", '[build]\nrustflags = ["--cfg", "quiet"]\n'),
-        besides=ELSEWHERE,
-    ),
-    "disappears": Case(
-        lambda p: p.path(CONFIG).unlink(),
-        {"variable": "unset"},
-        f"{CONFIG} is gone",
-        before=lambda p: p.write(CONFIG, '[env]\nREAD_BY_CRATE = "one"\n'),
-    ),
-    "is included": Case(
-        lambda p: p.write(".cargo/more.toml", '[env]\nREAD_BY_CRATE = "two"\n'),
-        {"variable": "two"},
-        ".cargo/more.toml changed",
-        before=lambda p: (
-            p.write(CONFIG, 'include = ["more.toml"]\n'),
-            p.write(".cargo/more.toml", '[env]\nREAD_BY_CRATE = "one"\n'),
-        ),
-    ),
-    "is overridden nearer": Case(
-        lambda p: p.write(CONFIG, '[env]\nREAD_BY_CRATE = "near"\n'),
-        {"variable": "near"},
-        f"{CONFIG} is new",
-        before=lambda p: p.write(f"../{CONFIG}", '[env]\nREAD_BY_CRATE = "far"\n'),
-    ),
-}
 
 
 @pytest.mark.parametrize("name", CONFIGURATION)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support import installed
 from support.cases import Case, fits
+from support.changes import KINDS, SEEN
 from support.commands import wheelprint
 from support.installed import Editable, seen
 from support.layouts import THIS_PYTHON
-from test_import_sees import KINDS, SEEN
 
 if TYPE_CHECKING:
     from support.project import Project
