@@ -1,6 +1,6 @@
-"""Everything a contributor runs: `pip install nox && nox -s tests`.
+"""The task runner: `pip install nox && nox -s tests`.
 
-A machine needs Rust, Python and pip; each session installs the rest into an environment of its own.
+A machine needs Rust, Python and pip. Each session has its own environment with the other tools.
 """
 
 from __future__ import annotations
@@ -19,37 +19,38 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_external_run = True
 nox.options.sessions = ["lint", "tests"]
 
-#: No cffi knows the free-threaded Python 3.13; twine needs one on Linux.
+#: cffi does not support the free-threaded Python 3.13. twine needs cffi on Linux.
 HAS_CFFI = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 14)
 
-#: See Cargo.toml: quick to compile, which is what counts here.
+#: A profile that compiles quickly; see Cargo.toml.
 TEST_PROFILE = "testing"
-#: What runs on any Python.
+#: Requirements that can be installed on any Python.
 PURE_REQUIREMENTS = (
     *("build", "installer", "maturin", "packaging", "pip", "pytest", "pytest-xdist", "uv"),
 )
 TEST_REQUIREMENTS = (
     *(*PURE_REQUIREMENTS, "jsonschema"),
-    # What checks every wheel that the tests make.
+    # These tools check every wheel that the tests make.
     *("abi3audit", "check-wheel-contents"),
     *(("twine",) if HAS_CFFI else ()),
 )
-#: The tools that build and install others' packages. With hishel 2, PDM 2.29 can't start.
+#: Tools that build and install packages. PDM 2.29 cannot start with hishel 2.
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
-#: What has a session of its own.
+#: Markers of tests that have their own session.
 ELSEWHERE = ("freshness", "faults", "frontends")
-#: What a Python may have no wheels of: the tests that need it are skipped there.
+#: Requirements without wheels for some Pythons. Tests that need a missing one are skipped.
 OPTIONAL = ("jsonschema", "abi3audit", "check-wheel-contents", "twine")
-#: An interpreter's name, and whether it loads modules of CPython's stable ABI.
+#: Prints the name of an interpreter, and whether it can load modules for CPython's stable ABI.
 DESCRIBE = """
 import sys, sysconfig
 threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
 print("{}-{}.{}{}".format(sys.implementation.name, *sys.version_info[:2], threads), end=" ")
 print(sys.implementation.name == "cpython" and not threads)
 """
-#: Each worker compiles pyo3 once, and the rest takes half as long.
+#: Two workers. Each one compiles pyo3 once, and the other tests take half the time.
 AT_A_TIME = ("-n", "2")
-#: What maturin switches on. pyo3 looks for no interpreter then: the stable ABI needs none.
+#: The feature that maturin switches on. With NO_INTERPRETER pyo3 does not look for an interpreter,
+#: because the stable ABI needs none.
 WITH_PYTHON = ("--features", "python")
 NO_INTERPRETER = {"PYO3_NO_PYTHON": "1"}
 NO_WARNINGS = ("--", "-D", "warnings")
@@ -58,8 +59,10 @@ PYTHON_FILES = ("noxfile.py", ".ci", "python", "tests", "examples")
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The crate's own tests, then the backend through real frontends, two at a time; every wheel
-    and sdist that they make is checked at the end. Arguments go to pytest in place of `-n 2`."""
+    """The crate's own tests, then tests of the backend through real frontends.
+
+    Two workers run in parallel. Every wheel and sdist that the tests made is checked at the end.
+    Arguments go to pytest in place of `-n 2`."""
     session.install(*TEST_REQUIREMENTS)
     session.run("cargo", "test", "--locked", "--profile", TEST_PROFILE, external=True)
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
@@ -72,7 +75,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """One test of each promise, in a few minutes: for every other system and Python."""
+    """One test of each promise, in a few minutes, for other systems and Python versions."""
     session.install(*TEST_REQUIREMENTS)
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
@@ -83,9 +86,10 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def pythons(session: nox.Session) -> None:
-    """The smoke set on each interpreter that is named: `nox -s pythons -- python3.9 /PATH/pypy3`.
-    CPythons get one wheel for all of them; PyPy and the free-threaded ones, one built from the
-    sdist."""
+    """The smoke tests on each named interpreter: `nox -s pythons -- python3.9 /PATH/pypy3`.
+
+    All CPython versions share one abi3 wheel. PyPy and free-threaded CPython get a wheel that is
+    built from the sdist."""
     if not session.posargs:
         session.error("which? for example: nox -s pythons -- python3.9 python3.15 /usr/bin/pypy3")
     session.install("maturin", "uv")
@@ -106,7 +110,7 @@ def pythons(session: nox.Session) -> None:
         environment = {
             "WHEELPRINT_DIST": str(own),
             "WHEELPRINT_TEST_WITHOUT": " ".join(without),
-            # What cargo compiled for one interpreter is of no use to another.
+            # Interpreters cannot share compiled crates.
             "WHEELPRINT_TEST_DIR": str(Path(tempfile.gettempdir()) / "wheelprint-tests" / name),
         }
         session.log(f"{interpreter} is {name}; without {', '.join(without) or 'nothing'}")
@@ -122,9 +126,10 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session
 def freshness(session: nox.Session) -> None:
-    """Every kind of change and of no change, races, cargo's clock: what takes long. With
-    `WHEELPRINT_TEST_CARGO=new-layout`, `build-dir` or the path of a cargo: with cargo's new build
-    folder, with build folders apart from target folders, or with that cargo."""
+    """The long tests: every kind of input change, changes that must not rebuild, races, timestamps.
+
+    `WHEELPRINT_TEST_CARGO` is `new-layout` for cargo's new build folder, `build-dir` for build
+    folders that are separate from target folders, or the path of another cargo."""
     session.install(*TEST_REQUIREMENTS)
     session.run(
         *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
@@ -141,8 +146,9 @@ def freshness(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Killed processes, full disks, clocks that jump, load, damage and hostile input: nothing is
-    lost and nothing stale is run."""
+    """Killed processes, full disks, clocks that jump, load, damaged files and hostile input.
+
+    The tests check that no data is lost and that no stale code runs."""
     session.install(*TEST_REQUIREMENTS)
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
@@ -153,8 +159,9 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def frontends(session: nox.Session) -> None:
-    """tox, nox, build, pip, uv, pipx, hatch, PDM, and the calls of cibuildwheel: each several times
-    in a row on one tree, with and without edits."""
+    """tox, nox, build, pip, uv, pipx, hatch, PDM, and the calls that cibuildwheel makes.
+
+    Each tool runs several times in a row on one tree, with and without edits."""
     session.install(*TEST_REQUIREMENTS, *FRONTENDS)
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
@@ -165,13 +172,14 @@ def frontends(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Any bytes for the readers of dep-info, records, manifests and archives; needs a nightly
-    toolchain and cargo-fuzz. An argument sets the seconds for each."""
+    """Fuzzes the readers of dep-info, records, manifests and archives.
+
+    Needs a nightly toolchain and cargo-fuzz. An argument sets the seconds for each target."""
     if shutil.which("cargo-fuzz") is None:
         session.error("needs: cargo install cargo-fuzz && rustup toolchain install nightly")
     seconds = session.posargs[0] if session.posargs else "60"
     for target in ("dep_info", "record", "manifest", "sdist", "wheel"):
-        # What is found is added to the first folder; the second one is ours to begin with.
+        # cargo-fuzz adds new inputs to the first folder. The second folder has our seeds.
         corpus = Path("fuzz", "corpus", target)
         corpus.mkdir(parents=True, exist_ok=True)
         session.run(
@@ -194,7 +202,7 @@ def lint(session: nox.Session) -> None:
             env=NO_INTERPRETER,
             external=True,
         )
-    # What `nox -s fuzz` runs compiles without its nightly toolchain.
+    # The fuzz targets compile without the nightly toolchain that `nox -s fuzz` needs.
     session.run(
         *("cargo", "check", "--manifest-path", "fuzz/Cargo.toml"),
         env={"CARGO_TARGET_DIR": str(Path("target").resolve())},
@@ -206,15 +214,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def cross(session: nox.Session) -> None:
-    """Lints for Windows and macOS, and the crate's tests for Windows under Wine; on Linux (see
-    CONTRIBUTING.md). Arguments pick steps: `windows`, `macos`, `tests`."""
+    """Lints for Windows and macOS, and the crate's tests for Windows under Wine.
+
+    Runs on Linux; see CONTRIBUTING.md. Arguments select steps: `windows`, `macos`, `tests`."""
     session.install("ziglang")
     session.run("python", ".ci/cross.py", *session.posargs)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The same steps with maturin and with wheelprint: what was compiled, and the seconds."""
+    """The same steps with maturin and with wheelprint: compiled crates and seconds."""
     session.install("installer", "maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
     session.run("python", "tests/demo.py", env={"WHEELPRINT_DIST": str(dist)})
@@ -222,8 +231,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What wheelprint costs and saves beside others: one table, a chart and the raw data. An
-    argument picks the cases whose names contain it; `--publish` puts chart and data into docs/."""
+    """Compares the speed of wheelprint and other tools: a table, a chart and the raw data.
+
+    An argument selects the cases whose names contain it. `--publish` puts chart and data into
+    docs/."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
     out = session.create_tmp()
@@ -234,7 +245,7 @@ def bench(session: nox.Session) -> None:
 
 
 def _build_wheel(session: nox.Session, *profile: str) -> Path:
-    """Build our own wheel, once, into a folder that holds nothing else."""
+    """Builds wheelprint's own wheel into an empty folder."""
     dist = session.cache_dir / session.name / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("maturin", "build", "--locked", *profile, "--out", str(dist))
@@ -242,7 +253,7 @@ def _build_wheel(session: nox.Session, *profile: str) -> Path:
 
 
 def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> Path:
-    """Build our own wheel as that Python's users do where there is none on the index."""
+    """Builds wheelprint's own wheel from the sdist, for a Python without a wheel on the index."""
     folder = session.cache_dir.resolve() / session.name
     dist = folder / f"dist-{name}"
     shutil.rmtree(dist, ignore_errors=True)
@@ -258,7 +269,7 @@ def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> P
 
 
 def _can_have(session: nox.Session, python: str, tool: str) -> bool:
-    """Install it, if there is a wheel of it and of all that it needs."""
+    """Installs a tool if the tool and all its dependencies have wheels."""
     command = ("uv", "pip", "install", "--only-binary", ":all:", "--python", python, tool)
     try:
         session.run(*command, silent=True)
@@ -272,8 +283,9 @@ def _python(session: nox.Session) -> str:
 
 
 def _cargo_variant(session: nox.Session) -> dict[str, str]:
-    """What WHEELPRINT_TEST_CARGO means to the crate's own tests; tests/support/toolchains.py has
-    the same for pytest's."""
+    """The variables for WHEELPRINT_TEST_CARGO in the crate's own tests.
+
+    tests/support/toolchains.py has the same for pytest."""
     chosen = os.environ.get("WHEELPRINT_TEST_CARGO", "")
     if chosen == "new-layout":
         return {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"}

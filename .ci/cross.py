@@ -1,7 +1,7 @@
 """Lints the crate for Windows and macOS, and runs its tests for Windows under Wine.
 
-`nox -s cross` runs this, on Linux. Everything that is missing is named at once, each with the way
-to get it. Arguments pick steps: `windows`, `macos`, `tests`.
+`nox -s cross` runs this script on Linux. It lists all missing tools at once, and how to install
+them. Arguments select steps: `windows`, `macos`, `tests`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pathlib import Path
 WINDOWS, MACOS = "x86_64-pc-windows-gnu", "aarch64-apple-darwin"
 STEPS = ("windows", "macos", "tests")
 MINGW = "x86_64-w64-mingw32-gcc"
-#: Where cargo looks for std's sources under `-Zbuild-std`, if they are not in the toolchain.
+#: Variable with the folder of std's sources for `-Zbuild-std`, if the toolchain has none.
 SOURCES = "__CARGO_TESTS_ONLY_SRC_ROOT"
 BUILD_STD = "-Zbuild-std=std,panic_unwind,proc_macro,test"
 
-#: Rust's std asks this library for random numbers. Wine has it from version 9 on.
+#: Rust's std gets random numbers from this library, which Wine before version 9 does not have.
 RANDOM_NUMBERS = """\
 #include <windows.h>
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T count)
 { return SystemFunction036(bytes, (ULONG)count); }
 """
-#: zig has names of its own for targets, so that cargo's are left out.
+#: zig has its own target names, so the options with cargo's names are dropped.
 MACOS_COMPILER = """\
 #!/bin/bash
 arguments=()
@@ -49,7 +49,7 @@ exec "{wine}" "$@"
 
 
 class Missing(Exception):
-    """Something that the machine lacks, and how to get it."""
+    """A tool is missing; the message says how to get it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -89,7 +89,8 @@ def main(arguments: list[str]) -> int:
         options += [BUILD_STD] if builds_std[target] else []
         lint = ["cargo", "clippy", *options, "--tests"]
         if step == "tests":
-            # Not those in tests/: they link a DLL with more symbols than mingw's linker can export.
+            # `--lib` leaves out tests/, because their DLL has more symbols than mingw's linker can
+            # export.
             run(["cargo", "test", *options], env)
         else:
             for features in ([], ["--features", "python"]):
@@ -113,7 +114,7 @@ def library_of_rust() -> Path:
 
 
 def std_of(target: str, builds_std: dict[str, bool]) -> None:
-    """Is std there for that target? If not, can it be built?"""
+    """Checks that std for the target is installed, or that its sources are, to build it."""
     has_std = any((library_of_rust() / target / "lib").glob("libstd-*.rlib"))
     builds_std[target] = not has_std
     if not has_std and std_sources() is None:
@@ -125,7 +126,7 @@ def std_of(target: str, builds_std: dict[str, bool]) -> None:
 
 
 def std_sources() -> Path | None:
-    """The folder `library` of the sources of the very compiler that is used."""
+    """The folder `library` in the sources of the compiler in use."""
     version = asked("rustc", "-V").split()[1]
     given = os.environ.get(SOURCES)
     places = [
@@ -155,13 +156,13 @@ def macos_compiler(env: dict[str, str], folder: Path) -> None:
 
 
 def runner(env: dict[str, str], folder: Path) -> None:
-    """What runs the tests: Wine, with what an old one lacks."""
+    """Sets up Wine as the test runner, with a library that old versions lack."""
     known = ("wine64", "/usr/lib/wine/wine64", "wine")
     wine = next(filter(None, map(shutil.which, known)), None)
     if wine is None:
         raise Missing("Wine. Get it: `apt-get install wine64`")
     if shutil.which(MINGW) is None:
-        # Named by `windows_compiler`.
+        # `windows_compiler` reports it.
         return
     source, library = folder / "random.c", folder / "bcryptprimitives.dll"
     source.write_text(RANDOM_NUMBERS, encoding="utf-8")

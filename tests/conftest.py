@@ -1,4 +1,4 @@
-"""Fixtures: the built wheel, a workbench per worker, and samples checked out on it."""
+"""Fixtures: the built wheel, a workbench for each worker, and sample projects checked out on it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def dist() -> Path:
-    """The folder with our own wheel."""
+    """The folder with wheelprint's own wheel."""
     folder = os.environ.get("WHEELPRINT_DIST")
     if folder is None or not list(Path(folder).glob("wheelprint-*.whl")):
         pytest.exit(_NO_DIST, returncode=2)
@@ -70,7 +70,7 @@ def dist() -> Path:
 
 @pytest.fixture(scope="session")
 def bench(dist: Path, pytestconfig: pytest.Config) -> Iterator[Workbench]:
-    """The place on disk where this worker checks samples out."""
+    """The folder in which this worker checks out samples."""
     parent = os.environ.get("WHEELPRINT_TEST_DIR")
     base = Path(parent) if parent else Path(tempfile.gettempdir()) / "wheelprint-tests"
     if toolchains.variant():
@@ -87,14 +87,14 @@ def bench(dist: Path, pytestconfig: pytest.Config) -> Iterator[Workbench]:
 
 @pytest.fixture
 def check_out(bench: Workbench) -> Iterator[CheckOut]:
-    """Checks out the sample of that name."""
+    """Checks out a sample by its name."""
     yield bench.check_out
     bench.put_away()
 
 
 @pytest.fixture(scope="module")
 def shared_every_input(bench: Workbench) -> Iterator[Project]:
-    """The sample with every kind of input, checked out and built once for a file of tests."""
+    """The sample with every kind of input, checked out and built once for each test file."""
     project = bench.check_out(samples.EVERY_INPUT.name)
     project.editable()
     yield project
@@ -103,7 +103,7 @@ def shared_every_input(bench: Workbench) -> Iterator[Project]:
 
 @pytest.fixture
 def every_input(shared_every_input: Project) -> Iterator[Project]:
-    """The same, put back to what it was after each test; cargo's target folder lives on."""
+    """The same sample, restored after each test, except for cargo's target folder."""
     project = shared_every_input
     trees = [Tree(project.bench.checkout_folder), *map(Tree, asking.entry_folders(project))]
     env = dict(project.env)
@@ -116,8 +116,10 @@ def every_input(shared_every_input: Project) -> Iterator[Project]:
 
 @pytest.fixture
 def uncompiled(every_input: Project) -> Project:
-    """The same, with none of its own packages compiled, and no note of them: what the build
-    scripts of other tests said lies in the target folder, and counts."""
+    """The same sample, without compiled packages of its own and without notes of them.
+
+    Otherwise the output of build scripts from earlier tests would be in the target folder and
+    count."""
     if every_input.target.exists():
         keep_registry_packages(every_input.target)
     every_input.bench.keep_build_folders()
@@ -128,17 +130,17 @@ def uncompiled(every_input: Project) -> Project:
 
 @pytest.fixture(params=list(samples.BY_NAME))
 def each_sample(request: pytest.FixtureRequest, check_out: CheckOut) -> Project:
-    """Every sample, one after the other."""
+    """Each sample in turn."""
     return check_out(request.param)
 
 
 @pytest.fixture(params=["lowest", "newest"])
 def each_maturin(request: pytest.FixtureRequest, bench: Workbench) -> str:
-    """The oldest supported maturin, and the newest there is."""
+    """The oldest supported maturin, then the newest available one."""
     return LOWEST_MATURIN if request.param == "lowest" else newest_maturin(bench.wheelhouse)
 
 
 @pytest.fixture
 def bench_versions(bench: Workbench) -> tuple[str, str]:
-    """Both of them."""
+    """The oldest supported maturin and the newest available one."""
     return LOWEST_MATURIN, newest_maturin(bench.wheelhouse)

@@ -1,8 +1,8 @@
 """wheelprint: maturin as a build backend, with fingerprints.
 
-The hooks of PEP 517 and PEP 660. They describe the interpreter they run in and hand over to the
-compiled module, which is imported by the first call: frontends import a backend in more processes
-than call it.
+The hooks of PEP 517 and PEP 660. Each hook passes a description of its interpreter to the compiled
+module. The first call imports that module, because frontends import a backend in more processes
+than they call it.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ def _call(
 
 
 def get_requires_for_build_wheel(config_settings: ConfigSettings = None) -> list[str]:
-    """PEP 517: what building a wheel needs beyond ``build-system.requires``."""
+    """PEP 517: requirements of a wheel build beyond ``build-system.requires``."""
     return _call("get_requires_for_build_wheel", None, config_settings)
 
 
 def get_requires_for_build_sdist(config_settings: ConfigSettings = None) -> list[str]:
-    """PEP 517: what building a source distribution needs."""
+    """PEP 517: requirements of an sdist build."""
     return _call("get_requires_for_build_sdist", None, config_settings)
 
 
 def get_requires_for_build_editable(config_settings: ConfigSettings = None) -> list[str]:
-    """PEP 660: what building an editable wheel needs; nothing if a stored one is fresh."""
+    """PEP 660: requirements of an editable build; empty if a stored wheel is fresh."""
     return _call("get_requires_for_build_editable", None, config_settings)
 
 
@@ -90,5 +90,5 @@ def build_editable(
     config_settings: ConfigSettings = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """PEP 660: builds an editable wheel, or takes a fresh one from the store."""
+    """PEP 660: builds an editable wheel, or copies a fresh one from the store."""
     return _call("build_editable", wheel_directory, config_settings, metadata_directory)

@@ -1,4 +1,4 @@
-"""``wheelprint`` and ``python -m wheelprint``: the command line, which the compiled module has."""
+"""``wheelprint`` and ``python -m wheelprint``: calls the command line of the compiled module."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ._interpreter import describe
 
 
 def main() -> int:
-    """Runs the command that ``sys.argv`` names; gives the exit code."""
-    # While the compiled module runs, Python would only take note of an interrupt.
+    """Runs the command in ``sys.argv`` and returns the exit code."""
+    # Python's own handler would act on Ctrl-C only after the compiled module has returned.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         folder = os.getcwd()

@@ -1,6 +1,7 @@
-"""What the compiled module has to know of an interpreter.
+"""Describes an interpreter for the compiled module.
 
-The command line runs this text in other interpreters, too: standard library only, from 3.9 on.
+The command line also runs this file in other interpreters, so it uses only the standard library of
+Python 3.9 and later.
 """
 
 import os
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def describe() -> "dict[str, Any]":
-    """The interpreter this runs in; see ``Interpreter`` in src/request.rs."""
+    """Describes the running interpreter; see ``Interpreter`` in src/request.rs."""
     if hasattr(os, "uname"):
         machine = os.uname().machine
     else:
         machine = os.environ.get("PROCESSOR_ARCHITECTURE", "")
-    # What a virtual environment was made from; not every implementation says.
+    # The base of a virtual environment; not every implementation has the attribute.
     base = getattr(sys, "_base_executable", None) or sys.executable
     return {
         "executable": sys.executable,

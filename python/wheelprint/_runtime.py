@@ -1,10 +1,11 @@
 """The runtime hook of an editable install.
 
-A copy of this file lies in every editable wheel with modules in it, with the lines at its head
-filled in. It notices the first import of the package and leaves it to ``_runtime_finder.py``.
-Standard library only, and at interpreter start nothing that is not loaded already: this runs in
-every process of the environment, whether or not the package is imported, and pip's isolation runs
-it with nothing else on ``sys.path`` (so not even ``__future__`` can be imported).
+Every editable wheel with compiled modules has a copy of this file, with the values below filled in.
+The hook notices the first import of the package and passes it to ``_runtime_finder.py``.
+
+It uses only the standard library, and at interpreter start only modules that are loaded already,
+because it runs in every process of the environment. pip's build isolation runs it with nothing else
+on ``sys.path``, so not even ``__future__`` can be imported.
 """
 
 import os
@@ -15,31 +16,32 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 # Filled in when the wheel is made.
-# Module to folder, relative to this file's.
+# Module to folder, relative to the folder of this file.
 MODULES: "dict[str, str]" = {}
 # The packages whose first import is checked.
 PACKAGES: "tuple[str, ...]" = ()
-# Package to folder, for packages to which the build added files that are no modules.
+# Package to folder, for packages to which the build added files other than modules.
 DATA: "dict[str, str]" = {}
-# `on-stale`, and the file of what the modules were built from, relative to this one's folder.
+# `on-stale`, and the file with the inputs of the modules, relative to the folder of this file.
 ON_STALE = "ignore"
 INPUTS = ""
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# The packages that hold something the build added, at any depth; and all that the finder knows.
+# ABOVE: the packages that contain mapped modules or added files, at any depth.
+# NAMES: all names that the finder handles.
 ABOVE = {*DATA}
 for _name in (*MODULES, *DATA):
     while "." in _name:
         _name = _name.rpartition(".")[0]
         ABOVE.add(_name)
 NAMES = {*PACKAGES, *MODULES, *ABOVE}
-# An installer that replaces the package removes all of its files before it puts down the new ones:
-# what is missing is looked for again, so often in a process.
+# An installer that replaces the package removes all old files before it writes the new ones. So a
+# missing file is looked up again, at most this many times in a process.
 _patience = 40
 
 
 def wait() -> bool:
-    """Give an installer a moment; False if it had enough of them."""
+    """Waits a moment for an installer. Returns False if the process has waited long enough."""
     global _patience
     _patience -= 1
     if _patience < 0:
@@ -47,13 +49,13 @@ def wait() -> bool:
     import time
 
     time.sleep(0.05)
-    # What the path machinery knows of folders may be older than that.
+    # The path machinery caches the contents of folders.
     sys.path_importer_cache.clear()
     return True
 
 
 def load(end: str) -> "ModuleType":
-    """The module beside this one whose name ends so."""
+    """Imports the module next to this one whose name has that suffix."""
     name = __name__ + end
     while True:
         try:
@@ -65,7 +67,7 @@ def load(end: str) -> "ModuleType":
 
 
 class Finder:
-    # Told apart by name: two copies of this file, of two versions, are one finder's.
+    # Copies of this file from two versions have the same owner, so a new one replaces the old one.
     owner = __name__
 
     @staticmethod
@@ -76,18 +78,19 @@ class Finder:
 
     @staticmethod
     def invalidate_caches() -> None:
-        """The path machinery keeps the caches, and is told itself."""
+        """Does nothing: only the path machinery has caches."""
 
 
-# CPython leaves its own frames out of an ImportError's traceback, and goes by this name.
+# With this file name CPython removes our frames from the traceback of an ImportError.
 _code = Finder.find_spec.__code__
 Finder.find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
 
 
 def install() -> None:
-    """Put the finder before the others: a module left in the source tree must not shadow ours.
-    Doing it twice is doing it once (a ``.start`` file may run beside a ``.pth``), and a new copy
-    takes an old one's place."""
+    """Puts the finder first, so that an old module in the source tree cannot shadow ours.
+
+    A second call changes nothing: a ``.start`` file may run in addition to a ``.pth``. A new copy
+    of the hook replaces an old one."""
     for index, finder in enumerate(sys.meta_path):
         if getattr(finder, "owner", None) == __name__:
             sys.meta_path[index] = Finder

@@ -1,17 +1,18 @@
-"""The import check of an editable install: was the module built from what lies there now?
+"""The import check of an editable install: did an input of the compiled module change?
 
-A copy of this file lies beside the runtime hook in every editable wheel with modules in it, and is
-loaded by the first import of the package, never at interpreter start; ``_runtime_compare.py``, if
-anything was touched. What the module was built
-from stands in ``inputs``, beside the modules: fields with NUL between them, so that the usual
-case, in which nothing has changed, needs no parser:
+A copy of this file is next to the runtime hook in every editable wheel with compiled modules. The
+first import of the package loads it, never the start of the interpreter. ``_runtime_compare.py`` is
+loaded only if an input was touched.
+
+The file ``inputs``, next to the modules, has the inputs of the module. Its fields are separated by
+NUL, so the usual case, in which nothing has changed, needs no parser:
 
     wheelprint check 1 | cache folder | JSON | path | path | ...
 
-Where the stat values of all paths are those at which they were last found right, nothing has
-changed. (Not so on Windows, whose ``stat`` knows no time that nobody can set: every file is hashed
-there.) Otherwise what differs is hashed. The memory lies in the cache folder, never in
-site-packages, where uv's files are links to its own cache; deleting it changes no answer.
+If the stat values of all paths equal those of the last successful check, nothing has changed.
+Otherwise the paths that differ are hashed. On Windows every file is hashed, because programs can
+set all times of its ``stat``. The remembered values are in the cache folder and never in
+site-packages, where uv's files are links to its own cache. Deleting them changes no answer.
 Standard library only.
 """
 
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 FORMAT = b"wheelprint check 1"
 POLICIES = ("rebuild", "warn", "error", "ignore")
-# Set for a frontend that rebuilds on our behalf, and for all it runs: they check nothing.
+# Set for the frontend of a rebuild and its child processes, so that they check nothing.
 GUARD = "_WHEELPRINT_REBUILD"
-# Cargo sets these for build scripts.
+# Variables that cargo sets for build scripts.
 BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
 STAT_TELLS = os.name != "nt"
-# Stat values of what is not there.
+# Stat values of a missing file.
 ABSENT = (0, 0, 0)
-# So many reasons are named in one line.
+# The maximum number of reasons in one line.
 NAMED = 3
 
 _lock = _thread.RLock()
@@ -42,7 +43,7 @@ _done = False
 
 def _forget_lock() -> None:
     global _lock
-    # A child of a fork has none of the threads that may have held it.
+    # The thread that held the lock does not exist in a forked child.
     _lock = _thread.RLock()
 
 
@@ -51,10 +52,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def run(hook: str, package: str, policy: str, configured: str) -> "ImportError | None":
-    """Checks once in a process. Gives the error of a rebuild that failed or of the policy
-    ``error``; the next import tries again. A fault of our own is said, and no more."""
+    """Checks once in a process.
+
+    Returns the error of a failed rebuild or of the policy ``error``; then the next import checks
+    again. An unexpected exception of the check itself is only a warning."""
     global _done
-    # A build script that runs Python must not wait for a build that waits for it.
+    # A build script may run Python. It must not wait for the build that waits for it.
     if _done or GUARD in os.environ or os.environ.keys() >= BUILD_SCRIPTS:
         return None
     with _lock:
@@ -74,7 +77,7 @@ def run(hook: str, package: str, policy: str, configured: str) -> "ImportError |
 
 
 def forget() -> None:
-    """What was checked is not there any more; the next import checks what is."""
+    """Makes the next import check again, because the checked files were replaced."""
     global _done
     _done = False
 
@@ -90,7 +93,7 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
         return None
     lost: str = load("_compare").lost(installed)
     if lost:
-        # Nothing can be built where there are no sources.
+        # Without the sources nothing can be built.
         if policy == "error":
             return ImportError(lost, name=package)
         say(f"warning: {lost}")
@@ -107,48 +110,49 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
 
 
 def load(end: str) -> "Any":
-    """The module beside the hook whose name ends so."""
+    """Imports the module next to the hook whose name has that suffix."""
     hook = __name__[: -len("_check")]
     __import__(hook)
     return sys.modules[hook].load(end)
 
 
 class Stale:
-    """One input that is not as it was; ``token`` says what it is now."""
+    """An input that has changed; ``token`` identifies its current value."""
 
     def __init__(self, key: str, text: str, token: str) -> None:
         self.key, self.text, self.token = key, text, token
 
 
 def reasons(stale: "list[Stale]") -> str:
-    """The first few, in words."""
+    """The first reasons, as text."""
     text = ", ".join(one.text for one in stale[:NAMED])
     more = len(stale) - NAMED
     return f"{text} and {more} more" if more > 0 else text
 
 
 class Installed:
-    """What the installed wheel was built from, as it says itself."""
+    """The file ``inputs`` of the installed wheel."""
 
     def __init__(self, path: str) -> None:
-        # Before it is read: what is remembered of it must not be taken for a newer one's.
+        # Taken before the file is read: if the file is replaced in between, the remembered values
+        # must not count for the new one.
         self.identity = look([os.fsencode(path)])
         with open(path, "rb") as file:
             version, cache, self._json, *self.paths = file.read().split(b"\0")
         if version != FORMAT:
             raise ValueError(f"{path}: written by another version")
         self.path = path
-        # Without a cache folder nothing is remembered: below a file nothing can be written.
+        # Without a cache folder the path is below `os.devnull`, so no file can be written.
         folder = os.environ.get("WHEELPRINT_CACHE_DIR") or ""
         if not os.path.isabs(folder):
-            # Of a relative one: as the build has resolved it.
+            # A relative folder was resolved by the build.
             folder = os.fsdecode(cache) or os.devnull
         self.cache = os.path.join(folder if is_private(folder) else os.devnull, "imports")
         self._facts: dict[str, Any] | None = None
 
     @classmethod
     def load(cls, hook: str) -> "Installed":
-        """What is installed now; an installer that is replacing it takes a moment."""
+        """Reads the installed file, and waits for an installer that is replacing it."""
         __import__(hook)
         maps: Any = sys.modules[hook]
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)), maps.INPUTS)
@@ -161,7 +165,7 @@ class Installed:
 
     @property
     def facts(self) -> "dict[str, Any]":
-        """The JSON part, which only a closer look needs."""
+        """The JSON part. It is parsed only if an input was touched."""
         if self._facts is None:
             import json
 
@@ -179,7 +183,7 @@ class Installed:
         return self.facts["project"]
 
     def named(self, path: bytes) -> str:
-        """A path as a user would write it."""
+        """A path in short form, for messages: relative to the project if it is near."""
         text = os.fsdecode(path)
         try:
             short = os.path.relpath(text, self.project)
@@ -189,7 +193,7 @@ class Installed:
         return text if short.startswith(up) else short.replace(os.sep, "/")
 
     def installer(self) -> str:
-        """PEP 376's INSTALLER, in lower case."""
+        """The content of INSTALLER (PEP 376), in lower case."""
         here = os.path.dirname(os.path.abspath(__file__))
         try:
             with open(os.path.join(here, self.facts["dist-info"], "INSTALLER")) as file:
@@ -198,7 +202,7 @@ class Installed:
             return ""
 
     def remedy(self) -> str:
-        """What a user would run to rebuild it."""
+        """The command with which a user can rebuild the package."""
         if self.installer() != "uv":
             return f"pip install --no-deps -e {self.project}"
         folder = self.project
@@ -209,9 +213,11 @@ class Installed:
         return f"uv pip install --no-deps --reinstall-package {self.name} -e {self.project}"
 
     def make_uv_look(self) -> None:
-        """What we saw, uv may be unable to see: a deletion, an old time, a file it was not told of.
-        It goes by pyproject.toml's ctime, which changes with times that stay the same (on Windows,
-        by its mtime)."""
+        """Makes the next ``uv sync`` call the backend.
+
+        uv cannot see a deletion, an old timestamp or a file without a cache key. But it compares
+        the ctime of pyproject.toml (on Windows the mtime). Setting the same times changes the
+        ctime."""
         path = os.path.join(self.project, "pyproject.toml")
         try:
             if self.installer() == "uv":
@@ -226,12 +232,14 @@ class Installed:
 
 
 class Memory:
-    """The stat values at which every input was last found right; the variables; and which of them,
-    accepted as they are, are otherwise where the frontend builds."""
+    """The values of the last successful check: stat values of every input, and the variables.
+
+    ``accepted`` has differences that a rebuild did not remove, because they exist only here and not
+    where the frontend builds."""
 
     def __init__(self, installed: "Installed") -> None:
         self.installed = installed
-        # Two that get one name take turns: whose it is stands inside.
+        # Two installs may get the same name. The file contains the path of its install.
         place = "".join(char if char.isalnum() else "-" for char in installed.path)
         self.path = os.path.join(installed.cache, place[-100:].lstrip("-"))
         self.wheel = installed.identity
@@ -247,7 +255,7 @@ class Memory:
                 return
             path, wheel, stats, names, variables, rustc, accepted = marshal.loads(content)
         except Exception:
-            # Whatever is wrong with it: it is as good as not there.
+            # A damaged file counts as missing.
             return
         if path == installed.path:
             self.accepted = accepted
@@ -255,7 +263,7 @@ class Memory:
                 self.stats, self.names, self.variables, self.rustc = stats, names, variables, rustc
 
     def is_as_remembered(self) -> bool:
-        """The usual case, quickly: nothing was touched."""
+        """The fast check of the usual case: nothing was touched."""
         return (
             STAT_TELLS
             and self.variables is not None
@@ -265,12 +273,12 @@ class Memory:
         )
 
     def compare(self) -> "list[Stale]":
-        """Everything that is not as it was; what is right is remembered from now on."""
+        """Returns all changed inputs, and updates the values of the others."""
         found: list[Stale] = load("_compare").compare(self)
         return [one for one in found if self.accepted.get(one.key) != one.token]
 
     def accept(self, stale: "list[Stale]") -> None:
-        """They are so here, and are otherwise wherever the frontend builds."""
+        """Ignores these differences from now on: a rebuild did not remove them."""
         self.accepted.update((one.key, one.token) for one in stale)
 
     def save(self) -> None:
@@ -280,7 +288,7 @@ class Memory:
         self.write(".memory", checksum(content) + b"\n" + content)
 
     def write(self, end: str, content: bytes) -> None:
-        """Writes a file beside and renames it. It is only slower without."""
+        """Writes a temporary file and renames it. If that fails, the next check is only slower."""
         beside = f"{self.path}.{os.getpid()}-{_thread.get_ident()}"
         try:
             make_private(self.installed.cache)
@@ -295,34 +303,34 @@ class Memory:
 
 
 def is_private(base: str) -> bool:
-    """Nobody else could have put there what is believed, or a link where something is written."""
+    """Whether no other user can put files or links into the cache folder."""
     if os.name == "nt":
         return True
     for look_at, folder in ((os.stat, base), (os.lstat, os.path.join(base, "imports"))):
         try:
             seen = look_at(folder)
         except OSError:
-            # It is made when it is needed.
+            # A missing folder is created later, with safe permissions.
             return True
-        # A folder that not just anybody may write to.
+        # Refuse a folder of another user, a folder that everybody may write to, and a file.
         if seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o040002 != 0o040000:
             return False
     return True
 
 
 def make_private(folder: str) -> None:
-    """Both the store and the folder in it; the mode is only that of the last."""
+    """Creates the store and the folder in it: ``makedirs`` applies the mode to the last one."""
     for each in (os.path.dirname(folder), folder):
         os.makedirs(each, 0o700, exist_ok=True)
 
 
 def privately(path: str, flags: int) -> int:
-    """Opens what nobody else need see, and follows no link."""
+    """An opener for private files, which does not follow links."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def look(paths: "list[bytes]") -> "list[int]":
-    """ctime, inode and size of each, one after the other."""
+    """ctime, inode and size of each path, in one flat list."""
     stat, found = os.stat, []
     add = found.extend
     for path in paths:
@@ -336,12 +344,14 @@ def look(paths: "list[bytes]") -> "list[int]":
 
 
 def checksum(content: bytes) -> bytes:
-    """Against damage, not against malice; without loading a module."""
+    """Detects damage, but no manipulation. Needs no import."""
     return b"%d" % (int.from_bytes(content, "little") % (2**61 - 1))
 
 
 def sha256() -> "Any":
-    """For a few bytes: hashlib, which looks for OpenSSL, takes longer to load than all the rest."""
+    """The SHA-256 constructor, for short texts.
+
+    ``hashlib`` loads OpenSSL, which takes longer than the rest of the check."""
     for module in ("_sha2", "_sha256", "hashlib"):
         try:
             return __import__(module).sha256
@@ -357,7 +367,7 @@ def digest_of(lines: "list[str]") -> str:
 
 
 def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
-    """Which of the variables that count are set, and to what."""
+    """The variables that count and are set, as ``NAME=value``."""
     if not names:
         return []
     named, exact, prefixes, exceptions = names
@@ -378,7 +388,7 @@ def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
 
 
 def rustc_on_path() -> str:
-    """The first one, if there is any."""
+    """The path of the first rustc on PATH; empty if there is none."""
     name = "rustc.exe" if os.name == "nt" else "rustc"
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         path = os.path.join(folder, name)
@@ -388,7 +398,7 @@ def rustc_on_path() -> str:
 
 
 def say(text: str) -> None:
-    """One line on stderr, if there is one."""
+    """Writes one line to stderr, if there is a stderr."""
     try:
         sys.stderr.write(f"wheelprint: {text}\n")
         sys.stderr.flush()

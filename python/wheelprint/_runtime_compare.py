@@ -1,7 +1,7 @@
-"""The closer look of the import check (``_runtime_check.py``): at what was touched since the last.
+"""The full comparison of the import check (``_runtime_check.py``), for inputs that were touched.
 
-A copy of this file lies beside that one. Each kind of entry in ``inputs`` has its function, which
-yields a reason for everything that is not as it was. Standard library only.
+A copy of this file is next to that one. Each kind of entry in ``inputs`` has a function that yields
+a reason for each change. Standard library only.
 """
 
 import os
@@ -17,16 +17,17 @@ _name = __name__[: -len("_compare")] + "_check"
 __import__(_name)
 check: "Any" = sys.modules[_name]
 
-# Longer than any file system's clock ticks: what changed since may change again unseen.
+# Longer than the resolution of any file system's clock. A file that changed more recently may
+# change again without a new timestamp.
 AT_REST = 2 * 10**9
-# Stat values that nothing may be concluded from.
+# Stat values that match no file, so that the input is compared again next time.
 UNSURE = (-1, -1, -1)
-# No reason yet, and to be looked at again.
+# The key of an entry that is no reason, but must be compared again next time.
 UNDECIDED = "undecided"
 
 
 def compare(memory: "Any") -> "list[Any]":
-    """Everything that is not as it was. The memory gets what is right."""
+    """Returns all changed inputs, and stores the values of the others in ``memory``."""
     installed = memory.installed
     facts = installed.facts
     stats: list[int] = []
@@ -66,7 +67,7 @@ def compare(memory: "Any") -> "list[Any]":
 
 
 def is_at_rest(seen: "list[int]") -> bool:
-    """Was it left alone for so long that a later change must show?"""
+    """Whether the last change is old enough that a later change must give a new timestamp."""
     return 0 <= seen[0] < time.time_ns() - AT_REST
 
 
@@ -74,7 +75,7 @@ def digest(path: bytes) -> str:
     import hashlib
     import stat
 
-    # Reading a pipe would wait for somebody to write.
+    # Reading a pipe would block.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(None, "it is no file")
     found = hashlib.sha256()
@@ -140,7 +141,7 @@ def compare_unreadable(installed: "Any", path: bytes, value: None) -> "Iterable[
 
 
 def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "Iterable[Any]":
-    """What is in a folder. What is gone and counted by itself is said elsewhere."""
+    """Compares the names in a folder. A removed file with an entry of its own is reported there."""
     counts_all, pattern = value.get("all", False), value.get("pattern")
     try:
         with os.scandir(path) as entries:
@@ -150,7 +151,7 @@ def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "It
                 if not is_product(installed, path, entry.name, counts_all)
             }
     except OSError:
-        # Where files may match one day, there need be no folder yet.
+        # The folder of a glob need not exist.
         if pattern is None:
             yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
         return
@@ -159,12 +160,12 @@ def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "It
     for name in sorted(now - before):
         inside = os.path.join(path, os.fsencode(name.rstrip("/")))
         if value.get("git") and ignored_by_git(path, [inside]):
-            # With all that is in it.
+            # An ignored folder is ignored with all its contents.
             continue
         if counts_all or has_file_that_counts(installed, inside, value):
             yield check.Stale(os.fsdecode(inside), f"{installed.named(inside)} is new", token)
         elif name.endswith("/"):
-            # What is put into it later shows nowhere else.
+            # Files that are put into this folder later are not visible in any remembered value.
             yield check.Stale(UNDECIDED, "", "")
     gone = [os.path.join(path, os.fsencode(name.rstrip("/"))) for name in sorted(before - now)]
     if counts_all and gone:
@@ -175,8 +176,11 @@ def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "It
 
 
 def is_product(installed: "Any", folder: bytes, name: bytes, counts_all: bool) -> bool:
-    """Is it made by builds or by Python, or, where nobody named the folder, by tools that say so?
-    An environment is never looked at: installing would change it again."""
+    """Whether a name in a folder is no input.
+
+    Products of builds, Python's caches and virtual environments are never inputs: an install would
+    change an environment again. A git folder and a folder with CACHEDIR.TAG are inputs only if
+    ``counts_all`` is set, because a build script then names the folder."""
     path = os.path.join(folder, name)
     return (
         name == b"__pycache__"
@@ -190,7 +194,7 @@ def is_product(installed: "Any", folder: bytes, name: bytes, counts_all: bool) -
 
 
 def has_file_that_counts(installed: "Any", path: bytes, value: "dict[str, Any]") -> bool:
-    """Is it a file that counts, or a folder that holds one?"""
+    """Whether the path is a file that counts, or a folder that contains one."""
     files = [path] if not os.path.isdir(path) or "pattern" in value else []
     for above, folders, inside in os.walk(path):
         folders[:] = [name for name in folders if not is_product(installed, above, name, False)]
@@ -200,7 +204,7 @@ def has_file_that_counts(installed: "Any", path: bytes, value: "dict[str, Any]")
 
         root = os.fsencode(value["root"])
         names = [os.path.relpath(file, root).replace(os.sep.encode(), b"/") for file in files]
-        # As it was written for bytes.
+        # The pattern is meant for bytes.
         return any(re.search(value["pattern"].encode(), name) for name in names)
     if value.get("git"):
         return len(ignored_by_git(os.path.dirname(path), files)) < len(files)
@@ -208,7 +212,7 @@ def has_file_that_counts(installed: "Any", path: bytes, value: "dict[str, Any]")
 
 
 def ignored_by_git(folder: bytes, paths: "list[bytes]") -> "list[bytes]":
-    """Those of the paths that git would ignore; none, if it can't be asked."""
+    """The paths that git ignores; empty if git cannot be run."""
     import subprocess
 
     if not paths:
@@ -227,7 +231,7 @@ def ignored_by_git(folder: bytes, paths: "list[bytes]") -> "list[bytes]":
 
 
 def compare_mark(installed: "Any", path: bytes, value: None) -> "Iterable[Any]":
-    """A folder was left out because it held this; it may be gone as a whole."""
+    """A folder was left out because it contained this file. If only the file is gone, it counts."""
     folder = os.path.dirname(path)
     if not os.path.exists(path) and os.path.isdir(folder):
         yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
@@ -250,7 +254,7 @@ def compare_variables(names: "dict[str, str | None]", now: "list[str]") -> "Iter
     for name in sorted({*names, *values}):
         before = names.get(name)
         after = check.digest_of([values[name]]) if name in values else None
-        # It decides which rustc there is, and that one is asked.
+        # This variable only selects a rustc, and `compare_rustc` asks that rustc.
         if before != after and name != "RUSTUP_TOOLCHAIN":
             was, is_ = ("unset" if it is None else "set" for it in (before, after))
             text = f"{name}: {was} -> {is_}" if was != is_ else f"{name}: another value"
@@ -258,8 +262,8 @@ def compare_variables(names: "dict[str, str | None]", now: "list[str]") -> "Iter
 
 
 def compare_rustc(installed: "Any") -> "Iterable[Any]":
-    """Which rustc is there is asked if a file that decides it changed. None that runs is none to
-    rebuild with."""
+    """Compares the version of rustc. If rustc cannot be run, nothing is reported, because a rebuild
+    would not be possible either."""
     import subprocess
 
     known = installed.facts["rustc"]
@@ -288,7 +292,7 @@ def compare_rustc(installed: "Any") -> "Iterable[Any]":
 
 
 def lost(installed: "Any") -> str:
-    """What to say if the project is no longer in the folder it was installed from; else nothing."""
+    """The message if the project is no longer in the folder of its install; otherwise empty."""
     old = installed.project
     if os.path.exists(os.path.join(old, "pyproject.toml")):
         return ""
@@ -302,14 +306,17 @@ def lost(installed: "Any") -> str:
 
 
 def _found_again(installed: "Any") -> str:
-    """Above the environment or the working directory, where the project lay in the old tree."""
+    """The new folder of a moved project; empty if it is not found.
+
+    The search goes up from the environment and from the working directory. In each folder it also
+    tries the last one to three parts of the old path."""
     parts = installed.project.split(os.sep)
     inner = [""] + [os.path.join(*parts[-count:]) for count in (1, 2, 3) if count < len(parts)]
     environment = os.path.dirname(os.path.abspath(__file__))
     try:
         here = os.getcwd()
     except OSError:
-        # The working directory is gone, too.
+        # The working directory was removed.
         here = environment
     for folder in (environment, here):
         while True:
@@ -324,7 +331,7 @@ def _found_again(installed: "Any") -> str:
 
 
 def _is_called(path: str, name: str) -> bool:
-    """Does this pyproject.toml name the project so?"""
+    """Whether this pyproject.toml has that project name."""
 
     def plain(text: str) -> str:
         return text.strip().strip("\"'").replace("_", "-").replace(".", "-").lower()

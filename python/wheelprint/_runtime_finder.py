@@ -1,9 +1,8 @@
 """The finder of an editable install, loaded by the first import of the package.
 
-A copy of this file lies beside the runtime hook (``_runtime.py``), which has the maps. Mapped
-modules are found by the interpreter's own path machinery, so that path hooks and every suffix it
-knows work as they do elsewhere, and their packages as the finders behind the hook would find them.
-Standard library only.
+A copy of this file is next to the runtime hook (``_runtime.py``), which has the maps. The
+interpreter's path machinery finds mapped modules, so path hooks and all its suffixes work as usual.
+Their packages are found by the finders behind the hook. Standard library only.
 """
 
 import os
@@ -22,20 +21,20 @@ _has_warned = False
 def find_spec(
     hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
 ) -> "ModuleSpec | None":
-    """A mapped module, or a package with the folders of what the build added to it."""
+    """Finds a mapped module, or a package together with the folders that the build added to it."""
     while True:
         maps = _loaded(hook)
         is_ours = name in maps.MODULES or name in maps.PACKAGES
-        # A namespace that others share is nobody's to check.
+        # A namespace that distributions share belongs to none of them, so it is not checked.
         if is_ours:
             error = _check(hook, name)
             if error is not None:
                 raise error
-            # A rebuild may have put a new copy of the hook in the old one's place.
+            # A rebuild may have replaced the hook.
             maps = _loaded(hook)
         spec = _find(maps, hook, name, path, target)
-        # A folder that lacks its `__init__.py` is none of ours yet: it is being replaced, and what
-        # comes in its place is another one.
+        # A folder without `__init__.py` is being replaced by an installer. Its new files must be
+        # checked.
         if not is_ours or (spec is not None and spec.loader is not None) or not maps.wait():
             break
         _check_again(hook)
@@ -51,7 +50,7 @@ def find_spec(
         return spec
     if name in maps.PACKAGES or name not in maps.ABOVE:
         return None
-    # A folder that never was in the source tree, or was cleaned away.
+    # The source tree has no folder for this package: the folder was removed or never existed.
     return _find_in(os.path.dirname(_stored(maps, name)), name, target)
 
 
@@ -69,7 +68,7 @@ def _find(
     return None
 
 
-# See the hook.
+# See `_runtime.py`: this removes our frames from tracebacks.
 _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
 
@@ -77,10 +76,11 @@ find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
 def _half_installed(
     maps: "Any", hook: str, name: str, spec: "ModuleSpec | None"
 ) -> "ImportError | None":
-    """Why a module that the wheel brings can't be imported, if an installer was killed before it
-    had put down all files. The interpreter would take a folder without ``__init__.py``, which may
-    have been left there or be another one of that name, for an empty namespace."""
-    # Packages of the source tree are the user's: one may have become a namespace.
+    """The error for a module of the wheel whose files are missing because an installer was killed.
+
+    Without this error the interpreter would import a folder without ``__init__.py`` as an empty
+    namespace. Such a folder may be a leftover, or another folder of that name."""
+    # A package of the source tree may have become a namespace on purpose.
     is_in_wheel = name in maps.MODULES or not (maps.MODULES or maps.DATA)
     if not is_in_wheel or (spec is None and not _is_there(maps)):
         return None
@@ -88,7 +88,7 @@ def _half_installed(
         installed = _loaded(hook).load("_check").Installed.load(hook)
         remedy = installed.remedy() if installed.installer() else ""
     except Exception:
-        # More than the module is missing.
+        # The files of the check are missing too.
         remedy = ""
     project = os.path.basename(maps.INPUTS.partition(".editable")[0])
     text = f"{name}: the installation of {project} is incomplete, its files are missing from"
@@ -97,12 +97,12 @@ def _half_installed(
 
 
 def _is_there(maps: "Any") -> bool:
-    """Is the hook still installed? A process outlives an uninstallation."""
+    """Whether the hook is still installed: a process may outlive an uninstallation."""
     return os.path.exists(os.path.join(maps.HERE, f"{maps.__name__}.py"))
 
 
 def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
-    """An installer may remove the file when it has been found and is not loaded yet."""
+    """Makes loading retry, because an installer may remove a file after it was found."""
     origin, loader = str(spec.origin), spec.loader
 
     def patiently(call: "Any") -> "Any":
@@ -112,10 +112,11 @@ def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
                 try:
                     return call(*args)
                 except (ImportError, OSError):
-                    # Not of its own accord: it was not there, or it is another one now.
+                    # Retry only if the file was missing or was replaced. Otherwise the error is
+                    # the module's own.
                     if before == _identity(origin) is not None or not maps.wait():
                         raise
-                # What comes is not what was checked.
+                # The new file was not checked.
                 _check_again(hook)
                 error = _check(hook, spec.name)
                 if error is not None:
@@ -138,7 +139,7 @@ def _identity(path: str) -> "tuple[int, int] | None":
 
 
 def _loaded(hook: str) -> "Any":
-    # Tests of other people purge `sys.modules`.
+    # Test suites of other projects may remove modules from `sys.modules`.
     __import__(hook)
     return sys.modules[hook]
 
@@ -150,7 +151,7 @@ def _find_in(folder: str, name: str, target: "ModuleType | None") -> "ModuleSpec
 
 def _path_finder() -> "Any":
     for finder in sys.meta_path:
-        # Loading importlib.machinery for it takes longer than all the rest.
+        # Importing importlib.machinery would take longer than the rest of the lookup.
         if getattr(finder, "__name__", None) == "PathFinder":
             return finder
     from importlib.machinery import PathFinder
@@ -159,16 +160,16 @@ def _path_finder() -> "Any":
 
 
 def _behind(hook: str) -> "Sequence[object]":
-    """The finders behind us: those before us were asked and did not know."""
+    """The finders after ours in ``sys.meta_path``."""
     for index, finder in enumerate(sys.meta_path):
         if getattr(finder, "owner", None) == hook:
             return sys.meta_path[index + 1 :]
-    # Someone has taken us out and asks us himself: asking him would not end.
+    # Another finder has removed ours and calls it: calling that finder would recurse forever.
     return [_path_finder()]
 
 
 def _check(hook: str, name: str) -> "ImportError | None":
-    """Why the package must not be imported as it is."""
+    """Runs the check, and returns the error if the package must not be imported."""
     configured = _loaded(hook).ON_STALE
     policy = os.environ.get("WHEELPRINT_ON_STALE") or configured
     if policy == "ignore":
@@ -176,7 +177,7 @@ def _check(hook: str, name: str) -> "ImportError | None":
     try:
         check = _loaded(hook).load("_check")
     except (ImportError, OSError) as fault:
-        # If the hook is gone too, it has been uninstalled.
+        # If the hook is missing too, the package was uninstalled, and a warning would be wrong.
         if _is_there(_loaded(hook)):
             _warn(f"whether {name} is up to date can't be told: {fault!r}")
         return None
@@ -185,7 +186,7 @@ def _check(hook: str, name: str) -> "ImportError | None":
 
 
 def _warn(text: str) -> None:
-    """Once in a process, if there is a stderr. What says it otherwise lies in the missing file."""
+    """Warns once in a process. ``_runtime_check.py`` has the usual function, but it is missing."""
     global _has_warned
     if not _has_warned and sys.stderr is not None:
         _has_warned = True
@@ -199,17 +200,17 @@ def _check_again(hook: str) -> None:
 
 
 def _stored(maps: "ModuleType", name: str) -> str:
-    """Where the build's additions to a package lie."""
+    """The folder with the files that the build added to a package."""
     return os.path.join(maps.HERE, os.path.dirname(maps.INPUTS), *name.split("."))
 
 
 def _extend(maps: "ModuleType", name: str, spec: "ModuleSpec") -> None:
-    """Let ``pkgutil``, and what else goes by ``__path__``, see the mapped modules; and
-    ``importlib.resources`` the files."""
+    """Makes mapped modules visible to ``pkgutil`` and other users of ``__path__``, and the added
+    files to ``importlib.resources``."""
     folder = _stored(maps, name)
     places = spec.submodule_search_locations
     if name in maps.ABOVE and places is not None and folder not in places:
-        # A namespace's list forgets it when `sys.path` changes; what is mapped is found without.
+        # A namespace drops this folder when `sys.path` changes. Mapped modules are found anyway.
         places.append(folder)
     has_data = any(f"{package}.".startswith(f"{name}.") for package in maps.DATA)
     if has_data and sys.version_info >= (3, 10) and hasattr(spec.loader, "get_resource_reader"):
@@ -217,7 +218,7 @@ def _extend(maps: "ModuleType", name: str, spec: "ModuleSpec") -> None:
 
 
 def _reader(origin: str, folder: str) -> object:
-    """Reads a package's files, those beside its sources and those that the build added."""
+    """A resource reader for the files next to a package's sources and the files from the build."""
     from importlib.readers import MultiplexedPath
     from pathlib import Path
 
@@ -227,7 +228,7 @@ def _reader(origin: str, folder: str) -> object:
         from importlib.abc import TraversableResources
 
     class Merged(MultiplexedPath):
-        """Folders in folders, too: the library's own merges them from Python 3.12 on."""
+        """Merges nested folders too; ``MultiplexedPath`` does so only from Python 3.12 on."""
 
         def __init__(self, *folders: Path) -> None:
             super().__init__(*folders)

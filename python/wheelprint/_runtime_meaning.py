@@ -1,7 +1,8 @@
-"""What a TOML file means, for the import check: the same digest as the record's.
+"""Digest of the meaning of a TOML file, for the import check. The record has the same digest.
 
-The twin of ``src/fingerprint/toml_view.rs``, which has the reasons. Where Python has no TOML parser
-(before 3.11) bytes are compared, and the backend says what they mean. Standard library only.
+The rules are those of ``src/fingerprint/toml_view.rs``, which has the reasons. Python before 3.11
+has no TOML parser: there bytes are compared, and the backend then compares the meaning. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ WORKSPACE_TABLES = ("workspace", "profile", "patch", "replace", "cargo-features"
 
 
 def digest(content: bytes, view: str) -> str | None:
-    """The digest of what counts of a TOML file; None if it can't be told."""
+    """The digest of the parts of a TOML file that count; None if it cannot be computed."""
     try:
         import tomllib  # type: ignore[import-not-found,unused-ignore]
 
@@ -91,7 +92,7 @@ def _canonical(value: Any) -> str:
         return f"i{value}"
     if isinstance(value, float):
         return f"f{struct.unpack('<Q', struct.pack('<d', value))[0]}"
-    # A date: at worst it is written in another way, and the backend is asked.
+    # A date. If its spelling differs from the record's, the backend is asked, which is harmless.
     return f"d{value}"
 
 

@@ -1,12 +1,12 @@
-"""Rebuilding an editable install that was found stale when it was imported.
+"""Rebuilds an editable install that was found stale at import.
 
-A copy of this file lies beside the import check (``_runtime_check.py``) and is loaded only if there
-is something to rebuild. The frontend that installed the package does the work; the backend it calls
-tells how far it came in the folder that the variable ``GUARD`` names:
+A copy of this file is next to the import check (``_runtime_check.py``) and is loaded only for a
+rebuild. The frontend that installed the package runs the build. The variable ``GUARD`` names a
+folder, in which the backend writes two files:
 
-    state     started, then one of: built, failed (the compiler's words are the user's affair),
-              unable (no cargo, no maturin, nothing may be written)
-    output    what maturin and cargo said
+    state     started, then one of: built, failed (the user must fix an error of the compiler),
+              unable (no cargo, no maturin, no permission to write)
+    output    the output of maturin and cargo
 
 Standard library only.
 """
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# How often the output is looked at, in seconds.
+# Seconds between two looks at the output, and between two tries to take a lock on Windows.
 GLANCE = 0.1
-# A frontend that was told to stop is given so long.
+# Seconds that a frontend has to stop before it is killed.
 PATIENCE = 10
 
 
 def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str | None:
-    """Rebuilds, or waits for a process that does; what is imported next is the new module. Gives
-    the compiler's words if the build fails. What can't even start is said."""
+    """Rebuilds, or waits for another process that rebuilds. The next import gets the new module.
+
+    Returns an error text with the compiler's output if the build fails. If a rebuild cannot start,
+    only a warning is printed."""
     asked = time.time()
     with _Lock(check, installed) as lock:
-        # One that was quicker may be done already.
+        # Another process may have finished a rebuild already.
         if lock.waited or check.look([os.fsencode(installed.path)]) != installed.identity:
             installed = check.Installed.load(hook)
             stale = _still_stale(check, installed)
@@ -71,7 +73,7 @@ def _failure(installed: Any, output: str) -> str:
 
 
 def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: str) -> None:
-    """Says what was done. What was edited meanwhile is left to the next import."""
+    """Prints the result. Edits during the rebuild are left to the next import."""
     installed = check.Installed.load(hook)
     is_same = installed.facts["fingerprint"] == old.facts["fingerprint"]
     if is_same and not old.facts["raced"]:
@@ -81,9 +83,9 @@ def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: s
     memory = check.Memory(installed)
     tokens = {one.key: one.token for one in stale}
     left = memory.compare()
-    # Where the frontend builds, a variable may be another than here, and so may the compiler: it
-    # was asked with what is here, and that is how it answered. And a file that every build writes
-    # anew, with the same content, is no race.
+    # The frontend may build with other variables and another compiler than this process has. The
+    # rebuild could not remove such a difference, so it is accepted. A file that every build
+    # rewrites with the same content is no race.
     settled = {"variable", "rustc"}
     if is_same and all(one.key.startswith("raced ") for one in stale):
         settled.add("raced")
@@ -106,7 +108,7 @@ def _still_stale(check: ModuleType, installed: Any) -> list[Any]:
 
 
 def _load_anew(hook: str) -> None:
-    """The new wheel's hook takes the old one's place: it may map other modules."""
+    """Replaces the hook by the one of the new wheel, which may map other modules."""
     import importlib
 
     old = sys.modules.pop(hook, None)
@@ -114,14 +116,15 @@ def _load_anew(hook: str) -> None:
     try:
         importlib.import_module(hook).install()
     except ImportError:
-        # It is no longer installed, or being replaced again.
+        # The package was uninstalled, or is being replaced again.
         if old is not None:
             sys.modules[hook] = old
 
 
 class _Lock:
-    """One process rebuilds an environment's package; the others wait. Without a cache folder that
-    can be written to, there is no lock, and frontends have their own."""
+    """A lock, so that one process rebuilds the package of an environment and the others wait.
+
+    Without a writable cache folder there is no lock; frontends have their own locks."""
 
     def __init__(self, check: ModuleType, installed: Any) -> None:
         self.check, self.installed, self.waited = check, installed, False
@@ -170,7 +173,7 @@ class _Lock:
 
 
 class _Failures:
-    """The last failure: those who waited for it need not repeat it."""
+    """The last failed build, so that processes which waited for it need not repeat it."""
 
     def __init__(self, check: ModuleType, installed: Any) -> None:
         self.check, self.installed = check, installed
@@ -196,7 +199,7 @@ class _Failures:
 
 
 class _Build:
-    """One call of the frontend, or a second one where the first could not even start."""
+    """A call of the frontend, and a second one if the first could not start a build."""
 
     def __init__(self, check: ModuleType, installed: Any) -> None:
         self.check, self.installed = check, installed
@@ -204,7 +207,7 @@ class _Build:
         self.said = ""
 
     def run(self) -> str:
-        """``installed``, ``failed``, ``unable``, or how far it came."""
+        """``installed``, ``failed``, ``unable``, ``built``, ``elsewhere`` or ``no start``."""
         if not os.access(self.installed.project, os.W_OK):
             self.said = f"{self.installed.project} can't be written to"
             return "no start"
@@ -229,16 +232,16 @@ class _Build:
         return outcome
 
     def _identity(self) -> list[int] | None:
-        """Of the file that an installation replaces; None if there is none."""
+        """Stat values of a file that each install replaces; None if it is missing."""
         seen: list[int] = self.check.look([os.fsencode(self.installed.path)])
         return seen if seen != list(self.check.ABSENT) else None
 
     def output(self) -> str:
-        """What the compiler said."""
+        """The compiler's output; if there is none, the frontend's."""
         return self._output.rstrip() or self.said
 
     def cause(self, outcome: str) -> str:
-        """Why it is as it is, in a few lines."""
+        """The reason for an outcome, in a few lines."""
         said = (self._output if outcome == "unable" else "") or self.said
         said = "\n  ".join(line for line in said.splitlines() if line.strip())
         if outcome == "built":
@@ -250,14 +253,14 @@ class _Build:
     _output = ""
 
     def _commands(self) -> list[list[str]]:
-        """What is tried, one after the other, until one starts."""
+        """The commands to try, in this order, until one starts a build."""
         installed = self.installed
         by_uv = installed.installer() == "uv"
         settings = _settings(installed) if by_uv else {}
         lost = [name for name in installed.facts["settings"] if name not in settings]
         if lost:
             raise LookupError(f"only who installed it knows its config settings: {', '.join(lost)}")
-        # uv adds its own to what is given, and would give them twice.
+        # uv adds the settings of its own configuration, so these must not be given again.
         known = _configured(installed) if settings else set()
         options = []
         for name, values in settings.items():
@@ -269,7 +272,7 @@ class _Build:
         if by_uv:
             install = [_find_uv(), "pip", "install", "--python", environment]
             install += ["--reinstall-package", installed.name, *project]
-            # What it was built with is in uv's cache as a rule: no index need be asked.
+            # The build requirements are normally in uv's cache, so no index is needed.
             return [[*install, "--offline"], install]
         from importlib.util import find_spec
 
@@ -282,11 +285,11 @@ class _Build:
 
     def _call(self, command: list[str]) -> str:
         environment = {**os.environ, self.check.GUARD: self.folder}
-        # The first is about this import, what is built has the project's own; with the second uv
-        # would install no editable.
+        # The first variable is only for this import: the new wheel must contain the project's own
+        # setting. With the second one uv would not make an editable install.
         for name in ("WHEELPRINT_ON_STALE", "UV_NO_EDITABLE"):
             environment.pop(name, None)
-        # An import is no time to install a toolchain.
+        # An import must not install a toolchain.
         environment["MATURIN_NO_INSTALL_RUST"] = "1"
         with open(os.path.join(self.folder, "frontend"), "w+b") as said:
             try:
@@ -304,7 +307,7 @@ class _Build:
             try:
                 self._watch(process)
             except BaseException:
-                # Ctrl-C goes to the frontend too, which puts away what it has begun.
+                # On Ctrl-C, stop the frontend too, and give it time to clean up.
                 _stop(process)
                 raise
             said.seek(0)
@@ -315,7 +318,7 @@ class _Build:
         return {"failed": "failed", "unable": "unable", "built": "built"}.get(state, "no start")
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Shows the last line of the output while it runs, on a terminal."""
+        """Waits for the process. On a terminal, shows the last line of the output meanwhile."""
         shown = 0
         terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
         while True:
@@ -325,7 +328,7 @@ class _Build:
             except subprocess.TimeoutExpired:
                 lines = [line for line in self._read("output").split("\n") if line.strip()]
                 line = _plain(lines[-1]) if lines else ""
-                # maturin's signs are two columns wide.
+                # maturin's emoji are two columns wide.
                 line = line[: shutil.get_terminal_size().columns - 4]
                 sys.stderr.write("\r" + line.ljust(shown) + "\r")
                 sys.stderr.flush()
@@ -354,14 +357,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _plain(line: str) -> str:
-    """Without colours."""
+    """The line without colour codes."""
     import re
 
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).strip()
 
 
 def _find_uv() -> str:
-    """The uv that runs us, else one on PATH, beside this interpreter, or where it is installed."""
+    """The uv that runs this process, else one on PATH, next to Python, or where uv is installed."""
     given = os.environ.get("UV")
     if given and os.path.isfile(given):
         return given
@@ -375,8 +378,9 @@ def _find_uv() -> str:
 
 
 def _environment(installed: Any) -> tuple[str, str]:
-    """The environment that the package is installed in, and its interpreter. It need not be the one
-    that runs: `uv run --with` lays another one over it."""
+    """The environment that contains the package, and the interpreter of that environment.
+
+    The running interpreter may be another one: `uv run --with` adds an environment on top."""
     import re
     import sysconfig
 
@@ -401,7 +405,7 @@ def _environment(installed: Any) -> tuple[str, str]:
 
 
 def _settings(installed: Any) -> dict[str, Any]:
-    """The config settings of the install, as uv notes them."""
+    """The config settings of the install, as recorded by uv."""
     import json
 
     site = os.path.dirname(os.path.dirname(installed.path))
@@ -414,7 +418,7 @@ def _settings(installed: Any) -> dict[str, Any]:
 
 
 def _configured(installed: Any) -> set[str]:
-    """The config settings that uv's configuration gives; `*` if that can't be told."""
+    """The config settings in uv's configuration files; `*` if they cannot be parsed."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     files = [os.environ.get("UV_CONFIG_FILE") or "", os.path.join(home, "uv", "uv.toml")]
     files += [os.path.join(os.environ.get("APPDATA") or "", "uv", "uv.toml"), "/etc/uv/uv.toml"]

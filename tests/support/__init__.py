@@ -1,32 +1,41 @@
-"""What the tests share: sample projects in fixed places, real frontends, and a log of the compiler.
+"""Code that the tests share: sample projects in fixed folders, real frontends, and a compiler log.
 
 | module | what it does |
 |---|---|
-| `versions` | the range of maturin that is tested |
-| `environment` | the variables every tool is started with |
-| `spy` | `cargo`, `rustc` and `maturin` that write down that they were called |
-| `samples` | which sample projects there are |
-| `workbench` | one place on disk per worker, where samples are checked out |
+| `versions` | the range of maturin versions that is tested |
+| `environment` | the environment variables of every tool |
+| `spy` | wrappers of `cargo`, `rustc` and `maturin` that log each call |
+| `samples` | the list of sample projects |
+| `workbench` | a folder for each worker, in which samples are checked out |
 | `project` | a checked-out sample: edit it, call hooks, run uv, pip and build on it |
-| `asking` | building a project and asking the compiled module what it sees |
-| `commands` | the command line, with and without a terminal |
+| `call_hook` | a script that calls one hook of a build backend |
+| `asking` | builds a project and asks the compiled module for its inputs |
+| `commands` | wheelprint's command line, with and without a terminal |
+| `installed` | a project as an editable install, and the effects of its import |
+| `archives` | results of `uv build`, from the tree and through an sdist |
+| `layouts` | a small crate in every layout that maturin supports |
 | `background` | a build that runs while a test does something else |
-| `killing` | commands that are killed at some moment, with all that they started |
-| `shim` | a library that answers in place of the C library: clocks, times of files, renaming |
-| `disks` | small disks, in memory, to be filled |
-| `kept` | what is stored and delivered, file by file: is it whole? |
-| `cases` | a kind of change, what the module says then, and the reason given |
-| `packages` | more packages for a sample: written, vendored, given a build script |
-| `frontends` | tools with a home of the test's own, run several times in a row |
+| `killing` | commands that are killed at some moment, with all their child processes |
+| `shim` | a library that replaces functions of the C library: clocks, file times, renaming |
+| `disks` | small in-memory disks that tests can fill |
+| `kept` | checks that every stored and delivered file is complete |
+| `changes` | tables of every kind of change that counts |
+| `keys` | projects without cache keys |
+| `verifying` | the results of `wheelprint verify` |
+| `cases` | an input change, the expected value in the module, and the expected reason |
+| `packages` | more packages for a sample: written, vendored, with a build script |
+| `frontends` | tools with their own home folder, run several times in a row |
 | `pythons` | other versions of Python on this machine |
-| `toolchains` | the Rust toolchains of this machine, behind rustup |
-| `damage` | a store's files damaged in every way, and a hook asked each time |
-| `hostile` | archives as no tool would write them, and commands that must bear them |
-| `tree` | a folder's files, to be restored after a change |
-| `commands` | wheelprint's own command line |
-| `schemas` | what commands print as JSON, held against schemas and snapshots |
-| `wheels` | reading, checking and comparing wheels |
-| `made` | keeping every wheel and sdist that the tests make, to be checked at the end |
-| `checkers` | twine and other checkers, and what they may find |
-| `privileges` | making files unreadable and unwritable, for root too |
+| `toolchains` | the Rust toolchains of this machine, through rustup |
+| `damage` | damages the files of a store in many ways, and calls a hook after each |
+| `hostile` | archives that no tool would write, and limits for commands that read them |
+| `tree` | the files of a folder, restored after a change |
+| `schemas` | compares JSON output with schemas and snapshots |
+| `wheels` | reads, checks and compares wheels |
+| `made` | keeps every wheel and sdist that the tests make, and checks them at the end |
+| `checkers` | twine and other checkers, and the findings that are allowed |
+| `measuring` | shared code of the scripts that measure |
+| `peak` | the peak memory of commands |
+| `privileges` | makes files unreadable and unwritable, also for root |
+| `smoke` | the list of smoke tests |
 """

@@ -1,4 +1,4 @@
-"""What `uv build` makes of a project, from the tree and by way of an sdist."""
+"""Results of `uv build`: wheels from the tree, sdists, and wheels from sdists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Built:
-    """All that can be built of one tree."""
+    """The wheels and the sdist that are built from one tree."""
 
     from_tree: Path
     sdist: Path
@@ -32,15 +32,15 @@ class Built:
 
 
 def uv_build(project: Project, *options: str | Path, **changes: Any) -> tuple[Run, list[Path]]:
-    """`uv build`, which must succeed, into a folder of its own: the run, and the files."""
+    """Runs `uv build` into a new folder. It must succeed. Returns the run and the files."""
     folder = project.output_folder()
-    # Only with `-v` uv shows what the backend says.
+    # Without `-v` uv does not show the backend's output.
     run = project.uv("build", "-v", "--out-dir", folder, *options, **changes).ok()
     return run, sorted(path for path in folder.iterdir() if path.name != ".gitignore")
 
 
 def archive_target(project: Project) -> Path:
-    """Where cargo compiles what is unpacked from this project's archives."""
+    """The target folder for unpacked sdists of this project."""
     (root,) = (
         path
         for path in project.cache.glob("projects/*/root")
@@ -50,14 +50,14 @@ def archive_target(project: Project) -> Path:
 
 
 def warm_archive_target(project: Project) -> None:
-    """What was compiled of other people's packages in the tree, for archives too."""
+    """Copies the tree's target folder for sdists, so that pyo3 is not compiled again."""
     target = archive_target(project)
     if project.target.exists() and not target.exists():
         shutil.copytree(project.target, target)
 
 
 def build_all(project: Project) -> Built:
-    """`uv build --wheel`, then `uv build`."""
+    """Runs `uv build --wheel`, then `uv build`."""
     _, (from_tree,) = uv_build(project, "--wheel")
     warm_archive_target(project)
     _, (sdist, from_sdist) = sorted_by_kind(*uv_build(project))
@@ -65,14 +65,14 @@ def build_all(project: Project) -> Built:
 
 
 def sorted_by_kind(run: Run, files: list[Path]) -> tuple[Run, tuple[Path, Path]]:
-    """The archive, then the wheel."""
+    """The sdist, then the wheel."""
     (sdist,) = (path for path in files if path.name.endswith(".tar.gz"))
     (wheel,) = (path for path in files if path.suffix == ".whl")
     return run, (sdist, wheel)
 
 
 def members(sdist: Path) -> dict[str, bytes]:
-    """What is in an archive, by the path below its top folder."""
+    """The contents of an sdist, by path below its top folder."""
     with tarfile.open(sdist) as archive:
         found = {}
         for member in archive.getmembers():
@@ -83,13 +83,13 @@ def members(sdist: Path) -> dict[str, bytes]:
 
 
 def record(sdist: Path) -> dict[str, Any]:
-    """The record in an archive."""
+    """The record in an sdist."""
     read: dict[str, Any] = json.loads(members(sdist)[RECORD_NAME])
     return read
 
 
 def unpack(sdist: Path, folder: Path) -> Path:
-    """Unpacks it as frontends do, with the times in the archive; the project's folder."""
+    """Unpacks an sdist as frontends do, with its timestamps. Returns the project's folder."""
     with tarfile.open(sdist) as archive:
         if hasattr(tarfile, "data_filter"):
             archive.extractall(folder, filter="data")
@@ -100,7 +100,7 @@ def unpack(sdist: Path, folder: Path) -> Path:
 
 
 def rewritten(sdist: Path, folder: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
-    """The same archive with other files in it."""
+    """A copy of an sdist with changed files."""
     files = members(sdist)
     change(files)
     top = sdist.name.removesuffix(".tar.gz")

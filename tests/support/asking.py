@@ -1,4 +1,4 @@
-"""Building a project and asking the compiled module what it was made from."""
+"""Builds a project and asks the compiled module for the inputs it was built from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ASK = "import every_input, json; print(json.dumps(every_input.seen()))"
 
 @dataclass(frozen=True)
 class Built:
-    """What an editable build said, and what the module in its wheel says."""
+    """The output of an editable build, and the values that the module in its wheel returns."""
 
     verdict: str
     stderr: str
@@ -42,13 +42,13 @@ class Built:
 
 
 def ask(project: Project, wheel: Path, venv: str | None = "newest") -> dict[str, str]:
-    """Import the module of an editable wheel, as it is imported when it is installed."""
+    """Imports the module of an editable wheel as if the wheel were installed."""
     seen: dict[str, str] = json.loads(_printed(project, wheel, _ASK, venv))
     return seen
 
 
 def probe(project: Project, wheel: Path) -> str:
-    """What another sample's own probe prints, with that editable wheel."""
+    """The output of the sample's own probe with that editable wheel."""
     return _printed(project, wheel, project.sample.probe, "newest").strip()
 
 
@@ -62,14 +62,14 @@ def _printed(project: Project, wheel: Path, code: str, venv: str | None) -> str:
 
 
 def build(project: Project, settings: Mapping[str, Any] | None = None, **rest: Any) -> Built:
-    """Build an editable wheel and import its module."""
+    """Builds an editable wheel and imports its module."""
     project.spy.clear()
     run, wheel = project.build("editable", settings, **rest)
     return Built(run.verdict, run.stderr, wheel, ask(project, wheel, rest.get("venv", "newest")))
 
 
 def stale(project: Project, settings: Mapping[str, Any] | None = None, **rest: Any) -> Built:
-    """The same, which must have been a build: cargo was asked."""
+    """Like `build`, but cargo must have run."""
     built = build(project, settings, **rest)
     assert built.verdict.startswith("stale: "), built.verdict
     assert not project.spy.supported() or project.spy.calls("cargo")
@@ -77,7 +77,7 @@ def stale(project: Project, settings: Mapping[str, Any] | None = None, **rest: A
 
 
 def fresh(project: Project, settings: Mapping[str, Any] | None = None, **rest: Any) -> Path:
-    """Build again, which must be answered without a cargo or maturin process: the wheel."""
+    """Builds again, without a cargo or maturin process. Returns the wheel."""
     project.spy.clear()
     run, wheel = project.build("editable", settings, **rest)
     assert run.verdict.startswith("fresh: "), run.verdict
@@ -86,13 +86,13 @@ def fresh(project: Project, settings: Mapping[str, Any] | None = None, **rest: A
 
 
 def anew(project: Project, settings: Mapping[str, Any] | None = None, **rest: Any) -> Built:
-    """Have cargo build what lies there: an answer from the store would leave cargo in the dark."""
+    """Makes cargo build the current tree: an answer from the store would not run cargo."""
     forget_builds(project)
     return stale(project, settings, **rest)
 
 
 def must_see(project: Project, name: str, value: str, **rest: Any) -> Built:
-    """Build, and whatever the verdict is, the module knows what lies there."""
+    """Builds. For any verdict, the module must have that value."""
     built = build(project, **rest)
     if built.seen[name] != value:
         rest["WHEELPRINT_REUSE"] = "never"
@@ -106,41 +106,41 @@ def must_see(project: Project, name: str, value: str, **rest: Any) -> Built:
 
 
 def must_settle(project: Project, builds: int = 2) -> None:
-    """With nothing changed, the last of so many builds is fresh, if not an earlier one."""
+    """Without a change, the last of that many builds must be fresh."""
     verdicts = [build(project).verdict for _ in range(builds)]
     assert verdicts[-1].startswith("fresh: "), verdicts
 
 
 def entry_folders(project: Project) -> list[Path]:
-    """Where wheelprint's store keeps what it knows of earlier builds."""
+    """The folders of the store with the records of earlier builds."""
     return list(project.cache.glob("projects/*/entries"))
 
 
 def forget_builds(project: Project) -> None:
-    """Make the store forget all earlier builds, and nothing else."""
+    """Removes all earlier builds from the store, and nothing else."""
     for folder in entry_folders(project):
         for entry in folder.iterdir():
             entry.unlink()
 
 
 def set_mtime(path: Path, nanoseconds: int) -> None:
-    """Give a file or folder that time of modification."""
+    """Sets the modification time of a file or folder."""
     os.utime(path, ns=(nanoseconds, nanoseconds))
 
 
 def write_old(project: Project, name: str, text: str) -> None:
-    """New content with an old time, as `mv` and `rsync -t` bring it."""
+    """Writes new content with an old timestamp, like `mv` and `rsync -t`."""
     set_mtime(project.write(name, text), LONG_AGO)
 
 
 def replace_old(project: Project, name: str, old: str, new: str) -> None:
-    """The same, for a text which must be there."""
+    """Replaces a text in a file, and gives the file an old timestamp."""
     project.replace(name, old, new)
     set_mtime(project.path(name), LONG_AGO)
 
 
 def git(project: Project, *args: str, cwd: Path | None = None) -> str:
-    """Run git, independent of the user's configuration. Skips where there is none."""
+    """Runs git without the user's configuration. Skips the test if git is missing."""
     if shutil.which("git") is None:
         pytest.skip("no git")
     nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}

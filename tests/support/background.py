@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 120
 
-#: Put into a build script: it says that it has come here, and waits until it may go on.
+#: Code for a build script: it reports that it got here, and waits for permission to go on.
 HOLD = """
     if let Some(folder) = std::env::var_os("HOLD_IN") {
         let folder = std::path::PathBuf::from(folder);
@@ -32,7 +32,7 @@ HOLD = """
 
 
 def let_it_be_held(project: Project) -> None:
-    """The build script of the last crate holds a build after it has read everything."""
+    """Makes the build script of the last crate hold a build after it has read all inputs."""
     project.replace("build.rs", "fn set(", f"fn hold() {{{HOLD}}}\n\nfn set(")
     text = project.read("build.rs")
     end = text.index("}\n\nfn hold()")
@@ -41,8 +41,8 @@ def let_it_be_held(project: Project) -> None:
 
 
 def start_held(project: Project) -> Build:
-    """Start a build; it is held after the script has run, and the dependencies are compiled."""
-    # What is compiled while the script runs is done before it is held, or soon after.
+    """Starts a build and waits until its script holds it and its dependencies are compiled."""
+    # Crates that compile in parallel with the script are finished soon after it holds the build.
     project.touch("build.rs")
     project.append("build.rs", "// once more\n")
     project.touch("../../crates/helper/src/lib.rs")
@@ -55,7 +55,7 @@ def start_held(project: Project) -> Build:
 
 
 class Build:
-    """A `build_editable` that has been started."""
+    """A running `build_editable`."""
 
     def __init__(
         self,
@@ -92,11 +92,11 @@ class Build:
 
     @property
     def log(self) -> str:
-        """What it has said so far."""
+        """The output so far."""
         return (self._notes / "log").read_text(errors="replace")
 
     def wait_until_held(self) -> None:
-        """Wait until the build script holds it."""
+        """Waits until the build script holds the build."""
         wait_for(lambda: (self._notes / "here").exists() or self._process.poll() is not None)
         assert (self._notes / "here").exists(), self.log
 
@@ -104,7 +104,7 @@ class Build:
         (self._notes / "go").write_text("")
 
     def finish(self) -> HookRun:
-        """Let it go on and wait for its end."""
+        """Lets the build go on and waits for its end."""
         self.go_on()
         code = self._process.wait(_SECONDS)
         self._project.bench.made.keep_all(self.output)
@@ -112,11 +112,11 @@ class Build:
         return HookRun(self._command, code, "", self.log, result)
 
     def wheel(self) -> Path:
-        """Wait for its end, which must be a success."""
+        """Waits for the build, which must succeed, and returns the wheel."""
         return self.output / self.finish().ok().result
 
     def ends_within(self, seconds: float) -> bool:
-        """Whether it comes to its end by itself in that time; if not, it is killed."""
+        """Whether the build ends in that time. Kills it otherwise."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -125,14 +125,14 @@ class Build:
         return True
 
     def kill(self) -> None:
-        """End it and everything that it started, with no chance to clean up."""
+        """Kills the build and all its child processes, without a chance to clean up."""
         assert sys.platform != "win32"
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(_SECONDS)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Look again and again, for a while."""
+    """Waits until the condition is true; fails after a timeout."""
     end = time.monotonic() + _SECONDS
     while not condition():
         assert time.monotonic() < end, "waited for too long"

@@ -1,8 +1,8 @@
 """Calls one hook of a build backend: `call_hook.py BACKEND HOOK ARGUMENTS ANSWER`.
 
-The arguments are JSON, `[POSITIONAL, BY NAME]`; the answer file gets what the hook returned, as
-JSON. Run by the interpreter of the environment that the backend is installed in, so it uses the
-standard library only.
+The arguments are JSON, `[POSITIONAL, BY NAME]`. The script writes the hook's result as JSON to the
+answer file. The interpreter of the backend's environment runs it, so it uses only the standard
+library.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 def main() -> None:
     backend, hook, arguments, answer = sys.argv[1:]
-    # The folder of this file, which no frontend would put there.
+    # Remove the folder of this file from the path, because a frontend would not add it.
     del sys.path[0]
     positional, named = json.loads(arguments)
     result = getattr(importlib.import_module(backend), hook)(*positional, **named)

@@ -1,4 +1,4 @@
-"""One kind of change: what is done, what the module says then, and what is given as the reason."""
+"""An input change, the value that the module then returns, and the reason that is printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import asking, wheels
 if TYPE_CHECKING:
     from .project import Project
 
-#: What the module says: that, or something in which the pattern is found.
+#: An expected value of the module: the text, or a pattern that must be found in the value.
 Expected = Union[str, "re.Pattern[str]"]
 
 
@@ -22,27 +22,29 @@ class Case:
     """A change to a project that has been built."""
 
     change: Callable[[Project], object]
-    #: What the module says, by name.
+    #: Expected values of the module, by name.
     seen: dict[str, Expected]
     reason: str
-    #: What is done before the build that is compared with.
+    #: Another change, made before the first build.
     before: Callable[[Project], object] | None = None
-    #: Config settings, before and after.
+    #: Config settings of the first and of the second build.
     settings: tuple[dict[str, Any] | None, dict[str, Any] | None] = (None, None)
-    #: What else may change in what the module says.
+    #: Names of other values of the module that may change.
     besides: frozenset[str] = field(default_factory=frozenset)
 
 
 def containing(text: str) -> re.Pattern[str]:
-    """Something with that text in it."""
+    """A pattern for any value with that text in it."""
     return re.compile(re.escape(text))
 
 
 def check(project: Project, case: Case) -> None:
-    """Stale for that reason and no other; the new module knows it; and it is found again."""
+    """The change makes the build stale for exactly that reason, and changes the module's value.
+
+    A further build is fresh and returns the same wheel."""
     old, new = case.settings
     if case.before is not None:
-        # What is compared with must not be the unchanged sample.
+        # Otherwise the first build could be answered with the unchanged sample.
         asking.forget_builds(project)
         case.before(project)
     first = asking.build(project, old)
@@ -63,5 +65,5 @@ def check(project: Project, case: Case) -> None:
 
 
 def fits(value: str, expected: Expected) -> bool:
-    """Is it what was expected?"""
+    """Whether the value is the expected one."""
     return value == expected if isinstance(expected, str) else bool(expected.search(value))

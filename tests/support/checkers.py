@@ -1,8 +1,8 @@
-"""Other people's checkers, run on many files at once, and what they may find.
+"""Runs third-party checkers on many files at once, and lists the findings that are allowed.
 
-RECORD is validated by installer. twine and check-wheel-contents look at every file, abi3audit at
-each compiled module of a wheel that promises the stable ABI, but at equal ones once: it reads
-nothing else. A file that a checker does not mention is a finding too. None asks the network.
+installer validates RECORD. twine and check-wheel-contents check every file. abi3audit reads only
+the compiled modules of wheels for the stable ABI, so wheels with equal modules are checked once. If
+a checker does not mention a file, that is a finding too. No checker uses the network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a checker said of a file, or of none in particular."""
+    """A checker's message about a file, or about no particular file."""
 
     checker: str
     file: Path | None
@@ -37,12 +37,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Allowed:
-    """What check-wheel-contents may say, and why that is right."""
+    """A finding of check-wheel-contents that is allowed, and the reason."""
 
     code: str
     #: The start of the wheel's name.
     project: str
-    #: The files that it names, each on a line; `PROJECT` stands for the start of the wheel's name.
+    #: The files in the message, one on each line. `PROJECT` is the start of the wheel's name.
     files: str
     reason: str
 
@@ -65,12 +65,12 @@ ALLOWED = (
 
 @dataclass(frozen=True)
 class OnPurpose:
-    """What a checker finds in the wheels that a test makes wrong, or odd, on purpose."""
+    """A finding for a wheel that a test makes wrong or unusual on purpose."""
 
     checker: str
     #: The start of the test's name, with its file.
     test: str
-    #: A pattern for the whole of what the checker says.
+    #: A pattern for the whole message of the checker.
     said: str
 
 
@@ -82,7 +82,7 @@ ON_PURPOSE = (
         f"{_FROM_MATURIN}[a folder with something in it]",
         r"W010: [^\n]+:\n  folder/",
     ),
-    # installer reads RECORD line by line, and a quoted name may hold a line's end.
+    # installer reads RECORD line by line, but a quoted name may contain a line break.
     OnPurpose(
         "RECORD",
         f"{_FROM_MATURIN}[named 'a\\\\nb']",
@@ -92,7 +92,7 @@ ON_PURPOSE = (
 
 
 def is_on_purpose(finding: Finding, test: str) -> bool:
-    """Did that test want it so?"""
+    """Whether that test causes the finding on purpose."""
     return any(
         finding.checker == known.checker
         and test.startswith(known.test)
@@ -101,21 +101,21 @@ def is_on_purpose(finding: Finding, test: str) -> bool:
     )
 
 
-#: twine wants keyring, which wants cffi on Linux; no cffi knows the free-threaded Python 3.13.
+#: twine needs keyring, and keyring needs cffi on Linux. cffi does not support the free-threaded
+#: Python 3.13.
 _HAS_CFFI = not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 14)
-#: Names of checkers that this Python can't have, as `nox -s pythons` found.
+#: Checkers that cannot be installed on this Python; set by `nox -s pythons`.
 _WITHOUT = os.environ.get("WHEELPRINT_TEST_WITHOUT", "").split()
 HAS_TWINE = _HAS_CFFI and "twine" not in _WITHOUT
 
-#: Long lines, whatever the terminal is; it can't be talked out of its colors.
+#: Variables for long lines on any terminal. Colors cannot be switched off.
 _WIDE = {"TERM": "xterm", "COLUMNS": "500", "PYTHONUTF8": "1"}
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
 _ABI3 = re.compile(r"-abi3-(\w*linux|macosx)")
 
 
 def check(folder: Path, files: Sequence[Path]) -> list[Finding]:
-    """Whatever is not allowed in these wheels and sdists, each in a folder of its own below that
-    one."""
+    """The findings that are not allowed. Each file is in its own folder below ``folder``."""
     built = [path for path in files if path.suffix == ".whl"]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         running = [
@@ -159,7 +159,7 @@ def _twine(folder: Path, files: Sequence[Path]) -> list[Finding]:
 def _check_wheel_contents(folder: Path, built: Sequence[Path]) -> list[Finding]:
     output = _run(folder, "check_wheel_contents", "--no-config", ".")
     said: dict[Path, list[str]] = {}
-    # The files that a finding names follow it, each on a line of its own.
+    # The lines after a finding are the files that it names.
     for entry in re.split(r"\n(?! )", output):
         name, _, text = entry.partition(": ")
         path = folder / name
@@ -197,7 +197,7 @@ def _abi3audit(folder: Path, built: Sequence[Path]) -> list[Finding]:
 
 
 def _different_modules(built: Sequence[Path]) -> list[Path]:
-    """One wheel of those that have the same modules and the same tags."""
+    """One wheel for each set of equal modules and tags."""
     found: dict[tuple[str, ...], Path] = {}
     for wheel in built:
         if not _ABI3.search(wheel.name):
@@ -215,14 +215,14 @@ def _findings(
     findings = [Finding(checker, file, text) for file in files for text in said.get(file, [])]
     missing = [file for file in files if file not in said]
     if missing:
-        # It ended early: at what, the end of its output says.
+        # The checker ended early. The end of its output says why.
         end = output[-2000:].strip()
         findings.append(Finding(checker, missing[0], f"and {len(missing) - 1} more:\n{end}"))
     return findings
 
 
 def _run(folder: Path, module: str, *args: str) -> str:
-    """All that a checker prints; its exit code says no more than that."""
+    """The output of a checker. Its exit code has no further information."""
     done = subprocess.run(
         [sys.executable, "-m", module, *args],
         cwd=folder,

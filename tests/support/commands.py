@@ -1,4 +1,4 @@
-"""The command line: `wheelprint COMMAND`, in the environment that the bench keeps."""
+"""Runs `wheelprint COMMAND` from the environment of the workbench."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def program(project: Project) -> Path:
-    """Where the command lies."""
+    """The path of the command."""
     name = "wheelprint.exe" if sys.platform == "win32" else "wheelprint"
     return environment.scripts_folder(project.bench.venv()) / name
 
@@ -28,7 +28,7 @@ def program(project: Project) -> Path:
 def wheelprint(
     project: Project, *args: str | Path, prefix: tuple[str, ...] = (), **rest: Any
 ) -> Run:
-    """Run a command in the project's folder, with nobody to ask."""
+    """Runs a command in the project's folder, without a terminal."""
     return project.run(*prefix, program(project), *args, **rest)
 
 
@@ -39,8 +39,9 @@ def wheelprint_at_terminal(
     meanwhile: Callable[[], object] | None = None,
     **changes: Any,
 ) -> Run:
-    """The same at a terminal where someone types that when asked, after something else was done.
-    Both outputs are one, as they are there."""
+    """Runs a command at a terminal. At the question, calls ``meanwhile`` and then types ``typed``.
+
+    stdout and stderr are one stream, as on a terminal."""
     if sys.platform == "win32":
         pytest.skip("no pseudo-terminals")
     import pty

@@ -1,21 +1,22 @@
-"""Damages the files of a store, one after the other, and asks a hook each time: `damage.py PLAN`.
+"""Damages the files of a store one after the other, and calls a hook after each: `damage.py PLAN`.
 
-Thousands of cases are cheap only in one process, and without a compiler: where PATH has no cargo, a
-hook either answers from the store or ends at once, because a build would be needed. Both are right;
-an answer with other bytes is not. The plan is JSON:
+Thousands of cases are cheap only in one process and without a compiler. PATH has no cargo, so a
+hook either answers from the store or fails at once, because a build would be needed. Both are
+correct. An answer with other bytes is wrong. The plan is JSON:
 
-    hook        which one
+    hook        the name of the hook
     settings    its config settings
-    spends      whether the hook uses up what it answers from
-    store       the folder whose files are damaged, and put back after each case
-    files       those that are, relative to it; others may be removed by a hook, and are put back
-    strangers   files that are put in place of each, and
-    right       what the hook must give, as `digest` says it
+    spends      whether the hook uses up the stored answer
+    store       the folder with the damaged files, which is restored after each case
+    files       the files to damage, relative to the store; a hook may remove others, and they are
+                restored too
+    strangers   files that replace each of them
+    right       the correct result of the hook, as computed by `digest`
     path        PATH
 
-What it prints last is JSON: how many cases there were by what was done, how many of them were
-answered, and what went wrong. Run by the interpreter of the environment with wheelprint in it, so
-it uses the standard library only; `flips` and `cuts` are for tests, too.
+The last line of output is JSON: the number of cases for each kind of damage, how many of them were
+answered, and the errors. The interpreter of the environment with wheelprint runs this script, so it
+uses only the standard library. Tests use `flips` and `cuts` too.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: So many windows cover a file, if it has as many bytes; a small file's windows are bytes.
+#: The number of windows that a file is divided into. A window has at least one byte.
 WINDOWS = 96
 CUTS = 24
 
 
 def flips(content: bytes, windows: int = WINDOWS) -> Iterator[tuple[str, bytes]]:
-    """Every byte is flipped in one of these, or one bit of it."""
+    """Contents with flipped bits. Each byte of the file is flipped in one of them."""
     size = -(-len(content) // windows) or 1
     for start in range(0, len(content), size):
         window = content[start : start + size]
-        # By turns all bits, and the lowest one of one byte.
+        # First flip all bits of the window, then only the lowest bit of its middle byte.
         whole = bytes(byte ^ 0xFF for byte in window)
         yield f"flip {start}+{size}", content[:start] + whole + content[start + size :]
         middle = start + len(window) // 2
@@ -50,7 +51,7 @@ def flips(content: bytes, windows: int = WINDOWS) -> Iterator[tuple[str, bytes]]
 
 
 def cuts(content: bytes, count: int = CUTS) -> Iterator[tuple[str, bytes]]:
-    """Shorter, down to nothing, and longer."""
+    """Contents that are shorter, down to an empty file, and longer."""
     lengths = {0, 1, len(content) - 1, *(len(content) * part // count for part in range(count))}
     for length in sorted(length for length in lengths if 0 <= length < len(content)):
         yield f"cut to {length}", content[:length]
@@ -59,7 +60,7 @@ def cuts(content: bytes, count: int = CUTS) -> Iterator[tuple[str, bytes]]:
 
 
 def digest(path: Path) -> str:
-    """Of a file, or of a folder with its files' names."""
+    """The digest of a file, or of a folder with the names of its files."""
     found = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
@@ -69,7 +70,7 @@ def digest(path: Path) -> str:
 
 
 class Store:
-    """A folder as it was, and back to that."""
+    """The contents of a folder, to be restored later."""
 
     def __init__(self, folder: Path, *, keeps_times: bool) -> None:
         self.folder = folder
@@ -79,7 +80,7 @@ class Store:
 
     def _paths(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self.folder):
-            # Cargo's folders and stable interpreters are large, and no hook touches them here.
+            # Skip large folders that no hook changes here.
             folders[:] = [
                 name for name in folders if name not in ("interpreters", "archive-target")
             ]
@@ -97,7 +98,7 @@ class Store:
 
 
 class Asked:
-    """A hook, and what it gave so far."""
+    """Calls hooks, each with a new output folder."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
@@ -142,7 +143,7 @@ def main() -> None:
     asked = Asked(plan)
     hook, right, spends = plan["hook"], plan["right"], plan.get("spends", False)
     if not spends:
-        # The first time rustc is asked for its version, which is remembered.
+        # The first call runs rustc to get its version, and later calls reuse it.
         asked.call(hook)
     store = Store(Path(plan["store"]), keeps_times=not spends)
     done: dict[str, int] = {}
@@ -171,6 +172,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # The folder of this file, which no frontend would put there.
+    # Remove the folder of this file from the path, because a frontend would not add it.
     del sys.path[0]
     main()

@@ -1,4 +1,4 @@
-"""Small disks, in memory: to be filled, made read-only, or just another file system."""
+"""Small in-memory disks, which can be filled or made read-only, or are just another file system."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MEBIBYTES = 64
 
 
 class Disk:
-    """A file system of its own in a folder."""
+    """A file system that is mounted at a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # In a store it is none of its files.
+        # With this prefix the file counts as a temporary file of a store.
         self._filler = folder / ".wheelprint-filler"
 
     def leave(self, kibibytes: int) -> None:
-        """Fill it up but for so much."""
+        """Fills the disk except for that many KiB."""
         free = shutil.disk_usage(self.folder).free - kibibytes * 1024
         assert free > 0
         with self._filler.open("ab") as file:
@@ -34,7 +34,7 @@ class Disk:
                 file.write(b"\xff" * 4096)
 
     def free(self) -> None:
-        """Take that away again."""
+        """Removes the filler."""
         self._filler.unlink(missing_ok=True)
 
     @contextmanager
@@ -48,7 +48,7 @@ class Disk:
 
 @contextmanager
 def disk(folder: Path) -> Iterator[Disk]:
-    """A new disk in that folder. Skips where nothing can be mounted."""
+    """Mounts a new disk at that folder. Skips the test if mounting is impossible."""
     if sys.platform != "linux" or shutil.which("mount") is None:
         pytest.skip("no tmpfs")
     folder.mkdir(parents=True, exist_ok=True)

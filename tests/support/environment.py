@@ -1,8 +1,8 @@
-"""The variables every tool is started with.
+"""The environment variables of every tool.
 
-A developer's or a CI runner's variables must not decide a test, so the ones that steer cargo,
-maturin, uv and pip are dropped, and those which a test needs are set. The ones that a machine may
-need to reach its index or its toolchain stay.
+Variables of a developer or a CI runner must not affect a test. So variables that configure cargo,
+maturin, uv and pip are removed, and variables that a test needs are set. Variables that a machine
+may need to reach its package index or its toolchain stay.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _KEPT = frozenset(
 
 
 def inherited() -> dict[str, str]:
-    """The environment of the test run without what could steer a build."""
+    """The environment of the test run, without variables that could affect a build."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -63,9 +63,9 @@ def inherited() -> dict[str, str]:
 
 
 def add_find_links(env: dict[str, str], folders: Iterable[Path]) -> None:
-    """Let uv and pip find wheels in these folders too, and nowhere on the network.
+    """Lets uv and pip find wheels in these folders too, and switches the network off.
 
-    URLs, because pip splits its list at spaces.
+    The folders become URLs, because pip splits its list at spaces.
     """
     urls = [folder.as_uri() for folder in folders]
     uv_links = [link for link in env.get("UV_FIND_LINKS", "").split(",") if link]
@@ -76,7 +76,7 @@ def add_find_links(env: dict[str, str], folders: Iterable[Path]) -> None:
 
 
 def path_without(program: str, path: str) -> str:
-    """The entries of `path` that hold no such program."""
+    """`path` without the entries that contain the program."""
     names = (program, f"{program}.exe")
     return os.pathsep.join(
         entry
@@ -86,7 +86,7 @@ def path_without(program: str, path: str) -> str:
 
 
 def scripts_folder(environment: Path) -> Path:
-    """Where a virtual environment keeps its programs."""
+    """The folder with the programs of a virtual environment."""
     return environment / ("Scripts" if sys.platform == "win32" else "bin")
 
 
@@ -96,7 +96,7 @@ def python_in(environment: Path) -> Path:
 
 
 def with_changes(env: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    """A copy with variables set, or, where the value is None, removed."""
+    """A copy with changed variables. A variable with the value None is removed."""
     changed = {**env, **{name: value for name, value in changes.items() if value is not None}}
     for name, value in changes.items():
         if value is None:

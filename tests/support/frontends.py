@@ -1,4 +1,4 @@
-"""Tools that keep things between their runs: where they keep them, and several runs in a row."""
+"""Tools that keep state between runs: their home folders, and several runs in a row."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
     from .project import Project, Run
 
-#: What is done before each run: three runs of an unchanged tree, then two of an edited one.
+#: The change before each run: three runs of an unchanged tree, then two of an edited one.
 RUNS = ("", "", "", "edit", "")
-#: The same, then every way in which an edited tree and an unchanged one can follow each other.
+#: Like RUNS, and then every order in which edited and unchanged trees can follow each other.
 LONG = (*RUNS, "edit", "edit", "")
 
 _SHOWN = re.compile(r"(?m)^.*shown: (.*)$")
 
 
 def give_home(project: Project) -> None:
-    """Give the tools a home of this test's own; cargo and rustup keep theirs, which holds what is
-    needed to compile."""
+    """Gives the tools a home folder for this test. cargo and rustup keep the usual one, because it
+    contains the toolchain and downloaded crates."""
     env = project.env
-    # tox makes environments, builds and installs in one command.
+    # One tox command creates environments, builds and installs.
     project.seconds = 600
     home = project.bench.folder / "state" / "home"
     home.mkdir(parents=True)
@@ -39,24 +39,24 @@ def give_home(project: Project) -> None:
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
         env[name] = str(home)
     env["PIP_CACHE_DIR"] = str(home / "pip")
-    # virtualenv unpacks pip there once. It is the same for every test.
+    # virtualenv unpacks pip into this folder once, and all tests share it.
     env["VIRTUALENV_OVERRIDE_APP_DATA"] = str(project.bench.folder / "virtualenv")
     env["VIRTUALENV_NO_PERIODIC_UPDATE"] = "1"
 
 
-#: What tox has to pass on so that its builds use the test's folders, and no network.
+#: Variables that tox must pass on, so that builds use the test's folders and no network.
 PASSED_ON = "CARGO_HOME, RUSTUP_HOME, SPY_LOG, UV_*, WHEELPRINT_*"
 
 
 def tool(project: Project, name: str, *args: str | Path, **changes: object) -> Run:
-    """Run a tool of the environment that runs the tests."""
-    # With this set, a tool's uv would install into that environment, and not into the tool's own.
+    """Runs a tool from the environment of the tests."""
+    # With UV_PYTHON, a tool's uv would install into the environment of the tests.
     changes = {"UV_PYTHON": None, **changes}
     return project.run(sys.executable, "-m", name, *args, **changes)
 
 
 def script(project: Project) -> Path:
-    """A file, outside of the project, that prints what the compiled module shows."""
+    """Writes a script, outside of the project, that prints the probe of the compiled module."""
     path = project.bench.folder / "state" / "show.py"
     lines = [
         "import contextlib, io",
@@ -69,14 +69,14 @@ def script(project: Project) -> Path:
 
 
 def shown(run: Run) -> str:
-    """What the script printed in that run."""
+    """The output of the script in that run."""
     found: list[str] = _SHOWN.findall(run.ok().stdout)
     assert found, run.output
     return found[-1].strip()
 
 
 def in_a_row(project: Project, run: Callable[[], str], changes: Iterable[str] = RUNS) -> None:
-    """Run it again and again on one tree: each run succeeds and shows the current source."""
+    """Runs a tool several times on one tree. Each run must succeed and show the current source."""
     now = 0
     for number, change in enumerate(changes, start=1):
         if change == "edit":

@@ -1,7 +1,7 @@
-"""Wheels as no tool would write them, and commands that must bear them.
+"""Wheels that no tool would write, and limits for the commands that must handle them.
 
-The archives are put together byte by byte (APPNOTE.TXT, 4.3): `zipfile` refuses to write most of
-what a hostile one may hold.
+The archives are written byte by byte (APPNOTE.TXT, 4.3), because `zipfile` refuses to write most of
+the contents of a hostile archive.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from .project import Run
 
 STORED, DEFLATED, BZIP2, ZSTD = 0, 8, 12, 93
-#: The most that a command may take, its address space with programs and stacks included. More than
-#: twice what one takes that does nothing.
+#: The maximum address space of a command, including programs and stacks. It is more than twice the
+#: address space of a command that does nothing.
 MEMORY = 1 << 30
-#: What steers a terminal.
+#: Characters that control a terminal.
 _STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass
 class Member:
-    """One file of an archive; what is not given is as it should be."""
+    """One file of an archive. Fields that are not given have the correct value."""
 
     name: bytes
-    #: As it lies in the archive.
+    #: The bytes in the archive.
     data: bytes
     method: int = STORED
     size: int | None = None
@@ -41,15 +41,15 @@ class Member:
     crc: int = 0
     flags: int = 0
     mode: int = 0o100644
-    #: The name before the data, where it is another one.
+    #: The name in the local header, if it differs.
     local: bytes | None = None
-    #: Where it lies, if it has no data of its own.
+    #: The offset, for a file without data of its own.
     offset: int | None = None
     extra: bytes = b""
 
 
 def plain(name: str | bytes, content: bytes, **rest: int) -> Member:
-    """A file without tricks, compressed."""
+    """A compressed file with correct fields."""
     raw = name if isinstance(name, bytes) else name.encode()
     packer = zlib.compressobj(6, zlib.DEFLATED, -15)
     data = packer.compress(content) + packer.flush()
@@ -60,7 +60,7 @@ def plain(name: str | bytes, content: bytes, **rest: int) -> Member:
 
 
 def zipped(members: list[Member], end: bytes = b"", count: int | None = None) -> bytes:
-    """The archive; `end` takes the place of its last part."""
+    """The archive. `end` is inserted before its last part."""
     body = bytearray()
     directory = bytearray()
     for member in members:
@@ -102,7 +102,7 @@ def record_line(name: str, content: bytes) -> str:
 
 
 def zstd_zeros(size: int) -> bytes:
-    """A frame of so many zeros, four bytes for each 128 KiB (RFC 8878, 3.1.1)."""
+    """A frame with that many zeros, which takes four bytes for each 128 KiB (RFC 8878, 3.1.1)."""
     blocks, block = size >> 17, 1 << 17
     head = b"\x28\xb5\x2f\xfd" + bytes([0, 7 << 3])
     more = struct.pack("<I", block << 3 | 1 << 1)[:3] + b"\0"
@@ -111,14 +111,14 @@ def zstd_zeros(size: int) -> bytes:
 
 
 def limited(memory: int = MEMORY) -> tuple[str, ...]:
-    """What a command is started with that must not take more."""
+    """A prefix for commands that limits their memory."""
     if sys.platform != "linux":
         return ()
     return ("sh", "-c", f'ulimit -v {memory >> 10}; exec "$@"', "sh")
 
 
 def assert_tame(run: Run, *codes: int) -> None:
-    """It ended of its own accord, with one of these codes, and said nothing but words."""
+    """The command ended with one of these codes, without a crash and without control characters."""
     assert run.code in codes, f"exit {run.code}: {run.output[-2000:]}"
     for bad in ("panicked", "internal error", "Traceback", "memory allocation"):
         assert bad not in run.output, run.output[-2000:]
@@ -129,5 +129,5 @@ def assert_tame(run: Run, *codes: int) -> None:
 
 
 def files(folder: Path) -> set[Path]:
-    """All that lies below a folder."""
+    """All paths below a folder."""
     return set(folder.rglob("*"))

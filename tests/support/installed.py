@@ -1,4 +1,4 @@
-"""A project installed as an editable, and what its import says and does."""
+"""A project as an editable install, and the output and effects of its import."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .project import Project, Run
 
-#: The uv of the tests, as `uv run` names itself.
+#: The variable in which `uv run` gives its own path.
 _UV = "UV"
 
 
@@ -29,25 +29,25 @@ class Imported:
 
     @property
     def shows(self) -> str:
-        """What the probe printed."""
+        """The output of the probe."""
         return self.run.ok().stdout.strip()
 
     @property
     def said(self) -> list[str]:
-        """What wheelprint said, with seconds left out."""
+        """The messages of wheelprint, with seconds replaced."""
         lines = self.run.stderr.splitlines()
         own = [line for line in lines if line.startswith("wheelprint: ")]
         return [re.sub(r"\d+\.\d s", "N s", line[len("wheelprint: ") :]) for line in own]
 
 
 def seen(imported: Imported) -> dict[str, str]:
-    """What the module of the sample with every kind of input says it was made from."""
+    """The inputs that the module of the sample with every kind of input returns."""
     found: dict[str, str] = json.loads(imported.shows)
     return found
 
 
 def _hear_interrupts() -> None:
-    # What a shell starts in the background ignores them, and so would its children.
+    # A background process of a shell ignores interrupts, and its children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -64,7 +64,7 @@ class Editable:
 
     @property
     def site(self) -> Path:
-        """Its site-packages."""
+        """The site-packages of the environment."""
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
         python = self.project.run(self.python, "-I", "-c", code)
         return type(self.venv)(python.ok().stdout.strip())
@@ -77,12 +77,12 @@ class Editable:
         return environment.with_changes(self.project.env, changes)
 
     def imports(self, code: str | None = None, **changes: Any) -> Imported:
-        """Run the sample's probe, or other code that imports the package, in a new process."""
+        """Runs the sample's probe, or other code that imports the package, in a new process."""
         changes = {_UV: self.project.bench.uv, **changes}
         return Imported(self.project.run(*self.command(code), cwd=self.venv, **changes))
 
     def start(self, code: str | None = None, **changes: Any) -> subprocess.Popen[str]:
-        """The same, without waiting for its end."""
+        """Like `imports`, without waiting for the end."""
         return subprocess.Popen(
             self.command(code),
             cwd=self.venv,
@@ -96,7 +96,7 @@ class Editable:
         )
 
     def is_quiet(self, shows: str, code: str | None = None) -> None:
-        """Imported as it is, without a word, and without asking anybody."""
+        """The import prints no message and starts no cargo or maturin process."""
         self.project.spy.clear()
         imported = self.imports(code)
         assert (imported.shows, imported.run.stderr) == (shows, "")
@@ -110,7 +110,7 @@ def install(
     python: str | None = None,
     **changes: Any,
 ) -> Editable:
-    """Install it with `uv pip install -e` into a new environment of that name."""
+    """Installs the project with `uv pip install -e` into a new environment of that name."""
     venv = project.bench.folder / "state" / name
     which = ("--python", python) if python else ()
     project.uv("venv", "--clear", *which, venv).ok()
@@ -120,20 +120,20 @@ def install(
 
 
 def install_with_pip(project: Project, *options: str) -> Editable:
-    """The same with pip."""
+    """Installs the project with pip."""
     venv = project.new_venv()
     project.pip(venv, "install", *options, "-e", project.root).ok()
     return Editable(project, venv)
 
 
 def synced(project: Project) -> Editable:
-    """Install it with `uv sync`, into the project's own environment."""
+    """Installs the project with `uv sync` into the project's own environment."""
     project.uv("sync").ok()
     return Editable(project, project.root / ".venv")
 
 
 def hears_nothing(project: Project) -> None:
-    """A `uv sync` that finds everything as it should be."""
+    """Runs a `uv sync` that must have nothing to do."""
     run = project.uv("sync", "-v").ok()
     assert "Building" not in run.output.replace("build-backend", ""), run.output
     assert "Prepared" not in run.output, run.output

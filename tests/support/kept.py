@@ -1,4 +1,4 @@
-"""What wheelprint keeps and delivers, file by file: is each one whole, whatever went wrong?"""
+"""Checks that every file that wheelprint stores or delivers is complete, after any fault."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from .project import Project
 
-#: How names of files begin that are not finished.
+#: The prefix of temporary files.
 TEMPORARY = ".wheelprint-"
-#: The same of what an import remembers: `PLACE.PROCESS-THREAD`.
+#: The names of temporary files of the import check: `PLACE.PROCESS-THREAD`.
 _OF_AN_IMPORT = re.compile(r".+\.\d+-\d+")
-#: Files of the store, besides, that begin with a digest.
+#: More files of the store that begin with a digest.
 _SEALED = ("stat.json", "toolchain.json")
 _LIBRARY = (".so", ".pyd")
 
 
 def files(project: Project) -> Iterator[Path]:
-    """The files of the store, but for interpreters and what cargo compiles."""
+    """The files of the store, except for interpreters and cargo's output."""
     for path in sorted(project.cache.rglob("*")):
         inside = path.relative_to(project.cache).parts
         if path.is_file() and not {"interpreters", "archive-target"}.intersection(inside):
@@ -37,18 +37,18 @@ def files(project: Project) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Does the name say that it is not finished?"""
+    """Whether the name is that of a temporary file."""
     of_an_import = path.parent.name == "imports" and _OF_AN_IMPORT.fullmatch(path.name)
     return path.name.startswith(TEMPORARY) or bool(of_an_import)
 
 
 def temporaries(project: Project) -> list[Path]:
-    """What killed processes left in the store."""
+    """The temporary files that killed processes left in the store."""
     return [path for path in files(project) if is_temporary(path)]
 
 
 def assert_whole(project: Project) -> None:
-    """Every file of the store that bears a final name is what it should be."""
+    """Every file of the store with a final name is complete and correct."""
     for path in files(project):
         if not is_temporary(path):
             _check(project, path)
@@ -85,7 +85,7 @@ def _check(project: Project, path: Path) -> None:
 
 
 def assert_wheels_whole(folder: Path) -> None:
-    """What lies in a frontend's folder under the name of a wheel is one."""
+    """Every file in a frontend's folder with a final name is a correct wheel."""
     for path in folder.iterdir():
         if not path.name.startswith(TEMPORARY):
             assert path.suffix == ".whl", path
@@ -93,8 +93,9 @@ def assert_wheels_whole(folder: Path) -> None:
 
 
 def assert_installed_whole(site: Path, name: str) -> None:
-    """Every file that RECORD of an installed package names, if there is a RECORD, is either as it
-    says or not there (yet, or any more)."""
+    """If an installed package has a RECORD, each file in it either matches or is missing.
+
+    An installer may not have written a file yet, or may have removed it already."""
     for record in site.glob(f"{name}-*.dist-info/RECORD"):
         for listed, digest, _ in csv.reader(record.read_text(encoding="utf-8").splitlines()):
             path = site / listed
@@ -112,5 +113,5 @@ def in_wheel(wheel: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def is_library(name: str) -> bool:
-    """Is it what the compiler made, and not we?"""
+    """Whether the file is a compiled module."""
     return name.endswith(_LIBRARY)

@@ -1,4 +1,4 @@
-"""Commands that are killed at some moment, with everything that they have started."""
+"""Commands that are killed at some moment, together with all their child processes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Callable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: No command of the tests takes so long.
+#: A timeout that no command of the tests should reach.
 _SECONDS = 120
 
 
 class Started:
-    """A command in a process group of its own; what it says goes into a file."""
+    """A command in its own process group. Its output goes to a file."""
 
     def __init__(
         self, command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], log: Path
@@ -41,18 +41,18 @@ class Started:
 
     @property
     def said(self) -> str:
-        """Both of its outputs so far."""
+        """The output so far, stdout and stderr."""
         return self._log.read_text(errors="replace")
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
     def finish(self) -> None:
-        """Wait for its end, which must be a success."""
+        """Waits for the command, which must succeed."""
         assert self._process.wait(_SECONDS) == 0, f"{self.command}\n{self.said}"
 
     def kill(self) -> None:
-        """Kill it and all that it started; when this returns, none of them runs any more."""
+        """Kills the command and its child processes, and waits until none of them runs."""
         assert sys.platform != "win32"
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -62,16 +62,16 @@ class Started:
             time.sleep(0.002)
 
     def kill_alone(self) -> None:
-        """Kill it and nothing that it started."""
+        """Kills the command, but not its child processes."""
         self._process.kill()
         self._process.wait(_SECONDS)
 
     def runs(self, words: str) -> bool:
-        """Does anything run that it started, with these words in its command line?"""
+        """Whether a process of the group runs with these words in its command line."""
         return any(words in command for command in _commands(self._process.pid))
 
     def kill_after(self, seconds: float) -> None:
-        """The same, a while from now, if it still runs."""
+        """Kills the command and its child processes after that time, unless it ended before."""
         end = time.monotonic() + seconds
         while not self.has_ended() and time.monotonic() < end:
             time.sleep(0.001)
@@ -79,17 +79,17 @@ class Started:
 
 
 def _runs(group: int) -> bool:
-    """Is there a process of this group that does something?"""
+    """Whether a process of the group is alive and no zombie."""
     return any(True for _ in _commands(group))
 
 
 def _commands(group: int) -> Iterator[str]:
-    """The command lines of the processes of a group that do something, where that can be told."""
+    """The command lines of the processes of a group that run; empty without /proc."""
     if not Path("/proc/self/stat").exists():
         return
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # After the name, which may hold anything: state, parent, group.
+            # The fields after the name, which may contain any character: state, parent, group.
             state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
             if int(found) == group and state not in ("Z", "X"):
                 yield stat.with_name("cmdline").read_text(errors="replace")
@@ -98,7 +98,7 @@ def _commands(group: int) -> Iterator[str]:
 
 
 def moments(count: int, duration: float, seed: int) -> list[float]:
-    """So many moments, one in each part of the duration, in any order."""
+    """That many moments, one in each part of the duration, in random order."""
     rng = random.Random(seed)
     found = [(number + rng.random()) * duration / count for number in range(count)]
     rng.shuffle(found)
@@ -106,7 +106,7 @@ def moments(count: int, duration: float, seed: int) -> list[float]:
 
 
 def wait_until(condition: Callable[[], object], started: Started) -> bool:
-    """Look as often as can be, until it is so or the command has ended."""
+    """Polls until the condition is true or the command has ended."""
     while not condition():
         if started.has_ended():
             return bool(condition())

@@ -1,4 +1,4 @@
-"""A small crate, laid out in every way that maturin knows."""
+"""A small crate in every layout that maturin supports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .project import Project
     from .workbench import Workbench
 
-#: uv looks for dependencies of all versions that are allowed; there are only this one's.
+#: uv resolves dependencies for all allowed Python versions, but only this one's are available.
 THIS_PYTHON = f">={sys.version_info.major}.{sys.version_info.minor}"
 PYO3, CFFI = "pure", "cffi-bindings"
 
@@ -34,41 +34,41 @@ mod NAME {
     }
 }
 """
-#: What comes into being beside the sources, and may.
+#: Files and folders that may appear next to the sources.
 _BESIDES = frozenset({"target", ".venv", "uv.lock", ".git"})
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the files of a project lie; each of its modules knows that the answer is 42."""
+    """The files of a project. Each of its modules has a function that returns 42."""
 
     #: The compiled module.
     module: str
-    #: The files besides the crate's own.
+    #: More files, in addition to the crate's own.
     files: Mapping[str, str] = field(default_factory=dict)
     #: The folder with the Python packages.
     source: str = ""
     #: More lines of `[tool.maturin]`.
     settings: str = ""
-    #: The sample whose crate it is.
+    #: The sample that has the crate.
     sample: str = PYO3
-    #: `src/lib.rs`, with NAME for the module.
+    #: The text of `src/lib.rs`, with NAME in place of the module's name.
     rust: str = _RUST
-    #: What `module-name` says, if it is not the module.
+    #: The value of `module-name`, if it differs from `module`.
     name: str = ""
-    #: Changes what is not said above.
+    #: Makes further changes.
     more: Callable[[Project], None] | None = None
 
     @property
     def probe(self) -> str:
-        """Prints 42."""
+        """Code that prints 42."""
         if self.sample == PYO3:
             return f"import {self.module} as module; print(module.answer())"
         return f"from {self.module} import lib; print(lib.add(40, 2))"
 
     @property
     def leftover(self) -> str:
-        """What `maturin develop` may have left in the tree: the interpreter prefers its suffix."""
+        """A file that `maturin develop` may have left in the tree. Python prefers its suffix."""
         folder = "/".join([self.source, *self.module.split(".")]).strip("/")
         return folder + str(sysconfig.get_config_var("EXT_SUFFIX"))
 
@@ -79,13 +79,13 @@ class Layout:
         return any(name.startswith(top) for name in self.files)
 
     def check_out(self, bench: Workbench) -> Project:
-        """The sample, laid out so."""
+        """Checks out the sample in this layout."""
         project = bench.check_out(self.sample)
         self.apply(project)
         return project
 
     def apply(self, project: Project) -> None:
-        """Lays the sample out so."""
+        """Changes a checked-out sample to this layout."""
         settings = f'module-name = "{self.name or self.module}"\n'
         if self.source:
             settings += f'python-source = "{self.source}"\n'
@@ -111,30 +111,30 @@ class Layout:
 
 
 def commit(project: Project) -> None:
-    """Makes the checkout a repository with everything in it."""
+    """Makes the checkout a git repository and commits all files."""
     project.write("../../.gitignore", "target/\n.venv/\nuv.lock\n")
     asking.git(project, "init")
     asking.git(project, "add", "-A")
     asking.git(project, "commit", "-m", "first")
-    # An import leaves something too, which is no affair of ours.
+    # Python's own caches must not appear as new files.
     project.env["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 def news(project: Project) -> list[str]:
-    """What git sees besides what it knows, ignored or not."""
+    """The files that git reports as new or changed, including ignored files."""
     said = asking.git(project, "status", "--ignored", "--porcelain").splitlines()
     return [line for line in said if not _BESIDES.intersection(line[3:].split("/"))]
 
 
 def folders(project: Project) -> list[str]:
-    """All folders of the checkout: git does not see empty ones."""
+    """All folders of the checkout, because git does not report empty folders."""
     top = project.bench.checkout_folder
     names = (path.relative_to(top) for path in top.rglob("*") if path.is_dir())
     return sorted(name.as_posix() for name in names if not _BESIDES.intersection(name.parts))
 
 
 def imported(project: Project, code: str, venv: Path | None = None, **changes: str) -> str:
-    """What that code prints in a fresh process outside of the project; nothing may be said."""
+    """The output of that code in a new process outside of the project. stderr must be empty."""
     venv = venv or project.path(".venv")
     run = project.run(environment.python_in(venv), "-c", code, cwd=venv, **changes).ok()
     assert run.stderr == "", run.stderr
@@ -142,13 +142,13 @@ def imported(project: Project, code: str, venv: Path | None = None, **changes: s
 
 
 def site_packages(project: Project) -> Path:
-    """Where the project's own environment keeps what is installed."""
+    """The site-packages of the project's own environment."""
     code = "import sysconfig; print(sysconfig.get_path('platlib'))"
     return project.path(imported(project, code, WHEELPRINT_ON_STALE="ignore"))
 
 
 def beside(project: Project, layout: Layout, name: str) -> Project:
-    """One more project with that layout, its own name, and no crate of others."""
+    """Creates one more project with that layout and its own name, without other crates."""
     other = dataclasses.replace(project, root=project.path(f"../{name}"))
     shutil.copytree(samples.SAMPLES / CFFI, other.root, copy_function=shutil.copyfile)
     for file in ("Cargo.toml", "Cargo.lock", "pyproject.toml"):

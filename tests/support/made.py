@@ -1,9 +1,9 @@
-"""Every wheel and every sdist that a frontend or a hook makes in the tests is kept until the run's
-end, and all of them are checked then, at once: the checkers take longer to start than to check.
+"""Keeps every wheel and sdist that frontends and hooks make in the tests, to check them at the end.
 
-A pytest plugin, which `conftest.py` loads. Workers keep; the process that the run was started in
-checks, and makes the run fail. What is kept is a copy: a test may damage a file afterwards, and one
-that it damaged before a command ran isn't new after it.
+All files are checked at once, because the checkers take longer to start than to check a file. This
+is a pytest plugin, which `conftest.py` loads. Workers keep files. The main process checks them, and
+makes the run fail. Copies are kept, because a test may damage a file later. If a test damaged a
+file before a command ran, the file is not new after the command, so it is not kept.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".whl", ".tar.gz")
 _TEST = "made-by.txt"
-#: What uv calls its folder of built wheels, and how deep they lie in it.
+#: The pattern for built wheels in uv's cache.
 _IN_UV_CACHE = "sdists-*/*/*/*/*.whl"
 
-#: What a file was when it was seen last.
+#: Stat values of a file when it was last seen.
 Seen = tuple[int, int, int]
 
 
 class Made:
-    """The folder where a run keeps what was made, each file in a folder named by its content."""
+    """The folder with all files of a run. Each file has its own folder, named by a digest."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,8 +42,7 @@ class Made:
 
     @contextlib.contextmanager
     def by(self, args: Iterable[str | Path], cwd: Path, env: Mapping[str, str]) -> Iterator[None]:
-        """Keep what a command makes in the folders that it names, where it runs, and in uv's
-        cache."""
+        """Keeps the new files of a command: in its arguments, where it runs, and in uv's cache."""
         folders = {cwd, cwd / "dist", *(cwd / arg for arg in args if not str(arg).startswith("-"))}
         before = _look(folders)
         yield
@@ -53,7 +52,7 @@ class Made:
         self.in_uv_cache(env)
 
     def in_uv_cache(self, env: Mapping[str, str]) -> None:
-        """Keep what uv built since the last time; an import may have asked it to."""
+        """Keeps wheels that uv built since the last call. An import may have started a build."""
         for path in Path(env["UV_CACHE_DIR"]).glob(_IN_UV_CACHE):
             seen = _seen(path)
             if self._in_uv_caches.get(path) != seen:
@@ -61,18 +60,18 @@ class Made:
                 self.keep(path)
 
     def keep_all(self, folder: Path) -> None:
-        """Keep all that lies in a folder."""
+        """Keeps all wheels and sdists in a folder."""
         for path in _look([folder]):
             self.keep(path)
 
     def keep(self, path: Path) -> None:
-        """Keep this one, and which test it was made in."""
+        """Keeps a file, and the name of the test that made it."""
         content = path.read_bytes()
         digest = hashlib.sha256(path.name.encode() + content).hexdigest()[:20]
         place = self._folder / digest
         if place.exists():
             return
-        # Under its name at once and as a whole: another worker may have made the same.
+        # Write to a temporary folder and rename, because another worker may keep the same file.
         scratch = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
         (scratch / path.name).write_bytes(content)
         test = os.environ.get("PYTEST_CURRENT_TEST", "no test").rpartition(" (")[0]
@@ -103,7 +102,7 @@ KEY = pytest.StashKey[Made]()
 _FOLDER = pytest.StashKey[Path]()
 _FOUND = pytest.StashKey[str]()
 _CHECKED = pytest.StashKey[str]()
-#: How a worker is told the folder.
+#: The key with which a worker gets the folder.
 _INPUT = "wheelprint_made"
 
 

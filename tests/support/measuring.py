@@ -1,7 +1,7 @@
-"""What the scripts that measure share: a place of their own, a side for each backend, tables.
+"""Shared code of the scripts that measure: temporary places, a side for each backend, tables.
 
-Nothing in a place is inherited from the user's caches but what cargo has downloaded. A side is one
-copy of a project, built by one backend, with caches that no other side has.
+A place uses none of the user's caches, except for cargo's downloads. A side is one copy of a
+project, built by one backend, with its own caches.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ BACKENDS = ("maturin", "wheelprint")
 
 @dataclass(frozen=True)
 class Place:
-    """A temporary folder, and what tools are started with there."""
+    """A temporary folder, and the environment variables of tools in it."""
 
     folder: Path
     env: dict[str, str]
 
     def run(self, *command: str | Path, cwd: Path | None = None) -> str:
-        """What a command prints, which must succeed."""
+        """Runs a command, which must succeed, and returns its stdout."""
         return run(command, cwd or self.folder, self.env)
 
     def uv(self, *args: str | Path, cwd: Path | None = None) -> str:
-        """The same for uv, whose own words go to stderr."""
+        """Runs uv and returns its stdout. uv's own messages go to stderr."""
         return self.run(find_uv(), *args, cwd=cwd)
 
 
@@ -53,7 +53,7 @@ def place() -> Iterator[Place]:
 
 
 def place_in(folder: Path) -> Place:
-    """The same in a folder that is there."""
+    """A place in an existing folder."""
     env = environment.inherited()
     links = [link for link in env.get("UV_FIND_LINKS", "").split(",") if link]
     dist = Path(os.environ["WHEELPRINT_DIST"]).resolve()
@@ -66,7 +66,7 @@ def place_in(folder: Path) -> Place:
 
 
 def run(command: Iterable[str | Path], cwd: Path, env: Mapping[str, str]) -> str:
-    """What a command prints. If it fails, so does the script, with all that it said."""
+    """Runs a command and returns its stdout. If it fails, the script exits with its output."""
     args = [str(part) for part in command]
     done = subprocess.run(args, cwd=cwd, env=env, capture_output=True, text=True)
     if done.returncode != 0:
@@ -76,7 +76,7 @@ def run(command: Iterable[str | Path], cwd: Path, env: Mapping[str, str]) -> str
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one step took and did."""
+    """The time of one step, and what it compiled."""
 
     seconds: float
     cargo: bool
@@ -91,7 +91,7 @@ class Outcome:
 
 
 class Side:
-    """A project's copy, and one backend."""
+    """A copy of a project, built by one backend."""
 
     def __init__(self, backend: str, folder: Path, root: Path) -> None:
         place = place_in(folder)
@@ -105,7 +105,7 @@ class Side:
         pyproject = root / "pyproject.toml"
         text = with_backend(pyproject.read_text(encoding="utf-8"), backend, requires)
         pyproject.write_text(text, encoding="utf-8")
-        # What is downloaded once and for all is no part of a step.
+        # Download crates now, because downloads must not count for a step.
         self.place.run("cargo", "fetch", "--quiet", cwd=root)
         scratch = folder / "scratch"
         self.place.uv("venv", scratch)
@@ -113,7 +113,7 @@ class Side:
         self.place.uv("pip", "install", "--python", python, "maturin", "wheelprint")
 
     def measured(self, *command: str | Path) -> tuple[Outcome, str]:
-        """Run uv in the project and see what it takes and starts, and what it prints."""
+        """Runs uv in the project. Returns the outcome and uv's stdout."""
         self.spy.clear()
         start = time.perf_counter()
         printed = self.place.uv(*command, cwd=self.root)
@@ -122,7 +122,7 @@ class Side:
         return Outcome(seconds, bool(self.spy.calls("cargo")), compiled), printed
 
     def change(self, source: str, old: str, new: str) -> None:
-        """Replace a text in one of the project's files, which must be there."""
+        """Replaces a text in a file of the project. The text must be there."""
         path = self.root / source
         text = path.read_text(encoding="utf-8")
         if old not in text:
@@ -131,13 +131,13 @@ class Side:
 
 
 def with_backend(text: str, backend: str, requires: str) -> str:
-    """A pyproject.toml with another backend."""
+    """The text of pyproject.toml with another backend."""
     text = re.sub(r"(?m)^requires = \[.*\]$", f'requires = ["{requires}"]', text)
     return re.sub(r'(?m)^build-backend = ".*"$', f'build-backend = "{backend}"', text)
 
 
 def unpack_rpds(folder: Path) -> Path:
-    """The latest rpds-py, from PyPI, as its maintainers packed it."""
+    """Downloads and unpacks the latest sdist of rpds-py from PyPI."""
     folder.mkdir(parents=True)
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     subprocess.run([*download, "--no-binary", "rpds-py", "rpds-py"], cwd=folder, check=True)
@@ -148,12 +148,12 @@ def unpack_rpds(folder: Path) -> Path:
     return root
 
 
-#: A file of rpds-py, and a text in it that its module shows.
+#: A file of rpds-py, a text in it that the module shows, and its replacement.
 RPDS_EDIT = ("src/lib.rs", '"peeked an empty queue"', '"peeked an empty queue, after the edit"')
 
 
 def milliseconds(times: Iterable[float]) -> float:
-    """The median of some seconds."""
+    """The median of some times in seconds, in milliseconds."""
     return statistics.median(times) * 1000
 
 
@@ -163,5 +163,5 @@ def row(*cells: str) -> str:
 
 
 def heading(*cells: str) -> str:
-    """Its first two lines."""
+    """The first two lines of a Markdown table."""
     return f"{row(*cells)}\n|{'---|' * len(cells)}"

@@ -1,4 +1,4 @@
-"""More packages for a sample: written, vendored; and what they have the module say."""
+"""More packages for a sample, written or vendored, and values that the module gets from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add(
     source: str = "",
     more: str = "",
 ) -> None:
-    """A package with one source file, called like its folder."""
+    """Writes a package with one source file. Its default name is that of its folder."""
     name = name or folder.rsplit("/", 1)[1]
     project.write(f"{folder}/src/lib.rs", source)
     project.write(
@@ -33,37 +33,38 @@ def add(
 
 
 def depend_on(project: Project, line: str) -> None:
-    """One more dependency of the project's own package."""
+    """Adds a dependency to the project's own package."""
     project.replace("Cargo.toml", "[dependencies]\n", f"[dependencies]\n{line}\n")
 
 
 def show(project: Project, expression: str) -> None:
-    """The module says, as `edited`, what that Rust expression is."""
+    """Makes the module return that Rust expression as `edited`."""
     project.replace("src/lib.rs", "EDITED.to_owned()", expression)
 
 
 def answer(project: Project, expression: str) -> None:
-    """What another sample's module says is that Rust expression."""
+    """Makes the module of another sample return that Rust expression."""
     project.replace(project.sample.source, project.sample.edit[0], expression)
 
 
 def answer_from_core(project: Project) -> None:
-    """It says 1, and has that from a path dependency."""
+    """Makes the module return 1, from a path dependency."""
     add(project, "core", name="core-rs", version="0.1.0", source="pub const CORE: u32 = 1;\n")
     project.append("Cargo.toml", '\n[dependencies]\ncore-rs = { path = "core" }\n[workspace]\n')
     answer(project, "core_rs::CORE")
 
 
 def give_helper_a_script(project: Project, *instructions: str, found: str) -> None:
-    """Its build script says that to cargo, and that Rust expression is what the module says as
-    `found`."""
+    """Gives the helper crate a build script that prints these instructions for cargo.
+
+    The module returns the Rust expression as `found`."""
     lines = [f'    println!("cargo::{text}");\n' for text in instructions]
     lines.append(f'    println!("cargo::rustc-env=FOUND_BY_HELPER={{}}", {found});\n')
     project.write(f"{HELPER}/build.rs", f"fn main() {{\n{''.join(lines)}}}\n")
 
 
 def vendor_everything(project: Project) -> None:
-    """A directory source with all packages of the lock file, none of their files checked."""
+    """Vendors all packages of the lock file, without checksums of their files."""
     said = project.run("cargo", "metadata", "--format-version", "1").ok().stdout
     lock = project.read("../../Cargo.lock")
     for source in set(re.findall(r'"manifest_path":"([^"]*/registry/src/[^"]*)/Cargo.toml"', said)):
@@ -79,7 +80,7 @@ def vendor_everything(project: Project) -> None:
 
 
 def add_vendored(project: Project, name: str, version: str, source: str) -> str:
-    """One more package in that directory source, as if it came from crates.io: its folder."""
+    """Adds a vendored package, as if it came from crates.io. Returns its folder."""
     folder = f"{name}-{version}"
     add(project, f"{_VENDORED}/{folder}", name=name, version=version, source=source)
     _do_not_check(project, folder, hashlib.sha256(folder.encode()).hexdigest())

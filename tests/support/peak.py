@@ -1,4 +1,4 @@
-"""The memory that commands take: the most that one process of theirs held."""
+"""The peak memory of commands: the maximum of all their processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: In a process of its own: what else was run before counts for its children too.
+#: Runs in a separate process, because `RUSAGE_CHILDREN` includes all earlier child processes.
 _WATCH = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[2:])
@@ -19,7 +19,7 @@ sys.exit(code)
 
 
 class Peak:
-    """Put `prefix` before commands, and ask for `bytes` when they have ended."""
+    """Put `prefix` before commands, and call `bytes` when they have ended."""
 
     def __init__(self, notes: Path) -> None:
         self._notes = notes

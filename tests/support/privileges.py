@@ -1,7 +1,7 @@
-"""Making files unreadable and unwritable so that it holds for the tests' own user, also for root.
+"""Makes files unreadable and unwritable for the user of the tests, even if that user is root.
 
-Root may write anywhere because of two capabilities, not because of its number: without them the
-file modes count for it as for anybody.
+Root can write anywhere because of two capabilities, not because of its user id. Without them the
+file modes apply to root too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def obeying_modes() -> tuple[str, ...]:
-    """What to put in front of a command so that file modes hold for it. Skips where impossible."""
+    """A prefix for a command to which file modes apply. Skips the test if that is impossible."""
     if sys.platform == "win32":
         pytest.skip("file modes mean nothing here")
     if os.geteuid() != 0:
@@ -38,7 +38,7 @@ def obeying_modes() -> tuple[str, ...]:
 
 @contextmanager
 def mode(path: Path, *, remove: int) -> Iterator[None]:
-    """Take rights away from a file, or from a folder and everything below, for a while."""
+    """Removes permissions of a file, or of a folder and all paths below it, for a while."""
     everything = [path, *path.rglob("*")] if path.is_dir() else [path]
     real = [each for each in everything if not each.is_symlink()]
     before = {each: stat.S_IMODE(each.stat().st_mode) for each in real}

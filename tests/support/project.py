@@ -37,7 +37,7 @@ class Run:
 
     @property
     def output(self) -> str:
-        """Everything it said."""
+        """stdout and stderr."""
         return self.stdout + self.stderr
 
     def ok(self: AnyRun) -> AnyRun:
@@ -46,28 +46,29 @@ class Run:
         return self
 
     def failed(self: AnyRun) -> AnyRun:
-        """This run, which must have failed, of its own accord."""
+        """This run, which must have failed without a panic."""
         assert self.code != 0, f"should have failed: {self.command}\n{self.output}"
         assert "PanicException" not in self.output, self.output
         return self
 
     @property
     def verdict(self) -> str:
-        """The one line that says whether it was fresh, and why. Frontends put marks of their own
-        in front of it."""
+        """The line that says whether the build was fresh, and why. It must occur exactly once.
+
+        Frontends put their own text in front of it."""
         said: list[str] = re.findall(r"(?m)wheelprint: ((?:fresh|stale): .*)$", self.output)
         assert len(said) == 1, f"expected one verdict, found {said} in:\n{self.output}"
         return said[0].strip()
 
     @property
     def warnings(self) -> list[str]:
-        """What wheelprint warned of."""
+        """wheelprint's warnings."""
         lines = self.stderr.splitlines()
         return [line for line in lines if line.startswith("wheelprint: warning: ")]
 
     @property
     def last_line(self) -> str:
-        """The last thing the user sees."""
+        """The last line on stderr that is not empty."""
         lines = [line for line in self.stderr.splitlines() if line.strip()]
         assert lines, self.output
         return lines[-1]
@@ -75,7 +76,7 @@ class Run:
 
 @dataclass(frozen=True)
 class HookRun(Run):
-    """A hook that was called, and what it returned."""
+    """A hook call and its result."""
 
     result: Any = None
 
@@ -88,7 +89,7 @@ class Project:
     root: Path
     env: dict[str, str]
     bench: Workbench
-    #: No command takes so long.
+    #: A timeout for commands.
     seconds: int = 120
 
     @property
@@ -101,13 +102,13 @@ class Project:
         return Path(os.path.normpath(self.root / self.sample.target_parent)) / "target"
 
     def compiled_files(self, *patterns: str) -> list[Path]:
-        """What cargo made on the way: `*.rlib`, a script's `output`, wherever its layout has it."""
+        """cargo's intermediate files, like `*.rlib` or a script's `output`, in any layout."""
         folders = [folder for folder in (self.target, self.bench.build_folders) if folder.is_dir()]
         return [path for folder in folders for each in patterns for path in folder.rglob(each)]
 
     @property
     def cache(self) -> Path:
-        """wheelprint's own cache."""
+        """The folder of wheelprint's store."""
         return Path(self.env["WHEELPRINT_CACHE_DIR"])
 
     # Files
@@ -128,31 +129,31 @@ class Project:
         self.write(name, self.read(name) + text)
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Replace a text which must be there."""
+        """Replaces a text, which must be there."""
         text = self.read(name)
         assert old in text, f"{old!r} is not in {name}:\n{text}"
         self.write(name, text.replace(old, new))
 
     def touch(self, name: str) -> None:
-        """A new timestamp, the same content."""
+        """Gives a file a new timestamp, with the same content."""
         path = self.path(name)
         before = path.stat().st_mtime_ns
         os.utime(path)
         assert path.stat().st_mtime_ns > before
 
     def edit(self) -> None:
-        """The sample's own edit of its Rust source."""
+        """Makes the sample's edit of its Rust source."""
         self.replace(self.sample.source, *self.sample.edit)
 
     def undo_edit(self) -> None:
         self.replace(self.sample.source, *reversed(self.sample.edit))
 
     def settings(self, text: str) -> None:
-        """Add `[tool.wheelprint]` to pyproject.toml."""
+        """Adds `[tool.wheelprint]` to pyproject.toml."""
         self.append("pyproject.toml", f"\n[tool.wheelprint]\n{text}\n")
 
     def requires(self, *requirements: str) -> None:
-        """Replace `[build-system] requires`."""
+        """Replaces `[build-system] requires`."""
         line = f"requires = {json.dumps(requirements)}"
         text = self.read("pyproject.toml")
         text, found = re.subn(r"(?m)^requires = \[.*\]$", lambda _: line, text)
@@ -160,13 +161,13 @@ class Project:
         self.write("pyproject.toml", text)
 
     def switch_to_maturin(self) -> None:
-        """What the project was before it knew wheelprint."""
+        """Makes maturin the build backend."""
         text = self.read("pyproject.toml")
         text = re.sub(r'"wheelprint[^"]*"(?=[,\]])', '"maturin"', text)
         self.write("pyproject.toml", text.replace('"wheelprint"', '"maturin"'))
 
     def reproducible(self) -> None:
-        """maturin's SBOM has a random number and the time in it unless this is set."""
+        """Sets a fixed time. Otherwise maturin's SBOM has a random number and the current time."""
         self.env["SOURCE_DATE_EPOCH"] = "1600000000"
 
     # Frontends
@@ -178,8 +179,10 @@ class Project:
         output: str | Path | None = None,
         **changes: Any,
     ) -> Run:
-        """Run any command in the project, with variables changed. What it makes in folders that it
-        names, or in `output`, is checked when the tests have ended."""
+        """Runs any command in the project, with changed variables.
+
+        Wheels and sdists in its argument folders, or in `output`, are checked at the end of the
+        tests."""
         args = [str(part) for part in command]
         cwd = cwd or self.root
         env = environment.with_changes(self.env, changes)
@@ -206,8 +209,10 @@ class Project:
         keywords: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> HookRun:
-        """Call a hook as a frontend without isolation does: in a process of its own, in the
-        project's folder, with the environment's programs first on PATH."""
+        """Calls a hook like a frontend without isolation.
+
+        The hook runs in its own process, in the project's folder, with the environment's programs
+        first on PATH."""
         folder = self.bench.venv(venv)
         answer = self.bench.folder / "hook-answer.json"
         answer.unlink(missing_ok=True)
@@ -228,11 +233,11 @@ class Project:
         return HookRun(run.command, run.code, run.stdout, run.stderr, result)
 
     def editable(self, **rest: Any) -> HookRun:
-        """Call `build_editable`, which must succeed."""
+        """Calls `build_editable`, which must succeed."""
         return self.build("editable", **rest)[0]
 
     def is_fresh(self, **rest: Any) -> bool:
-        """Call `build_editable`: was it answered without cargo and maturin, and did it say so?"""
+        """Calls `build_editable`. Whether it was answered without cargo and maturin."""
         self.spy.clear()
         said = self.editable(**rest).verdict
         if said.startswith("fresh: "):
@@ -249,7 +254,7 @@ class Project:
         folder: Path | None = None,
         **rest: Any,
     ) -> tuple[HookRun, Path]:
-        """Call `build_KIND`, which must succeed: the run and the wheel or sdist."""
+        """Calls `build_KIND`, which must succeed. Returns the run and the wheel or sdist."""
         folder = folder or self.output_folder()
         run = self.hook(f"build_{kind}", folder, settings, **rest)
         run.ok()
@@ -267,29 +272,29 @@ class Project:
         return self.run(self.bench.uv, *args, cwd=cwd, **changes)
 
     def uv_run(self, probe: str | None = None, *options: str, **changes: Any) -> str:
-        """What `uv run python -c PROBE` prints."""
+        """The output of `uv run python -c PROBE`."""
         code = probe or self.sample.probe
         return self.uv("run", *options, "python", "-c", code, **changes).ok().stdout.strip()
 
     def new_venv(self) -> Path:
-        """An empty virtual environment of this test's own, with pip in it."""
+        """A new virtual environment for this test, with only pip in it."""
         folder = self.bench.folder / "state" / "venv"
         self.uv("venv", "--clear", folder).ok()
         self.uv("pip", "install", "--python", environment.python_in(folder), "pip").ok()
         return folder
 
     def installed(self, wheel: Path) -> Path:
-        """A virtual environment of this test's own with the wheel in it."""
+        """A new virtual environment for this test, with the wheel installed."""
         venv = self.new_venv()
         python = environment.python_in(venv)
         self.uv("pip", "install", "--python", python, wheel, cwd=venv).ok()
         return venv
 
     def pip(self, venv: Path, *args: str | Path, **changes: Any) -> Run:
-        """Run an environment's own pip, as it would run with that environment activated."""
+        """Runs an environment's own pip as if the environment were activated."""
         scripts = str(environment.scripts_folder(venv))
         changes.setdefault("PATH", os.pathsep.join([scripts, self.env["PATH"]]))
-        # What it installs it builds in a temporary folder, and has to leave it for a moment.
+        # pip builds in a temporary folder. It must not remove the wheels before they are kept.
         temporary = self.output_folder()
         changes.setdefault("TMPDIR", str(temporary))
         changes.setdefault("PIP_NO_CLEAN", "1")
@@ -300,7 +305,7 @@ class Project:
         return run
 
     def python(self, venv: Path, code: str, **changes: Any) -> str:
-        """What an environment's Python prints for that code, outside of the project."""
+        """The output of that code in an environment's Python, outside of the project."""
         python = environment.python_in(venv)
         return self.run(python, "-c", code, cwd=venv, **changes).ok().stdout.strip()
 

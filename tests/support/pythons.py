@@ -9,12 +9,12 @@ from pathlib import Path
 
 from .workbench import find_uv
 
-#: maturin needs nothing else from this one on.
+#: From this minor version on, maturin has no dependencies.
 OLDEST = 11
 
 
 def other() -> str | None:
-    """Another version of CPython that is installed here, if there is one."""
+    """The path of another installed version of CPython, if there is one."""
     this = f"{sys.version_info.major}.{sys.version_info.minor}"
     for minor in range(OLDEST, 16):
         if f"3.{minor}" == this:
@@ -23,7 +23,7 @@ def other() -> str | None:
         found = subprocess.run([*command, f"3.{minor}"], capture_output=True, text=True)
         if found.returncode == 0:
             return found.stdout.strip()
-    # Version managers keep them beside each other.
+    # Version managers keep all versions in one folder.
     base = Path(sys.executable).resolve().parents[2]
     for python in sorted(base.glob("3.*/bin/python3")):
         version = re.match(r"3\.(\d+)", python.parents[1].name)

@@ -1,4 +1,4 @@
-"""The sample projects: those in `examples/`, which are also shown to users, and the tests' own."""
+"""The sample projects: those in `examples/`, which are also for users, and those of the tests."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ SAMPLES = _REPOSITORY / "tests" / "samples"
 
 @dataclass(frozen=True)
 class Sample:
-    """One project, and what a test must know to edit it and to see the edit."""
+    """A project, with the data that a test needs to edit it and to see the edit."""
 
     name: str
-    #: The Rust file to edit, from the project's root, the text to replace in it and what with.
+    #: The Rust file to edit, relative to the project's root; the old and the new text.
     source: str
     edit: tuple[str, str]
-    #: Python that prints what `edit` changes, and what it prints before and after.
+    #: Python code that shows the effect of `edit`, and its output before and after the edit.
     probe: str
     shows: tuple[str, str]
-    #: The folder of the cargo package, from the project's root.
+    #: The folder of the cargo package, relative to the project's root.
     manifest_folder: str = "."
-    #: The cargo package that `edit` changes, and everything that is recompiled for it.
+    #: The cargo package that `edit` changes, and all packages that are recompiled after it.
     recompiled: frozenset[str] = field(default_factory=frozenset)
-    #: Where the files are.
+    #: The folder that contains the sample.
     folder: Path = SAMPLES
-    #: The Python project inside those files.
+    #: The Python project, relative to the sample's folder.
     project: str = "."
-    #: What lies beside the project and is needed too.
+    #: Folders next to the project that it needs.
     siblings: tuple[str, ...] = ()
-    #: The folder with cargo's target folder in it, from the project's root.
+    #: The folder that contains cargo's target folder, relative to the project's root.
     target_parent: str = "."
-    #: Whether cffi is imported, when it is built or later.
+    #: Whether cffi is imported at build time or at run time.
     needs_cffi: bool = False
-    #: Whether the compiled part imports pyo3, and so takes long to compile for the first time.
+    #: Whether the crate uses pyo3, so that the first compilation takes long.
     uses_pyo3: bool = True
 
 
@@ -134,7 +134,8 @@ _ALL = (
 
 BY_NAME = {sample.name: sample for sample in _ALL}
 
-#: For tests of single inputs, and too large to run every test on: it uses nearly all there are.
+#: A sample with nearly every kind of input, for tests of single inputs. It is too large to run all
+#: tests on it.
 EVERY_INPUT = _sample(
     "every-input",
     project="bindings/python",
@@ -148,8 +149,8 @@ EVERY_INPUT = _sample(
 
 
 def each(*always: str) -> list[Any]:
-    """All of them as parameters; `nox -s tests` has those that are named, `nox -s freshness` the
-    others."""
+    """All samples as parameters: the named ones for `nox -s tests`, the others for
+    `nox -s freshness`."""
     marks = pytest.mark.freshness
     return [name if name in always else pytest.param(name, marks=marks) for name in BY_NAME]
 
@@ -160,7 +161,7 @@ def find(name: str) -> Sample:
 
 
 def registry_packages() -> frozenset[str]:
-    """The packages from crates.io that any sample uses: what is worth keeping compiled."""
+    """The packages from crates.io that any sample uses. The tests keep them compiled."""
     entry = re.compile(r'name = "([^"]+)"\nversion = "[^"]+"\nsource = "registry')
     locks = [*EXAMPLES.glob("**/Cargo.lock"), *SAMPLES.glob("**/Cargo.lock")]
     return frozenset(name for lock in locks for name in entry.findall(lock.read_text()))

@@ -1,4 +1,4 @@
-"""What commands print as JSON: held against the published schemas, and pinned."""
+"""Compares the JSON output of commands with the published schemas and with snapshots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-# Not every Python has them.
+# These cannot be installed on every Python.
 jsonschema = pytest.importorskip("jsonschema")
 referencing = pytest.importorskip("referencing")
 
@@ -20,7 +20,7 @@ _SNAPSHOTS = _ROOT / "tests" / "snapshots"
 
 
 def check(command: str, value: Any) -> None:
-    """Does it keep to docs/schema/COMMAND.json?"""
+    """Validates output against docs/schema/COMMAND.json."""
     schemas = {path.name: json.loads(path.read_text()) for path in _SCHEMAS.glob("*.json")}
     registry: Any = referencing.Registry().with_resources(
         (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
@@ -31,8 +31,9 @@ def check(command: str, value: Any) -> None:
 
 
 def snapshot(name: str, value: Any) -> None:
-    """Is it what it was, but for digests, versions, sizes, times and paths? With
-    WHEELPRINT_SNAPSHOTS=write it is written anew."""
+    """Compares output with its snapshot, without digests, versions, sizes, times and paths.
+
+    With WHEELPRINT_SNAPSHOTS=write the snapshot is written again."""
     text = json.dumps(_normal(value), indent=2, sort_keys=True) + "\n"
     path = _SNAPSHOTS / f"{name}.json"
     if os.environ.get("WHEELPRINT_SNAPSHOTS") == "write":
@@ -40,7 +41,7 @@ def snapshot(name: str, value: Any) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-#: What is different on each machine and in each run.
+#: Patterns for text that differs between machines and runs.
 _VARIABLE_PARTS = [
     (r"\b[0-9a-f]{64}\b", "DIGEST"),
     (r"\b[0-9a-f]{16}\b", "HASH"),

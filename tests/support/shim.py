@@ -1,12 +1,14 @@
-"""Faults that this machine can't be brought to: a library is loaded before the C library, in every
-process of a project, and answers in its place (Linux only).
+"""Simulates faults that a test cannot cause otherwise (Linux only).
+
+A library is loaded before the C library in every process of a project, and replaces some of its
+functions.
 
 | variable | what it does |
 |---|---|
-| `SHIM_RENAME_IN`, `_AT` | the Nth renaming (or `all`) of a process to a path with that in it |
-| `SHIM_RENAME_DOES` | ... fails as on a full disk, or (`kill`) kills the process group |
-| `SHIM_CLOCK`, `_WHEN` | the clock is wrong by so many seconds; as soon as there is such a file |
-| `SHIM_COARSE` | times of files are whole, even seconds |
+| `SHIM_RENAME_IN`, `_AT` | selects the Nth rename (or `all`) to a path that contains this text |
+| `SHIM_RENAME_DOES` | that rename fails as on a full disk, or (`kill`) kills the process group |
+| `SHIM_CLOCK`, `_WHEN` | shifts the clock by this many seconds; only once this file exists |
+| `SHIM_COARSE` | file times are whole, even seconds |
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _SOURCE = Path(__file__).with_suffix(".rs")
 
 
 def put_before(project: Project) -> None:
-    """Every process of this project asks the shim. Skips where there can be none."""
+    """Loads the shim in every process of a project. Skips the test where that is impossible."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
         pytest.skip("LD_PRELOAD, and the layout of `struct stat`, are Linux's")
     library = project.bench.folder / "shim" / f"shim-{_SOURCE.stat().st_mtime_ns}.so"

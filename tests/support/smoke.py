@@ -1,7 +1,7 @@
-"""The smoke set: the few tests that are run on every system and every Python, in a few minutes.
+"""The smoke tests, which run on every system and every Python in a few minutes.
 
-One case of each promise. The whole suite runs on one pair of system and Python; what can differ on
-another one is in here.
+They have one case of each promise. The whole suite runs on only one combination of system and
+Python. These tests cover what can differ on another one.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ TESTS = (
 
 
 def is_smoke(nodeid: str) -> bool:
-    """Is the test of that id in the set?"""
-    # Parameters may hold slashes.
+    """Whether the test with that id is a smoke test."""
+    # Parameters may contain slashes.
     test, bracket, parameters = nodeid.partition("[")
     test = test.removeprefix("tests/")
     return test in TESTS or test + bracket + parameters in TESTS

@@ -1,10 +1,12 @@
-"""`cargo`, `rustc` and `maturin` that write down that they were called, then do their work.
+"""Wrappers of `cargo`, `rustc` and `maturin` that log each call and then run the real program.
 
-The wrappers lie first on PATH. They start the toolchain's own programs, not rustup's proxies: a
-proxy would put its own folder before ours on PATH, and cargo's calls of rustc would pass us by.
+The wrappers are first on PATH. They start the toolchain's own programs, not rustup's proxies. A
+proxy would put its own folder before ours on PATH, and then cargo's calls of rustc would bypass the
+wrapper.
 
-What was compiled is read from the calls of rustc, each of which cargo makes with the package's name
-in CARGO_PKG_NAME: exact, whatever is printed, and without RUSTC_WRAPPER, which is an input.
+The log has each call of rustc, with the name of the package, because cargo sets CARGO_PKG_NAME. So
+the list of compiled packages is exact, does not depend on printed output, and needs no
+RUSTC_WRAPPER, which is an input.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from . import toolchains
 
-#: Not one of the names that count as inputs.
+#: This name must not count as an input.
 LOG_VARIABLE = "SPY_LOG"
 
 _SEPARATOR = "\x1f"
@@ -32,7 +34,7 @@ exec '@PROGRAM@' "$@"
 
 @dataclass(frozen=True)
 class Call:
-    """One process that was started."""
+    """One logged process."""
 
     program: str
     package: str
@@ -40,13 +42,13 @@ class Call:
 
     @property
     def compiles(self) -> bool:
-        """Whether this is cargo having a crate compiled, not asking rustc about itself."""
+        """Whether the call compiles a crate. Cargo also asks rustc about itself."""
         named = self.program == "rustc" and "--crate-name" in self.arguments
         return named and "___" not in self.arguments
 
 
 class Spy:
-    """The wrappers of one worker and their log."""
+    """The wrappers of one worker, and their log."""
 
     def __init__(self, folder: Path) -> None:
         self.programs = folder / "bin"
@@ -57,13 +59,13 @@ class Spy:
 
     @staticmethod
     def supported() -> bool:
-        """The wrappers are shell scripts."""
+        """Whether wrappers work here: they are shell scripts."""
         return sys.platform != "win32"
 
     @staticmethod
     def wrap(name: str, program: Path, folder: Path) -> None:
-        """Write a wrapper. The same file stays in place if it says the same already: cargo looks
-        at the age of rustc."""
+        """Writes a wrapper. An equal file is not written again, because cargo compares rustc's
+        timestamp."""
         script = _WRAPPER.replace("@NAME@", name).replace("@PROGRAM@", str(program))
         path = folder / name
         if path.exists() and path.read_text() == script:
@@ -73,13 +75,13 @@ class Spy:
 
     @staticmethod
     def wrap_in_place(program: Path) -> None:
-        """Put a wrapper where the program is, and the program beside it."""
+        """Renames a program and puts a wrapper in its place."""
         real = program.with_name(f"{program.name}-itself")
         program.rename(real)
         Spy.wrap(program.name, real, program.parent)
 
     def clear(self) -> None:
-        """Forget all calls so far."""
+        """Removes all calls from the log."""
         self.log.unlink(missing_ok=True)
 
     def calls(self, program: str | None = None) -> list[Call]:
@@ -92,11 +94,11 @@ class Spy:
         return [call for call in calls if program in (None, call.program)]
 
     def compiled(self) -> set[str]:
-        """The packages that rustc compiled something of, build scripts among it."""
+        """The packages of all compiled crates, including build scripts."""
         return {call.package for call in self.calls("rustc") if call.compiles}
 
     def assert_idle(self) -> None:
-        """No cargo process and no maturin process. Asking rustc for its version is allowed."""
+        """No cargo and no maturin process was started. `rustc -vV` is allowed."""
         busy = [call for call in self.calls() if call.program != "rustc" or call.compiles]
         assert busy == [], f"expected no cargo and no maturin, saw {busy}"
 

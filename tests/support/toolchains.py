@@ -1,4 +1,4 @@
-"""The Rust toolchains of this machine, chosen by rustup."""
+"""Selects Rust toolchains, through rustup or through WHEELPRINT_TEST_CARGO."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from . import environment
 if TYPE_CHECKING:
     from .project import Project
 
-#: Has a stable cargo, too, lay out its build folder in the way that is to come.
+#: Variables that make a stable cargo use the new layout of the build folder.
 NEW_LAYOUT = {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"}
 
 
 def variant() -> str:
-    """Which cargo the tests run, in which layout: `WHEELPRINT_TEST_CARGO` is `new-layout`,
-    `build-dir` (build folders apart from target folders), or the path of another cargo."""
+    """The value of `WHEELPRINT_TEST_CARGO`, which selects the cargo of the tests and its layout.
+
+    It is `new-layout`, `build-dir` (build folders that are separate from target folders), or the
+    path of another cargo."""
     return os.environ.get("WHEELPRINT_TEST_CARGO", "")
 
 
 def variables(build_folders: Path) -> dict[str, str]:
-    """What every tool is started with for it."""
+    """The environment variables of every tool for that variant."""
     if variant() == "new-layout":
         return dict(NEW_LAYOUT)
     if variant() == "build-dir":
@@ -36,18 +38,18 @@ def variables(build_folders: Path) -> dict[str, str]:
 
 
 def another_cargo() -> str | None:
-    """The cargo that stands for the one on PATH."""
+    """The cargo that replaces the one on PATH."""
     return variant() if variant() not in ("", "new-layout", "build-dir") else None
 
 
 def host() -> str:
-    """The platform's name."""
+    """The target triple of this machine."""
     said = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
     return re.findall(r"(?m)^host: (\S+)$", said)[0]
 
 
 def sysroot(name: str) -> Path:
-    """Where rustup keeps the toolchain of that name. Skips where it is not installed."""
+    """The folder of a rustup toolchain. Skips the test if it is not installed."""
     rustup = shutil.which("rustup")
     if rustup is None:
         pytest.skip("no rustup")
@@ -63,18 +65,18 @@ def sysroot(name: str) -> Path:
 
 
 def behind_rustup(project: Project) -> None:
-    """Let rustup's proxies run, not the spy's wrappers around one toolchain."""
+    """Puts rustup's proxies on PATH instead of the spy's wrappers of one toolchain."""
     path = environment.inherited()["PATH"]
     project.env["PATH"] = environment.path_without("maturin", path)
 
 
 def new_layout(project: Project) -> None:
-    """Let cargo lay out its build folder in the way that is to come."""
+    """Makes cargo use the new layout of its build folder."""
     project.env.update(NEW_LAYOUT)
 
 
 def use_rustup_home(project: Project, folder: Path, **toolchains: Path) -> None:
-    """A rustup of the test's own, with toolchains that are links; the first is the default."""
+    """A rustup home for one test. Its toolchains are links, and the first is the default."""
     behind_rustup(project)
     for name, root in toolchains.items():
         link = folder / "toolchains" / name

@@ -1,4 +1,4 @@
-"""A folder as it is now, and back to that: the same files, with new timestamps."""
+"""Saves the contents of a folder and restores them later, with new timestamps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shutil
 import stat
 from pathlib import Path
 
-#: A file's mode and content, or where a link leads.
+#: A file's mode and content.
 Content = tuple[int, bytes]
 
 
 class Tree:
-    """What lies below a folder, but for cargo's target folders."""
+    """The files below a folder, except for cargo's target folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -37,7 +37,7 @@ class Tree:
         return found
 
     def restore(self) -> None:
-        """Write what differs, remove what is more."""
+        """Writes files that differ and removes files that are new."""
         now = self._look()
         for path in now.keys() - self._files.keys():
             path.unlink()
@@ -54,7 +54,7 @@ class Tree:
         self._remove_empty_folders()
 
     def recreate(self) -> None:
-        """Remove every file and write it again, as a new checkout does."""
+        """Removes every file and writes it again, like a new checkout."""
         for path in self._look():
             path.unlink()
         self._remove_empty_folders()

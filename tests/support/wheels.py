@@ -1,4 +1,4 @@
-"""Reading, checking and comparing wheels."""
+"""Reads, checks and compares wheels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECORD_NAME = "wheelprint.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """Everything an archive says of one file, its compressed bytes as they lie there."""
+    """All data about one file in an archive, including its compressed bytes."""
 
     name: str
     compressed: bytes
@@ -36,7 +36,7 @@ class Entry:
 
 
 def entries(wheel: Path) -> list[Entry]:
-    """The files of an archive in their order."""
+    """The files of an archive, in order."""
     data = wheel.read_bytes()
     with zipfile.ZipFile(wheel) as archive:
         return [
@@ -54,19 +54,19 @@ def entries(wheel: Path) -> list[Entry]:
 
 
 def _compressed(data: bytes, info: zipfile.ZipInfo) -> bytes:
-    # The local header has its own lengths of name and extra field.
+    # The lengths of name and extra field in the local header may differ from the directory's.
     name_length, extra_length = struct.unpack_from("<HH", data, info.header_offset + 26)
     start = info.header_offset + 30 + name_length + extra_length
     return data[start : start + info.compress_size]
 
 
 def names(wheel: Path) -> list[str]:
-    """The names of the files in their order."""
+    """The names of the files, in order."""
     return [entry.name for entry in entries(wheel)]
 
 
 def read(wheel: Path, name: str) -> bytes:
-    """One file's content; `*` in the name stands for anything."""
+    """The content of one file; `*` in the name matches any text."""
     with zipfile.ZipFile(wheel) as archive:
         pattern = re.compile(re.escape(name).replace(r"\*", ".*"))
         found = [entry for entry in archive.namelist() if pattern.fullmatch(entry)]
@@ -75,8 +75,9 @@ def read(wheel: Path, name: str) -> bytes:
 
 
 def assert_same_but_for_inputs(one: Path, other: Path) -> None:
-    """Two editable wheels with the same content; what they tell an import of the tree may differ:
-    a comment in a manifest is there or not."""
+    """Two editable wheels have the same content, except for the list of inputs.
+
+    The list may differ, for example after a changed comment in a manifest."""
 
     def contents(wheel: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(wheel) as archive:
@@ -90,18 +91,18 @@ def assert_same_but_for_inputs(one: Path, other: Path) -> None:
 
 
 def record_bytes(wheel: Path) -> bytes:
-    """The record, as it lies in the wheel."""
+    """The bytes of the record in a wheel."""
     return read(wheel, f"*.dist-info/{RECORD_NAME}")
 
 
 def record(wheel: Path) -> dict[str, Any]:
-    """The record, parsed."""
+    """The parsed record in a wheel."""
     parsed: dict[str, Any] = json.loads(record_bytes(wheel))
     return parsed
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, keys among them."""
+    """Every string in a JSON value, including keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -114,7 +115,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def check(wheel: Path) -> None:
-    """Everything that can be wrong with the archive and with RECORD."""
+    """Checks the archive and RECORD for all known errors."""
     with zipfile.ZipFile(wheel) as archive:
         assert archive.testzip() is None
         all_names = archive.namelist()
@@ -136,8 +137,9 @@ def check(wheel: Path) -> None:
 
 
 def assert_only_stamped(stamped: Path, original: Path) -> None:
-    """The first wheel is the second with a record in it, and not a byte else is different but for
-    the folders that the SBOM names."""
+    """The first wheel is the second one plus a record.
+
+    Only RECORD and the folders that the SBOM names may differ."""
     assert stamped.name == original.name
     before = {entry.name: entry for entry in entries(original)}
     after = {entry.name: entry for entry in entries(stamped)}
@@ -156,7 +158,7 @@ def assert_only_stamped(stamped: Path, original: Path) -> None:
     in_order = [name for name in after if name != added]
     assert in_order == list(before), "the order of the entries has changed"
 
-    # RECORD itself: the same lines, and one more.
+    # RECORD has the same lines, and one more.
     def lines(wheel: Path) -> list[str]:
         ours = (added, *sboms)
         listed = read(wheel, record_file).decode().splitlines()
@@ -166,7 +168,7 @@ def assert_only_stamped(stamped: Path, original: Path) -> None:
 
 
 def assert_only_placed(placed: Any, original: Any) -> None:
-    """The same JSON, but for folders of this machine, which it names no longer."""
+    """Both are the same JSON, except that folders of this machine are replaced."""
     if isinstance(original, dict):
         assert list(placed) == list(original)
         for key, value in original.items():

