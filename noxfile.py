@@ -38,8 +38,14 @@ TEST_REQUIREMENTS = (
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
 #: What has a session of its own.
 ELSEWHERE = ("freshness", "faults", "frontends")
-#: What a Python may have no wheels of: the tests that need it are skipped there.
-OPTIONAL = ("jsonschema", "abi3audit", "check-wheel-contents", "twine")
+#: What a Python may have no wheels of, and the module that shows whether all it needs is there: the
+#: tests that need the tool are skipped otherwise.
+OPTIONAL = {
+    "jsonschema": "jsonschema",
+    "abi3audit": "abi3audit",
+    "check-wheel-contents": "check_wheel_contents",
+    "twine": "twine.cli",
+}
 #: An interpreter's name, and whether it loads modules of CPython's stable ABI.
 DESCRIBE = """
 import sys, sysconfig
@@ -101,7 +107,9 @@ def pythons(session: nox.Session) -> None:
         assert python is not None
         name, takes_abi3 = session.run(python, "-c", DESCRIBE, silent=True, external=True).split()
         session.run("uv", "pip", "install", "--python", python, *PURE_REQUIREMENTS)
-        without = [tool for tool in OPTIONAL if not _can_have(session, python, tool)]
+        without = [
+            tool for tool, it in OPTIONAL.items() if not _can_have(session, python, tool, it)
+        ]
         own = dist if takes_abi3 == "True" else _build_from(session, sdists, python, name)
         environment = {
             "WHEELPRINT_DIST": str(own),
@@ -257,11 +265,13 @@ def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> P
     return dist
 
 
-def _can_have(session: nox.Session, python: str, tool: str) -> bool:
-    """Install it, if there is a wheel of it and of all that it needs."""
+def _can_have(session: nox.Session, python: str, tool: str, module: str) -> bool:
+    """Install it, if there is a wheel of it and of all that it needs, and see whether it works: for
+    want of a newer wheel of something else it may be too old to."""
     command = ("uv", "pip", "install", "--only-binary", ":all:", "--python", python, tool)
     try:
         session.run(*command, silent=True)
+        session.run(python, "-c", f"import {module}", silent=True, external=True)
     except CommandFailed:
         return False
     return True
