@@ -22,7 +22,7 @@ pub mod target;
 pub mod units;
 
 use paths::{below, is_one_folder};
-pub use paths::{normalize, relative, slashed};
+pub use paths::{is_device, normalize, relative, slashed};
 
 /// The part digests a fingerprint is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -96,7 +96,7 @@ fn without_verbatim(path: &str) -> Option<String> {
 }
 
 /// A name that Windows keeps for a device, in any folder and with any extension.
-fn is_device(name: &str) -> bool {
+pub fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_numbered = |kind: &str| {
         stem.strip_prefix(kind).is_some_and(|rest| {
