@@ -174,6 +174,8 @@ mod tests {
         ] {
             assert!(same(view, all, &all.replace('\n', "\r\n")), "{view:?}");
         }
+        // Within a string they reach what is made of it.
+        assert!(!same(View::Whole, "a = \"\"\"x\ny\"\"\"", "a = \"\"\"x\r\ny\"\"\""));
         // An old rust-toolchain is no TOML.
         assert!(!same(View::Whole, "nightly\n", "nightly\r\n"));
     }
