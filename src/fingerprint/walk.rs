@@ -400,7 +400,9 @@ mod tests {
         fs_err::create_dir(&watched).unwrap();
         fs_err::create_dir(&other).unwrap();
         fs_err::write(other.join("a.txt"), "").unwrap();
-        crate::publish::link_to_folder(&other, &watched.join("link")).unwrap();
+        if !crate::publish::link_to_folder(&other, &watched.join("link")) {
+            return;
+        }
         let mut roots = Roots::default();
         roots.add("root", folder.path());
         let place = Place { root: "root".into(), path: "watched".into() };
@@ -422,7 +424,7 @@ mod tests {
         let names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
         assert_eq!(names, ["watched/link/a.txt"]);
         // One that leads back up is no way without an end.
-        crate::publish::link_to_folder(&watched, &other.join("back")).unwrap();
+        assert!(crate::publish::link_to_folder(&watched, &other.join("back")));
         let mut items = Vec::new();
         path(Part::Rust, &place, &watched, &roots, &mut items);
         let is_loop = |item: &Item| matches!(&item.look, Look::Known(Value::Unreadable(_)));
