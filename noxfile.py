@@ -38,8 +38,14 @@ TEST_REQUIREMENTS = (
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
 #: Markers of tests that have their own session.
 ELSEWHERE = ("freshness", "faults", "frontends")
-#: Requirements without wheels for some Pythons. Tests that need a missing one are skipped.
-OPTIONAL = ("jsonschema", "abi3audit", "check-wheel-contents", "twine")
+#: Requirements without wheels for some Pythons, and the module that shows whether a tool works. Tests
+#: that need a missing tool are skipped.
+OPTIONAL = {
+    "jsonschema": "jsonschema",
+    "abi3audit": "abi3audit",
+    "check-wheel-contents": "check_wheel_contents",
+    "twine": "twine.cli",
+}
 #: Prints the name of an interpreter, and whether it can load modules for CPython's stable ABI.
 DESCRIBE = """
 import sys, sysconfig
@@ -105,7 +111,9 @@ def pythons(session: nox.Session) -> None:
         assert python is not None
         name, takes_abi3 = session.run(python, "-c", DESCRIBE, silent=True, external=True).split()
         session.run("uv", "pip", "install", "--python", python, *PURE_REQUIREMENTS)
-        without = [tool for tool in OPTIONAL if not _can_have(session, python, tool)]
+        without = [
+            tool for tool, it in OPTIONAL.items() if not _can_have(session, python, tool, it)
+        ]
         own = dist if takes_abi3 == "True" else _build_from(session, sdists, python, name)
         environment = {
             "WHEELPRINT_DIST": str(own),
@@ -268,11 +276,13 @@ def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> P
     return dist
 
 
-def _can_have(session: nox.Session, python: str, tool: str) -> bool:
-    """Installs a tool if the tool and all its dependencies have wheels."""
+def _can_have(session: nox.Session, python: str, tool: str, module: str) -> bool:
+    """Installs a tool if it and all its dependencies have wheels, and tries it: without a newer wheel
+    of a dependency, an old version is installed that may not work."""
     command = ("uv", "pip", "install", "--only-binary", ":all:", "--python", python, tool)
     try:
         session.run(*command, silent=True)
+        session.run(python, "-c", f"import {module}", silent=True, external=True)
     except CommandFailed:
         return False
     return True

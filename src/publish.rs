@@ -2,11 +2,11 @@
 //! rename. A process that is killed at any point leaves the old file or the new one. The new file
 //! has a new inode, so mapped or linked copies of the old one keep their content.
 
-use std::io::Write as _;
+use std::io::{Error, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, PersistError};
 
 pub mod private;
 
@@ -37,14 +37,34 @@ pub fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
 /// # Errors
 /// As [`persist`].
 pub fn persist_unsynced(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
+    replaced(file, is_in_use, &WAITS, |file| file.persist(path).map(drop))
+}
+
+/// What lies in the place stays as it was until the new file has taken it.
+fn replaced(
+    file: NamedTempFile,
+    is_in_use: impl Fn(&Error) -> bool,
+    waits: &[Duration],
+    mut replace: impl FnMut(NamedTempFile) -> Result<(), PersistError>,
+) -> std::io::Result<()> {
     let mut file = Some(file);
-    retried(is_in_use, &WAITS, || {
+    let done = retried(&is_in_use, waits, || {
         let Some(given) = file.take() else { return Ok(()) };
-        given.persist(path).map(drop).map_err(|failed| {
+        replace(given).map_err(|failed| {
             file = Some(failed.file);
             failed.error
         })
-    })
+    });
+    done.map_err(|error| if is_in_use(&error) { with_what_to_do(&error) } else { error })
+}
+
+/// The path stands before it.
+fn with_what_to_do(error: &Error) -> Error {
+    let text = format!(
+        "it can't be replaced while another program has it open, or has loaded it; end that program \
+         (an editor, a running Python) and try again: {error}"
+    );
+    Error::new(error.kind(), text)
 }
 
 /// How long to wait for a file that another program has open: a virus scanner, an indexer or
@@ -60,7 +80,7 @@ const WAITS: [Duration; 6] = [
 
 /// Can the file not be replaced only because a program has it open? Elsewhere than on Windows open
 /// files can be replaced.
-fn is_in_use(error: &std::io::Error) -> bool {
+fn is_in_use(error: &Error) -> bool {
     cfg!(windows) && error.raw_os_error().is_some_and(is_in_use_on_windows)
 }
 
@@ -72,7 +92,7 @@ fn is_in_use_on_windows(code: i32) -> bool {
 
 /// Tries again after each wait, as long as the error says that this may help.
 fn retried(
-    may_help: impl Fn(&std::io::Error) -> bool,
+    may_help: impl Fn(&Error) -> bool,
     waits: &[Duration],
     mut attempt: impl FnMut() -> std::io::Result<()>,
 ) -> std::io::Result<()> {
@@ -108,6 +128,31 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     persist(file, &path)
 }
 
+/// Removes a file, a folder with all that is in it, or a link: of a link what it leads to stays.
+///
+/// # Errors
+/// It is not there, or can't be removed.
+pub fn remove(path: &Path) -> std::io::Result<()> {
+    let meta = fs_err::symlink_metadata(path)?;
+    if meta.is_dir() {
+        return fs_err::remove_dir_all(path);
+    }
+    // On Windows a link to a folder, or a junction, is removed as a folder is.
+    fs_err::remove_file(path)
+        .or_else(|error| if meta.is_symlink() { fs_err::remove_dir(path) } else { Err(error) })
+}
+
+/// A link to a folder, which needs no privilege: on Windows a junction. False where that can't be
+/// made: Wine knows none.
+#[cfg(test)]
+pub fn link_to_folder(target: &Path, link: &Path) -> bool {
+    #[cfg(unix)]
+    fs_err::os::unix::fs::symlink(target, link).unwrap();
+    #[cfg(windows)]
+    let _ = junction::create(target, link);
+    link.is_symlink()
+}
+
 /// Makes a temporary file readable as an ordinary new file would be; temporary files start private.
 ///
 /// # Errors
@@ -129,9 +174,52 @@ pub fn share(_file: &NamedTempFile) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Error;
-
     use super::*;
+
+    #[test]
+    fn what_stays_in_use_is_left_whole_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("module.pyd");
+        bytes(&path, b"old").unwrap();
+        for (code, is_in_use, tries) in [(32, true, 3), (5, true, 3), (112, false, 1)] {
+            let mut file = beside(&path).unwrap();
+            file.write_all(b"new").unwrap();
+            let mut count = 0;
+            let may_help = |error: &Error| error.raw_os_error().is_some_and(is_in_use_on_windows);
+            let error = replaced(file, may_help, &[Duration::ZERO; 2], |file| {
+                count += 1;
+                Err(PersistError { error: Error::from_raw_os_error(code), file })
+            })
+            .unwrap_err();
+            assert_eq!(count, tries, "{code}");
+            let said = crate::error::Error::io(&path, &error).to_string();
+            assert!(said.starts_with(&path.display().to_string()), "{said}");
+            assert_eq!(said.contains("end that program"), is_in_use, "{said}");
+            assert!(said.contains(&format!("(os error {code})")), "{said}");
+            assert_eq!(fs_err::read(&path).unwrap(), b"old");
+            assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_a_link_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("kept");
+        fs_err::create_dir(&kept).unwrap();
+        fs_err::write(kept.join("file"), "").unwrap();
+        let (link, above) = (folder.path().join("link"), folder.path().join("above"));
+        fs_err::create_dir(&above).unwrap();
+        if !link_to_folder(&kept, &link) || !link_to_folder(&kept, &above.join("link")) {
+            return;
+        }
+        assert!(link.is_dir());
+        for path in [link, above, kept.join("file"), kept.clone()] {
+            assert!(kept.is_dir());
+            remove(&path).unwrap();
+            assert!(!path.exists() && !path.is_symlink(), "{}", path.display());
+        }
+        assert!(remove(&kept).is_err());
+    }
 
     #[test]
     fn what_is_in_use_is_tried_again() {

@@ -3,8 +3,6 @@
 //! Every setting has the same precedence: environment, config setting, pyproject.toml, default. An
 //! unknown name or value is an error that suggests the nearest one; it never becomes a default.
 
-use std::path::Path;
-
 use crate::error::{Error, Result};
 use crate::log::Level;
 use crate::project::Project;
@@ -155,6 +153,12 @@ pub fn plain_glob(glob: &str) -> String {
     format!("{start}{}", parts.collect::<Vec<_>>().join("/"))
 }
 
+/// On any system: projects are shared between them.
+fn is_absolute(glob: &str) -> bool {
+    let has_drive = matches!(glob.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    glob.starts_with(['/', '\\']) || has_drive
+}
+
 fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
     let source = in_pyproject("extra-inputs");
     let globs = match table.get("extra-inputs") {
@@ -185,10 +189,17 @@ fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
                 return Err(wrong("a glob in it is longer than 4 KiB".to_owned(), None));
             }
             globset::Glob::new(glob).map_err(|error| wrong(error.to_string(), None))?;
-            if Path::new(glob).is_absolute() || glob.starts_with('/') {
+            if is_absolute(glob) {
                 return Err(wrong(
                     format!("`{glob}` is an absolute path"),
                     Some("write it as seen from the project's folder: `../schema/*.json`"),
+                ));
+            }
+            // On Windows it would part folders, elsewhere take a wildcard's meaning away.
+            if glob.contains('\\') {
+                return Err(wrong(
+                    format!("`{glob}` has a backslash in it"),
+                    Some("write `/` between folders, and `[*]` for an asterisk in a name"),
                 ));
             }
             let plain = plain_glob(glob);
@@ -260,4 +271,36 @@ fn describe(value: &toml::Value) -> &'static str {
 
 fn name_of<T: PartialEq + Copy>(choices: &[(&'static str, T)], value: T) -> &'static str {
     choices.iter().find(|(_, choice)| *choice == value).map_or("", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_mean_the_same_on_every_system() {
+        for (glob, expected) in [
+            ("schema/*.json", Ok("schema/*.json")),
+            ("./schema//*.json", Ok("schema/*.json")),
+            ("../schema/*.json", Ok("../schema/*.json")),
+            ("a[*]b", Ok("a[*]b")),
+            ("/schema/*.json", Err("absolute")),
+            ("C:/schema/*.json", Err("absolute")),
+            (r"c:\schema\*.json", Err("absolute")),
+            (r"\\server\share\*.json", Err("absolute")),
+            (r"schema\*.json", Err("backslash")),
+            (r"..\schema\*.json", Err("backslash")),
+            ("a/../b", Err("goes up")),
+            ("./", Err("everything")),
+        ] {
+            let table = toml::Table::from_iter([("extra-inputs".to_owned(), vec![glob].into())]);
+            match (extra_inputs(&table), expected) {
+                (Ok(globs), Ok(expected)) => assert_eq!(globs, [expected]),
+                (Err(error), Err(expected)) => {
+                    assert!(error.to_string().contains(expected), "{error}");
+                }
+                (found, _) => panic!("{glob}: {found:?}"),
+            }
+        }
+    }
 }

@@ -366,6 +366,11 @@ def digest_of(lines: "list[str]") -> str:
     return sha256()("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def as_environ_has(names: "dict[str, Any]", windows: bool = os.name == "nt") -> "dict[str, Any]":
+    """Variables by the names that ``os.environ`` has: on Windows all are in capitals there."""
+    return {name.upper(): value for name, value in names.items()} if windows else names
+
+
 def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
     """The variables that count and are set, as ``NAME=value``."""
     if not names:

@@ -32,7 +32,7 @@ def compare(memory: "Any") -> "list[Any]":
     facts = installed.facts
     stats: list[int] = []
     stale = [check.Stale(f"raced {text}", text, facts["fingerprint"]) for text in facts["raced"]]
-    names = facts["variables"]
+    names = check.as_environ_has(facts["variables"])
     exact, prefixes, exceptions = facts["families"]
     memory.names = (
         tuple(names),
@@ -184,7 +184,7 @@ def is_product(installed: "Any", folder: bytes, name: bytes, counts_all: bool) -
     path = os.path.join(folder, name)
     return (
         name == b"__pycache__"
-        or os.fsdecode(path) in installed.facts["products"]
+        or os.path.normcase(os.fsdecode(path)) in map(os.path.normcase, installed.facts["products"])
         or os.path.isfile(os.path.join(path, b"pyvenv.cfg"))
         or (
             not counts_all

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 GLANCE = 0.1
 # Seconds that a frontend has to stop before it is killed.
 PATIENCE = 10
+# What Windows lets nobody remove while it is loaded, and how long a virus scanner may read it.
+LOADED = (".pyd", ".dll")
+WAITS = (0.1, 0.4)
 
 
 def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str | None:
@@ -121,6 +124,37 @@ def _load_anew(hook: str) -> None:
             sys.modules[hook] = old
 
 
+def in_use(installed: Any, opened: Any = open, waits: tuple[float, ...] = WAITS) -> str:
+    """A module of the package that a program has loaded, if there is one. Windows lets nobody
+    remove such a file: a frontend would stop at it, when half of the package is removed."""
+    import csv
+
+    site = os.path.dirname(os.path.dirname(installed.path))
+    try:
+        record = os.path.join(site, installed.facts["dist-info"], "RECORD")
+        with open(record, encoding="utf-8", newline="") as file:
+            names = [line[0] for line in csv.reader(file) if line]
+    except (OSError, ValueError, csv.Error):
+        return ""
+    paths = [os.path.join(site, name) for name in names if name.lower().endswith(LOADED)]
+    return next((path for path in paths if _is_held(path, opened, waits)), "")
+
+
+def _is_held(path: str, opened: Any, waits: tuple[float, ...]) -> bool:
+    # Writing to what is loaded is refused as removing it is; nothing is written.
+    for wait in (*waits, 0):
+        try:
+            opened(path, "r+b").close()
+        except PermissionError:
+            time.sleep(wait)
+        except OSError:
+            return False
+        else:
+            return False
+    # A file that is only for reading can be removed.
+    return os.access(path, os.W_OK)
+
+
 class _Lock:
     """A lock, so that one process rebuilds the package of an environment and the others wait.
 
@@ -210,6 +244,11 @@ class _Build:
         """``installed``, ``failed``, ``unable``, ``built``, ``elsewhere`` or ``no start``."""
         if not os.access(self.installed.project, os.W_OK):
             self.said = f"{self.installed.project} can't be written to"
+            return "no start"
+        held = in_use(self.installed)
+        if held:
+            self.said = f"{held} is in use: a program that has imported it still runs. End it, and "
+            self.said += "import again"
             return "no start"
         try:
             commands = self._commands()

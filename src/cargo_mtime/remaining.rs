@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
 use crate::inputs::cargo::Discovered;
 use crate::log;
+use crate::publish;
 
 /// Units that should have been made anew, and whose fingerprints could not be removed: cargo may
 /// have called them fresh. A build with any of them is never reused, and they get no note.
@@ -68,10 +67,7 @@ impl Remaining {
 
 /// Removes a file, or a folder with all that is in it. What is not there is removed already.
 pub(super) fn removed(path: &Path) -> std::io::Result<()> {
-    let done = fs::symlink_metadata(path).and_then(|meta| {
-        if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-    });
-    match done {
+    match publish::remove(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -151,7 +151,9 @@ mod tests {
         let of = |metadata: &str| named(metadata.as_bytes(), "a_b-1.0.dist-info");
         let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
         assert_eq!(of("Metadata-Version: 2.4\nName: a-b\nVersion: 1.0\n"), pair("a-b", "1.0"));
+        assert_eq!(of("Name: a-b\r\nVersion: 2.0\r\n\r\nName: no"), pair("a-b", "2.0"));
         assert_eq!(of("\nName: description\n"), pair("a_b", "1.0"));
+        assert_eq!(of("\r\nName: description\r\n"), pair("a_b", "1.0"));
     }
 
     #[test]

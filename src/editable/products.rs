@@ -243,8 +243,9 @@ fn files_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
         .into_iter()
         .filter_entry(|entry| entry.file_name() != "__pycache__")
         .flatten()
-        .filter(|entry| !entry.file_type().is_dir())
         .map(walkdir::DirEntry::into_path)
+        // A link to a folder, or to nowhere, is nothing that maturin writes, and can't be read.
+        .filter(|path| path.is_file())
         .collect()
 }
 
@@ -287,12 +288,16 @@ mod tests {
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("_core.pyi"), "mine").unwrap();
         fs::write(package.join("__init__.py"), "").unwrap();
+        fs::create_dir_all(package.join("_core/own")).unwrap();
+        let link = package.join("_core/own/link");
+        let has_link = crate::publish::link_to_folder(&package, &link);
         let mut before = Before {
             layout: layout(root),
             out_dir: Vec::new(),
             files: BTreeMap::new(),
-            folders: BTreeSet::from([root.to_owned(), package.clone()]),
+            folders: BTreeSet::new(),
         };
+        before.folders = before.all_folders();
         for path in before.candidates() {
             let stamp = Stamp::of(&path).unwrap();
             let content = Some(fs::read(&path).unwrap());
@@ -301,16 +306,17 @@ mod tests {
         // What maturin does, and what a user does meanwhile.
         fs::write(package.join("_core.abi3.so"), "module").unwrap();
         fs::write(package.join("_core.pyi"), "generated").unwrap();
-        fs::create_dir(package.join("_core")).unwrap();
-        fs::write(package.join("_core/ffi.py"), "generated").unwrap();
+        fs::create_dir(package.join("_core/made")).unwrap();
+        fs::write(package.join("_core/made/ffi.py"), "generated").unwrap();
         fs::write(package.join("new.py"), "by the user").unwrap();
         let products = before.products();
         let names: Vec<&str> = products.files.iter().map(|(_, name)| name.as_str()).collect();
-        assert_eq!(names, ["pkg/_core/ffi.py", "pkg/_core.abi3.so", "pkg/_core.pyi"]);
+        assert_eq!(names, ["pkg/_core/made/ffi.py", "pkg/_core.abi3.so", "pkg/_core.pyi"]);
         products.clean().unwrap();
         assert_eq!(fs::read_to_string(package.join("_core.pyi")).unwrap(), "mine");
         assert!(!package.join("_core.abi3.so").exists());
-        assert!(!package.join("_core").exists());
+        assert!(!package.join("_core/made").exists());
+        assert!(!has_link || link.is_dir());
         assert_eq!(fs::read_to_string(package.join("new.py")).unwrap(), "by the user");
     }
 }

@@ -158,6 +158,29 @@ mod tests {
         assert!(!same(View::Whole, "a = [1, 2]", "a = [2, 1]"));
     }
 
+    /// git may check the same manifest out with either.
+    #[test]
+    fn line_ends_are_no_change_where_they_mean_nothing() {
+        let all = "# a\n[package]\nname = 'a'\n[workspace]\nmembers = [\n  'b',\n]\n\
+                   [project]\nname = 'a'\n[tool.maturin]\nfeatures = ['x']\n[dependencies]\nc = '1'\n";
+        for view in [
+            View::Whole,
+            View::Package,
+            View::Workspace,
+            View::Dependencies,
+            View::Build,
+            View::Project,
+            View::Pyproject,
+            View::Own,
+        ] {
+            assert!(same(view, all, &all.replace('\n', "\r\n")), "{view:?}");
+        }
+        // Within a string they reach what is made of it.
+        assert!(!same(View::Whole, "a = \"\"\"x\ny\"\"\"", "a = \"\"\"x\r\ny\"\"\""));
+        // An old rust-toolchain is no TOML.
+        assert!(!same(View::Whole, "nightly\n", "nightly\r\n"));
+    }
+
     #[test]
     fn other_tools_tables_are_no_change() {
         let base = "[package]\nname = 'a'\n";

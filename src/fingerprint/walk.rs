@@ -392,6 +392,45 @@ mod tests {
         assert!(!begin_alike("a/./b/*.txt", "a/b/*.txt"));
     }
 
+    /// Junctions are links, too.
+    #[test]
+    fn links_to_folders_are_followed_where_a_folder_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (watched, other) = (folder.path().join("watched"), folder.path().join("other"));
+        fs_err::create_dir(&watched).unwrap();
+        fs_err::create_dir(&other).unwrap();
+        fs_err::write(other.join("a.txt"), "").unwrap();
+        if !crate::publish::link_to_folder(&other, &watched.join("link")) {
+            return;
+        }
+        let mut roots = Roots::default();
+        roots.add("root", folder.path());
+        let place = Place { root: "root".into(), path: "watched".into() };
+        let mut items = Vec::new();
+        path(Part::Rust, &place, &watched, &roots, &mut items);
+        let keys = items.iter().filter(|item| !matches!(item.look, Look::Holder(_)));
+        let mut keys: Vec<_> = keys.map(|item| (item.key.kind, item.key.name.as_str())).collect();
+        keys.sort_unstable();
+        let expected = [
+            (Kind::File, "watched/link/a.txt"),
+            (Kind::Folder, "watched"),
+            (Kind::Folder, "watched/link"),
+        ];
+        assert_eq!(keys, expected);
+        let links: Vec<PathBuf> = files_and_links(&watched, &roots).collect();
+        assert_eq!(links, [watched.join("link")]);
+        let mut items = Vec::new();
+        globs(Part::Rust, "root", &["watched/**/*.txt"], &roots, &mut items);
+        let names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
+        assert_eq!(names, ["watched/link/a.txt"]);
+        // One that leads back up is no way without an end.
+        assert!(crate::publish::link_to_folder(&watched, &other.join("back")));
+        let mut items = Vec::new();
+        path(Part::Rust, &place, &watched, &roots, &mut items);
+        let is_loop = |item: &Item| matches!(&item.look, Look::Known(Value::Unreadable(_)));
+        assert_eq!(items.iter().filter(|item| is_loop(item)).count(), 1);
+    }
+
     #[test]
     fn names_by_what_is_no_glob_are_not_known() {
         let folder = tempfile::tempdir().unwrap();

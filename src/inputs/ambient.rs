@@ -172,8 +172,16 @@ pub fn cargo_home(environment: &Environment) -> Option<PathBuf> {
 /// The user's home folder, as cargo and rustup find it: without the variable it is what the system
 /// knows of the user (the password database, the profile folder).
 pub fn home(environment: &Environment) -> Option<PathBuf> {
-    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    environment.non_empty(variable).map(PathBuf::from).or_else(std::env::home_dir)
+    home_or(environment, cfg!(windows), std::env::home_dir)
+}
+
+fn home_or(
+    environment: &Environment,
+    windows: bool,
+    known: impl FnOnce() -> Option<PathBuf>,
+) -> Option<PathBuf> {
+    let variable = if windows { "USERPROFILE" } else { "HOME" };
+    environment.non_empty(variable).map(PathBuf::from).or_else(known)
 }
 
 /// A configuration file found on a search path.
@@ -336,6 +344,11 @@ mod tests {
         ] {
             assert!(is_well_known(name), "{name} should count");
         }
+        // Of macOS: they say for which systems and processors, and with what SDK.
+        for name in ["ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "DEVELOPER_DIR"] {
+            assert!(is_well_known(name) && is_of_the_compilers(name), "{name} should count");
+            assert!(counts_at_import(name), "{name} should count at import");
+        }
         for name in [
             "CARGO_HOME",
             "CARGO_TERM_COLOR",
@@ -351,6 +364,17 @@ mod tests {
             "CARGO_REGISTRIES_MINE_TOKEN",
         ] {
             assert!(!is_well_known(name), "{name} should not count");
+        }
+    }
+
+    #[test]
+    fn line_ends_are_no_part_of_a_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        let text = "# one\ninclude = [\n  'a.toml',\n  { path = 'b.toml' },\n]\n";
+        for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+            fs_err::write(&config, &text).unwrap();
+            assert_eq!(include_paths(&config), ["a.toml", "b.toml"], "{text:?}");
         }
     }
 
@@ -375,12 +399,25 @@ mod tests {
 
     #[test]
     fn without_the_variable_home_is_what_the_system_knows() {
-        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let known = || Some(PathBuf::from("/known"));
+        for (set, windows, expected) in [
+            (&[][..], false, "/known"),
+            (&[("HOME", "/named")], false, "/named"),
+            (&[("USERPROFILE", "/other")], false, "/known"),
+            (&[("HOME", "")], false, "/known"),
+            (&[("USERPROFILE", "C:/Users/me")], true, "C:/Users/me"),
+            // A shell that came with git sets it; cargo and rustup go by the other one.
+            (&[("HOME", "/c/Users/me"), ("USERPROFILE", "C:/Users/me")], true, "C:/Users/me"),
+            (&[("HOME", "/c/Users/me")], true, "/known"),
+        ] {
+            let mut environment = Environment::default();
+            set.iter().for_each(|(name, value)| environment.set(name, *value));
+            let found = home_or(&environment, windows, known);
+            assert_eq!(found, Some(PathBuf::from(expected)), "{set:?}");
+        }
         let mut environment = Environment::default();
-        let known = std::env::home_dir().map(|home| home.join(".cargo"));
-        assert_eq!(cargo_home(&environment), known);
-        environment.set(variable, "/named");
-        assert_eq!(cargo_home(&environment), Some(PathBuf::from("/named").join(".cargo")));
+        let home = std::env::home_dir().map(|home| home.join(".cargo"));
+        assert_eq!(cargo_home(&environment), home);
         environment.set("CARGO_HOME", "/cargo");
         assert_eq!(cargo_home(&environment), Some(PathBuf::from("/cargo")));
     }

@@ -13,7 +13,10 @@ use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
 use super::units::{self, Unit, UnitKind, Units};
-use super::{CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, normalize};
+use super::{
+    CARGO_HOME, PRODUCTS, PROJECT, Part, Place, Roots, View, WORKSPACE, Watch, below,
+    is_one_folder, normalize,
+};
 use crate::inputs::ambient;
 use crate::log;
 use crate::project::{Project, all_arguments};
@@ -54,7 +57,7 @@ pub fn discover(
         found.gaps.push(format!("{}: not a package of its workspace", target.manifest.display()));
         return found;
     };
-    found.folders = target.folders_used(modules);
+    found.folders = target.folders_used(modules, since);
     // Before the build only this profile was looked at for what cargo would not see.
     if found.folders.iter().any(|folder| !folder.ends_with(target.profile())) {
         found.gaps.push(format!("it was not built in the profile {}", target.profile()));
@@ -139,7 +142,9 @@ fn is_manifest_of_a_package(target: &Target, path: &Path) -> bool {
 fn owner<'a>(target: &'a Target, path: &Path) -> Option<&'a Package> {
     let packages = target.metadata.packages.iter();
     packages
-        .filter(|package| package.is_of_a_path() && path.starts_with(package.folder()))
+        .filter(|package| {
+            package.is_of_a_path() && below(path, package.folder(), is_one_folder).is_some()
+        })
         .max_by_key(|package| package.folder().components().count())
 }
 

@@ -135,6 +135,25 @@ mod tests {
     }
 
     #[test]
+    fn line_ends_are_no_part_of_a_name() {
+        let rules = "t.dll: C:\\p\\lib.rs C:\\p\\a\\ b.rs\n\nC:\\p\\lib.rs:\n# env-dep:ONE\n# env-dep:TWO=2\n";
+        let script = "cargo:rerun-if-changed=proto\ncargo::rerun-if-env-changed=X\n";
+        for (rules, script) in [
+            (rules.into(), script.into()),
+            (rules.replace('\n', "\r\n"), script.replace('\n', "\r\n")),
+        ] {
+            let (rules, script): (String, String) = (rules, script);
+            let paths = ["C:\\p\\lib.rs", "C:\\p\\a b.rs"].map(PathBuf::from);
+            assert_eq!(parse_rules(&rules), paths, "{rules:?}");
+            assert_eq!(parse_targets(&rules), ["t.dll"], "{rules:?}");
+            assert_eq!(parse_env_deps(&rules), ["ONE", "TWO"], "{rules:?}");
+            let script = BuildScript::parse(&script);
+            assert_eq!(script.paths, [PathBuf::from("proto")]);
+            assert_eq!(script.variables, ["X"]);
+        }
+    }
+
+    #[test]
     fn env_deps_are_names_set_or_not() {
         let text = "x.d: a.rs\n\n# env-dep:SET=some=value\n# env-dep:UNSET\n# other\n";
         assert_eq!(parse_env_deps(text), ["SET", "UNSET"]);

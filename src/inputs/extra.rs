@@ -1,5 +1,7 @@
 //! `extra-inputs`: more inputs, as globs from the project root.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{PROJECT, Part, Watch};
 use crate::settings::Settings;
 
@@ -8,9 +10,39 @@ pub fn watches(settings: &Settings) -> Vec<Watch> {
     settings.extra_inputs.iter().flat_map(|glob| watches_of(glob)).collect()
 }
 
-/// The watches for one of them: of a folder that matches, everything below it.
+/// The watches for one of them: of a folder that matches, everything below it. On macOS a name may
+/// be stored in another spelling than it was typed in (`é` as one character or as two): a glob stands
+/// for both.
 pub fn watches_of(glob: &str) -> Vec<Watch> {
-    let below = (!glob.ends_with("**")).then(|| format!("{glob}/**"));
-    let globs = std::iter::once(glob.to_owned()).chain(below);
+    let mut spellings = vec![glob.to_owned(), glob.nfc().collect(), glob.nfd().collect()];
+    spellings.sort();
+    spellings.dedup();
+    let below = |glob: &String| (!glob.ends_with("**")).then(|| format!("{glob}/**"));
+    let globs = spellings.iter().flat_map(|glob| std::iter::once(glob.clone()).chain(below(glob)));
     globs.map(|glob| Watch::Glob { part: Part::Rust, root: PROJECT.to_owned(), glob }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_a_name_are_watched() {
+        for (glob, expected) in [
+            ("a/*.txt", &["a/*.txt", "a/*.txt/**"][..]),
+            ("a/**", &["a/**"]),
+            ("\u{e9}*/**", &["e\u{301}*/**", "\u{e9}*/**"]),
+            ("e\u{301}*/**", &["e\u{301}*/**", "\u{e9}*/**"]),
+            ("\u{e9}*", &["e\u{301}*", "e\u{301}*/**", "\u{e9}*", "\u{e9}*/**"]),
+        ] {
+            let watches = watches_of(glob).into_iter();
+            let globs: Vec<String> = watches
+                .filter_map(|watch| match watch {
+                    Watch::Glob { glob, .. } => Some(glob),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(globs, expected, "{glob}");
+        }
+    }
 }

@@ -22,7 +22,8 @@ mod paths;
 pub mod target;
 pub mod units;
 
-pub use paths::{normalize, relative, slashed};
+use paths::{below, is_one_folder};
+pub use paths::{is_device, normalize, relative, slashed};
 
 /// The part digests a fingerprint is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -245,7 +246,15 @@ impl Roots {
 
     /// Is this a folder the build itself writes to?
     pub fn is_products(&self, path: &Path) -> bool {
-        self.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && folder == path)
+        // The file system is asked only where the last names are alike: this is asked of every file.
+        let may_be = |folder: &Path| {
+            let names = [folder, path].map(|path| path.file_name().unwrap_or_default());
+            names[0].eq_ignore_ascii_case(names[1])
+        };
+        self.iter().any(|(name, folder)| {
+            let is = || below(path, folder, is_one_folder) == Some(Path::new(""));
+            name.starts_with(PRODUCTS) && (folder == path || may_be(folder) && is())
+        })
     }
 
     /// The path of a place, or `None` if its root is not known here.
@@ -257,22 +266,28 @@ impl Roots {
     /// Names a path: by the innermost root that holds it, a crate before the workspace or project
     /// that shares its folder. A path in none gets a root of its own. `None` if it is not UTF-8.
     pub fn name(&mut self, path: &Path) -> Option<Place> {
+        self.name_by(path, is_one_folder)
+    }
+
+    fn name_by(&mut self, path: &Path, is_same: fn(&Path, &Path) -> bool) -> Option<Place> {
         let path = normalize(path);
         let innermost = self
             .0
             .iter()
-            .filter(|(name, folder)| {
-                !name.starts_with("outside:")
-                    && !name.starts_with(PRODUCTS)
-                    && path.starts_with(folder)
+            .filter(|(name, _)| !name.starts_with("outside:") && !name.starts_with(PRODUCTS))
+            .filter_map(|(name, folder)| Some((name, folder, below(&path, folder, is_same)?)))
+            .max_by_key(|(name, folder, _)| {
+                (folder.components().count(), name.starts_with("crate:"))
             })
-            .max_by_key(|(name, folder)| (folder.components().count(), name.starts_with("crate:")))
-            .map(|(name, folder)| (name.clone(), folder.clone()));
-        let (root, folder) = match innermost {
+            .map(|(name, _, inside)| (name.clone(), inside));
+        let (root, inside) = match innermost {
             Some(found) => found,
-            None => self.outside(path.parent().unwrap_or(&path)),
+            None => {
+                let (root, folder) = self.outside(path.parent().unwrap_or(&path));
+                (root, path.strip_prefix(&folder).ok()?)
+            }
         };
-        Some(Place { root, path: slashed(path.strip_prefix(&folder).ok()?)? })
+        Some(Place { root, path: slashed(inside)? })
     }
 
     fn outside(&mut self, folder: &Path) -> (String, PathBuf) {
@@ -333,6 +348,25 @@ mod tests {
         assert_eq!(named("/usr/include/z.h"), "outside:1 z.h");
         assert_eq!(named("/opt/x/y.h"), "outside:2 y.h");
         assert_eq!(named("/usr/include/a.h"), "outside:1 a.h");
+    }
+
+    #[test]
+    fn a_path_in_another_case_is_in_its_root() {
+        let mut roots = Roots::default();
+        roots.add(PROJECT, "/w/py");
+        roots.add("crate:core", "/w/py/core");
+        let blind: fn(&Path, &Path) -> bool =
+            |one, other| one.as_os_str().eq_ignore_ascii_case(other);
+        // Outside of all roots it would be the file of this tree for every other tree, too.
+        for (path, name) in [
+            ("/W/Py/src/lib.rs", "project src/lib.rs"),
+            ("/w/py/Core/src/lib.rs", "crate:core src/lib.rs"),
+            ("/w/PY/Cargo.toml", "project Cargo.toml"),
+            ("/w/other/a.h", "outside:1 a.h"),
+        ] {
+            let place = roots.name_by(Path::new(path), blind).unwrap();
+            assert_eq!(format!("{} {}", place.root, place.path), name, "{path}");
+        }
     }
 
     #[test]

@@ -25,6 +25,39 @@ pub fn relative(from: &Path, to: &Path) -> Option<String> {
     Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
 }
 
+/// What follows the name of `folder` in `path`; `None` if it does not lie below it.
+///
+/// Where a file system is blind to case, or takes both spellings of `é` for one, a folder has several
+/// names. That depends on the file system and not on the system, so the file system is asked: names
+/// that may be one folder's are, where `is_same` says so.
+pub fn below<'a>(
+    path: &'a Path,
+    folder: &Path,
+    is_same: impl Fn(&Path, &Path) -> bool,
+) -> Option<&'a Path> {
+    let mut parts = path.components();
+    let (mut here, mut there) = (PathBuf::new(), PathBuf::new());
+    for wanted in folder.components() {
+        let part = parts.next()?;
+        here.push(part);
+        there.push(wanted);
+        if part != wanted && !(may_be_one_name(part, wanted) && is_same(&here, &there)) {
+            return None;
+        }
+    }
+    Some(parts.as_path())
+}
+
+fn may_be_one_name(one: Component, other: Component) -> bool {
+    let (one, other) = (one.as_os_str(), other.as_os_str());
+    one.eq_ignore_ascii_case(other) || !(one.is_ascii() || other.is_ascii())
+}
+
+/// Are these two names of one folder, and neither of them a link's? What a link leads to may change.
+pub fn is_one_folder(one: &Path, other: &Path) -> bool {
+    !one.is_symlink() && !other.is_symlink() && same_file::is_same_file(one, other).unwrap_or(false)
+}
+
 /// Takes `.` and `..` out of a path without asking the file system, as cargo does: the symlink
 /// itself is what was named. On Windows a verbatim path becomes the plain path of the same file,
 /// because build scripts often name what they watch by `canonicalize`.
@@ -64,7 +97,7 @@ fn without_verbatim(path: &str) -> Option<String> {
 }
 
 /// A name that Windows keeps for a device, in any folder and with any extension.
-fn is_device(name: &str) -> bool {
+pub fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_numbered = |kind: &str| {
         stem.strip_prefix(kind).is_some_and(|rest| {
@@ -93,6 +126,62 @@ mod tests {
         ] {
             assert_eq!(normalize(Path::new(path)), Path::new(expected), "{path}");
         }
+    }
+
+    #[test]
+    fn a_folder_may_have_several_names() {
+        use unicode_normalization::UnicodeNormalization as _;
+
+        let never: fn(&Path, &Path) -> bool = |_, _| false;
+        // As macOS: of names that are one by case or by spelling.
+        let blind: fn(&Path, &Path) -> bool = |one, other| {
+            let folded = |path: &Path| path.to_str().unwrap().to_lowercase().nfc().to_string();
+            folded(one) == folded(other)
+        };
+        for (path, folder, told_apart, one_name) in [
+            ("/Users/me/P/src/lib.rs", "/Users/me/P", Some("src/lib.rs"), Some("src/lib.rs")),
+            ("/users/Me/p/src/lib.rs", "/Users/me/P", None, Some("src/lib.rs")),
+            // What lies below is named as it was asked for.
+            ("/w/CORE/Src/Lib.rs", "/w/core", None, Some("Src/Lib.rs")),
+            ("/w/caf\u{e9}/a.rs", "/w/cafe\u{301}", None, Some("a.rs")),
+            ("/w/cafe\u{301}/a.rs", "/w/caf\u{e9}", None, Some("a.rs")),
+            ("/w/caf\u{e9}/a.rs", "/w/caf\u{ea}", None, None),
+            ("/w/core", "/w/core", Some(""), Some("")),
+            ("/w/Core", "/w/core", None, Some("")),
+            ("/w/cores/lib.rs", "/w/core", None, None),
+            ("/w", "/w/core", None, None),
+            ("core/lib.rs", "/core", None, None),
+        ] {
+            for (is_same, expected) in [(never, told_apart), (blind, one_name)] {
+                let found = below(Path::new(path), Path::new(folder), is_same);
+                assert_eq!(found, expected.map(Path::new), "{path} in {folder}");
+            }
+        }
+        // The file system is asked of names that may be one, and of no others.
+        below(Path::new("/w/other/a"), Path::new("/w/core"), |_, _| panic!("asked"));
+    }
+
+    #[test]
+    #[cfg(any(windows, target_os = "macos"))]
+    fn names_that_differ_in_case_are_one_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("Core"), folder.path().join("core"));
+        fs_err::create_dir(&one).unwrap();
+        // This one may be told to be otherwise.
+        assert_eq!(is_one_folder(&one, &other), other.exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_no_other_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("core"), folder.path().join("Core"));
+        fs_err::create_dir(&real).unwrap();
+        assert!(is_one_folder(&real, &folder.path().join("./core")));
+        if fs_err::os::unix::fs::symlink(&real, &link).is_ok() {
+            assert!(!is_one_folder(&link, &real) && !is_one_folder(&real, &link));
+        }
+        assert!(!is_one_folder(&real, &folder.path().join("none")));
     }
 
     #[test]

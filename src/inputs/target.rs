@@ -14,7 +14,7 @@ use super::cargo_metadata::{
     program,
 };
 use super::units::{Unit, UnitKind};
-use super::{ambient, dep_info, normalize};
+use super::{ambient, below, dep_info, is_one_folder, normalize};
 use crate::digest;
 use crate::error::Result;
 use crate::project::{Project, argument};
@@ -171,7 +171,7 @@ impl Target {
     /// Did the build itself make this file? Other tools may keep theirs below the target folder.
     pub fn is_product(&self, path: &Path) -> bool {
         [&self.metadata.target_directory, self.build_root()].into_iter().any(|root| {
-            let Ok(inside) = path.strip_prefix(root) else { return false };
+            let Some(inside) = below(path, root, is_one_folder) else { return false };
             let mut folder = root.to_owned();
             for (depth, part) in inside.components().take(3).enumerate() {
                 let is = |names: &[&str]| names.iter().any(|name| part.as_os_str() == *name);
@@ -188,7 +188,7 @@ impl Target {
 
     /// Is it a file of a package that Cargo.lock pins?
     pub fn is_pinned(&self, path: &Path) -> bool {
-        self.unpacked.iter().any(|folder| path.starts_with(folder))
+        self.unpacked.iter().any(|folder| below(path, folder, is_one_folder).is_some())
     }
 
     /// Can what this unit was made of be edited? Where cargo did not name all packages, rustc's
@@ -242,21 +242,32 @@ impl Target {
             .collect()
     }
 
-    /// The profile folder whose artifact is in the wheel, byte by byte, or, where maturin changed
-    /// it on the way (RPATH, strip), all of them. More folders mean more inputs, never fewer.
-    pub fn folders_used(&self, modules: &BTreeSet<String>) -> Vec<PathBuf> {
+    /// The profile folder whose artifact is in the wheel, byte by byte; or those that may have it,
+    /// where maturin changed it on the way (RPATH, install name) or joined two (universal2). `since`
+    /// is when the build began.
+    pub fn folders_used(&self, modules: &BTreeSet<String>, since: SystemTime) -> Vec<PathBuf> {
         let all = self.folders();
         let stems = self.stems();
-        let is_used = |folder: &&PathBuf| {
+        let has = |folder: &Path, is: &dyn Fn(&Path) -> bool| {
             stems.iter().any(|stem| {
-                ["so", "dylib", "dll", "exe", ""].iter().any(|suffix| {
-                    let artifact = folder.join(stem).with_extension(suffix);
-                    digest::file(&artifact).is_ok_and(|digest| modules.contains(&digest))
-                })
+                ["so", "dylib", "dll", "exe", ""]
+                    .iter()
+                    .any(|suffix| is(&folder.join(stem).with_extension(suffix)))
             })
         };
-        let used: Vec<PathBuf> = all.iter().filter(is_used).cloned().collect();
-        if used.is_empty() { all } else { used }
+        let is_in_the_wheel =
+            |path: &Path| digest::file(path).is_ok_and(|digest| modules.contains(&digest));
+        let used: Vec<PathBuf> =
+            all.iter().filter(|folder| has(folder, &is_in_the_wheel)).cloned().collect();
+        if !used.is_empty() {
+            return used;
+        }
+        let is_new = |path: &Path| {
+            let written = fs_err::metadata(path).and_then(|meta| meta.modified());
+            written.is_ok_and(|written| written >= since)
+        };
+        let written: Vec<bool> = all.iter().map(|folder| has(folder, &is_new)).collect();
+        likely(all, &written, &self.profile)
     }
 
     /// Where cargo keeps what it made on the way to a profile folder's artifacts.
@@ -328,6 +339,16 @@ impl Target {
     }
 }
 
+/// The folders of the profile, of all architectures, if the build wrote artifacts there and in no
+/// other; else all: more folders mean more inputs, never fewer.
+fn likely(all: Vec<PathBuf>, written: &[bool], profile: &str) -> Vec<PathBuf> {
+    let mut new = all.iter().zip(written).filter(|(_, written)| **written).peekable();
+    if new.peek().is_none() || !new.all(|(folder, _)| folder.ends_with(profile)) {
+        return all;
+    }
+    all.into_iter().filter(|folder| folder.ends_with(profile)).collect()
+}
+
 /// Does cargo build in this folder? In the newer layout only lock files lie there beside what it
 /// made, and whoever removes the artifacts removes them as well; then the units tell.
 fn is_profile(folder: &Path) -> bool {
@@ -372,6 +393,71 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+
+    /// A package `m` with these artifacts: folder, content, and whether the build wrote it.
+    fn target(root: &Path, artifacts: &[(&str, &str, bool)], since: SystemTime) -> Target {
+        let metadata = serde_json::json!({
+            "packages": [{
+                "name": "m",
+                "manifest_path": root.join("Cargo.toml"),
+                "targets": [{ "name": "m", "kind": ["cdylib"], "src_path": root.join("src/lib.rs") }],
+            }],
+            "workspace_root": root,
+            "target_directory": root.join("target"),
+        });
+        for (folder, content, is_new) in artifacts {
+            let folder = root.join("target").join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("libm.d"), "").unwrap();
+            fs::write(folder.join("libm.dylib"), content).unwrap();
+            let age = Duration::from_secs(60);
+            let time = if *is_new { since + age } else { since - age };
+            let file = fs::OpenOptions::new().write(true).open(folder.join("libm.dylib")).unwrap();
+            file.file().set_modified(time).unwrap();
+        }
+        Target {
+            metadata: serde_json::from_value(metadata).unwrap(),
+            manifest: root.join("Cargo.toml"),
+            root: root.to_owned(),
+            environment: Environment::default(),
+            resolved_anew: false,
+            knows_all_packages: true,
+            profile: "release".to_owned(),
+            lock_files: Vec::new(),
+            unpacked: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_folders_that_a_wheels_module_may_be_from() {
+        const ARM: &str = "aarch64-apple-darwin/release";
+        const INTEL: &str = "x86_64-apple-darwin/release";
+        for (artifacts, expected) in [
+            // The wheel holds the very file, wherever it lies and whenever it was built.
+            (&[("release", "module", false), ("debug", "other", true)][..], &["release"][..]),
+            (&[("release", "other", true), ("debug", "module", false)], &["debug"]),
+            // Its install name was changed.
+            (&[("release", "other", true), ("debug", "other", false)], &["release"]),
+            // Two were joined; only one of them may have changed.
+            (&[(ARM, "a", true), (INTEL, "b", true), ("debug", "c", false)], &[ARM, INTEL]),
+            (&[(ARM, "a", true), (INTEL, "b", false), ("debug", "c", false)], &[ARM, INTEL]),
+            (&[(ARM, "a", true), (INTEL, "b", false)], &[ARM, INTEL]),
+            // Which one it was can't be told.
+            (&[("release", "a", false), ("debug", "b", false)], &["debug", "release"]),
+            (&[("release", "a", true), ("debug", "b", true)], &["debug", "release"]),
+            (&[("release", "a", false), ("debug", "b", true)], &["debug", "release"]),
+            (&[(ARM, "a", false), (INTEL, "b", false)], &[ARM, INTEL]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let since = SystemTime::now();
+            let target = target(folder.path(), artifacts, since);
+            let modules = BTreeSet::from([digest::bytes(b"module")]);
+            let used = target.folders_used(&modules, since);
+            let expected: Vec<PathBuf> =
+                expected.iter().map(|name| folder.path().join("target").join(name)).collect();
+            assert_eq!(used, expected, "{artifacts:?}");
+        }
+    }
 
     #[test]
     fn a_profile_folder_is_known_by_any_of_its_marks() {

@@ -50,19 +50,14 @@ impl Freed {
 /// Removes a file or a whole folder, if it is there; of a link the link.
 pub(super) fn remove(path: &Path, freed: &mut Freed) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(path, &error);
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
     let bytes = bytes(path);
-    let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
-        _ => {
+    match publish::remove(path) {
+        Ok(()) => {
             freed.bytes += bytes;
             Ok(())
         }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(error)),
     }
 }
 

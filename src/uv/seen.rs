@@ -12,7 +12,7 @@ use globwalk::{FileType, GlobWalkerBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
 
 use super::CacheKey;
-use crate::inputs::normalize;
+use crate::inputs::{normalize, slashed};
 
 /// A project's cache keys, and what they match now.
 pub struct Seen<'a> {
@@ -156,7 +156,8 @@ fn clusters(keys: &[CacheKey]) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
         }
         let outer = outer.unwrap_or(folder);
         let inside = base.strip_prefix(&outer).unwrap_or(base).join(pattern);
-        let pattern = inside.to_string_lossy().replace('\\', "/");
+        // Elsewhere than on Windows a backslash takes a wildcard's meaning away.
+        let pattern = slashed(&inside).unwrap_or_default();
         clusters.entry(outer).or_default().push((*index, pattern));
     }
     clusters
@@ -220,6 +221,34 @@ mod tests {
         // What is not there yet.
         assert!(seen(".cargo/config.toml", ".cargo/config.toml"));
         assert!(seen("src/**/*.rs", "src/new.rs") && !seen("src/**/*.rs", "other/new.rs"));
+    }
+
+    #[test]
+    fn keys_have_slashes_between_folders_on_every_system() {
+        let keys = ["src/**/*.rs", "src/a/*.h", "./src//b/*.c", "../core/**", "*.md"].map(file);
+        let found: Vec<(PathBuf, Vec<String>)> = clusters(&keys[..4])
+            .into_iter()
+            .map(|(base, globs)| (base, globs.into_iter().map(|(_, pattern)| pattern).collect()))
+            .collect();
+        let expected = [
+            (PathBuf::from("../core"), vec!["**".to_owned()]),
+            (PathBuf::from("src"), ["**/*.rs", "a/*.h", "b/*.c"].map(str::to_owned).into()),
+        ];
+        assert_eq!(found, expected);
+        let all = clusters(&keys);
+        let patterns: Vec<&str> = all[Path::new("")].iter().map(|(_, it)| it.as_str()).collect();
+        assert_eq!(patterns, ["src/**/*.rs", "src/a/*.h", "src/b/*.c", "*.md"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_wildcard_behind_a_backslash_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = dunce::canonicalize(folder.path()).unwrap();
+        fs::create_dir(root.join("[a]")).unwrap();
+        fs::write(root.join("[a]/b.rs"), "").unwrap();
+        let keys = [file(r"\[a\]/*.rs")];
+        assert!(Seen::new(&root, &keys).key_of(&root.join("[a]/b.rs")).is_some());
     }
 
     #[test]

@@ -109,3 +109,21 @@ fn encode(hex: &str) -> String {
         .collect();
     format!("sha256={}", URL_SAFE_NO_PAD.encode(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_are_no_part_of_a_line() {
+        let empty = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+        let text = format!("a.py,{empty},0\n\"b, c.py\",{empty},0\na.dist-info/RECORD,,\n");
+        for text in [text.clone(), text.replace('\n', "\r\n")] {
+            let record = RecordFile::parse(&text).unwrap();
+            let lines: Vec<_> =
+                record.lines().map(|line| (line.name.as_str(), line.size)).collect();
+            let expected = [("a.py", Some(0)), ("b, c.py", Some(0)), ("a.dist-info/RECORD", None)];
+            assert_eq!(lines, expected, "{text:?}");
+        }
+    }
+}

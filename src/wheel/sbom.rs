@@ -23,7 +23,7 @@ pub fn settled(bytes: &[u8], place: impl Fn(&str) -> Option<String>) -> Option<V
     if !text.contains("cargo-cyclonedx") {
         return None;
     }
-    let placed = placed(text, place);
+    let placed = placed(text, cfg!(windows), place);
     let settled = with_serial(&placed).unwrap_or(placed);
     (settled != text).then(|| settled.into_bytes())
 }
@@ -46,15 +46,16 @@ fn with_serial(text: &str) -> Option<String> {
     replace_string(&blank, "serialNumber", &serial)
 }
 
-/// Names folders as the generator names the project's own: `file://.`, `file://../core`.
-fn placed(text: &str, place: impl Fn(&str) -> Option<String>) -> String {
+/// Names folders as the generator names the project's own: `file://.`, `file://../core`. On Windows a
+/// drive stands where elsewhere the root is.
+fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> String {
     let mut pieces = text.split("file:///");
     let mut placed = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let end = piece.find(['"', '#', '?', '&', ' ']).unwrap_or(piece.len());
         let (url, rest) = piece.split_at(end);
         let is_package_id = placed.ends_with("path+");
-        let folder = if cfg!(windows) { decoded(url) } else { decoded(&format!("/{url}")) };
+        let folder = if windows { decoded(url) } else { decoded(&format!("/{url}")) };
         let Some(found) = folder.as_deref().and_then(&place) else {
             placed.push_str("file:///");
             placed.push_str(piece);
@@ -134,10 +135,10 @@ mod tests {
     #[test]
     fn folders_are_named_as_seen_from_the_project() {
         let place = |folder: &str| {
-            let found = match folder.trim_start_matches('/') {
-                "tmp/x y" => ".",
-                "tmp/x y/a" => "a",
-                "opt/core" => "../core",
+            let found = match folder {
+                "/tmp/x y" | "C:/tmp/x y" => ".",
+                "/tmp/x y/a" | "C:/tmp/x y/a" => "a",
+                "/opt/core" | "C:/opt/core" => "../core",
                 _ => return None,
             };
             Some(found.to_owned())
@@ -154,10 +155,14 @@ mod tests {
             ),
             ("\"pkg:cargo/a@1?download_url=file://.\"", "\"pkg:cargo/a@1?download_url=file://.\""),
         ] {
-            assert_eq!(placed(written, place), expected);
+            assert_eq!(placed(written, false, place), expected);
+            let on_a_drive = written.replace("file:///", "file:///C:/");
+            assert_eq!(placed(&on_a_drive, true, place), expected);
         }
-        for elsewhere in ["file:///%zz/other#1.0", "file:///other%2"] {
-            assert_eq!(placed(elsewhere, place), elsewhere);
+        for elsewhere in ["file:///%zz/other#1.0", "file:///other%2", "file:///D:/tmp/x%20y#1"] {
+            for windows in [false, true] {
+                assert_eq!(placed(elsewhere, windows, place), elsewhere);
+            }
         }
     }
 

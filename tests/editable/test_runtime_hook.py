@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -20,6 +23,16 @@ def run(folder: Path, code: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def loaded(name: str) -> ModuleType:
+    """A file beside the hook, as a module."""
+    spec = importlib.util.spec_from_file_location(name[:-3], HOOK.with_name(name))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -68,3 +81,60 @@ def test_a_mapped_module_comes_from_its_folder_and_others_do_not_concern_it(hook
     code += "print(os.path.relpath(pkg.other.where, sys.path[0]).replace(os.sep, '/'))\n"
     code += "print(pkg.inner.__spec__.name, hook.Finder.find_spec('pkg.none'))"
     assert run(hook, code).split() == ["store/pkg/inner.py", "pkg/other.py", "pkg.inner", "None"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("held", "times", "found"),
+    [
+        ({}, 9, ""),
+        ({"pkg.editable/pkg/_core.pyd"}, 9, "pkg.editable/pkg/_core.pyd"),
+        ({"a, b.DLL"}, 9, "a, b.DLL"),
+        # For a moment only.
+        ({"pkg.editable/pkg/_core.pyd"}, 2, ""),
+        # Windows can replace what is read and not loaded.
+        ({"pkg/__init__.py"}, 9, ""),
+    ],
+)
+def test_a_module_that_is_in_use_is_named(
+    tmp_path: Path, held: set[str], times: int, found: str, end: str
+) -> None:
+    """What Windows refuses is refused by a function that stands for it."""
+    rebuild = loaded("_runtime_rebuild.py")
+    names = ["pkg/__init__.py", "pkg.editable/pkg/_core.pyd", "a, b.DLL"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"old")
+    lines = [f'"{name}",sha256=x,3' for name in [*names, "gone.pyd"]]
+    (tmp_path / "pkg-1.dist-info").mkdir()
+    record = tmp_path / "pkg-1.dist-info" / "RECORD"
+    record.write_bytes("".join(line + end for line in [*lines, "RECORD,,"]).encode())
+    tried = dict.fromkeys(held, 0)
+
+    def opened(path: str, mode: str) -> io.IOBase:
+        name = Path(path).relative_to(tmp_path).as_posix()
+        if name in tried:
+            tried[name] += 1
+            if tried[name] <= times:
+                raise PermissionError(13, "Permission denied", path)
+        return open(path, mode)
+
+    installed = SimpleNamespace(
+        path=str(tmp_path / "pkg.editable" / "inputs"), facts={"dist-info": "pkg-1.dist-info"}
+    )
+    place = rebuild.in_use(installed, opened, (0, 0))
+    assert place == (str(tmp_path / found) if found else "").replace("/", rebuild.os.sep)
+    assert all((tmp_path / name).read_bytes() == b"old" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("named", "windows", "found"),
+    [
+        ({"MyVar": "1", "CC": None}, True, {"MYVAR": "1", "CC": None}),
+        ({"MyVar": "1", "CC": None}, False, {"MyVar": "1", "CC": None}),
+    ],
+)
+def test_variables_have_the_names_that_the_system_gives_them(
+    named: dict[str, str | None], windows: bool, found: dict[str, str | None]
+) -> None:
+    assert loaded("_runtime_check.py").as_environ_has(named, windows) == found

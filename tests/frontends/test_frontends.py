@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import environment, wheels
+from support.workbench import CFFI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def venv_for(project: Project, *, isolated: bool) -> Path:
     venv = project.new_venv()
     if not isolated:
         python = environment.python_in(venv)
-        project.uv("pip", "install", "--python", python, "wheelprint", "maturin", "cffi").ok()
+        project.uv("pip", "install", "--python", python, "wheelprint", "maturin", *CFFI).ok()
     return venv
 
 

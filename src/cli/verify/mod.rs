@@ -9,7 +9,9 @@ use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::{CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, normalize};
+use crate::inputs::{
+    CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, is_device, normalize,
+};
 use crate::project::Project;
 use crate::request::Artifact;
 use crate::sdist::restore;
@@ -247,10 +249,7 @@ impl Findings {
 /// Places that no build of ours writes: absolute ones, and such as climb out of their root.
 fn leads_astray(record: &Record) -> Option<String> {
     let climbs = |text: &str| text.split(['/', '\\']).any(|part| part == "..");
-    let is_absolute = |text: &str| {
-        let has_drive = cfg!(windows) && text.as_bytes().get(1) == Some(&b':');
-        text.starts_with(['/', '\\']) || Path::new(text).is_absolute() || has_drive
-    };
+    let is_absolute = |text: &str| is_of_some_machine(text, cfg!(windows));
     let astray = |text: &str| format!("{:?} is a place of some machine", tame(text));
     let named = record.source.iter().flat_map(|source| source.files.keys());
     let packed = record.packed.iter().flat_map(|packed| packed.source.iter());
@@ -282,6 +281,14 @@ fn leads_astray(record: &Record) -> Option<String> {
         | Watch::Toolchain
         | Watch::Request => None,
     })
+}
+
+/// Is it no path below a folder? On Windows a drive is none, and neither is a device, which has its
+/// name in every folder: reading `CON` would wait for somebody to type.
+fn is_of_some_machine(path: &str, windows: bool) -> bool {
+    let has_drive = || path.as_bytes().get(1) == Some(&b':');
+    path.starts_with(['/', '\\'])
+        || windows && (has_drive() || path.split(['/', '\\']).any(is_device))
 }
 
 /// TOML files are read whole: a device, or what no manifest is as large as, is not read.
@@ -393,6 +400,25 @@ mod tests {
         assert_eq!(with("../a", "src/lib.rs"), None);
         for (root, path) in [("/etc", "a"), (".", "../../a"), (".", "/etc/a"), ("\\\\host", "a")] {
             assert!(with(root, path).is_some(), "{root} {path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_are_below_no_folder() {
+        for (path, windows, is) in [
+            ("src/lib.rs", true, false),
+            ("/etc/a", false, true),
+            (r"\\a", false, true),
+            ("C:/a", true, true),
+            ("C:a", true, true),
+            // Elsewhere a name like any other.
+            ("C:a", false, false),
+            ("src/CON", true, true),
+            (r"src\nul.txt", true, true),
+            ("src/aux.rs", false, false),
+            ("src/console.rs", true, false),
+        ] {
+            assert_eq!(is_of_some_machine(path, windows), is, "{path} {windows}");
         }
     }
 }
