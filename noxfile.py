@@ -38,8 +38,8 @@ TEST_REQUIREMENTS = (
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
 #: Markers of tests that have their own session.
 ELSEWHERE = ("freshness", "faults", "frontends")
-#: Requirements without wheels for some Pythons, and the module that shows whether a tool works. Tests
-#: that need a missing tool are skipped.
+#: Requirements without wheels for some Pythons, and the module that shows whether a tool works.
+#: Tests that need a missing tool are skipped.
 OPTIONAL = {
     "jsonschema": "jsonschema",
     "abi3audit": "abi3audit",
@@ -277,8 +277,8 @@ def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> P
 
 
 def _can_have(session: nox.Session, python: str, tool: str, module: str) -> bool:
-    """Installs a tool if it and all its dependencies have wheels, and tries it: without a newer wheel
-    of a dependency, an old version is installed that may not work."""
+    """Installs a tool if it and all its dependencies have wheels, and tries it: without a newer
+    wheel of a dependency, an old version is installed that may not work."""
     command = ("uv", "pip", "install", "--only-binary", ":all:", "--python", python, tool)
     try:
         session.run(*command, silent=True)
