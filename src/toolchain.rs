@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Tagged};
 use crate::inputs::ambient;
+use crate::inputs::obstacle::essential;
+use crate::inputs::target::entries;
 use crate::request::Environment;
 use crate::stat_cache::Stat;
 
@@ -33,13 +35,15 @@ pub fn rustc(
     memory: Option<&Path>,
 ) -> Result<String, String> {
     let Some(program) = ambient::rustc(root, environment) else {
-        return Err("no rustc found on PATH".into());
+        return Err("not found on PATH".into());
     };
     let circumstances = circumstances(&program, root, environment);
-    if let Some(version) = memory.and_then(|memory| recall(memory, &circumstances)) {
+    if let Some(circumstances) = &circumstances
+        && let Some(version) = memory.and_then(|memory| recall(memory, circumstances))
+    {
         return Ok(version);
     }
-    let ask = |arguments: &[&str]| -> Option<String> {
+    let ask = |arguments: &[&str]| -> Result<String, String> {
         let output = Command::new(&program)
             .args(arguments)
             .current_dir(root)
@@ -47,15 +51,19 @@ pub fn rustc(
             .envs(environment.iter())
             .stdin(Stdio::null())
             .output()
-            .ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+            .map_err(|error| error.kind().to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        match essential(&String::from_utf8_lossy(&output.stderr)) {
+            said if said.is_empty() => Err(format!("{} -vV failed", file_name(&program))),
+            said => Err(said),
+        }
     };
-    let Some(version) = ask(&["-vV"]) else {
-        return Err(format!("{} -vV failed", file_name(&program)));
-    };
-    let version = version.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    let version = ask(&["-vV"])?.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     if let Some(memory) = memory
-        && let Some(sysroot) = ask(&["--print", "sysroot"])
+        && let Some(circumstances) = circumstances
+        && let Ok(sysroot) = ask(&["--print", "sysroot"])
     {
         let inner = Path::new(sysroot.trim())
             .join("bin")
@@ -65,7 +73,8 @@ pub fn rustc(
     Ok(version)
 }
 
-fn circumstances(program: &Path, root: &Path, environment: &Environment) -> String {
+/// `None` if any of it can't be read: nothing is remembered then, and rustc is asked.
+fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Option<String> {
     let mut tagged = Tagged::new("rustc");
     tagged.field("program", &program.to_string_lossy());
     tagged.field("root", &root.to_string_lossy());
@@ -76,14 +85,9 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
     let rustup_home = rustup_home(environment);
     // `rustup toolchain link` gives a name to a folder, and later perhaps to another one.
     let toolchains = rustup_home.as_ref().map(|home| home.join("toolchains"));
-    let mut links: Vec<(PathBuf, PathBuf)> = toolchains
-        .and_then(|folder| fs_err::read_dir(folder).ok())
-        .into_iter()
-        .flat_map(Iterator::flatten)
-        .filter_map(|entry| Some((entry.path(), fs_err::read_link(entry.path()).ok()?)))
-        .collect();
-    links.sort();
-    for (name, target) in links {
+    let toolchains = toolchains.map(|folder| entries(&folder)).transpose().ok()?;
+    for name in toolchains.into_iter().flatten().filter(|path| path.is_symlink()) {
+        let target = fs_err::read_link(&name).ok()?;
         tagged.field("link", &name.to_string_lossy());
         tagged.field("to", &target.to_string_lossy());
     }
@@ -91,12 +95,14 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Stri
     let toolchain_file = ambient::toolchain_file(root).map(|found| found.path);
     for path in [settings, toolchain_file].into_iter().flatten() {
         tagged.field("file", &path.to_string_lossy());
-        tagged.field(
-            "content",
-            &fs_err::read(&path).map_or_else(|_| String::new(), |bytes| digest::bytes(&bytes)),
-        );
+        let content = match digest::file(&path) {
+            Ok(digest) => digest,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(_) => return None,
+        };
+        tagged.field("content", &content);
     }
-    tagged.finish()
+    Some(tagged.finish())
 }
 
 /// The files that decide which rustc there is: rustup's settings and its folder of toolchains, which

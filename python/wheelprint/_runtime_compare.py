@@ -133,8 +133,12 @@ def compare_folder(installed: "Any", path: bytes, value: None) -> "Iterable[Any]
 
 
 def compare_unreadable(installed: "Any", path: bytes, value: None) -> "Iterable[Any]":
+    """A file, or a folder of which the names are not known."""
     try:
-        now = digest(path)
+        if os.path.isdir(path):
+            now = check.digest_of(sorted(map(os.fsdecode, os.listdir(path)))) or "empty"
+        else:
+            now = digest(path)
     except OSError:
         return
     yield check.Stale(os.fsdecode(path), f"{installed.named(path)} can be read now", now)
@@ -145,15 +149,20 @@ def compare_names(installed: "Any", path: bytes, value: "dict[str, Any]") -> "It
     counts_all, pattern = value.get("all", False), value.get("pattern")
     try:
         with os.scandir(path) as entries:
+            # Not `entry.is_dir()`, which raises where a link leads to itself.
             now = {
-                os.fsdecode(entry.name) + ("/" if entry.is_dir() else "")
+                os.fsdecode(entry.name) + ("/" if os.path.isdir(entry.path) else "")
                 for entry in entries
                 if not is_product(installed, path, entry.name, counts_all)
             }
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         # The folder of a glob need not exist.
         if pattern is None:
             yield check.Stale(os.fsdecode(path), f"{installed.named(path)} is gone", "gone")
+        return
+    except OSError as error:
+        text = f"{installed.named(path)} can't be read: {error.strerror}"
+        yield check.Stale(os.fsdecode(path), text, "unreadable")
         return
     before = set(value["names"])
     token = check.digest_of(sorted(now))
@@ -196,9 +205,13 @@ def is_product(installed: "Any", folder: bytes, name: bytes, counts_all: bool) -
 def has_file_that_counts(installed: "Any", path: bytes, value: "dict[str, Any]") -> bool:
     """Whether the path is a file that counts, or a folder that contains one."""
     files = [path] if not os.path.isdir(path) or "pattern" in value else []
-    for above, folders, inside in os.walk(path):
+    unreadable: list[OSError] = []
+    for above, folders, inside in os.walk(path, onerror=unreadable.append):
         folders[:] = [name for name in folders if not is_product(installed, above, name, False)]
         files += [os.path.join(above, name) for name in inside]
+    if unreadable and os.path.isdir(path):
+        # It may hold one.
+        return True
     if "pattern" in value:
         import re
 

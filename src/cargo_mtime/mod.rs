@@ -169,7 +169,8 @@ pub fn forget_unseen(
     let mut remaining = Remaining::default();
     let empty = Note::default();
     let note = note.unwrap_or(&empty);
-    let Units { units, gaps } = units::read(&target.profiles());
+    let Units { units, mut gaps } = units::read(&target.profiles());
+    gaps.extend(target.unread());
     if units.is_empty() && !target.folders().is_empty() {
         log::debug("cargo keeps its fingerprints where they are not known; all is made anew");
         clean(target, &mut remaining);

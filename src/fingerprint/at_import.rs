@@ -19,6 +19,7 @@ use super::toml_view;
 use super::walk::{self, Look};
 use super::{Inputs, Value};
 use crate::digest;
+use crate::inputs::target::entries;
 use crate::inputs::{Kind, PRODUCTS, Part, Place, Roots, View, Watch, ambient, normalize};
 use crate::request::ConfigSettings;
 use crate::toolchain;
@@ -41,7 +42,7 @@ pub enum Sight {
     /// None of these names is in it, whether or not it is there itself.
     Lacking(Vec<String>),
     Folder,
-    /// It is there and can't be read.
+    /// It is there and can't be read: a file, or a folder.
     Unreadable,
     /// The names in it.
     Names {
@@ -309,9 +310,12 @@ impl AtImport {
             return;
         }
         for folder in walk::folders(start, depth, &is_left_out) {
-            let Ok(entries) = fs_err::read_dir(&folder) else { continue };
+            let Ok(entries) = entries(&folder) else {
+                self.sights.insert((folder, Sight::Unreadable));
+                continue;
+            };
             let mut names = BTreeSet::new();
-            for path in entries.flatten().map(|entry| entry.path()) {
+            for path in entries {
                 if is_left_out(&path) {
                     let marks = MARKS.map(|mark| path.join(mark));
                     let is_marked = |mark: &PathBuf| !walk::is_made(&path, roots) && mark.is_file();

@@ -31,11 +31,11 @@ pub(super) fn workspaces(
         }
     }
     let project = roots.get(WORKSPACE).map(|folder| folder.join("Cargo.toml"));
-    // One that is no workspace is as good as not there, whatever else it says.
-    let is_workspace = |path: &Path| {
-        fs_err::read_to_string(path).is_ok_and(|text| {
-            text.parse::<toml::Table>().map_or(true, |table| table.contains_key("workspace"))
-        })
+    // One that is no workspace is as good as not there, whatever else it says. One that can't be read
+    // may be a workspace; where not even its folder can be entered, it is not there for cargo either.
+    let is_workspace = |path: &Path| match fs_err::read_to_string(path) {
+        Ok(text) => text.parse::<toml::Table>().map_or(true, |it| it.contains_key("workspace")),
+        Err(_) => path.is_file(),
     };
     for (name, path) in candidates {
         if Some(&path) != project.as_ref() && is_workspace(&path) {
@@ -53,16 +53,16 @@ fn prefix(place: &Place) -> String {
 
 /// The names in a folder; of a folder in it also whether it is a program of its own (`src/bin`).
 pub(super) fn listing(path: &Path) -> Value {
-    match fs_err::read_dir(path) {
-        Ok(entries) => {
-            let mut names: Vec<String> = entries
-                .flatten()
-                .map(|entry| {
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    let main = entry.path().join("main.rs").is_file();
-                    if main { format!("{name}/main.rs") } else { name }
-                })
-                .collect();
+    let name_of = |entry: fs_err::DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let main = entry.path().join("main.rs").is_file();
+        if main { format!("{name}/main.rs") } else { name }
+    };
+    let names = |entries: fs_err::ReadDir| -> std::io::Result<Vec<String>> {
+        entries.map(|entry| entry.map(name_of)).collect()
+    };
+    match fs_err::read_dir(path).and_then(names) {
+        Ok(mut names) => {
             names.sort();
             Value::Sha256(digest::bytes(names.join("\n").as_bytes()))
         }

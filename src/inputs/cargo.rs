@@ -58,6 +58,7 @@ pub fn discover(
         return found;
     };
     found.folders = target.folders_used(modules, since);
+    found.gaps.extend(target.unread());
     // Before the build only this profile was looked at for what cargo would not see.
     if found.folders.iter().any(|folder| !folder.ends_with(target.profile())) {
         found.gaps.push(format!("it was not built in the profile {}", target.profile()));

@@ -154,8 +154,9 @@ fn of_manifest(request: &Request, manifest: &Path, said: &str) -> Error {
     wrong(manifest, None, cause, hint)
 }
 
-/// The first line of the error, and the first of each of its causes.
-fn essential(said: &str) -> String {
+/// Of what cargo, rustc or rustup said on stderr: the first line of the error, and the first of each
+/// of its causes.
+pub fn essential(said: &str) -> String {
     let mut lines = said.lines();
     let Some(first) = lines.find_map(|line| line.trim().strip_prefix("error: ")) else {
         return said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").to_owned();

@@ -214,11 +214,25 @@ impl Target {
     /// Every folder of that name that cargo has compiled in, for whatever triple.
     pub fn profiles(&self) -> Vec<PathBuf> {
         let build = self.build_root();
-        subfolders(build)
-            .into_iter()
-            .flat_map(|first| std::iter::once(first.clone()).chain(subfolders(&first)))
-            .filter(|folder| folder.ends_with(&self.profile) && is_profile(folder))
+        let triples = subfolders(build).into_iter();
+        let profiles = std::iter::once(build.to_owned()).chain(triples);
+        // By name: for cargo, too, a folder need not be one whose names can be read.
+        profiles
+            .map(|folder| folder.join(&self.profile))
+            .filter(|folder| folder.is_dir() && is_profile(folder))
             .collect()
+    }
+
+    /// The folders that could not be read to find where cargo has compiled: it may have done so in
+    /// more of them than is known.
+    pub fn unread(&self) -> Vec<String> {
+        let roots = BTreeSet::from([self.build_root(), &self.metadata.target_directory]);
+        let cause = |folder: &Path| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let error = entries(folder).err()?;
+            Some(format!("cargo's folder {name} could not be read: {}", error.kind()))
+        };
+        roots.into_iter().filter_map(cause).collect()
     }
 
     /// The packages of this name; there may be several.
@@ -235,9 +249,16 @@ impl Target {
         };
         let holds =
             |folder: &PathBuf| stems.iter().any(|stem| folder.join(format!("{stem}.d")).is_file());
-        subfolders(&self.metadata.target_directory)
+        let target = &self.metadata.target_directory;
+        let inside = |folder: &Path| {
+            // The usual one by name: the names in a folder need not be readable.
+            let mut folders: BTreeSet<PathBuf> = subfolders(folder).into_iter().collect();
+            folders.insert(folder.join(&self.profile));
+            folders
+        };
+        inside(target)
             .into_iter()
-            .flat_map(|first| std::iter::once(first.clone()).chain(subfolders(&first)))
+            .flat_map(|first| std::iter::once(first.clone()).chain(inside(&first)))
             .filter(|folder| !is_inner(folder) && holds(folder))
             .collect()
     }
@@ -350,10 +371,11 @@ fn likely(all: Vec<PathBuf>, written: &[bool], profile: &str) -> Vec<PathBuf> {
 }
 
 /// Does cargo build in this folder? In the newer layout only lock files lie there beside what it
-/// made, and whoever removes the artifacts removes them as well; then the units tell.
+/// made, and whoever removes the artifacts removes them as well; then the units tell, or may be there
+/// where their folder can't be read.
 fn is_profile(folder: &Path) -> bool {
     let has_units = || {
-        let packages = subfolders(&folder.join("build"));
+        let Ok(packages) = entries(&folder.join("build")) else { return true };
         packages
             .iter()
             .flat_map(|package| subfolders(package))

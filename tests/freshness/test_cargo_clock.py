@@ -315,3 +315,23 @@ def test_a_fingerprint_that_cannot_be_removed(every_input: Project) -> None:
     assert again.seen["helper"] == "helper 2"
     assert "cargo's fingerprint of helper could not be removed" in again.verdict
     asking.fresh(project)
+
+
+def test_a_target_folder_whose_names_cannot_be_read(every_input: Project) -> None:
+    """Cargo reaches what it made by name. So the usual profile is found there, and that there may be
+    others is said."""
+    prefix = privileges.obeying_modes()
+    project = every_input
+    asking.anew(project)
+    asking.replace_old(project, HELPER, "helper 1", "helper 2")
+    usual = project.target.stat().st_mode
+    project.target.chmod(0o311)
+    try:
+        built = asking.build(project, prefix=prefix)
+    finally:
+        project.target.chmod(usual)
+    assert built.seen["helper"] == "helper 2"
+    said = "this build will not be reused: cargo's folder target could not be read"
+    assert said in built.stderr
+    asking.stale(project)
+    asking.fresh(project)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +16,10 @@ from support.commands import wheelprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import CheckOut
     from support.project import Project, Run
+    from support.workbench import Workbench
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="programs are linked by symlink")
 
@@ -214,3 +216,66 @@ def test_what_is_fresh_needs_no_cargo(check_out: CheckOut, tmp_path: Path) -> No
     assert wheelprint(project, "status", **changes).ok().stdout.startswith("fresh: ")
     run, _ = project.build("editable", **changes)
     assert run.verdict.startswith("fresh: ")
+
+
+# What needs no cargo
+
+
+@pytest.fixture(scope="module")
+def built(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """An sdist and a wheel of the sample, from before anything was wrong."""
+    project = bench.check_out("pure")
+    project.run("cargo", "generate-lockfile", "--offline").ok()
+    folder = tmp_path_factory.mktemp("built")
+    return [Path(shutil.copy(project.build(kind)[1], folder)) for kind in ("sdist", "wheel")]
+
+
+@pytest.fixture
+def tree(built: list[Path], check_out: CheckOut) -> Project:
+    """The tree that they were built from."""
+    project = check_out("pure")
+    project.run("cargo", "generate-lockfile", "--offline").ok()
+    return project
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=named)
+def test_verify_builds_nothing(cause: Cause, built: list[Path], tree: Project) -> None:
+    """What hinders a build does not hinder `verify`: a broken source is one that changed, and of a
+    rustc that does not run it says why it was not compared."""
+    changes = cause.breaks(tree)
+    is_of_sources = cause.is_change or cause.name == "no TOML"
+    run = wheelprint(tree, "verify", *built, **changes)
+    assert (run.code, run.stderr) == (int(is_of_sources), ""), run.output
+    run = wheelprint(tree, "verify", "--json", built[1], **changes)
+    said = json.loads(run.stdout)
+    schemas.check("verify", said)
+    if is_of_sources:
+        changed = {reason["text"] for reason in said["differences"]}
+        assert changed & {"Cargo.toml changed", "src/lib.rs is gone"}, changed
+    else:
+        assert said["differences"] == []
+        (rustc,) = [one for one in said["not-compared"] if one["name"] == "rustc"]
+        assert cause.says.partition(": ")[2] in rustc["cause"], rustc
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=named)
+def test_inspect_needs_nothing(cause: Cause, built: list[Path], tree: Project) -> None:
+    changes = cause.breaks(tree)
+    for artifact in built:
+        run = wheelprint(tree, "inspect", artifact, **changes).ok()
+        assert run.stderr == ""
+        assert run.stdout.startswith("pure 0.1.0\n")
+
+
+def test_a_broken_pyproject(built: list[Path], tree: Project) -> None:
+    """`verify` needs it to know which sources are compared, and names the line; `inspect` does
+    not read it."""
+    tree.replace("pyproject.toml", "[build-system]", "[build-system")
+    run = wheelprint(tree, "verify", *built)
+    assert (run.code, run.stdout) == (2, ""), run.output
+    where = re.escape(str(tree.path("pyproject.toml")))
+    # Once, though it is so for both.
+    (error,) = run.stderr.strip().splitlines()
+    assert re.match(rf"error: {where}:\d+:\d+: unclosed table", error), error
+    for artifact in built:
+        wheelprint(tree, "inspect", artifact).ok()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, installed
+from support import asking, environment, installed, privileges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,16 @@ CASES = {
         lambda p: p.write("schema/b.json", "{}"),
         "schema/b.json is new",
         before=lambda p: p.settings('extra-inputs = ["schema/**/*.json"]'),
+    ),
+    "a file beside a link that leads to itself": Case(
+        lambda p: None,
+        lambda p: p.write("schema/b.json", "{}"),
+        "schema/b.json is new",
+        before=lambda p: (
+            p.write("schema/a.json", "{}"),
+            link(p, "schema/loop", "loop"),
+            p.settings('extra-inputs = ["schema/*.json"]'),
+        ),
     ),
     "a file that matches a glob in another alphabet": Case(
         lambda p: p.write("späte/other.txt", ""),
@@ -309,6 +319,39 @@ def damage_memory(editable: Editable) -> None:
 
 
 @pytest.mark.freshness
+def test_folders_whose_names_cannot_be_read(project: Project) -> None:
+    """What is in them is not known: neither where it was so when the wheel was built, nor where it is
+    so now."""
+    prefix = privileges.obeying_modes()
+    project.settings('extra-inputs = ["schema/**/*.json"]')
+    for folder in ("before", "after"):
+        project.write(f"schema/{folder}/a.json", "{}")
+    before, after = (project.path(f"schema/{folder}") for folder in ("before", "after"))
+    usual = before.stat().st_mode
+    before.chmod(0o311)
+    try:
+        _, wheel = project.build("editable", prefix=prefix)
+        venv = project.new_venv()
+        python = environment.python_in(venv)
+        project.uv("pip", "install", "--python", python, "--no-deps", wheel).ok()
+        command = installed.Editable(project, venv).command()
+
+        def says() -> str:
+            run = project.run(*prefix, *command, cwd=venv, WHEELPRINT_ON_STALE="warn")
+            return run.ok().stderr
+
+        assert says() == ""
+        after.chmod(0o311)
+        assert "schema/after can't be read: Permission denied" in says()
+        after.chmod(usual)
+        assert says() == ""
+        before.chmod(usual)
+        assert "schema/before can be read now" in says()
+    finally:
+        before.chmod(usual)
+        after.chmod(usual)
+
+
 def test_a_source_that_every_build_writes(project: Project) -> None:
     """With the same content, that is no race without an end."""
     project.write(

@@ -96,10 +96,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         return Ok(Answer::json(&json).with_code(worst));
     }
     let mut blocks = Vec::new();
+    // What is wrong with the sources is so for every artifact, and is said once.
+    let mut said = BTreeSet::new();
     for verified in &verified {
         match verified {
             Ok(verified) => blocks.push(words::text(verified, context)),
-            Err(error) => context.terminal.error(error),
+            Err(error) if said.insert(error.to_string()) => context.terminal.error(error),
+            Err(_) => {}
         }
     }
     Ok(Answer::said(blocks.join("\n")).with_code(worst))
