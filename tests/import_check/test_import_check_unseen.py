@@ -320,8 +320,7 @@ def damage_memory(editable: Editable) -> None:
 
 @pytest.mark.freshness
 def test_folders_whose_names_cannot_be_read(project: Project) -> None:
-    """What is in them is not known: neither where it was so when the wheel was built, nor where it is
-    so now."""
+    """Their content is not known: when the wheel was built, or now."""
     prefix = privileges.obeying_modes()
     project.settings('extra-inputs = ["schema/**/*.json"]')
     for folder in ("before", "after"):
