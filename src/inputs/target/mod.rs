@@ -15,7 +15,6 @@ use super::cargo_metadata::{
 };
 use super::units::{Unit, UnitKind};
 use super::{ambient, below, dep_info, is_one_folder, normalize};
-use crate::digest;
 use crate::error::Result;
 use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
@@ -24,6 +23,11 @@ use crate::request::{Environment, Request};
 const INNER: [&str; 5] = ["deps", "build", "examples", "incremental", FINGERPRINTS];
 /// Cargo's own fingerprints.
 const FINGERPRINTS: &str = ".fingerprint";
+
+mod folders;
+
+use folders::is_profile;
+pub use folders::{entries, subfolders};
 
 /// A package, and the target folder it is built in.
 #[derive(Debug)]
@@ -211,104 +215,9 @@ impl Target {
         &self.profile
     }
 
-    /// Every folder of that name that cargo has compiled in, for whatever triple.
-    pub fn profiles(&self) -> Vec<PathBuf> {
-        let build = self.build_root();
-        let triples = subfolders(build).into_iter();
-        let profiles = std::iter::once(build.to_owned()).chain(triples);
-        // By name: for cargo, too, a folder need not be one whose names can be read.
-        profiles
-            .map(|folder| folder.join(&self.profile))
-            .filter(|folder| folder.is_dir() && is_profile(folder))
-            .collect()
-    }
-
-    /// The folders that could not be read to find where cargo has compiled: it may have done so in
-    /// more of them than is known.
-    pub fn unread(&self) -> Vec<String> {
-        let roots = BTreeSet::from([self.build_root(), &self.metadata.target_directory]);
-        let cause = |folder: &Path| {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            let error = entries(folder).err()?;
-            Some(format!("cargo's folder {name} could not be read: {}", error.kind()))
-        };
-        roots.into_iter().filter_map(cause).collect()
-    }
-
     /// The packages of this name; there may be several.
     pub fn packages_named(&self, name: &str) -> impl Iterator<Item = &Package> {
         self.metadata.packages.iter().filter(move |package| package.name == name)
-    }
-
-    /// The profile folders that hold the artifact's dep-info.
-    pub fn folders(&self) -> Vec<PathBuf> {
-        let stems = self.stems();
-        // rustc's dep-info in `deps` bears the same names and is another thing.
-        let is_inner = |folder: &PathBuf| {
-            folder.file_name().is_some_and(|name| INNER.iter().any(|inner| name == *inner))
-        };
-        let holds =
-            |folder: &PathBuf| stems.iter().any(|stem| folder.join(format!("{stem}.d")).is_file());
-        let target = &self.metadata.target_directory;
-        let inside = |folder: &Path| {
-            // The usual one by name: the names in a folder need not be readable.
-            let mut folders: BTreeSet<PathBuf> = subfolders(folder).into_iter().collect();
-            folders.insert(folder.join(&self.profile));
-            folders
-        };
-        inside(target)
-            .into_iter()
-            .flat_map(|first| std::iter::once(first.clone()).chain(inside(&first)))
-            .filter(|folder| !is_inner(folder) && holds(folder))
-            .collect()
-    }
-
-    /// The profile folder whose artifact is in the wheel, byte by byte; or those that may have it,
-    /// where maturin changed it on the way (RPATH, install name) or joined two (universal2). `since`
-    /// is when the build began.
-    pub fn folders_used(&self, modules: &BTreeSet<String>, since: SystemTime) -> Vec<PathBuf> {
-        let all = self.folders();
-        let stems = self.stems();
-        let has = |folder: &Path, is: &dyn Fn(&Path) -> bool| {
-            stems.iter().any(|stem| {
-                ["so", "dylib", "dll", "exe", ""]
-                    .iter()
-                    .any(|suffix| is(&folder.join(stem).with_extension(suffix)))
-            })
-        };
-        let is_in_the_wheel =
-            |path: &Path| digest::file(path).is_ok_and(|digest| modules.contains(&digest));
-        let used: Vec<PathBuf> =
-            all.iter().filter(|folder| has(folder, &is_in_the_wheel)).cloned().collect();
-        if !used.is_empty() {
-            return used;
-        }
-        let is_new = |path: &Path| {
-            let written = fs_err::metadata(path).and_then(|meta| meta.modified());
-            written.is_ok_and(|written| written >= since)
-        };
-        let written: Vec<bool> = all.iter().map(|folder| has(folder, &is_new)).collect();
-        likely(all, &written, &self.profile)
-    }
-
-    /// Where cargo keeps what it made on the way to a profile folder's artifacts.
-    fn build_folder(&self, folder: &Path) -> PathBuf {
-        match folder.strip_prefix(&self.metadata.target_directory) {
-            Ok(profile) => self.build_root().join(profile),
-            Err(_) => folder.to_owned(),
-        }
-    }
-
-    /// Where cargo compiled for the artifacts in a profile folder; the host's units lie apart when
-    /// a triple is named.
-    pub fn unit_folders(&self, folder: &Path) -> Vec<PathBuf> {
-        let mut folders = vec![self.build_folder(folder)];
-        if let (Some(parent), Some(profile)) = (folder.parent(), folder.file_name())
-            && parent != self.metadata.target_directory
-        {
-            folders.push(self.build_root().join(profile));
-        }
-        folders
     }
 
     /// The names the artifact's dep-info may have: `libNAME.d` on Unix, `NAME.d` on Windows and
@@ -360,137 +269,6 @@ impl Target {
     }
 }
 
-/// The folders of the profile, of all architectures, if the build wrote artifacts there and in no
-/// other; else all: more folders mean more inputs, never fewer.
-fn likely(all: Vec<PathBuf>, written: &[bool], profile: &str) -> Vec<PathBuf> {
-    let mut new = all.iter().zip(written).filter(|(_, written)| **written).peekable();
-    if new.peek().is_none() || !new.all(|(folder, _)| folder.ends_with(profile)) {
-        return all;
-    }
-    all.into_iter().filter(|folder| folder.ends_with(profile)).collect()
-}
-
-/// Does cargo build in this folder? In the newer layout only lock files lie there beside what it
-/// made, and whoever removes the artifacts removes them as well; then the units tell, or may be there
-/// where their folder can't be read.
-fn is_profile(folder: &Path) -> bool {
-    let has_units = || {
-        let Ok(packages) = entries(&folder.join("build")) else { return true };
-        packages
-            .iter()
-            .flat_map(|package| subfolders(package))
-            .any(|unit| unit.join("fingerprint").is_dir())
-    };
-    [FINGERPRINTS, ".cargo-lock", ".cargo-build-lock"].iter().any(|it| folder.join(it).exists())
-        || has_units()
-}
-
-/// The folders in a folder, sorted; none of one that can't be read.
-pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let entries = entries(folder).unwrap_or_default();
-    entries.into_iter().filter(|path| path.is_dir()).collect()
-}
-
-/// What is in a folder, sorted; nothing, if there is no such folder.
-///
-/// # Errors
-/// It can't be read, or not to its end.
-pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries = match fs_err::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let paths = entries.map(|entry| Ok(entry?.path()));
-    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
 fn canonical(path: &Path) -> PathBuf {
     dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use fs_err as fs;
-
-    use super::*;
-
-    /// A package `m` with these artifacts: folder, content, and whether the build wrote it.
-    fn target(root: &Path, artifacts: &[(&str, &str, bool)], since: SystemTime) -> Target {
-        let metadata = serde_json::json!({
-            "packages": [{
-                "name": "m",
-                "manifest_path": root.join("Cargo.toml"),
-                "targets": [{ "name": "m", "kind": ["cdylib"], "src_path": root.join("src/lib.rs") }],
-            }],
-            "workspace_root": root,
-            "target_directory": root.join("target"),
-        });
-        for (folder, content, is_new) in artifacts {
-            let folder = root.join("target").join(folder);
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("libm.d"), "").unwrap();
-            fs::write(folder.join("libm.dylib"), content).unwrap();
-            let age = Duration::from_secs(60);
-            let time = if *is_new { since + age } else { since - age };
-            let file = fs::OpenOptions::new().write(true).open(folder.join("libm.dylib")).unwrap();
-            file.file().set_modified(time).unwrap();
-        }
-        Target {
-            metadata: serde_json::from_value(metadata).unwrap(),
-            manifest: root.join("Cargo.toml"),
-            root: root.to_owned(),
-            environment: Environment::default(),
-            resolved_anew: false,
-            knows_all_packages: true,
-            profile: "release".to_owned(),
-            lock_files: Vec::new(),
-            unpacked: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn the_folders_that_a_wheels_module_may_be_from() {
-        const ARM: &str = "aarch64-apple-darwin/release";
-        const INTEL: &str = "x86_64-apple-darwin/release";
-        for (artifacts, expected) in [
-            // The wheel holds the very file, wherever it lies and whenever it was built.
-            (&[("release", "module", false), ("debug", "other", true)][..], &["release"][..]),
-            (&[("release", "other", true), ("debug", "module", false)], &["debug"]),
-            // Its install name was changed.
-            (&[("release", "other", true), ("debug", "other", false)], &["release"]),
-            // Two were joined; only one of them may have changed.
-            (&[(ARM, "a", true), (INTEL, "b", true), ("debug", "c", false)], &[ARM, INTEL]),
-            (&[(ARM, "a", true), (INTEL, "b", false), ("debug", "c", false)], &[ARM, INTEL]),
-            (&[(ARM, "a", true), (INTEL, "b", false)], &[ARM, INTEL]),
-            // Which one it was can't be told.
-            (&[("release", "a", false), ("debug", "b", false)], &["debug", "release"]),
-            (&[("release", "a", true), ("debug", "b", true)], &["debug", "release"]),
-            (&[("release", "a", false), ("debug", "b", true)], &["debug", "release"]),
-            (&[(ARM, "a", false), (INTEL, "b", false)], &[ARM, INTEL]),
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            let since = SystemTime::now();
-            let target = target(folder.path(), artifacts, since);
-            let modules = BTreeSet::from([digest::bytes(b"module")]);
-            let used = target.folders_used(&modules, since);
-            let expected: Vec<PathBuf> =
-                expected.iter().map(|name| folder.path().join("target").join(name)).collect();
-            assert_eq!(used, expected, "{artifacts:?}");
-        }
-    }
-
-    #[test]
-    fn a_profile_folder_is_known_by_any_of_its_marks() {
-        for mark in
-            [".fingerprint", ".cargo-lock", ".cargo-build-lock", "build/app/0a1b/fingerprint"]
-        {
-            let folder = tempfile::tempdir().unwrap();
-            fs::create_dir_all(folder.path().join("build/app/0a1b/out")).unwrap();
-            assert!(!is_profile(folder.path()), "{mark}");
-            fs::create_dir_all(folder.path().join(mark)).unwrap();
-            assert!(is_profile(folder.path()), "{mark}");
-        }
-    }
 }

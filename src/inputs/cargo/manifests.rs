@@ -1,0 +1,112 @@
+//! Inputs around the sources: manifests, lock files, places where targets are found by name, and files
+//! that arguments and settings name.
+
+use std::path::Path;
+
+use super::super::cargo_metadata::Package;
+use super::super::target::Target;
+use super::super::{Part, Place, View, WORKSPACE, Watch, ambient, normalize};
+use super::Discovered;
+use crate::project::{Project, all_arguments};
+use crate::request::{Environment, Request};
+use crate::settings::plain_glob;
+
+/// Binaries are found by their place: one more file is one more script in the wheel.
+pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
+    let has_library =
+        package.targets.iter().any(|product| product.kind.iter().any(|kind| kind == "cdylib"));
+    let Some(folder) = package.manifest_path.parent().filter(|_| !has_library) else { return };
+    if let Some(place) = found.roots.name(&folder.join("src/bin")) {
+        found.watches.insert(Watch::Listing { part: Part::Rust, place });
+    }
+    if let Some(place) = found.roots.name(&folder.join("src/main.rs")) {
+        found.watches.insert(Watch::Path { part: Part::Rust, place });
+    }
+}
+
+pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Discovered) {
+    for package in used {
+        let Some(place) = found.roots.name(&package.manifest_path) else { continue };
+        // A build.rs that appears is a build script, unless the manifest names another.
+        if let Some(place) = found.roots.name(&package.folder().join("build.rs")) {
+            found.watches.insert(Watch::Path { part: Part::Rust, place });
+        }
+        found.watches.insert(Watch::Toml { part: Part::Manifest, view: View::Package, place });
+        // It need not be the project's workspace that a package inherits from.
+        if let Some(place) = found.roots.name(package.folder()) {
+            found.watches.insert(Watch::WorkspaceSearch { part: Part::Manifest, place });
+        }
+    }
+    for glob in member_globs(&target.metadata.workspace_root) {
+        let glob = format!("{glob}/Cargo.toml");
+        let root = WORKSPACE.to_owned();
+        found.watches.insert(Watch::Names { part: Part::Manifest, root, glob });
+    }
+    let workspace = |path: &str| Place { root: WORKSPACE.to_owned(), path: path.to_owned() };
+    found.watches.insert(Watch::Toml {
+        part: Part::Manifest,
+        view: View::Workspace,
+        place: workspace("Cargo.toml"),
+    });
+    // What the others need decides with them which versions are chosen.
+    for package in target.metadata.packages.iter().filter(|package| {
+        package.is_of_a_path()
+            && !used.iter().any(|used| used.manifest_path == package.manifest_path)
+    }) {
+        if let Some(place) = found.roots.name(&package.manifest_path) {
+            let view = View::Dependencies;
+            found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+        }
+    }
+    for lock in target.lock_files() {
+        match found.roots.name(lock) {
+            Some(place) => {
+                let view = View::Whole;
+                found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+            }
+            None => found.gaps.push(format!("{}: name is not UTF-8", lock.display())),
+        }
+    }
+}
+
+/// The members that a workspace names by globs: one more folder is one more member.
+fn member_globs(workspace_root: &Path) -> Vec<String> {
+    let text = fs_err::read_to_string(workspace_root.join("Cargo.toml")).unwrap_or_default();
+    let table: toml::Table = text.parse().unwrap_or_default();
+    let members = table.get("workspace").and_then(|workspace| workspace.get("members"));
+    let members = members.and_then(toml::Value::as_array).into_iter().flatten();
+    members
+        .filter_map(toml::Value::as_str)
+        .filter(|member| member.contains(['*', '?', '[']))
+        .map(plain_glob)
+        .collect()
+}
+
+/// Files that settings name: configuration given as `--config FILE`, target specifications.
+pub(super) fn add_named_files(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    found: &mut Discovered,
+) {
+    let arguments = request.maturin_arguments();
+    let mut names = all_arguments(&arguments, "--config", None);
+    names.extend(all_arguments(&arguments, "--target", None));
+    names.extend(project.maturin.config.iter().flatten().cloned());
+    names.extend(project.maturin.target.iter().filter_map(|target| Some(target.as_str()?.into())));
+    names.extend(
+        environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
+    );
+    for name in names {
+        let path = project.root.join(&name);
+        if path.is_file() || name.ends_with(".toml") || name.ends_with(".json") {
+            let mut paths = vec![normalize(&path)];
+            paths.extend(ambient::included(&path));
+            for path in paths {
+                if let Some(place) = found.roots.name(&path) {
+                    found.watches.insert(Watch::Path { part: Part::Manifest, place });
+                }
+            }
+        }
+    }
+}
