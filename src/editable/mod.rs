@@ -214,8 +214,8 @@ fn tuple(names: &BTreeSet<String>) -> String {
     format!("({})", names.join(" "))
 }
 
-/// The packages that are complete in a wheel, if the wheel has a compiled module. Of a namespace
-/// package, the packages and modules in it.
+/// The packages that are complete in a wheel, if the wheel has a compiled module. A namespace
+/// package is replaced by the packages and modules in it.
 fn packages_in(wheel: &Wheel) -> BTreeSet<String> {
     let outside: Vec<&str> = wheel
         .files()
@@ -240,8 +240,8 @@ fn packages_in(wheel: &Wheel) -> BTreeSet<String> {
     outside.iter().filter_map(named).collect()
 }
 
-/// The packages whose import leads to the modules. Of a namespace package, the first ordinary
-/// package in it.
+/// The packages whose import leads to the modules. A namespace package is replaced by the first
+/// ordinary package in it.
 fn packages_in_tree(layout: &Layout) -> BTreeSet<String> {
     let is_package =
         |name: &str| layout.python_root.join(name.replace('.', "/")).join("__init__.py").is_file();

@@ -139,8 +139,8 @@ impl Session {
         is_same.then_some(roots)
     }
 
-    /// Was this entry built from the sources that are unpacked here, and would a build give the
-    /// same now?
+    /// Was this entry built from the sources that are unpacked here, and are all other inputs
+    /// unchanged?
     pub(super) fn compare_unpacked(
         &self,
         origin: &Origin,

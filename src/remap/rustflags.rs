@@ -209,8 +209,8 @@ impl Config<'_> {
         }
     }
 
-    /// Which `cfg` hold depends on the flags, and the flags depend on the `cfg`. Like cargo, try
-    /// twice.
+    /// The flags for a target. The flags depend on which `cfg` hold, and these depend on the flags.
+    /// So the query is repeated once, as in cargo.
     fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, String> {
         let mut flags = self.flags_where(triple, None)?;
         for _ in 0..2 {

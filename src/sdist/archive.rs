@@ -148,7 +148,7 @@ impl Archive {
         each(&self.path, false, &mut |entry| {
             let bytes = entry.path_bytes().into_owned();
             let name = String::from_utf8_lossy(&bytes);
-            // Only files that [`Self::open`] read are written: the archive may have changed since.
+            // Only files that `open` read are written: the archive may have changed since.
             let Some(target) = name
                 .strip_prefix(&prefix)
                 .filter(|name| self.files.contains_key(*name))

@@ -38,7 +38,7 @@ impl Audit {
     ///
     /// # Errors
     /// The path is not a file or not a zip; names are unsafe or repeated; there is not exactly one
-    /// dist-info folder; files overlap, unpack to too much, or are listed twice in different ways.
+    /// dist-info folder; files overlap or unpack to too much; there are two lists of files.
     pub fn open(path: &Path) -> Result<Self> {
         let refused = |cause: String| Error::Given {
             path: path.to_owned(),
