@@ -210,7 +210,7 @@ impl Origin {
     pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
         let mut inputs = Inputs::new();
         for Seen { key, value, path, view } in seen {
-            // Paths in target folders are left out. The tree's record covers its own target folders.
+            // Paths in target folders are left out. The tree's record covers the tree's own ones.
             if path.as_deref().is_some_and(|path| is_product(path, here)) {
                 continue;
             }

@@ -284,8 +284,7 @@ impl Store {
                 discard(&stored);
                 Ok(None)
             }
-            // A stored wheel that can't be opened counts as missing. Any other failure is reported to
-            // the frontend.
+            // A stored wheel that can't be opened counts as missing. Other failures are errors.
             Err(_) if fs::File::open(&stored).is_err() => Ok(None),
             Err(error) => Err(error).at(target),
         }
