@@ -26,7 +26,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(3600);
 pub struct Freed {
     /// Projects whose whole part of the store was removed.
     pub projects: usize,
-    /// Builds and wheels of other projects.
+    /// Builds and wheels that were removed from projects that keep their part of the store.
     pub builds: usize,
     /// Files that belong to no single project, and temporary files that killed processes left.
     pub others: usize,
