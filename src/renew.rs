@@ -1,8 +1,8 @@
-//! Renewing a stored wheel after a readme or licence file changed. Such a file reaches the wheel's
-//! metadata and nothing that cargo makes, so neither cargo nor maturin is needed.
+//! Renewing a stored wheel after a readme or licence file changed. Such a file affects only the
+//! wheel's metadata and nothing that cargo makes, so neither cargo nor maturin is needed.
 //!
-//! The places of the old content are found by its digest, not guessed. If the content is not found
-//! (converted, renamed, used twice in different ways), the wheel is built in the ordinary way.
+//! The old content is found in the wheel by its digest. If it is not found (converted, renamed,
+//! used twice in different ways), the wheel is built in the ordinary way.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::freshness::Reason;
 use crate::inputs::{Key, Kind, Part};
 use crate::wheel::Wheel;
 
-/// The changed metadata files and their old digests, if there is nothing else among the reasons.
+/// The changed metadata files with their old digests. `None` if there is any other reason.
 pub fn only_metadata_files(reasons: &[Reason]) -> Option<Vec<(&Key, &str)>> {
     reasons
         .iter()
@@ -28,8 +28,8 @@ pub fn only_metadata_files(reasons: &[Reason]) -> Option<Vec<(&Key, &str)>> {
         .collect()
 }
 
-/// What to write where in the wheel, for files whose content changed from a digest to new bytes.
-/// `None` if a file's old content is not found in it.
+/// New contents for files in the wheel, by name. `changes` gives the old digest and the new bytes
+/// of each changed file. `None` if an old content is not found in the wheel.
 ///
 /// # Errors
 /// The wheel can't be read.
@@ -43,7 +43,7 @@ pub fn replacements(
     let mut replacements = BTreeMap::new();
     for (old, new) in changes {
         let mut found = false;
-        // The description is the readme as it is, and a line end (core metadata, "Description").
+        // The description is the unchanged readme plus a line end (core metadata, "Description").
         if let Some(body) = body_start(&metadata)
             && metadata.last() == Some(&b'\n')
             && digest::bytes(&metadata[body..metadata.len() - 1]) == *old
@@ -71,7 +71,7 @@ pub fn replacements(
     Ok(Some(replacements))
 }
 
-/// Behind the empty line that ends the headers.
+/// Start of the body, after the empty line that ends the headers.
 fn body_start(metadata: &[u8]) -> Option<usize> {
     metadata.windows(2).position(|pair| pair == b"\n\n").map(|position| position + 2)
 }

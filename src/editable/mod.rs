@@ -1,19 +1,19 @@
 //! The self-contained editable wheel (docs/design.md, D8, D9).
 //!
-//! maturin copies the compiled module, and whatever it generates beside it, into the Python source
-//! folder. Here those files move into the wheel, below `NAME.editable/`, and the source tree is
-//! left as it was found. A copy of the runtime hook in the wheel maps the modules into their
-//! package, and has its first import checked; the `.pth` keeps its plain path line, for the
+//! maturin copies the compiled module, and the files that it generates beside it, into the Python
+//! source folder. wheelprint moves these files into the wheel, below `NAME.editable/`, and leaves
+//! the source tree as it was. A copy of the runtime hook in the wheel maps the modules into their
+//! package and checks the first import of the package. The `.pth` keeps its plain path line for the
 //! interpreter and for static tools.
 //!
 //! ```text
 //! NAME.pth                   the path line, and one that installs the hook
-//! NAME.start                 the same for Python 3.15 (PEP 829)
+//! NAME.start                 installs the hook in Python 3.15 (PEP 829)
 //! _wheelprint_NAME.py        the runtime hook: python/wheelprint/_runtime.py
-//! _wheelprint_NAME_finder.py, _check, _compare, _rebuild, _meaning: the same of _runtime_finder.py
-//!                            and so on, loaded one by the other
-//! NAME.editable/PATH         what maturin wrote to PATH in the source folder
-//! NAME.editable/inputs       what the modules were built from
+//! _wheelprint_NAME_finder.py, _check, _compare, _rebuild, _meaning: copies of _runtime_finder.py
+//!                            and so on; each is loaded by another of these files
+//! NAME.editable/PATH         the file that maturin wrote to PATH in the source folder
+//! NAME.editable/inputs       the table of inputs that an import compares
 //! PACKAGE-stubs/             stubs that maturin generated, for type checkers (PEP 561, partial)
 //! ```
 
@@ -29,7 +29,7 @@ mod products;
 use products::is_native;
 pub use products::{Before, Products};
 
-/// The sources of the runtime hook and of what it loads, as they are copied into wheels.
+/// Sources of the runtime hook and of the modules that it loads, as they are copied into wheels.
 pub const RUNTIME: [&str; 6] = [
     include_str!("../../python/wheelprint/_runtime.py"),
     include_str!("../../python/wheelprint/_runtime_finder.py"),
@@ -38,9 +38,9 @@ pub const RUNTIME: [&str; 6] = [
     include_str!("../../python/wheelprint/_runtime_rebuild.py"),
     include_str!("../../python/wheelprint/_runtime_meaning.py"),
 ];
-/// What their names in a wheel end in.
+/// The ends of their module names in a wheel.
 const ENDS: [&str; 6] = ["", "_finder", "_check", "_compare", "_rebuild", "_meaning"];
-/// The lines of the hook that a wheel's own data replaces.
+/// Lines of the hook that are replaced by a wheel's own data.
 const CONFIG_LINES: [&str; 5] = [
     "MODULES: \"dict[str, str]\" = {}\n",
     "PACKAGES: \"tuple[str, ...]\" = ()\n",
@@ -50,9 +50,8 @@ const CONFIG_LINES: [&str; 5] = [
 ];
 
 impl Products {
-    /// What has to be changed in maturin's wheel for it to stand on its own and to be checked when
-    /// it is imported. Nothing, if there is no module in it. `inputs` gives what the modules were
-    /// built from, for the dist-info folder's name.
+    /// The changes that make maturin's wheel self-contained and checked at import. A wheel without
+    /// modules gets no hook. `inputs` gives the import table for the name of the dist-info folder.
     ///
     /// # Errors
     /// The wheel's `.pth` can't be read.
@@ -119,14 +118,14 @@ impl Products {
         }
         lines.push_str(&format!("import {module}; {module}.install()\n"));
         edit.add.push(file(pth, lines.into_bytes()));
-        // PEP 829: from Python 3.15 on this takes the import line's place.
+        // PEP 829: from Python 3.15 on, this file replaces the import line.
         edit.add.push(file(format!("{name}.start"), format!("{module}:install\n").into_bytes()));
         Ok(edit)
     }
 }
 
 impl Products {
-    /// Type checkers don't run hooks: they look for a package's stubs beside it.
+    /// Stubs of a package. Type checkers don't run hooks; they look for stubs beside the package.
     fn stubs(&self, package: &str) -> Vec<Addition> {
         let addition = |name: &str, content: Content| Addition {
             name: format!("{package}-stubs/{name}"),
@@ -148,30 +147,30 @@ impl Products {
     }
 }
 
-/// The dist-info folder of a wheel of that file name (PEP 427).
+/// The dist-info folder of a wheel with this file name (PEP 427).
 pub fn dist_info(file_name: &str) -> String {
     let name: Vec<&str> = file_name.splitn(3, '-').take(2).collect();
     format!("{}.dist-info", name.join("-"))
 }
 
-/// The project's name, as it is written there.
+/// The project's name, as it is spelled in the name of a dist-info folder.
 pub fn project_name(dist_info: &str) -> &str {
     dist_info.split('-').next().unwrap_or_default()
 }
 
-/// Where it stands in a wheel what the modules were built from.
+/// The path of the import table in a wheel.
 pub fn inputs_name(dist_info: &str) -> String {
     format!("{}.editable/inputs", project_name(dist_info))
 }
 
-/// What the hook has to know of the files that were moved.
+/// The hook's data about the files that were moved.
 #[derive(Default)]
 struct Config {
     modules: Folders,
     data: Folders,
 }
 
-/// Module or package to folder.
+/// The folder of each module or package.
 #[derive(Default)]
 struct Folders(BTreeMap<String, String>);
 
@@ -181,7 +180,7 @@ impl Config {
         let within = |folder: &str| format!("{store}/{folder}").trim_end_matches('/').to_owned();
         match module_name(relative) {
             Some(module) => {
-                // A package is found in the folder that holds its own.
+                // A package is found in the folder above its own.
                 let above = if file == "__init__.py" {
                     folder.rsplit_once('/').map_or("", |(above, _)| above)
                 } else {
@@ -189,7 +188,7 @@ impl Config {
                 };
                 self.modules.0.insert(module, within(above));
             }
-            // Stubs and debug information are for other readers.
+            // Stubs and debug information are not imported.
             None if is_native(Path::new(file)) || file.ends_with(".pyi") => {}
             None => {
                 self.data.0.insert(folder.replace('/', "."), within(folder));
@@ -215,8 +214,8 @@ fn tuple(names: &BTreeSet<String>) -> String {
     format!("({})", names.join(" "))
 }
 
-/// The packages that are in a wheel as a whole, where one of them is or holds a compiled module; of a
-/// namespace what is in it.
+/// The packages that are complete in a wheel, if the wheel has a compiled module. A namespace
+/// package is replaced by the packages and modules in it.
 fn packages_in(wheel: &Wheel) -> BTreeSet<String> {
     let outside: Vec<&str> = wheel
         .files()
@@ -241,7 +240,8 @@ fn packages_in(wheel: &Wheel) -> BTreeSet<String> {
     outside.iter().filter_map(named).collect()
 }
 
-/// The packages whose import leads to the modules: of a namespace the first one in it that is none.
+/// The packages whose import leads to the modules. A namespace package is replaced by the first
+/// ordinary package in it.
 fn packages_in_tree(layout: &Layout) -> BTreeSet<String> {
     let is_package =
         |name: &str| layout.python_root.join(name.replace('.', "/")).join("__init__.py").is_file();
@@ -257,7 +257,8 @@ fn packages_in_tree(layout: &Layout) -> BTreeSet<String> {
     packages
 }
 
-/// `pkg/_core.abi3.so` is `pkg._core`, `pkg/_core/__init__.py` too; `None` for what is no module.
+/// The module of a file: `pkg/_core.abi3.so` and `pkg/_core/__init__.py` are `pkg._core`. `None`
+/// for files that are not modules.
 fn module_name(relative: &str) -> Option<String> {
     let (folder, file) = relative.rsplit_once('/').unwrap_or(("", relative));
     let suffix = file.rsplit_once('.').map(|(_, suffix)| suffix)?;

@@ -1,5 +1,5 @@
-//! The files that maturin writes into the source tree: finding them, moving them out, and leaving
-//! the tree as it was.
+//! The files that maturin writes into the source tree: finding them, moving them out, and restoring
+//! the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,24 +14,26 @@ use crate::project::{Layout, Project};
 
 const NATIVE: &[&str] = &["so", "pyd", "dll", "dylib", "pdb", "dwp"];
 
-/// What lay where maturin may write, before it ran.
+/// The state of the places that maturin may write to, before it runs.
 pub struct Before {
     pub(super) layout: Layout,
-    /// Targets of `include = [{ from = "out-dir", to = ... }]`, with the glob's last part.
+    /// Targets of `include = [{ from = "out-dir", to = ... }]`, each with the last part of its
+    /// glob.
     out_dir: Vec<(PathBuf, globset::GlobMatcher)>,
     files: BTreeMap<PathBuf, Seen>,
-    /// The folders that were there.
+    /// Folders that existed.
     folders: BTreeSet<PathBuf>,
 }
 
 #[derive(PartialEq)]
 struct Seen {
     stamp: Stamp,
-    /// Kept for what is not a product of the compiler: it may be the user's own file.
+    /// Kept for files that the compiler does not make: they may be the user's own.
     content: Option<Vec<u8>>,
 }
 
-/// What changes when maturin writes a file: it removes compiled modules first, and truncates text.
+/// Values that change when maturin writes a file. It removes compiled modules first, and truncates
+/// text files.
 #[derive(PartialEq, Eq, Clone, Copy)]
 struct Stamp {
     size: u64,
@@ -39,18 +41,18 @@ struct Stamp {
     stat: Option<crate::stat_cache::Stat>,
 }
 
-/// What maturin wrote into the tree.
+/// The files that maturin wrote into the tree.
 pub struct Products {
     pub(super) before: Before,
-    /// Path in the tree, and path relative to the Python source folder.
+    /// Where each file is now, and its path relative to the Python source folder.
     pub files: Vec<(PathBuf, String)>,
 }
 
 impl Before {
-    /// Looks at the places maturin may write to.
+    /// Reads the state of the places that maturin may write to.
     ///
     /// # Errors
-    /// A file that would have to be put back can't be read.
+    /// A file that may have to be restored can't be read.
     pub fn look(project: &Project, layout: Layout) -> Result<Self> {
         let out_dir = out_dir_includes(project, &layout.python_root);
         let mut before = Self { layout, out_dir, files: BTreeMap::new(), folders: BTreeSet::new() };
@@ -67,7 +69,7 @@ impl Before {
         Ok(before)
     }
 
-    /// What of it is new or changed now.
+    /// The files that are new or changed now.
     pub fn products(self) -> Products {
         let mut files = Vec::new();
         if self.layout.mixed {
@@ -88,7 +90,7 @@ impl Before {
         Products { before: self, files }
     }
 
-    /// The folders that hold such places, and those inside of them.
+    /// Folders that contain these places, and all folders inside them.
     fn all_folders(&self) -> BTreeSet<PathBuf> {
         let Layout { python_root, folder, extension, .. } = &self.layout;
         let package = python_root.join(folder);
@@ -122,12 +124,12 @@ impl Before {
                 found.push(path);
             }
         }
-        // What cffi and uniffi generate, stubs in pieces, and debug bundles.
+        // Files that cffi and uniffi generate, stubs in several files, and debug bundles.
         for name in [extension.clone(), format!("{extension}.dSYM"), format!("lib{extension}.dSYM")]
         {
             found.extend(files_in(&package.join(name), usize::MAX));
         }
-        // Import libraries go beside the packages.
+        // Import libraries are put beside the packages.
         for path in files_in(python_root, 1) {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             if name.is_some_and(|name| {
@@ -151,7 +153,7 @@ impl Before {
 }
 
 impl Products {
-    /// Moves the products into a folder and leaves the tree as it was: what is looked at next is
+    /// Moves the products into a folder and restores the tree. Files that are read there later are
     /// the user's own.
     ///
     /// # Errors
@@ -163,7 +165,7 @@ impl Products {
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).at(parent)?;
             }
-            // On another file system it can only be copied.
+            // A file can't be renamed to another file system, so it is copied.
             if fs::rename(path, &target).is_err() {
                 fs::copy(path, &target).at(path)?;
             }
@@ -174,7 +176,7 @@ impl Products {
         Ok(self)
     }
 
-    /// Takes the products out of the tree and puts back what lay in their place.
+    /// Removes the products from the tree, and restores the files that they replaced.
     ///
     /// # Errors
     /// A file can't be removed or written.
@@ -207,7 +209,7 @@ impl Products {
         Ok(())
     }
 
-    /// Those that the build has made.
+    /// Removes the empty folders that the build made for this path.
     fn remove_empty_folders(&self, path: &Path) {
         let Before { layout, folders, .. } = &self.before;
         let made =
@@ -244,7 +246,8 @@ fn files_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
         .filter_entry(|entry| entry.file_name() != "__pycache__")
         .flatten()
         .map(walkdir::DirEntry::into_path)
-        // A link to a folder, or to nowhere, is nothing that maturin writes, and can't be read.
+        // maturin does not write links to folders or broken links, and such links can't be read as
+        // files.
         .filter(|path| path.is_file())
         .collect()
 }
@@ -303,7 +306,7 @@ mod tests {
             let content = Some(fs::read(&path).unwrap());
             before.files.insert(path, Seen { stamp, content });
         }
-        // What maturin does, and what a user does meanwhile.
+        // What maturin writes, and a file that a user adds meanwhile.
         fs::write(package.join("_core.abi3.so"), "module").unwrap();
         fs::write(package.join("_core.pyi"), "generated").unwrap();
         fs::create_dir(package.join("_core/made")).unwrap();

@@ -18,18 +18,20 @@ use crate::settings::Reuse;
 use crate::store::{Entry, What};
 use crate::wheel::{Edit, Wheel};
 
-/// The answer from the store.
+/// Result of a lookup in the store.
 pub(super) enum Lookup {
     Fresh {
         entry: Box<Entry>,
-        /// What there is to say of it.
+        /// Log line for the delivery.
         line: String,
     },
-    /// With the earlier build that comes nearest, if there is one.
+    /// No stored wheel matches. `nearest` is the earlier build with the fewest reasons, if there is
+    /// one.
     Stale { reasons: Vec<Reason>, nearest: Option<Box<Entry>> },
 }
 
 impl Session {
+    /// The lookup for a build. It is stale if the settings forbid reuse.
     pub(super) fn answer(&self) -> Lookup {
         if self.reuses() {
             self.lookup()
@@ -38,18 +40,19 @@ impl Session {
         }
     }
 
-    /// Compares the tree with earlier builds: the first that matches is the answer; if none does,
-    /// the reasons are those of the one that comes nearest.
+    /// Compares the tree with earlier builds and gives the first one that matches. If none matches,
+    /// the reasons are those of the nearest one.
     pub(super) fn lookup(&self) -> Lookup {
         self.renewed(self.search())
     }
 
-    /// The same as it is found, and nothing renewed.
+    /// As [`Self::lookup`], but renews no metadata.
     pub(super) fn search(&self) -> Lookup {
         self.search_for(What::Artifact(self.request.artifact))
     }
 
-    /// The dist-info of a wheel that was built from what is here, though wheels are built each time.
+    /// Looks for stored dist-info of a wheel that was built from the current inputs. Needed where
+    /// wheels themselves are not stored.
     pub(super) fn search_metadata(&self) -> Lookup {
         match (self.settings.reuse, self.request.artifact) {
             (Reuse::Editable, Artifact::Wheel) => self.search_for(What::Metadata),
@@ -62,7 +65,7 @@ impl Session {
         let Some(store) = &self.store else { return nearest };
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
-        // Builds of one project mostly watch the same things: one look at them is enough.
+        // Builds of one project mostly have the same watches, so each set is observed only once.
         let mut looks: Vec<(BTreeSet<Watch>, Roots, Inputs)> = Vec::new();
         for entry in store.candidates(what) {
             let verdict = match self.origin() {
@@ -102,7 +105,7 @@ impl Session {
         nearest
     }
 
-    /// Where only readme or licence files changed, the stored wheel with their new contents.
+    /// If only readme or licence files changed, gives the stored wheel with their new contents.
     fn renewed(&self, lookup: Lookup) -> Lookup {
         let Lookup::Stale { reasons, nearest: Some(entry) } = &lookup else { return lookup };
         match self.renew(reasons, entry) {
@@ -147,6 +150,8 @@ impl Session {
         Ok(store.publish(what, &record, roots, entry.at_import.clone(), &target))
     }
 
+    /// Delivers the wheel of a fresh lookup. `None` if the lookup is stale, or if the stored wheel
+    /// is damaged or does not have the prepared metadata.
     pub(super) fn deliver_if_fresh(
         &self,
         lookup: &Lookup,
@@ -188,7 +193,7 @@ impl Session {
         Ok(Some(dist_info))
     }
 
-    /// Keeps the dist-info of a wheel that is not kept itself.
+    /// Stores the dist-info of a wheel that is not stored itself.
     pub(super) fn keep_metadata(&self, record: &Record, roots: &Roots, path: &Path) -> Result<()> {
         let (Some(store), Reuse::Editable) = (&self.store, self.settings.reuse) else {
             return Ok(());
@@ -207,7 +212,7 @@ impl Session {
         Ok(())
     }
 
-    /// PEP 517: a wheel's metadata must be what was prepared.
+    /// Does the stored wheel have the prepared METADATA, as PEP 517 requires?
     pub(super) fn metadata_fits(&self, entry: &Entry, prepared: &Path) -> bool {
         let fits = || -> Result<bool> {
             let unpacked =
@@ -222,7 +227,8 @@ impl Session {
     }
 }
 
-/// What of dist-info is metadata, and not about this one archive.
+/// Names of the dist-info files that are metadata. The record and the SBOMs are left out, because
+/// they describe one archive.
 fn metadata_names(wheel: &Wheel) -> Vec<String> {
     let prefix = format!("{}/", wheel.dist_info);
     wheel

@@ -19,7 +19,8 @@ use crate::store::{self, Entry, What};
 use crate::wheel::{Edit, Wheel};
 
 impl Session {
-    /// The first half: to be asked before the inputs are looked at.
+    /// Lists the names in the watched folders. Call this before the inputs are observed: a file
+    /// that is added in between must be new to an import.
     pub(super) fn names_at_import(
         &self,
         observer: &Observer<'_>,
@@ -31,7 +32,7 @@ impl Session {
         found
     }
 
-    /// Where it is not known what was built, an import compares every file of these packages.
+    /// Adds every file of these packages to the table. Used if it is not known what was built.
     pub(super) fn whole_packages(
         &self,
         found: AtImport,
@@ -55,7 +56,7 @@ impl Session {
         all
     }
 
-    /// As it lies in the wheel.
+    /// The table as the file that is put into the wheel.
     pub(super) fn inputs_file(
         &self,
         at_import: &AtImport,
@@ -73,12 +74,13 @@ impl Session {
         })
     }
 
-    /// A stored editable wheel that says what lies in the tree now: what makes no difference to the
-    /// module (a comment in a manifest, a new file that git ignores) may look different to an import.
-    /// `None` if it need not be changed, or is no longer fresh.
+    /// Updates the table of a stored editable wheel to the current tree. A change that makes no
+    /// difference to the module (a comment in a manifest, a new file that git ignores) may look
+    /// different to an import. `None` if the table needs no update, or if the entry is no longer
+    /// fresh.
     ///
     /// # Errors
-    /// The stored wheel can't be read, or a temporary folder not written.
+    /// The stored wheel can't be read, or a temporary folder can't be written.
     pub(super) fn refreshed(&self, entry: &Entry) -> Result<Option<Entry>> {
         let (Some(store), Some(known), Some(wheel), Artifact::Editable) =
             (&self.store, &entry.at_import, &entry.wheel, self.request.artifact)
@@ -94,7 +96,8 @@ impl Session {
         if !matches!(verdict, Verdict::Fresh { .. }) {
             return Ok(None);
         }
-        // Its `[tool.wheelprint]` was read at the start.
+        // pyproject.toml was read when the session was opened. If it changed since then,
+        // `[tool.wheelprint]` may have changed.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
             return Ok(None);
@@ -119,7 +122,8 @@ impl Session {
         Ok(store.publish(What::Artifact(artifact), record, roots, Some(digest), &target))
     }
 
-    /// uv sets `extra-build-variables` for the build alone.
+    /// Names of the variables that uv sets for the build alone (`extra-build-variables` in
+    /// `[tool.uv]`). An import does not see them.
     pub(super) fn variables_of_uv(&self) -> BTreeSet<String> {
         let own = self.project.name.as_deref().map(project::normalize_name);
         let mut found = BTreeSet::new();

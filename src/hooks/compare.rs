@@ -27,8 +27,8 @@ impl Session {
         observed
     }
 
-    /// Where a record's roots lie: as the store knows them, if it was built here; else where they
-    /// would lie in this tree.
+    /// Folders of a record's roots. The store knows them if the record was built here. Otherwise
+    /// they are derived from this tree.
     pub fn roots_of(&self, record: &Record) -> Roots {
         let entries = self
             .store
@@ -54,12 +54,12 @@ impl Session {
         roots
     }
 
-    /// Where cargo may build, without asking it: what lies there is made from the sources, and was
-    /// not there when a wheel was built elsewhere.
+    /// Folders that cargo may build in, found without running cargo. Files in them are made from
+    /// the sources, and did not exist when a wheel was built elsewhere.
     fn target_folders(&self, roots: &Roots) -> BTreeSet<PathBuf> {
         let environment = &self.plan.environment;
         let root = &self.project.root;
-        // A source folder may have that name, too.
+        // Cargo writes this file. A source folder may be called `target`, too.
         let is_cargos = |folder: &PathBuf| folder.join(".rustc_info.json").is_file();
         let beside = roots.iter().map(|(_, folder)| folder.join("target")).filter(is_cargos);
         let named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"]
@@ -68,7 +68,7 @@ impl Session {
         let configured = ambient::cargo_configs(root, environment).into_iter().flat_map(|config| {
             let text = fs_err::read_to_string(&config.path).unwrap_or_default();
             let table: toml::Table = text.parse().unwrap_or_default();
-            // Relative to the folder that holds `.cargo`.
+            // Relative paths start at the folder that holds `.cargo`.
             let folder = config.path.parent().and_then(Path::parent).unwrap_or(root).to_owned();
             ["target-dir", "build-dir"].into_iter().filter_map(move |name| {
                 let named = table.get("build")?.get(name)?.as_str()?;
@@ -83,12 +83,12 @@ impl Session {
         &self.project
     }
 
-    /// What is in force for it.
+    /// The settings in force for the project.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Its part of the store, if there can be one.
+    /// The project's part of the store; `None` if there is no usable store.
     pub fn store(&self) -> Option<&Store> {
         self.store.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What commands ask about a project. The same lookups as for a build; nothing is built.
+//! Queries of commands about a project. They use the same lookups as a build, and build nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,32 +20,33 @@ use crate::renew;
 pub struct Seen {
     pub key: Key,
     pub value: Value,
-    /// Where it lies, if it lies somewhere.
+    /// Path of the file or folder, if the input has one.
     pub path: Option<PathBuf>,
 }
 
-/// All that counts for the editable wheel of a project.
+/// All inputs of a project's editable wheel.
 pub struct Watched {
     pub inputs: Vec<Seen>,
-    /// The watches they come from; one of them is the reason why each input counts.
+    /// The watches that found the inputs. Each input counts because of one of them.
     pub watches: BTreeSet<Watch>,
     pub roots: Roots,
-    /// Where the roots lie as seen from the project.
+    /// Folders of the roots, relative to the project.
     pub names: BTreeMap<String, String>,
-    /// Known from a build, and not only from what cargo says of the packages.
+    /// True if the inputs are known from a build. False if they come from cargo's list of packages.
     pub exact: bool,
 }
 
 /// What the next build of a project would be.
 pub enum Next {
-    /// A wheel of the store; why no other one would do is empty if it is the one of the inputs.
+    /// A stored wheel. `renewed` names the changed metadata files. It is empty if the wheel matches
+    /// all inputs.
     Stored { renewed: Vec<Reason> },
-    /// A run of maturin.
+    /// A run of maturin, with the reasons. `roots` are those of the nearest record.
     Build { reasons: Vec<Reason>, roots: BTreeMap<String, String> },
 }
 
 impl Session {
-    /// What a build that is asked for now would do.
+    /// What a build would do now.
     pub fn next(&self) -> Next {
         if !self.reuses() {
             return Next::Build { reasons: vec![Reason::NotReused], roots: BTreeMap::new() };
@@ -63,14 +64,14 @@ impl Session {
         }
     }
 
-    /// What stands in the way of a build that is asked for now, if anything does.
+    /// The error that prevents a build now, if there is one.
     pub fn obstacle(&self) -> Option<Error> {
         let manifest = self.project.manifest_path(&self.request);
         obstacle(&self.project, &self.request, &self.plan.environment, &manifest)
     }
 
-    /// What a hook of maturin's gave. Where the hook failed because of an obstacle, the obstacle is
-    /// the error: maturin's output, shown already, does not say what to do.
+    /// Passes on the result of a maturin hook. If an obstacle made the hook fail, the obstacle is
+    /// the error: maturin's output, which is already shown, does not say how to fix it.
     pub(super) fn or_obstacle<T>(&self, made: Result<T>) -> Result<T> {
         made.map_err(|error| match error {
             Error::BuildFailed { .. } if !self.installs_rust() => self.obstacle().unwrap_or(error),
@@ -78,8 +79,8 @@ impl Session {
         })
     }
 
-    /// What counts: by the record of the build that is nearest to the tree, or, if `installed` is
-    /// given, by that one; without any by what cargo says.
+    /// Finds all inputs. They come from the record of the build nearest to the tree. Without such a
+    /// build they come from the record `installed`, and without that from cargo's list of packages.
     ///
     /// # Errors
     /// Nothing was built yet, and cargo can't be asked.
@@ -102,11 +103,11 @@ impl Session {
         Ok(self.look_at(watches, roots, exact))
     }
 
-    /// A line for each glob of `extra-inputs` that matches no file: most likely it is misspelt, or
-    /// what it names is no input yet.
+    /// One line for each glob of `extra-inputs` that matches no file. Such a glob is probably
+    /// misspelt, or its files do not exist yet.
     pub fn unmatched_inputs(&self) -> Vec<String> {
         let globs = &self.settings.extra_inputs;
-        // An archive need not hold what is an input of its tree.
+        // An archive may lack files that are inputs of its tree.
         if globs.is_empty() || self.origin().is_some() {
             return Vec::new();
         }
@@ -146,13 +147,13 @@ impl Session {
         Watched { inputs, watches, names, roots, exact }
     }
 
-    /// Before any build: the sources of the packages that cargo names.
+    /// Watches for a project without any build: the sources of the packages that cargo names.
     fn expected(&self) -> Result<(BTreeSet<Watch>, Roots)> {
         let manifest = self.project.manifest_path(&self.request);
         let environment = &self.plan.environment;
         let target = Target::read(&self.project, &self.request, environment, &manifest, false)
             .map_err(|error| self.obstacle().unwrap_or(error))?;
-        // Nothing that was ever built is as new as this.
+        // No earlier build is as new as `since`, so none is read.
         let (modules, since) = (BTreeSet::new(), SystemTime::now());
         let (project, request) = (&self.project, &self.request);
         let mut found = cargo::discover(project, request, environment, &target, &modules, since);

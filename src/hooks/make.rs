@@ -1,4 +1,4 @@
-//! Building through maturin: build, find out what the wheel was made from, stamp it, store it.
+//! Building through maturin: run the build, find its inputs, stamp the wheel, store it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,22 +26,22 @@ use crate::sdist::Origin;
 use crate::stat_cache;
 use crate::store::{BuildLock, Entry, What};
 
-/// What a finished build was made from.
+/// Inputs of a finished build.
 pub(super) struct Recorded {
     pub record: Record,
     pub roots: Roots,
-    /// The same for an import, of an editable wheel.
+    /// The inputs that an editable wheel compares at import.
     pub at_import: AtImport,
 }
 
-/// A build under way.
+/// A running build.
 struct Began<'a> {
     plan: &'a Plan,
     manifest: &'a Path,
     target: Option<&'a Target>,
     layout: &'a Layout,
     snapshot: Snapshot,
-    /// What cargo may wrongly call fresh.
+    /// Units that could not be invalidated, and that cargo may wrongly call fresh.
     remaining: Remaining,
     /// Nanoseconds since 1970.
     since: i128,
@@ -62,7 +62,8 @@ impl Session {
         self.need_cargo()?;
         self.unmatched_inputs().iter().for_each(log::warn);
         let (python, plan) = self.prepared_interpreter();
-        // maturin loads while cargo is asked; where paths are remapped it needs the answer first.
+        // maturin loads while cargo is asked. If paths are remapped, maturin needs cargo's answer
+        // first.
         let started = match self.remaps() {
             false => Some(self.maturin(&python, &plan).start()?),
             true => None,
@@ -80,16 +81,17 @@ impl Session {
         };
 
         if target.as_ref().is_some_and(Target::resolved_anew) {
-            // The new lock file's time must be seen to lie before the build.
+            // The new lock file's time must be visibly earlier than the start of the build.
             std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
         }
-        // What was edited before we were called is no race, however quick we are.
+        // An edit before this call is no race. So wait until one clock tick has passed since the
+        // call.
         let early = self.opened + TICK - stat_cache::now();
-        // A clock that was turned back meanwhile is not waited for.
+        // If the clock was set back in between, the wait would be too long; skip it.
         if (1..=TICK).contains(&early) {
             std::thread::sleep(Duration::from_nanos(early.cast_unsigned() as u64));
         }
-        // From here on every change is a race; what came before is looked at afresh.
+        // Every change after `since` counts as a race. Files that were read before are read again.
         let since = stat_cache::now() - TICK;
         self.digests.look_again();
         let snapshot = self.snapshot(target.as_ref(), &layout, &manifest, nearest);
@@ -129,10 +131,11 @@ impl Session {
             })
         });
         let (name, Recorded { record, roots, .. }, inputs_file) = delivered?;
-        // An ordinary wheel is not worth the room unless it may be given out again.
+        // An ordinary wheel is stored only if it may be delivered again.
         let kept = self.reuses() || self.request.artifact == Artifact::Editable;
         let roots_kept = match self.origin() {
-            // In a folder that will be gone: kept for the tree, or for nobody.
+            // The folder of an unpacked archive will be removed. So the wheel is stored for the
+            // tree, or not at all.
             Some(_) => self.roots_in_tree(&record, &roots),
             None => Some(roots.clone()),
         };
@@ -173,12 +176,12 @@ impl Session {
         self.project.layout(name("lib"), name("package"))
     }
 
-    /// What the finished build was made from.
+    /// Finds the inputs of a finished build.
     fn record(&self, began: &Began<'_>, modules: &BTreeSet<String>) -> Recorded {
         let Began { plan, manifest, target, layout, snapshot: before, remaining, since } = began;
         let since_time = time(*since);
         let environment = &plan.environment;
-        // What had to be fetched first is there now.
+        // Packages that had to be downloaded are there now, so cargo can name all of them.
         let again = target.filter(|target| !target.knows_all_packages()).and_then(|_| {
             Target::read(&self.project, &self.request, environment, manifest, false).ok()
         });
@@ -221,7 +224,7 @@ impl Session {
         let mut races = remaining.causes.clone();
         let describe =
             |key: &Key| format!("{} changed while it was being built", report::name(key, &roots));
-        // An environment that is being installed into changes all the time.
+        // Environments change all the time while packages are installed into them.
         let outside = |key: &&Key| {
             !found
                 .roots
@@ -229,12 +232,13 @@ impl Session {
                 .is_some_and(|path| is_in_environment(&path, &self.project.root))
         };
         at_import.raced.extend(raced.iter().filter(outside).map(describe));
-        // We read it once, at the start, perhaps long before we had the lock; maturin reads it anew.
+        // pyproject.toml was read once at the start, perhaps long before we had the lock. maturin
+        // reads it again.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
             races.push("pyproject.toml changed while a build was waited for".to_owned());
         }
-        // An unpacked archive was looked at before the lock was waited for, too.
+        // An unpacked archive was read before the wait for the lock, too.
         if let Some(name) = self.origin().and_then(Origin::changed_since) {
             races.push(format!("{name} changed while a build was waited for"));
         }
@@ -276,7 +280,8 @@ impl Session {
         Recorded { record, roots: found.roots, at_import }
     }
 
-    /// A build that failed has compiled something too; the next one need not do it again.
+    /// Notes the units that a failed build compiled, so that the next build need not compile them
+    /// again.
     fn note_failure(&self, began: &Began<'_>) {
         let Began { plan, target: Some(target), layout, snapshot, remaining, since, .. } = began
         else {
@@ -294,8 +299,8 @@ impl Session {
         self.note(target, &found.units, &found.roots, &raced, &gone, remaining);
     }
 
-    /// What lies there before the build: what counted for the build that comes nearest, and all
-    /// that may count for this one.
+    /// State of the files before the build: the inputs of the nearest earlier build, and all files
+    /// that may be inputs of this build.
     fn snapshot(
         &self,
         target: Option<&Target>,
@@ -321,7 +326,7 @@ impl Session {
         observer.snapshot(&watches, &roots, &packages)
     }
 
-    /// The inputs that cargo does not know: metadata, Python sources, `extra-inputs`.
+    /// Watches for the inputs that cargo does not track: metadata, Python sources, `extra-inputs`.
     pub(super) fn own_watches(
         &self,
         layout: &Layout,
@@ -330,7 +335,7 @@ impl Session {
     ) -> BTreeSet<Watch> {
         let folder = manifest.parent().unwrap_or(&self.project.root);
         let mut watches = self.extra_watches();
-        // An archive is made for wheels.
+        // Sdists are made to build wheels from, so they have the inputs of a wheel.
         let artifact = match self.request.artifact {
             Artifact::Sdist => Artifact::Wheel,
             artifact => artifact,
@@ -354,8 +359,8 @@ fn time(nanoseconds: i128) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(nanoseconds.max(0).cast_unsigned() as u64)
 }
 
-/// Where the roots that inputs name lie as seen from the project; those that have no such place
-/// are left out.
+/// Folders of the roots that the watches use, relative to the project. Cargo's home, roots named
+/// `outside:` and folders without a relative path are left out.
 fn relative_roots(
     project: &Path,
     roots: &Roots,

@@ -1,9 +1,9 @@
 //! The order of the steps, and nothing else (docs/design.md).
 //!
-//! `answer` delivers a stored wheel, and `make` builds one through maturin; `pack` makes sdists,
-//! and `unpacked` has what differs where an unpacked sdist is built. `units` asks cargo and
-//! invalidates its units, `stamp` puts the record into the wheel, `at_import` makes the table that
-//! editable wheels compare, `look` answers commands, and `tell` reports what uv will not notice.
+//! `answer` delivers a stored wheel; `make` builds one through maturin; `pack` makes sdists;
+//! `unpacked` handles what is different when an unpacked sdist is built. `units` asks cargo and
+//! invalidates its units; `stamp` puts the record into the wheel; `at_import` makes the table that
+//! editable wheels compare; `look` answers commands; `tell` reports inputs that uv will not notice.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -37,28 +37,29 @@ mod wanted;
 
 use answer::Lookup;
 
-/// The coarsest clock tick the kernel stamps files with, with room to spare.
+/// More than the coarsest clock tick of file times, in nanoseconds.
 const TICK: i128 = 20_000_000;
 
-/// Everything one hook call works with.
+/// The state of one hook call.
 pub struct Session {
     request: Request,
-    /// Did the frontend give config settings at all? maturin is told the same.
+    /// Did the frontend pass config settings at all? maturin gets settings only if it did.
     has_settings: bool,
     project: Project,
     settings: Settings,
     store: Option<Store>,
     plan: Plan,
-    /// What of the build's environment counts.
+    /// The environment whose variables count as inputs (see `unpacked::plan`).
     environment: Environment,
     digests: Digests,
-    /// Nanoseconds since 1970.
+    /// When the session was opened, in nanoseconds since 1970.
     opened: i128,
-    /// The tree that an unpacked archive was made from, if that is what is built.
+    /// The tree that an unpacked archive was made from, if one is built.
     origin: OnceCell<Option<Origin>>,
-    /// That tree's folder, if it lies on this machine: then the store is the tree's.
+    /// The folder of that tree, if it is on this machine. The session then uses the store of the
+    /// tree.
     tree: Option<PathBuf>,
-    /// Is nothing run that the sources name?
+    /// If set, no program named by the sources is executed.
     only_looks: bool,
 }
 
@@ -78,14 +79,15 @@ impl Session {
         let (plan, environment) =
             unpacked::plan(&session.request, session.store.as_ref(), session.tree.is_some());
         (session.plan, session.environment) = (plan, environment);
-        // What is unpacked to be built lies there once: nothing of it is worth remembering.
+        // An unpacked archive is built only once, so digests of its files are not worth
+        // remembering.
         if let Some(store) = session.store.as_ref().filter(|_| session.tree.is_none()) {
             session.digests = Digests::load(store.stat_memory());
         }
         Ok(session)
     }
 
-    /// The same without a store: nothing is known of earlier builds, and nothing kept.
+    /// As [`Self::open`], but without a store: earlier builds are not known, and nothing is kept.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -111,21 +113,23 @@ impl Session {
         })
     }
 
-    /// The same session for sources that anybody may have written: no compiler of theirs is asked
-    /// for its version.
+    /// Prepares the session for sources that anybody may have written: a compiler that they name is
+    /// not asked for its version.
     pub fn only_looking(mut self) -> Self {
         self.only_looks = true;
         self
     }
 
-    /// `get_requires_for_build_*`: maturin only if a build is coming (docs/design.md, D12).
+    /// `get_requires_for_build_*`: requests maturin only if a build is coming (docs/design.md,
+    /// D12).
     ///
-    /// What is installed must not change the answer. Frontends that keep the environment of a build
-    /// (tox) compare it with the answer before, and make the environment anew if one is missing in
-    /// it: an answer without maturin, because maturin is there, is then built without maturin.
+    /// The answer must not depend on installed packages. tox keeps the environment of a build and
+    /// compares each answer with the one before. If a requirement is missing in the new answer, tox
+    /// recreates the environment. If we left out maturin because it is installed, the next build
+    /// would have no maturin.
     ///
     /// # Errors
-    /// maturin's hook fails, where it is asked.
+    /// maturin's own hook is called, and fails.
     pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
         if self.reuses()
             && let Lookup::Fresh { entry, .. } = self.lookup()
@@ -136,7 +140,8 @@ impl Session {
         }
         self.end_promise();
         let pins_maturin = self.project.pins_maturin();
-        // The project's own maturin is installed before any hook is called, each time.
+        // The frontend installs the maturin that the project itself requires before it calls any
+        // hook.
         if pins_maturin && maturin::is_importable(&self.request.interpreter) {
             let (python, plan) = self.prepared_interpreter();
             return self.or_obstacle(self.maturin(&python, &plan).requires(hook));
@@ -158,8 +163,8 @@ impl Session {
         )
     }
 
-    /// The stored wheel that `get_requires_for_build_*` counted on when it asked for nothing, if
-    /// nothing can be built here because of that.
+    /// The stored wheel that `get_requires_for_build_*` promised when it requested nothing. `None`
+    /// if a build is possible now, or if nothing was promised.
     fn promised(&self) -> Option<Entry> {
         let interpreter = &self.request.interpreter;
         let lacks = |name: &&str| !maturin::has_package(interpreter, name);
@@ -171,7 +176,7 @@ impl Session {
         self.store.as_ref()?.promised(&self.request)
     }
 
-    /// `prepare_metadata_for_build_*`: the dist-info folder's name.
+    /// `prepare_metadata_for_build_*`: gives the name of the dist-info folder.
     ///
     /// # Errors
     /// As [`Self::build`].
@@ -200,18 +205,18 @@ impl Session {
         self.or_obstacle(self.maturin(&python, &plan).make(hook, folder))
     }
 
-    /// `build_wheel` and `build_editable`: the wheel's file name.
+    /// `build_wheel` and `build_editable`: gives the wheel's file name.
     ///
     /// # Errors
-    /// maturin or cargo is missing, the build fails, what comes back is no wheel, or a file can't
-    /// be read or written. Nothing is delivered then.
+    /// maturin or cargo is missing, the build fails, its result is not a wheel, or a file can't be
+    /// read or written. Nothing is delivered then.
     pub fn build(
         &self,
         hook: &'static str,
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
-        // Before cargo gets to write anything there.
+        // An unpacked archive must be read before cargo writes anything into it.
         let _ = self.origin();
         let generation = self.store.as_ref().and_then(Store::generation);
         let mut lookup = self.answer();
@@ -231,7 +236,7 @@ impl Session {
             && self.reuses()
             && (lock.waited || !is_as_before(store))
         {
-            // Another process may have built just this in the meantime.
+            // Another process may have built the same wheel in the meantime.
             self.digests.look_again();
             lookup = self.answer();
             if let Some(name) = self.deliver_if_fresh(&lookup, folder, metadata)? {
@@ -247,7 +252,8 @@ impl Session {
             }
             return self.build_stale(hook, folder, metadata, reasons, nearest.as_deref());
         }
-        // Fresh, but the stored wheel is damaged or does not fit the prepared metadata.
+        // The lookup was fresh, but the stored wheel is damaged or does not have the prepared
+        // metadata.
         self.build_stale(hook, folder, metadata, &[Reason::NoRecord], None)
     }
 
@@ -264,7 +270,7 @@ impl Session {
         }
     }
 
-    /// May this artifact be answered from the store?
+    /// May this artifact be delivered from the store?
     fn reuses(&self) -> bool {
         match (self.settings.reuse, self.request.artifact) {
             (Reuse::Never, _) | (_, Artifact::Sdist) => false,
@@ -289,7 +295,7 @@ impl Session {
         observer
     }
 
-    /// The stable interpreter, or the frontend's own if none can be kept.
+    /// The stable interpreter, or the frontend's own one if no stable interpreter can be made.
     fn prepared_interpreter(&self) -> (PathBuf, Plan) {
         match self.plan.prepare(&self.request.interpreter) {
             Ok(python) => (python, self.plan.clone()),

@@ -22,13 +22,13 @@ use crate::stat_cache;
 use crate::store::Store;
 
 impl Session {
-    /// `build_sdist`: the archive's file name.
+    /// `build_sdist`: gives the archive's file name.
     ///
     /// # Errors
     /// maturin's hook fails, or the archive can't be written.
     pub fn build_sdist(&self, folder: &Path) -> Result<String> {
         let _lock = self.store.as_ref().and_then(Store::lock);
-        // Before cargo gets to write anything there.
+        // An unpacked archive must be read before cargo writes anything into it.
         let origin = Origin::read(&self.request.root);
         let (python, plan) = self.prepared_interpreter();
         let made = temporary()?;
@@ -62,7 +62,7 @@ impl Session {
         Ok(name)
     }
 
-    /// What an archive was made from.
+    /// The record of a new archive.
     fn archive_record(
         &self,
         plan: &Plan,
@@ -70,7 +70,7 @@ impl Session {
         origin: Option<&Origin>,
     ) -> Result<Record> {
         let packing = packing(archive, &self.request.root);
-        // Nothing was added, nothing changed.
+        // The new archive has the files of an unpacked archive; none was added or changed.
         let is_the_same = |origin: &&Origin| {
             origin.is_pristine()
                 && packing.raced.is_empty()
@@ -89,7 +89,8 @@ impl Session {
         let environment = &plan.environment;
         let target = Target::read(&self.project, &self.request, environment, &manifest, false);
         if let Ok(target) = &target {
-            // Nothing that was ever built is as new as this: what cargo names without a build.
+            // No earlier build is as new as `since`, so only what cargo names without a build is
+            // found.
             let (modules, since) = (BTreeSet::new(), SystemTime::now());
             let (project, request) = (&self.project, &self.request);
             let found = cargo::discover(project, request, environment, target, &modules, since);
@@ -137,7 +138,7 @@ impl Session {
         Ok(record)
     }
 
-    /// Manifests that maturin wrote anew, and that somebody changed since it was asked to.
+    /// Manifests that maturin rewrote, and that changed since this call began.
     fn rewritten_meanwhile(&self, packing: &Packing) -> Vec<String> {
         let rewritten = packing.packed.iter().filter(|packed| packed.original.is_some());
         rewritten
@@ -156,8 +157,9 @@ impl Session {
             .is_some_and(|name| packing.source.files.contains_key(&name))
     }
 
-    /// Begins to list the sources of a wheel built in a tree: what maturin would put into an sdist of
-    /// it. It takes as long as a small build, and is done beside that.
+    /// Starts to list the sources of a wheel that is built in a tree: the files that maturin would
+    /// put into an sdist of that tree. Listing takes as long as a small build, so it runs beside
+    /// the build.
     pub(super) fn begin_sources(&self, python: &Path, plan: &Plan) -> Option<Sources> {
         let made = temporary().ok()?;
         let begun = self.maturin(python, plan).begin("build_sdist", made.path());
@@ -165,7 +167,7 @@ impl Session {
         Some(Sources { begun, made })
     }
 
-    /// `None` where maturin can't make an sdist.
+    /// Waits for the list. `None` if maturin can't make an sdist, or if a source changed meanwhile.
     pub(super) fn sources(&self, sources: Sources) -> Option<Source> {
         let Sources { begun, made } = sources;
         let found = begun.finish().and_then(|name| {
@@ -186,14 +188,14 @@ impl Session {
     }
 }
 
-/// A list of sources that is being made.
+/// A running process that lists sources.
 pub(super) struct Sources {
-    // Ended before the folder goes that it writes to.
+    // The first field is dropped first: the process must end before its folder is removed.
     begun: Begun,
     made: tempfile::TempDir,
 }
 
-/// The record of an archive that was made of an unpacked one: it is of the same tree.
+/// The record of an archive that was made from an unpacked archive. Both are of the same tree.
 fn repacked(origin: &Origin, packing: &Packing) -> Record {
     let mut record = origin.record.clone();
     let stated = |name: &str| record.packed.iter().find(|packed| packed.path == name).cloned();

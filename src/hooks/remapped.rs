@@ -1,4 +1,4 @@
-//! The environment that maturin gets where paths are remapped. Only maturin gets it: the variables
+//! The environment that maturin gets if paths are remapped. Only maturin gets it: the variables
 //! that count as inputs are the ones that the user set.
 
 use super::Session;
@@ -9,13 +9,13 @@ use crate::remap;
 use crate::request::Artifact;
 
 impl Session {
-    /// Is maturin shown another environment?
+    /// Does maturin get an environment in which paths are remapped?
     pub(super) fn remaps(&self) -> bool {
         self.settings.remap_paths && self.request.artifact == Artifact::Wheel
     }
 
-    /// The plan with rustc's flags in it. Not for an editable install: whoever works on the sources
-    /// wants to see where they lie.
+    /// The plan with rustc flags that remap paths. An editable install keeps real paths, because
+    /// developers want to see where their sources are.
     pub(super) fn remapped(&self, plan: &Plan, target: Option<&Target>) -> Plan {
         let mut plan = plan.clone();
         if !self.remaps() {

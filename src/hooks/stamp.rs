@@ -14,7 +14,8 @@ use crate::request::Artifact;
 use crate::wheel::{Edit, Wheel, sbom};
 
 impl Session {
-    /// Writes the finished wheel, with its record, into the frontend's folder.
+    /// Writes the finished wheel, with its record, into the frontend's folder. Gives the file name,
+    /// the inputs, and for an editable wheel the digest of its import table.
     pub(super) fn stamp(
         &self,
         source: &Path,
@@ -53,7 +54,7 @@ impl Session {
         let mut file = publish::beside(&target).at(folder)?;
         wheel.rewrite(file.as_file_mut(), &target, edit)?;
         publish::share(&file).at(&target)?;
-        // An editable wheel is installed at once and then thrown away.
+        // An editable wheel is installed at once and then deleted, so it need not be synced.
         match self.request.artifact {
             Artifact::Editable => publish::persist_unsynced(file, &target),
             Artifact::Wheel | Artifact::Sdist => publish::persist(file, &target),
@@ -63,7 +64,7 @@ impl Session {
     }
 }
 
-/// Takes chance out of what maturin generated (see `wheel::sbom`).
+/// Replaces random values in the SBOMs that maturin generated (see `wheel::sbom`).
 fn settle_sboms(wheel: &mut Wheel, edit: &mut Edit, project: &Path) -> Result<()> {
     let prefix = format!("{}/", wheel.dist_info);
     let generated: Vec<String> = wheel

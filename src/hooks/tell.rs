@@ -8,9 +8,9 @@ use crate::report;
 use crate::uv::{self, CacheKey, derive, edit};
 
 impl Session {
-    /// Says once which inputs no cache key covers, and what mends it.
+    /// Reports once which inputs no cache key covers, and which command adds them.
     pub(super) fn tell_of_uv(&self, record: &Record, roots: &Roots) {
-        // Of a build that raced an edit nothing is exact.
+        // The inputs of a build that raced an edit are not exact.
         if !self.is_of_uv() || !record.untrusted.is_empty() {
             return;
         }
@@ -19,12 +19,13 @@ impl Session {
         let keys = match edit::read(&path, &text) {
             Ok(Some(keys)) => [keys.theirs, keys.ours].concat(),
             Ok(None) => uv::default_keys(),
-            // uv says itself what is wrong with them.
+            // uv itself reports invalid cache keys.
             Err(_) => return,
         };
         let watched = self.look_at(record.watches.clone(), roots.clone(), true);
         let mut missing = derive::missing(&self.wanted(&watched), &keys);
-        // What is there comes first, sources before all.
+        // The order: globs (they name sources), files that exist, keys without a file, absent
+        // files.
         missing.sort_by_key(|key| match key.file() {
             Some(file) if file.contains('*') => 0,
             Some(file) if self.project.root.join(file).exists() => 1,

@@ -1,5 +1,5 @@
-//! Before the build: is cargo there, which packages does it know, which units have to be
-//! invalidated? After the build: a note of what its units were made from.
+//! Before the build: check for cargo, ask it for the packages, and invalidate stale units. After
+//! the build: note the inputs of the units.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,15 +22,16 @@ impl Session {
         Ok(())
     }
 
-    /// Does maturin install Rust for the build where there is none?
+    /// Does maturin install Rust for this build because cargo is missing?
     pub(super) fn installs_rust(&self) -> bool {
         maturin::has_package(&self.request.interpreter, "puccinialin")
             && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
             && self.plan.environment.which("cargo").is_none()
     }
 
-    /// Asked before the build. Where the lock file may be about to change, cargo is asked in the
-    /// way that brings it up to date: a lock written during the build would look like a race.
+    /// Asks cargo for the packages before the build. If Cargo.lock may be out of date, cargo is
+    /// asked in the way that updates it: a lock file written during the build would look like a
+    /// race.
     pub(super) fn target(
         &self,
         plan: &Plan,
@@ -45,20 +46,20 @@ impl Session {
             Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
         });
         match Target::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
-            // Nothing was resolved: maturin would say why over many lines.
+            // Cargo could not resolve the packages. maturin would explain this over many lines.
             Ok(target) if resolves && !target.knows_all_packages() => match self.obstacle() {
                 Some(obstacle) => Err(obstacle),
                 None => Ok(Some(target)),
             },
             Ok(target) => Ok(Some(target)),
-            // Rust is yet to be installed.
+            // Rust is not installed yet.
             Err(error) if self.installs_rust() => {
                 log::debug(error);
                 Ok(None)
             }
             Err(error) => match self.obstacle() {
                 Some(obstacle) => Err(obstacle),
-                // maturin meets the same and says it in its own words.
+                // maturin meets the same error and reports it in its own words.
                 None => {
                     log::debug(error);
                     Ok(None)
@@ -67,7 +68,7 @@ impl Session {
         }
     }
 
-    /// Notes what the units in the target folder were made from.
+    /// Notes the inputs of the units in the target folder.
     pub(super) fn note(
         &self,
         target: &Target,
@@ -91,7 +92,7 @@ impl Session {
         store.write_note(&Note::new(before, target, units, &besides, roots, &unsure, &see));
     }
 
-    /// Makes cargo compile what its clock would not show (docs/design.md, D5).
+    /// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
     pub(super) fn forget_unseen(&self, target: &Target) -> Remaining {
         let hidden = self.plan.hidden();
         let observer = self.observer(&hidden);
@@ -100,7 +101,7 @@ impl Session {
             self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
         let besides = cargo_mtime::besides(&self.extra_watches(), &self.project_root(), None, &see);
         let mut remaining = cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
-        // An archive gives all its files one time, whatever is in them.
+        // All files of an archive have the same time, whatever their content.
         if self.origin().is_some() {
             let is_apart = self.shares_target(&target.metadata.target_directory);
             cargo_mtime::forget_own(target, is_apart, &mut remaining);

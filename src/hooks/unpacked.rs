@@ -2,9 +2,9 @@
 //! the sdist was made from.
 //!
 //! Frontends unpack each archive into a new folder, and files get the archive's times. In a new
-//! target folder cargo would compile every dependency again; in a kept one it could not tell two
-//! contents of a file apart. So archives of one project share a target folder, and everything of
-//! the project's own packages is removed from it before each build.
+//! target folder cargo would compile every dependency again. In a kept target folder cargo could
+//! not tell two contents of a file apart. So archives of one project share a target folder, and
+//! everything of the project's own packages is removed from it before each build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,15 +22,17 @@ use crate::store::{Entry, Store};
 
 const TARGET: &str = "CARGO_TARGET_DIR";
 
-/// The project of this machine that the archive to be built was made of.
+/// The project on this machine that the archive to be built was made from.
 pub(super) fn tree(request: &Request) -> Option<PathBuf> {
-    // Only a wheel is built from an archive; whoever edits what he unpacked has a tree.
+    // Only wheels are built from archives. If an unpacked archive is installed as editable, its
+    // folder is a tree of its own.
     let id = origin::id(&request.root).filter(|_| request.artifact == Artifact::Wheel)?;
     Store::project_of_archive(&request.environment, &id)
 }
 
-/// The build's environment; of an archive of a known tree with the target folder for those. And the
-/// environment that counts: without it, as in the tree.
+/// The plan of the build, and the environment whose variables count as inputs. For an archive of a
+/// known tree the plan sets the target folder that archives share. The environment that counts does
+/// not have this variable, as for a build in the tree.
 pub(super) fn plan(
     request: &Request,
     store: Option<&Store>,
@@ -48,7 +50,7 @@ pub(super) fn plan(
     (plan, counts)
 }
 
-/// The target folder of one environment, for another.
+/// Copies `CARGO_TARGET_DIR` from one environment to another.
 pub(super) fn set_target(environment: &mut Environment, from: &Environment) {
     if let Some(target) = from.get(TARGET) {
         environment.set(TARGET, target);
@@ -56,26 +58,28 @@ pub(super) fn set_target(environment: &mut Environment, from: &Environment) {
 }
 
 impl Session {
-    /// The tree that an unpacked archive was made from; `None` where a tree is built.
+    /// The tree that an unpacked archive was made from; `None` if a tree is built.
     pub(super) fn origin(&self) -> Option<&Origin> {
         let is_wheel = self.request.artifact == Artifact::Wheel;
         self.origin.get_or_init(|| Origin::read(&self.request.root).filter(|_| is_wheel)).as_ref()
     }
 
-    /// Does cargo compile in the folder that archives share?
+    /// Does cargo compile in the target folder that archives share?
     pub(super) fn shares_target(&self, target: &Path) -> bool {
         let shared = self.store.as_ref().map(Store::archive_target);
         self.tree.is_some() && shared.as_deref() == Some(target)
     }
 
-    /// The variable that is set for such a build counts for nobody; unless somebody reads it.
+    /// If wheelprint set `CARGO_TARGET_DIR` for an archive, the variable does not count as an
+    /// input. If the build reads it, this gives the reason why the record can't be trusted.
     pub(super) fn reads_shared_target(&self, watches: &BTreeSet<Watch>) -> Option<String> {
         let is_ours = self.environment.get(TARGET) != self.plan.environment.get(TARGET);
         (is_ours && watches.contains(&Watch::Variable { name: TARGET.to_owned() }))
             .then(|| format!("{TARGET} is read, and set for what is built of sdists"))
     }
 
-    /// The record of a wheel that was built here, as if it had been built in the tree.
+    /// The record of a wheel that was built from an unpacked archive, as if it had been built in
+    /// the tree.
     pub(super) fn record_of_tree(
         &self,
         observer: &Observer<'_>,
@@ -85,8 +89,8 @@ impl Session {
         inputs: &Inputs,
         own: &BTreeSet<Watch>,
     ) -> Record {
-        // What is not there and what cargo does not know of is in the archive's record, by the name
-        // that it has in the tree.
+        // Leave out absent files that cargo does not track. The archive's record has them, under
+        // the names that they have in the tree.
         let keys = |watches: &BTreeSet<Watch>| -> BTreeSet<Key> {
             observer.places(watches, here).into_iter().map(|located| located.key).collect()
         };
@@ -118,7 +122,8 @@ impl Session {
         record
     }
 
-    /// Where the roots of such a record lie in the tree, if it is here and nothing was changed.
+    /// Folders of such a record's roots in the tree. `None` if the tree is not on this machine, or
+    /// if the unpacked sources were changed.
     pub(super) fn roots_in_tree(&self, record: &Record, here: &Roots) -> Option<Roots> {
         let tree = self.tree.as_ref()?;
         let is_same = record.source == self.origin()?.record.source;
@@ -134,7 +139,8 @@ impl Session {
         is_same.then_some(roots)
     }
 
-    /// Was this entry built from the sources that are unpacked here, and would it be built so now?
+    /// Was this entry built from the sources that are unpacked here, and are all other inputs
+    /// unchanged?
     pub(super) fn compare_unpacked(
         &self,
         origin: &Origin,
@@ -147,7 +153,7 @@ impl Session {
         let recorded = record.inputs();
         let files = record.source.iter().flat_map(|source| source.files.keys());
         let files: BTreeSet<&str> = files.map(String::as_str).collect();
-        // Whatever counted is among the sources, or looked at now.
+        // Each recorded input must be one of the sources, or is observed now.
         let covered = recorded
             .iter()
             .all(|(key, value)| is_looked_at(key) || self.is_covered(key, value, record, &files));
@@ -169,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Is an input of the tree one of the files that the archive brought, or as absent as there?
+    /// Is an input of the tree a file of the archive, or absent here as it was in the tree?
     fn is_covered(
         &self,
         key: &Key,
@@ -177,24 +183,25 @@ impl Session {
         record: &Record,
         files: &BTreeSet<&str>,
     ) -> bool {
+        // An invented folder, deep enough for roots that begin with `../`.
         let tree = Path::new("/d/d/d/d/d/d/d/d");
         let root = record.roots.get(&key.root).map(|place| normalize(&tree.join(place)));
         let named = root.and_then(|root| relative(tree, &normalize(&root.join(&key.name))));
         match (named, value) {
-            // An empty one is in no archive.
+            // An archive holds no empty folder, so the folder must hold a packed file.
             (Some(name), Value::Text(_)) if key.kind == Kind::Folder => {
                 let inside = format!("{}/", name.trim_start_matches("./"));
                 name == "."
                     || name.ends_with("..")
                     || files.iter().any(|file| file.starts_with(&inside))
             }
-            // Which names a folder holds is what the files' names say.
+            // The names in a folder follow from the names of the files.
             (Some(_), _) if key.kind == Kind::Folder => true,
             (Some(name), Value::Absent) => self.origin().is_some_and(|origin| {
                 !origin.places_here(&name).into_iter().flatten().any(|path| path.exists())
             }),
             (Some(name), _) if files.contains(name.as_str()) => true,
-            // Of a member that was not packed.
+            // The manifest of a workspace member that was not packed.
             (Some(_), Value::Sha256(_)) if key.kind == Kind::Toml && key.part == Part::Manifest => {
                 self.origin().is_some_and(|origin| {
                     let stated = origin.record.inputs();
@@ -210,7 +217,7 @@ fn is_elsewhere(root: &str) -> bool {
     root == CARGO_HOME || root.starts_with("outside:")
 }
 
-/// Is it no part of the sources?
+/// Is the input no part of the sources, so that it must be observed now?
 fn is_looked_at(key: &Key) -> bool {
     key.root == "above"
         || is_elsewhere(&key.root)

@@ -15,7 +15,7 @@ use crate::inputs::{Key, Kind, PRODUCTS, Roots, WORKSPACE, Watch, ambient};
 use crate::uv::derive::Wanted;
 
 impl Session {
-    /// The inputs as far as cache keys could name them.
+    /// The inputs that cache keys could name.
     pub fn wanted(&self, watched: &Watched) -> Wanted {
         let root = &self.project.root;
         let mut wanted = Wanted { root: root.clone(), ..Wanted::default() };
@@ -31,7 +31,7 @@ impl Session {
         }
         let runs = script_runs(&wanted.made);
         for seen in &watched.inputs {
-            // A folder is as new as the last file that was put there.
+            // A folder is as new as the last file that was put there, so only files are compared.
             let meta = seen.path.as_deref().and_then(|path| fs::metadata(path).ok());
             let written = meta.filter(|meta| meta.is_file()).and_then(|meta| meta.modified().ok());
             if let Some(path) = &seen.path
@@ -50,7 +50,7 @@ impl Session {
     }
 
     fn add_watch(&self, watch: &Watch, roots: &Roots, wanted: &mut Wanted) {
-        // No further up than the checkout: what lies above is this machine's.
+        // Stop at the checkout: folders above it belong to this machine, not to the project.
         let above = |folder: &Path| -> Vec<PathBuf> {
             let is_ours =
                 |folder: &&Path| wanted.within.iter().any(|within| folder.starts_with(within));
@@ -117,20 +117,22 @@ impl Wanted {
     }
 }
 
-/// What is no source and no configuration: maturin's data folder, a name from a build script.
+/// Can this path be a folder? Sources and configuration files can't; maturin's data folder and a
+/// name from a build script can.
 fn may_be_folder(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     !["rs", "toml", "h", "pyi", "md"].iter().any(|known| extension == *known)
         && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("README"))
 }
 
-/// When the build scripts ran whose traces lie in these target folders: what was written meanwhile
-/// was written by them. Cargo stamps the start of a run, and writes what it said at the end; that
-/// file itself it gives the time of the start.
+/// The periods in which build scripts ran, as recorded in these target folders. A file written in
+/// such a period was written by a build script. Cargo sets `invoked.timestamp` when a run starts
+/// and writes the output when it ends. It gives the file `output` the time of the start, so the
+/// latest of three files is used.
 fn script_runs(targets: &BTreeSet<PathBuf>) -> Vec<RangeInclusive<SystemTime>> {
     let profiles = targets.iter().flat_map(|target| {
         let profiles = subfolders(target);
-        // For a target of its own they lie one folder deeper.
+        // With an explicit target triple, profiles are one folder deeper.
         let deeper: Vec<PathBuf> = profiles.iter().flat_map(|folder| subfolders(folder)).collect();
         profiles.into_iter().chain(deeper)
     });

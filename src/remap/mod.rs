@@ -1,11 +1,11 @@
 //! `remap-paths`: removing this machine's paths from what rustc writes.
 //!
 //! rustc writes paths into panic messages, `file!()` and debug information.
-//! `--remap-path-prefix=FROM=TO` replaces the beginning of each. The names used here are those of
-//! cargo's own `trim-paths` (RFC 3127). The flags are added to the ones in force and given to
+//! `--remap-path-prefix=FROM=TO` replaces the beginning of each path. The new names are those of
+//! cargo's own `trim-paths` (RFC 3127). The flags are added to the flags in force and given to
 //! maturin as `CARGO_ENCODED_RUSTFLAGS`, which cargo and maturin prefer to any other source (cargo
-//! reference, "build.rustflags"). They come first, so that the user's own mappings win. If it
-//! cannot be known which flags are in force, nothing is remapped, so that no flag is lost.
+//! reference, "build.rustflags"). The added flags come first, so that the user's own mappings win.
+//! If the flags in force can't be determined, nothing is remapped, so that no flag is lost.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,13 +17,13 @@ use crate::request::{Environment, Request};
 
 mod rustflags;
 
-/// Between the flags in `CARGO_ENCODED_RUSTFLAGS`.
+/// Separates the flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: char = '\x1f';
 
-/// The environment for a build that shows no path of this machine.
+/// The environment for a build whose output has no path of this machine.
 ///
 /// # Errors
-/// Why nothing can be remapped.
+/// The reason why nothing can be remapped.
 pub fn environment(
     project: &Project,
     request: &Request,
@@ -46,7 +46,8 @@ pub fn environment(
     Ok(environment)
 }
 
-/// What each folder is called, the innermost last: of several that fit rustc takes the last.
+/// The new name of each folder. The innermost folder is last, because rustc uses the last prefix
+/// that matches.
 fn names(
     target: &Target,
     request: &Request,
@@ -69,7 +70,7 @@ fn names(
     for package in metadata.packages.iter().filter(|package| outside(package.folder())) {
         names.push((package.folder().to_owned(), format!("/cargo/deps/{}", package.name)));
     }
-    // Where cargo could not name all packages, at least those that the others name.
+    // If cargo could not name all packages, use at least the path dependencies of the known ones.
     for needed in metadata.packages.iter().flat_map(|package| &package.dependencies) {
         if let Some(folder) = needed.path.as_deref().filter(|folder| outside(folder))
             && !names.iter().any(|(known, _)| known == folder)
@@ -77,7 +78,7 @@ fn names(
             names.push((folder.to_owned(), format!("/cargo/deps/{}", needed.name)));
         }
     }
-    // rustc's own working directory has no links in it, the paths that cargo gives it may.
+    // rustc's working directory contains no links, but paths that cargo gives it may contain them.
     let resolved: Vec<(PathBuf, String)> = names
         .iter()
         .filter_map(|(from, to)| Some((dunce::canonicalize(from).ok()?, to.clone())))
@@ -120,13 +121,13 @@ impl<'a> Rustc<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// A line of `rustc -vV`.
+    /// The value of a line of `rustc -vV`.
     fn field(&self, name: &str) -> Option<&str> {
         self.version.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// Where the sources of the standard library lie if they are installed, and the name that rustc
-    /// gives them where they are not.
+    /// The folder of the standard library's sources if they are installed, and the name that rustc
+    /// uses for them if they are not.
     fn library(&self) -> Result<(PathBuf, String), String> {
         let sysroot = PathBuf::from(self.ask(["--print", "sysroot"])?.trim_end());
         let version = self

@@ -1,9 +1,9 @@
 //! The flags in force: what cargo would pass to rustc without `remap-paths`.
 //!
-//! Cargo takes them from exactly one place: `CARGO_ENCODED_RUSTFLAGS`, else `RUSTFLAGS`, else
-//! `target.TRIPLE.rustflags` with every `target.'cfg(..)'.rustflags` that holds, else
-//! `build.rustflags` (cargo `compiler/build_context/target_info.rs`). This module follows cargo and
-//! not maturin, whose library lets `CARGO_BUILD_RUSTFLAGS` replace what files say.
+//! Cargo takes the flags from exactly one place: `CARGO_ENCODED_RUSTFLAGS`, else `RUSTFLAGS`, else
+//! `target.TRIPLE.rustflags` with every `target.'cfg(..)'.rustflags` whose condition holds, else
+//! `build.rustflags` (cargo `compiler/build_context/target_info.rs`). This module follows cargo.
+//! maturin's library differs: there `CARGO_BUILD_RUSTFLAGS` replaces the flags in files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +22,7 @@ type Flags = Vec<String>;
 /// The flags in force.
 ///
 /// # Errors
-/// Why they can't be known.
+/// The reason why they can't be determined.
 pub(super) fn in_force(
     project: &Project,
     request: &Request,
@@ -44,7 +44,7 @@ pub(super) fn in_force(
         }
     }
     let flags = configured(&request.root, request, environment, rustc)?;
-    // Cargo reads the configuration of the folder it runs in, maturin that of the manifest.
+    // Cargo reads the configuration of the folder it runs in; maturin reads that of the manifest.
     let manifest = project.manifest_path(request);
     if let Some(folder) = manifest.parent().filter(|folder| *folder != request.root)
         && configured(folder, request, environment, rustc)? != flags
@@ -54,7 +54,7 @@ pub(super) fn in_force(
     Ok(flags)
 }
 
-/// Set, if empty, is set.
+/// The flags from variables. A variable that is empty still counts as set.
 fn of_variables(environment: &Environment) -> Result<Option<Flags>, String> {
     let text = |name: &str| match environment.get(name).map(|value| value.to_str()) {
         Some(None) => Err(format!("{name} is not UTF-8")),
@@ -72,7 +72,7 @@ fn of_variables(environment: &Environment) -> Result<Option<Flags>, String> {
     Ok(flags)
 }
 
-/// What the configuration says that is found from this folder.
+/// The flags from the configuration that cargo finds from this folder.
 fn configured(
     folder: &Path,
     request: &Request,
@@ -82,7 +82,7 @@ fn configured(
     let found = ambient::cargo_configs(folder, environment);
     let included: BTreeSet<_> =
         found.iter().flat_map(|config| ambient::included(&config.path)).collect();
-    // Which cargo knows `include`, and in which order it reads, differs.
+    // Versions of cargo differ in whether they know `include`, and in the order of reading.
     for path in &included {
         if read(path).is_some_and(|table| decides(&table)) {
             return Err(format!(
@@ -91,7 +91,7 @@ fn configured(
             ));
         }
     }
-    // The farthest first.
+    // The farthest file comes first.
     let own = found.iter().rev().filter(|config| !included.contains(&config.path));
     let files: Vec<Table> = own.filter_map(|config| read(&config.path)).collect();
     let config = Config { files, environment };
@@ -109,7 +109,7 @@ fn configured(
     }
 }
 
-/// Does it decide which flags are in force?
+/// Does this configuration affect which flags are in force?
 fn decides(table: &Table) -> bool {
     let has =
         |table: Option<&Value>, key: &str| table.is_some_and(|table| table.get(key).is_some());
@@ -125,7 +125,7 @@ fn flags_of_targets(table: &Table) -> impl Iterator<Item = &String> {
     targets.filter(|(_, target)| target.get("rustflags").is_some()).map(|(key, _)| key)
 }
 
-/// A file that can't be read is cargo's to complain of.
+/// Reads a file. If it can't be read, cargo will report that.
 fn read(path: &Path) -> Option<Table> {
     fs_err::read_to_string(path).ok()?.parse().ok()
 }
@@ -143,8 +143,8 @@ impl Config<'_> {
             || self.environment.iter().any(|(name, _)| name.to_str().is_some_and(is_one))
     }
 
-    /// A list of strings or a text of several, in as many files as there are: lists are joined,
-    /// of texts the nearest counts, and the variable's words come last.
+    /// Merges a setting from all files. Its value is a list of strings, or one string of several
+    /// words. Lists are joined; of strings the nearest counts. The words of the variable come last.
     fn list(&self, key: &[&str], variable: &str) -> Result<Flags, String> {
         let wrong = || format!("{}: not a list of strings in all files", key.join("."));
         let mut joined: Option<Value> = None;
@@ -193,7 +193,8 @@ impl Config<'_> {
                 return Err("it is not known for which target maturin will build".to_owned());
             }
             let host = rustc.field("host").ok_or("rustc does not name its host")?;
-            // maturin goes by the interpreter there, which may be of another architecture.
+            // maturin builds for the interpreter, which may be of another architecture than rustc's
+            // host.
             triples = match host.split_once("-pc-windows-") {
                 Some((_, library)) => ["x86_64", "i686", "aarch64"]
                     .map(|machine| format!("{machine}-pc-windows-{library}"))
@@ -208,7 +209,8 @@ impl Config<'_> {
         }
     }
 
-    /// Which `cfg` hold depends on the flags, and the flags on which hold: cargo goes round twice.
+    /// The flags for a target. The flags depend on which `cfg` hold, and these depend on the flags.
+    /// So the query is repeated once, as in cargo.
     fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, String> {
         let mut flags = self.flags_where(triple, None)?;
         for _ in 0..2 {

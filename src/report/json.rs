@@ -1,4 +1,4 @@
-//! Verdicts as JSON. The names are part of the public contract: names may be added, and none may
+//! Verdicts as JSON. The names are part of the public contract: names may be added, but none may
 //! change.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use crate::fingerprint::{Value, part_name};
 use crate::freshness::{Reason, Verdict};
 use crate::inputs::{Key, Kind, Part};
 
-/// `{"verdict": "fresh", "inputs": 214}` or `{"verdict": "stale", "reasons": [...]}`; places are
-/// named relative to the project by means of `roots`.
+/// `{"verdict": "fresh", "inputs": 214}` or `{"verdict": "stale", "reasons": [...]}`. `roots` gives
+/// the folders of roots relative to the project; inputs are named with them.
 pub fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_json::Value {
     match verdict {
         Verdict::Fresh { inputs } => serde_json::json!({ "verdict": "fresh", "inputs": inputs }),
@@ -22,8 +22,8 @@ pub fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_jso
     }
 }
 
-/// One reason: what happened (`reason`), to what, old and new values where there are any, and the
-/// words of [`super::reason`] (`text`).
+/// One reason: its kind (`reason`), the input, old and new values if there are any, and the words
+/// of [`super::reason`] (`text`).
 pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> serde_json::Value {
     let text = super::reason(reason, roots);
     let of = |name, key, old, new, cause| Written {
@@ -76,21 +76,21 @@ struct Input<'a> {
     kind: Kind,
     /// A path relative to the project, or the name of a variable, version or setting.
     name: String,
-    /// The package, for what belongs to one.
+    /// The package that the input belongs to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<&'a str>,
 }
 
 impl<'a> Input<'a> {
     fn of(key: &'a Key, roots: &BTreeMap<String, String>) -> Self {
-        // No `..`: a new field must be written, or left out on purpose.
+        // No `..`: each new field must be written, or left out on purpose.
         let Key { part, kind, root, name: _, view: _ } = key;
         let package = root.strip_prefix("crate:");
         Self { part: part_name(*part), kind: *kind, name: super::name(key, roots), package }
     }
 }
 
-/// A value as anyone may see it.
+/// A value that may be shown to anyone.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum State<'a> {
@@ -99,7 +99,7 @@ enum State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// None for a value that may be a secret: short ones can be guessed from their digest.
+    /// `None` for a value that may be a secret: a short one can be guessed from its digest.
     fn of(key: &Key, value: &'a Value) -> Option<Self> {
         if matches!(key.part, Part::Environment) || matches!(key.kind, Kind::Variable) {
             return None;
@@ -125,7 +125,7 @@ mod tests {
         Value::Sha256(text.into())
     }
 
-    /// The whole format: what reads it must not have to change.
+    /// The whole format. Programs that read it must not have to change.
     #[test]
     fn every_reason_is_written() {
         let roots = BTreeMap::from([("crate:core".to_owned(), "../core".to_owned())]);

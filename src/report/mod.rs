@@ -1,4 +1,4 @@
-//! Verdicts in words; [`json`] has them as JSON.
+//! Verdicts in words. [`json`] gives them as JSON.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::inputs::{Key, Kind, View};
 
 pub mod json;
 
-/// So many reasons are named in one line.
+/// How many reasons are named in one line.
 const NAMED: usize = 3;
 
 /// `fresh: 214 inputs unchanged`
@@ -21,7 +21,7 @@ pub fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
     format!("stale: {}", named(reasons.iter().map(|reason| self::reason(reason, roots))))
 }
 
-/// The first few, and how many more there are.
+/// The first few texts, and the number of further ones.
 pub fn named(words: impl ExactSizeIterator<Item = String>) -> String {
     let more = words.len().saturating_sub(NAMED);
     let first: Vec<String> = words.take(NAMED).collect();
@@ -78,7 +78,7 @@ pub fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
     }
 }
 
-/// `rustc -vV` says more than a line should: `rustc 1.95.0`.
+/// Shortens a version text for one line: of `rustc -vV` only the number remains, like `1.95.0`.
 fn shorten(key: &str, text: &str) -> String {
     let first = text.split(';').next().unwrap_or(text);
     if key == "rustc" {

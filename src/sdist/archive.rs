@@ -1,5 +1,5 @@
-//! The archive as a file: `NAME-VERSION.tar.gz` with one folder in it. Its content is not trusted,
-//! and memory and time are bounded.
+//! An sdist as a file: `NAME-VERSION.tar.gz` with one folder in it. Its content is not trusted, so
+//! memory and time are bounded.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -18,27 +18,27 @@ use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 
-/// No sdist unpacks to more.
+/// Limit of the unpacked size, in bytes.
 const LIMIT: u64 = 8 << 30;
-/// Nor are there more files in one.
+/// Limit of the number of files.
 const FILES: usize = 1_000_000;
-/// Nor are their names longer, all together.
+/// Limit of the length of all names together, in bytes.
 const NAMES: usize = 64 << 20;
-/// Nor is there more to be said of one file: its name, its times. The archive's reader takes that
-/// into memory, however much it is.
+/// Limit of the headers of one file (name, times), in bytes. The `tar` crate reads them into
+/// memory, whatever their size.
 const HEADERS: u64 = 1 << 20;
-/// Nor is one of the files that are read larger.
+/// Limit of one file that is read into memory, in bytes.
 pub const READ: u64 = 64 << 20;
 
-/// An sdist; every file in it was looked at.
+/// An sdist. Every file in it was read once.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
     /// `NAME-VERSION`
     pub top: String,
-    /// SHA-256 by path below the top folder, with `/`.
+    /// SHA-256 of each file, by path below the top folder, with `/`.
     pub files: BTreeMap<String, String>,
-    /// The text of the record, if there is one.
+    /// The text of the record, if the sdist has one.
     pub record: Option<Vec<u8>>,
     /// The text of PKG-INFO.
     pub metadata: Vec<u8>,
@@ -48,10 +48,11 @@ type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
 type Entry<'a> = tar::Entry<'a, Reader>;
 
 impl Archive {
-    /// Reads an archive.
+    /// Reads a whole archive.
     ///
     /// # Errors
-    /// No file, no archive, more than one folder in it, links, unsafe or repeated names, a bomb.
+    /// The path is not a file or not an archive; the archive has no file or more than one top
+    /// folder, has links, unsafe or repeated names, or exceeds a limit.
     pub fn open(path: &Path) -> Result<Self> {
         let meta = fs::metadata(path).at(path)?;
         if !meta.is_file() {
@@ -102,7 +103,7 @@ impl Archive {
         Ok(found)
     }
 
-    /// An entry's name below the top folder; `None` for folders and what says something of others.
+    /// An entry's name below the top folder; `None` for folders and global headers.
     fn name(&mut self, entry: &Entry<'_>) -> Result<Option<String>> {
         let path = &self.path;
         let bytes = entry.path_bytes();
@@ -111,8 +112,8 @@ impl Archive {
             .to_owned();
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous => {}
-            // Python reads what lies in a folder as further files, and what is said of all files
-            // into memory.
+            // A folder entry must be empty, because Python's tarfile reads its data as further
+            // files. A global header must be small, because tarfile loads it into memory.
             EntryType::Directory if entry.size() == 0 => return Ok(None),
             EntryType::XGlobalHeader if entry.size() <= HEADERS => return Ok(None),
             EntryType::Directory | EntryType::XGlobalHeader => {
@@ -138,8 +139,7 @@ impl Archive {
         Ok(Some(rest.to_owned()))
     }
 
-    /// Writes every file below a folder, where `place` puts it; a file for which it gives `None` is
-    /// left out.
+    /// Writes each file to the path that `place` gives; skips files for which it gives `None`.
     ///
     /// # Errors
     /// The archive can't be read again, or a file can't be written.
@@ -148,7 +148,7 @@ impl Archive {
         each(&self.path, false, &mut |entry| {
             let bytes = entry.path_bytes().into_owned();
             let name = String::from_utf8_lossy(&bytes);
-            // What was not read before is not written now.
+            // Only files that `open` read are written: the archive may have changed since.
             let Some(target) = name
                 .strip_prefix(&prefix)
                 .filter(|name| self.files.contains_key(*name))
@@ -165,8 +165,8 @@ impl Archive {
         })
     }
 
-    /// Writes the archive anew, with the record in place of one that may be there. All other
-    /// entries are copied as they are.
+    /// Writes a copy of the archive with this record; an earlier record is replaced. All other
+    /// entries are copied unchanged.
     ///
     /// # Errors
     /// The archive can't be read again, or the file can't be written.
@@ -196,11 +196,11 @@ impl Archive {
     }
 }
 
-/// Reads no more than an archive may hold, whatever its sizes say.
+/// A reader that enforces the limits, whatever sizes the archive states.
 struct BoundedReader<R> {
     inner: R,
     left: u64,
-    /// So much may be read of what is no file's content; `None` while it is a file's.
+    /// Bytes of headers that may still be read; `None` while a file's content is read.
     headers: Rc<Cell<Option<u64>>>,
 }
 
@@ -218,7 +218,8 @@ impl<R: Read> Read for BoundedReader<R> {
     }
 }
 
-/// Goes through an archive; `raw`: what is said of a file is an entry of its own.
+/// Calls `visit` for each entry. If `raw` is set, headers that extend a file's entry are entries of
+/// their own.
 fn each(path: &Path, raw: bool, visit: &mut dyn FnMut(&mut Entry<'_>) -> Result<()>) -> Result<()> {
     let inner = MultiGzDecoder::new(BufReader::new(fs::File::open(path).at(path)?));
     let headers = Rc::new(Cell::new(None));
@@ -231,7 +232,7 @@ fn each(path: &Path, raw: bool, visit: &mut dyn FnMut(&mut Entry<'_>) -> Result<
         headers.set(None);
         let mut entry = entry.map_err(|error| broken(path, &error))?;
         visit(&mut entry)?;
-        // What nobody read of it, lest it is taken for what is said of the next one.
+        // Skip content that `visit` did not read; it would count as a header of the next file.
         std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| broken(path, &error))?;
     }
 }
@@ -252,7 +253,7 @@ fn broken(path: &Path, error: &std::io::Error) -> Error {
 pub(super) mod tests {
     use super::*;
 
-    /// Writes an archive of these files, by full name.
+    /// Writes an archive with these files, given by full name.
     pub fn make(path: &Path, files: &[(&str, &str)]) {
         let file = fs::File::create(path).unwrap();
         let mut builder = Builder::new(GzEncoder::new(file, Compression::fast()));
@@ -261,7 +262,7 @@ pub(super) mod tests {
             header.set_mode(0o644);
             header.set_mtime(1_153_704_088);
             header.set_size(text.len() as u64);
-            // `set_path` refuses what leads outside; an attacker's tool does not.
+            // `set_path` refuses names that lead outside; an attacker's tool does not.
             header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
             header.set_cksum();
             builder.append(&header, text.as_bytes()).unwrap();
@@ -293,7 +294,7 @@ pub(super) mod tests {
         fs::write(&two, stamp(b"{}")).unwrap();
         let mut stamped = Archive::open(&two).unwrap();
         assert_eq!(stamped.record.as_deref(), Some(&b"{}"[..]));
-        // A second record takes the place of the first.
+        // A second record replaces the first one.
         let mut bytes = Vec::new();
         stamped.write_with(b"[]", &mut bytes).unwrap();
         fs::write(&two, &bytes).unwrap();

@@ -1,11 +1,11 @@
-//! Sdists (PEP 625): reading them, adding a record, and recognising, in an unpacked one, the tree
-//! that it was made from.
+//! Sdists (PEP 625): reading them, adding a record, and finding the tree that an unpacked sdist was
+//! made from.
 //!
-//! maturin moves files: pyproject.toml and the Python sources of a project that lies below its
-//! workspace go to the top. It also rewrites manifests, because an sdist leaves out other workspace
-//! members. The record in an sdist, `wheelprint.json` beside PKG-INFO, says for every file which
-//! file of the tree it was made from, and keeps the original text of rewritten ones. So a build of
-//! an unpacked sdist names and compares its inputs as if it ran in the tree.
+//! maturin moves files: if a project is below its workspace, its pyproject.toml and Python sources
+//! go to the top. maturin also rewrites manifests, because an sdist leaves out other workspace
+//! members. So the record in an sdist, `wheelprint.json` beside PKG-INFO, names for every file the
+//! file of the tree that it was made from, and keeps the original text of rewritten files. With it,
+//! a build of an unpacked sdist names and compares its inputs as if it ran in the tree.
 
 pub mod archive;
 pub mod origin;
@@ -15,7 +15,7 @@ pub mod restore;
 pub use archive::Archive;
 pub use origin::Origin;
 
-/// The root of a record that says where the top of the archive lies as seen from the project.
+/// The name of the root that gives the place of the archive's top, relative to the project.
 pub const TOP: &str = "archive";
-/// Every sdist has it at the top (PEP 643); a tree has not.
+/// Every sdist has this file at its top (PEP 643). A source tree does not.
 pub const PKG_INFO: &str = "PKG-INFO";

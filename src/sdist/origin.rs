@@ -17,23 +17,24 @@ use crate::inputs::{
     slashed,
 };
 
-/// A folder that is an unpacked archive with a record.
+/// An unpacked archive that has a record.
 #[derive(Debug)]
 pub struct Origin {
     pub root: PathBuf,
     pub record: Record,
-    /// The digest of the record as it lies there.
+    /// The digest of the record file in the unpacked archive.
     pub id: String,
-    /// What is there of each file, by its path in the archive.
+    /// The state of each file, by its path in the archive.
     files: BTreeMap<String, Found>,
-    /// Where the roots lay, as seen from a project that lies deep enough.
+    /// The roots in the tree. Real folders are not known, so these are below an invented `project`,
+    /// which is deep enough for names that begin with `../`.
     tree: Roots,
     project: PathBuf,
-    /// Where in it the archive's top lay.
+    /// The archive's top in that invented tree.
     top: PathBuf,
-    /// The names of the inputs that the archive's own record has.
+    /// The names of the inputs in the archive's own record.
     known: BTreeSet<Key>,
-    /// Files that reached the build and are not of the archive.
+    /// Files that reached the build and that are not from the archive, with their digests.
     strangers: RefCell<BTreeMap<String, String>>,
 }
 
@@ -41,14 +42,14 @@ pub struct Origin {
 struct Found {
     packed: Packed,
     state: State,
-    /// Of a manifest, the text it had in the tree.
+    /// The text that a manifest had in the tree.
     text: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     AsPacked,
-    /// With the digest of what is there now.
+    /// The file differs; with its digest.
     Changed(String),
     Missing,
 }
@@ -58,11 +59,11 @@ pub struct Seen {
     pub key: Key,
     pub value: Value,
     pub path: Option<PathBuf>,
-    /// Of a TOML file, what of it counts.
+    /// Which parts of a TOML file count.
     pub view: Option<View>,
 }
 
-/// The digest of an unpacked archive's record, if the folder is one.
+/// The digest of the record, if the folder is an unpacked archive.
 pub fn id(root: &Path) -> Option<String> {
     let path = root.join(FILE_NAME);
     let is_one = path.is_file() && root.join(PKG_INFO).is_file();
@@ -70,7 +71,7 @@ pub fn id(root: &Path) -> Option<String> {
 }
 
 impl Origin {
-    /// Looks at a folder. `None` if it is no unpacked archive with a record that can be used.
+    /// Reads a folder. `None` if it is not an unpacked archive with a usable record.
     pub fn read(root: &Path) -> Option<Self> {
         let id = id(root)?;
         let path = root.join(FILE_NAME);
@@ -78,7 +79,7 @@ impl Origin {
             return None;
         }
         let record = Record::from_json(&fs_err::read(&path).ok()?).ok()?;
-        // What its own record contradicts is built, and named, as it lies there.
+        // A record that contradicts itself is ignored: the folder is then built like any tree.
         if !contradictions(&record).is_empty() {
             return None;
         }
@@ -126,13 +127,14 @@ impl Origin {
         self.files.values().all(|found| found.state == State::AsPacked)
     }
 
-    /// The first file that is another one than when it was looked at. Cargo writes its lock file.
+    /// The first file that changed after this value was read. Cargo.lock is skipped, because cargo
+    /// writes it.
     pub fn changed_since(&self) -> Option<&str> {
         let mut files = self.files.iter().filter(|(name, _)| !name.ends_with("Cargo.lock"));
         files.find(|(_, found)| !found.is_still(&self.root)).map(|(name, _)| name.as_str())
     }
 
-    /// Is there nothing here but what was packed?
+    /// Are all files here from the archive?
     pub fn is_alone(&self) -> bool {
         WalkDir::new(&self.root).into_iter().all(|entry| {
             let Ok(entry) = entry else { return false };
@@ -142,7 +144,7 @@ impl Origin {
         })
     }
 
-    /// The sources as they are here: those of the tree, if nothing was changed.
+    /// The sources as they are here. If nothing was changed, they are the sources of the tree.
     pub fn source(&self) -> Source {
         let stated = self.record.source.iter().flat_map(|source| &source.files);
         let stated: BTreeMap<&String, &String> = stated.collect();
@@ -154,7 +156,7 @@ impl Origin {
                 State::Changed(digest) => Some(digest.clone()),
                 State::Missing => None,
             };
-            // A file that was packed twice counts as changed if one of the two was.
+            // If a file was packed twice, it counts as changed if one of the two was changed.
             if let Some(sha256) = sha256
                 && (found.state != State::AsPacked || !files.contains_key(name))
             {
@@ -165,7 +167,7 @@ impl Origin {
         Source::new(files)
     }
 
-    /// The roots as they lay in the tree, as seen from the project, for these watches.
+    /// The roots that these watches use, as paths in the tree relative to the project.
     pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<String, String> {
         let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
         let roots = self.record.roots.iter();
@@ -175,8 +177,8 @@ impl Origin {
             .collect()
     }
 
-    /// The watches of a build here as they would be in the tree: `found` is what cargo named;
-    /// what it does not know is in the archive's own record.
+    /// Translates the watches of a build here to the tree. `found` are the watches from cargo. The
+    /// archive's own record has the inputs that cargo does not track.
     pub fn watches(&self, found: &BTreeSet<Watch>, here: &Roots) -> BTreeSet<Watch> {
         let own = self.record.watches.iter().filter(|watch| **watch != Watch::Request);
         let translated = found.iter().filter_map(|watch| {
@@ -189,7 +191,7 @@ impl Origin {
                 | Watch::WorkspaceSearch { place, .. }
                 | Watch::Package { place, .. }
                 | Watch::Python { place, .. } => *place = self.place(place, here)?,
-                // Which members there are is what the tree says.
+                // The archive lacks workspace members, so only the tree's record has their list.
                 Watch::Names { .. } => return None,
                 Watch::Glob { .. }
                 | Watch::CargoConfig
@@ -204,11 +206,11 @@ impl Origin {
         own.cloned().chain(translated).collect()
     }
 
-    /// The inputs of a build here as they would be in the tree.
+    /// Translates the inputs of a build here to the tree.
     pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
         let mut inputs = Inputs::new();
         for Seen { key, value, path, view } in seen {
-            // Where cargo compiles is said by the tree's record, too.
+            // Paths in target folders are left out. The tree's record covers the tree's own ones.
             if path.as_deref().is_some_and(|path| is_product(path, here)) {
                 continue;
             }
@@ -217,7 +219,7 @@ impl Origin {
                 inputs.insert(key, value);
                 continue;
             };
-            // Which members there are is what the tree says.
+            // The archive lacks workspace members, so only the tree's record has their list.
             if key.kind == Kind::Folder && key.part == Part::Manifest {
                 continue;
             }
@@ -226,7 +228,7 @@ impl Origin {
                 continue;
             }
             let value = match self.files.get(&name) {
-                // What was built before, as it seems, and counts all the same.
+                // The file seems to be the product of an earlier build, but it counts all the same.
                 Some(found) if found.packed.source.is_none() => value,
                 Some(found) => self.value(found, &key, view, value),
                 None => {
@@ -239,8 +241,8 @@ impl Origin {
                 None => inputs.insert(key, value),
             };
         }
-        // What can't be seen here is as it was in the tree: members that were not packed, and what
-        // was not there and is not here.
+        // Some inputs can't be seen here: members that were not packed, and files that are absent
+        // in the tree and here. They are as in the archive's record.
         let has_manifests = self.has_its_manifests();
         for (key, value) in self.record.inputs() {
             let is_as_absent = value == Value::Absent && !self.is_here(&key);
@@ -251,7 +253,7 @@ impl Origin {
         inputs
     }
 
-    /// What a file here was in the tree.
+    /// The value that a file here had in the tree.
     fn value(&self, found: &Found, key: &Key, view: Option<View>, value: Value) -> Value {
         if found.state != State::AsPacked {
             return value;
@@ -271,7 +273,7 @@ impl Origin {
         }
     }
 
-    /// Notes a file that counts and that the archive did not bring.
+    /// Notes an input file that is not from the archive.
     fn meet(&self, key: &Key, path: &Path, value: &Value, here: &Roots) {
         let is_there = *value != Value::Absent && path.is_file();
         if let Some(place) = self.virtual_path(key, path).filter(|_| is_there)
@@ -283,7 +285,8 @@ impl Origin {
         }
     }
 
-    /// Where a file of the tree that was not packed would be here, by its path from the project.
+    /// Paths that a file of the tree would have here if it were packed. `name` is relative to the
+    /// project.
     pub fn places_here(&self, name: &str) -> [Option<PathBuf>; 2] {
         let path = normalize(&self.project.join(name));
         let below = |folder: &Path| Some(self.root.join(path.strip_prefix(folder).ok()?));
@@ -330,11 +333,12 @@ impl Origin {
         }
         let path = normalize(&here.resolve(&named)?);
         let place = self.virtual_path(key, &path)?;
-        // Named by who asks for it, or by where it lies? The tree's own record may tell.
+        // cargo may name a path by another root than its folder suggests. The archive's record
+        // decides which of the two names is used.
         let asked = self
             .tree
             .get(&key.root)
-            // What the project's folder and those above it are called is not known here.
+            // The names of the project's folder and of those above it are not known here.
             .filter(|root| {
                 let shared = self.project.ancestors().find(|above| place.starts_with(above));
                 shared.is_none_or(|shared| !shared.starts_with(root) || shared == *root)
@@ -350,14 +354,15 @@ impl Origin {
         if is_by_place { lies } else { asked }
     }
 
-    /// Where a path here lay in the tree.
+    /// The path in the invented tree that belongs to a path here.
     fn virtual_path(&self, key: &Key, path: &Path) -> Option<PathBuf> {
         let name = slashed(path.strip_prefix(&self.root).ok()?)?;
         let packed = self.files.get(&name).and_then(|found| found.packed.source.as_ref());
         if let Some(source) = packed {
             return Some(normalize(&self.project.join(source)));
         }
-        // What was not packed lies beside what was, in the innermost folder that has any.
+        // A file that was not packed is placed beside packed ones, in the innermost folder that has
+        // any.
         let here = Path::new(&name);
         let beside = here.ancestors().filter(|folder| !folder.as_os_str().is_empty());
         let moved = beside.into_iter().find_map(|folder| {
@@ -371,7 +376,8 @@ impl Origin {
         }))
     }
 
-    /// Where a folder of the archive lay in the tree, by the files that were packed from it.
+    /// The folder of the tree for a folder of the archive, derived from a file that was packed from
+    /// it.
     fn folder_in_tree(&self, folder: &str) -> Option<PathBuf> {
         self.files.iter().find_map(|(name, found)| {
             let rest = name.strip_prefix(folder)?.strip_prefix('/')?;
@@ -395,7 +401,7 @@ impl Found {
         };
         let is_toml = packed.path.ends_with(".toml") || packed.path.ends_with("Cargo.lock");
         let text = packed.original.clone().or_else(|| {
-            // Before cargo gets to write Cargo.lock.
+            // Read now, because cargo may write Cargo.lock later.
             is_toml.then(|| fs_err::read_to_string(&path).ok()).flatten()
         });
         Self { packed: packed.clone(), state, text }
@@ -406,7 +412,7 @@ fn is_product(path: &Path, here: &Roots) -> bool {
     here.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && path.starts_with(folder))
 }
 
-/// Is it a path that stays where it is joined?
+/// Is this a path that stays inside the folder that it is joined to?
 fn is_inside(name: &str) -> bool {
     !name.contains('\\')
         && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))

@@ -1,7 +1,7 @@
-//! Finding, for each file of a new archive, the file of the tree it was made from.
+//! Finding, for each file of a new archive, the file of the tree that it was made from.
 //!
-//! Files are matched by content, not by maturin's rules: the file at the same place, seen from the
-//! archive's top or from the project, that has the same bytes. A manifest at such a place with
+//! Files are matched by content, not by maturin's rules. A file matches if it has the same bytes
+//! and the same path below the archive's top or below the project. A manifest at such a path with
 //! other bytes was rewritten by maturin.
 
 use std::cell::RefCell;
@@ -16,12 +16,12 @@ use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Source};
 use crate::inputs::{is_built, normalize, relative};
 
-/// What an archive was made from.
+/// Where the files of an archive come from.
 #[derive(Debug)]
 pub struct Packing {
     pub source: Source,
     pub packed: Vec<Packed>,
-    /// The archive's top in the tree, as seen from the project (see [`super::TOP`]).
+    /// The archive's top in the tree, relative to the project (see [`super::TOP`]).
     pub top: String,
     /// Files that changed while they were packed.
     pub raced: Vec<String>,
@@ -31,14 +31,14 @@ pub struct Packing {
 pub fn packing(archive: &Archive, project: &Path) -> Packing {
     let names: Vec<&String> =
         archive.files.keys().filter(|name| *name != FILE_NAME && *name != PKG_INFO).collect();
-    // maturin takes the folder that holds all that it packs; so most files lie where they lay.
+    // maturin's top folder contains all packed files, so most files keep their path below it.
     let digests = Digests::default();
     let is_same = |path: &Path, sha256: &str| digests.of(path).as_deref() == Some(sha256);
     let is_there = |top: &Path, name: &str| is_same(&top.join(name), &archive.files[name]);
     let top = project
         .ancestors()
         .map(|top| (names.iter().filter(|name| is_there(top, name)).count(), top))
-        // Of several the innermost: `max_by_key` gives the last.
+        // Of several such folders use the innermost: `max_by_key` gives the last one.
         .collect::<Vec<_>>()
         .into_iter()
         .rev()
@@ -85,17 +85,17 @@ pub fn packing(archive: &Archive, project: &Path) -> Packing {
     Packing { source: Source::new(files), packed, top, raced }
 }
 
-/// What maturin packs without being asked (PEP 639).
+/// Files that maturin packs without a setting (PEP 639).
 const LICENCES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS"];
 
-/// Where a file may have come from: the same place; the project, whose pyproject.toml and Python
-/// sources are moved to the top; or, for a readme or licence that a manifest names elsewhere, any
-/// folder above, and what the manifest beside it names.
+/// Paths that a file may have come from: the same path below the top; the path below the project,
+/// because its pyproject.toml and Python sources are moved to the top; for a readme or licence also
+/// the path that a manifest names, and any folder above.
 fn places(name: &str, top: &Path, project: &Path) -> Vec<PathBuf> {
     let path = top.join(name);
     let mut places = vec![path.clone(), project.join(name)];
     let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else { return places };
-    // What is moved to the top takes the place of what lay there.
+    // A file that is moved to the top replaces the file that was there.
     let own = named_by_manifest(&project.join("pyproject.toml"), file);
     let is_licence = LICENCES.iter().any(|start| name.starts_with(start));
     if folder == top && (is_licence || own.contains(&project.join(name))) {
@@ -108,7 +108,7 @@ fn places(name: &str, top: &Path, project: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// Paths in a manifest that lead elsewhere, to a file of this name.
+/// Paths of readmes and licences in a manifest that have this file name.
 fn named_by_manifest(manifest: &Path, file: &std::ffi::OsStr) -> Vec<PathBuf> {
     let text = fs::read_to_string(manifest).unwrap_or_default();
     let table: toml::Table = text.parse().unwrap_or_default();
@@ -124,7 +124,7 @@ fn named_by_manifest(manifest: &Path, file: &std::ffi::OsStr) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The manifest that maturin wrote anew, and its text.
+/// The manifest in the tree that maturin rewrote, and its text.
 fn rewritten(name: &str, top: &Path, project: &Path) -> Option<(PathBuf, String)> {
     let path = match name {
         "pyproject.toml" => project.join(name),
@@ -135,7 +135,7 @@ fn rewritten(name: &str, top: &Path, project: &Path) -> Option<(PathBuf, String)
     Some((path, text))
 }
 
-/// What was hashed already.
+/// Digests that are known already.
 #[derive(Default)]
 struct Digests(RefCell<HashMap<PathBuf, Option<String>>>);
 

@@ -1,6 +1,6 @@
-//! Laying out again the tree that an archive was made from: every file in its place, with the text
-//! it had before maturin rewrote it. The result is for comparing and cannot be built: other members
-//! of the workspace are missing.
+//! Restoring the tree that an archive was made from: every file is at its old place, with the text
+//! it had before maturin rewrote it. The result is for comparing and cannot be built, because other
+//! members of the workspace are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -13,17 +13,17 @@ use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Record};
 use crate::inputs::normalize;
 
-/// No project lies deeper below what it is built with.
+/// How many folders up a record may lead.
 pub const DEPTH: usize = 64;
 
-/// Something of an archive that is not what its record says.
+/// A file of an archive that is not what the record says.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Damage {
     pub name: String,
     pub cause: String,
 }
 
-/// Compares an archive with its record.
+/// Compares an archive with its record. Empty if they match.
 pub fn damage(archive: &Archive, record: &Record) -> Vec<Damage> {
     let damage = |name: &str, cause: &str| Damage { name: name.into(), cause: cause.into() };
     let packed: BTreeMap<&str, &Packed> =
@@ -46,14 +46,14 @@ pub fn damage(archive: &Archive, record: &Record) -> Vec<Damage> {
     found
 }
 
-/// What a record says of the files in an archive and can't be.
+/// Impossible statements of a record about the files in an archive: each file's name and the cause.
 pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
     let Some(source) = &record.source else { return vec![(FILE_NAME, "names no sources")] };
     let mut found = Vec::new();
     for packed in &record.packed {
         let Some(name) = &packed.source else {
-            // What was built before may lie in the tree, and is packed where git does not say that
-            // it is ignored.
+            // A tree may contain wheels and sdists from earlier builds. They are packed unless git
+            // ignores them.
             let is_built = packed.path.ends_with(".whl") || packed.path.ends_with(".tar.gz");
             if packed.path != PKG_INFO && !is_built {
                 found.push((packed.path.as_str(), "is of no file of the tree"));
@@ -83,10 +83,10 @@ pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
     found
 }
 
-/// Lays out the tree of an archive below a folder; gives the project's folder.
+/// Restores the tree of an archive below `folder`. Gives the project's folder.
 ///
 /// # Errors
-/// The record names places outside, the archive can't be read, or a file can't be written.
+/// The record names paths outside, the archive can't be read, or a file can't be written.
 pub fn archive(archive: &Archive, record: &Record, folder: &Path) -> Result<PathBuf> {
     let layout = Layout::new(record, folder)?;
     let packed: BTreeMap<&str, &Packed> =
@@ -100,7 +100,7 @@ pub fn archive(archive: &Archive, record: &Record, folder: &Path) -> Result<Path
     Ok(layout.project)
 }
 
-/// Lays out the tree of an unpacked archive below a folder; gives the project's folder.
+/// Restores the tree of an unpacked archive below `folder`. Gives the project's folder.
 ///
 /// # Errors
 /// As [`archive`].
@@ -152,7 +152,7 @@ impl Layout {
     }
 }
 
-/// So many folders a path leads up.
+/// The number of folders that a path leads up.
 fn ups(name: &str) -> usize {
     Path::new(name).components().filter(|part| *part == Component::ParentDir).count()
 }

@@ -1,7 +1,7 @@
-//! Sdists that were made of a project, and the target folder for building them after unpacking.
+//! Sdists that were made from a project, and the target folder for building unpacked sdists.
 //!
 //! An archive does not say which machine or folder it was made in. The store knows, by the digest
-//! of the record in the archive, which project it was made of. So a build of the archive can use
+//! of the record in the archive, which project it was made from. So a build of the archive can use
 //! that project's stable interpreter and the dependencies that were compiled before.
 
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use crate::request::Environment;
 
 const ARCHIVES: &str = "archives";
 const TARGET: &str = "archive-target";
-/// What nobody unpacked for this long will not be unpacked any more.
+/// Archives that were not unpacked for this long will not be unpacked any more.
 const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Of what cargo compiles for other profiles, features and versions nothing is removed: there is a
-/// limit instead.
+/// Limit of the target folder's size. Units for other profiles, features and versions are never
+/// removed singly.
 const MAX_TARGET: u64 = 4 << 30;
 
 impl Store {
-    /// Notes that an archive with this record was made of the project.
+    /// Notes that an archive with this record was made from the project. Forgets old archives.
     pub fn remember_archive(&self, id: &str) {
         let folder = self.folder.join(ARCHIVES);
         let _ = private::make(&folder);
@@ -39,30 +39,33 @@ impl Store {
         }
     }
 
-    /// The project of this machine that an archive with this record was made of, if it is there.
+    /// The project on this machine that an archive with this record was made from, if its folder
+    /// exists.
     pub fn project_of_archive(environment: &Environment, id: &str) -> Option<PathBuf> {
         if !is_hex(id, 64) {
             return None;
         }
         let whole = Whole { folder: trusted_base(environment)? };
-        // Clones of one project make one archive, and some of them may be gone.
+        // Clones of one project make equal archives, and some of the clones may be gone.
         whole.stores().ok()?.into_iter().find_map(|store| {
             let file = store.folder.join(ARCHIVES).join(id);
             let file = fs::OpenOptions::new().write(true).open(file).ok()?;
             let Root::Known(root) = root_of(&store.folder) else { return None };
-            // What is used is kept.
+            // The time of the last use: archives in use are kept.
             let _ = file.into_parts().0.set_modified(SystemTime::now());
             root.is_dir().then_some(root)
         })
     }
 
-    /// Where cargo compiles what was unpacked: one folder for a project, apart from its own.
+    /// The target folder for builds of unpacked archives: one per project, apart from the project's
+    /// own.
     pub fn archive_target(&self) -> PathBuf {
         self.folder.join(TARGET)
     }
 
-    /// Empties that folder if it has grown too large, or if it can't be known what is whose in it. To
-    /// be called under the build's lock.
+    /// Empties this target folder if it is too large. Also empties it if `is_known` is false: cargo
+    /// could not be asked, so it is unclear which packages its units are from. Call this under the
+    /// build lock.
     pub fn bound_archive_target(&self, is_known: bool) {
         let target = self.archive_target();
         if !is_known || bytes(&target) > MAX_TARGET {
@@ -70,7 +73,7 @@ impl Store {
         }
     }
 
-    /// Removes it if it was not used for long.
+    /// Removes this target folder if no archive was used for a long time.
     pub(super) fn prune_archives(&self, freed: &mut Freed) {
         let newest = |folder: &Path| {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();

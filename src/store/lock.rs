@@ -9,28 +9,31 @@ use crate::digest::Tagged;
 use crate::log;
 use crate::publish::private;
 
-/// Held while a project is built; released by the operating system when the process ends.
+/// A lock that is held while a project is built. The operating system releases it when the process
+/// ends.
 #[derive(Debug)]
 pub struct BuildLock {
     _file: std::fs::File,
-    /// Did somebody else hold it first?
+    /// Did another process hold the lock first?
     pub waited: bool,
 }
 
-/// What comes of not waiting.
+/// The result of trying a lock without waiting.
 pub(super) enum Now {
     Held(#[expect(dead_code, reason = "it is held")] BuildLock),
-    /// Nobody holds it, and it can't be held: no such folder, no locks.
+    /// No process holds the lock, and it can't be held: the folder is missing, or locks do not work
+    /// there.
     Free,
     Busy,
 }
 
 impl Now {
-    /// Keeps the lock while its file is removed: whoever waits for it then sees that the file is
-    /// gone, and makes a new one. On Windows the file is closed first, since an open file would
-    /// keep its folder from being removed.
+    /// Keeps the lock while its file is removed. A process that waits for the lock then sees that
+    /// the file is gone, and makes a new one. On Windows the lock file is closed first, because an
+    /// open file would prevent the removal of its folder.
     pub(super) fn held_while_removed(self) -> Option<Self> {
-        // `self` must be dropped here: a value that is not moved lives until the caller returns.
+        // `then_some` takes `self`, so on Windows `self` is dropped here. Without that it would
+        // live until the caller returns.
         (!cfg!(windows)).then_some(self)
     }
 }
@@ -43,24 +46,25 @@ impl Store {
             if self.folder.is_dir() {
                 return None;
             }
-            // `wheelprint cache clean` was quicker.
+            // `wheelprint cache clean` removed the folder meanwhile.
             self.make_folders().ok()?;
             lock_file(&path, "this project")
         })
     }
 
-    /// The same for who wants to remove it all: nothing is made.
+    /// As [`Self::lock`], but for a caller that removes the store: no folder is made.
     pub(super) fn lock_if_there(&self) -> Option<BuildLock> {
         lock_file(&self.folder.join("build.lock"), "this project")
     }
 
-    /// The lock if no other process builds this project now.
+    /// Tries to get the lock without waiting for another build of this project.
     pub(super) fn lock_now(&self) -> Now {
         lock_now(&self.folder.join("build.lock"))
     }
 
-    /// Waits until no other project builds in the same target folder: maturin works below it, and
-    /// two members of a workspace may call their modules alike. To be taken after [`Self::lock`].
+    /// Waits until no other project builds in the same target folder. maturin writes below it, and
+    /// two members of a workspace may use the same name for their modules. Take this lock after
+    /// [`Self::lock`].
     pub fn lock_target(&self, target: &Path) -> Option<BuildLock> {
         let mut tagged = Tagged::new("target");
         tagged.field("folder", &target.to_string_lossy());
@@ -81,10 +85,12 @@ fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
                 file.lock().ok()?;
                 waited = true;
             }
-            // A file system without locks: cargo's own lock still orders the compiling.
+            // The file system has no locks. cargo's own lock still prevents two compilations at
+            // once.
             Err(std::fs::TryLockError::Error(_)) => return None,
         }
-        // Whoever removes the store removes locks, too: one that nobody else finds is none.
+        // `cache clean` may have removed the lock file while we waited. Such a lock protects
+        // nothing, so retry.
         if is_at(&file, path) {
             return Some(BuildLock { _file: file, waited });
         }
@@ -102,7 +108,7 @@ pub(super) fn lock_now(path: &Path) -> Now {
 
 fn open(path: &Path) -> Option<std::fs::File> {
     if path.is_symlink() {
-        // Not ours, and it leads to what is not ours.
+        // wheelprint makes no links here, so the link and its target are not ours.
         let _ = fs::remove_file(path);
     }
     let mut options = std::fs::OpenOptions::new();
@@ -115,7 +121,7 @@ fn open(path: &Path) -> Option<std::fs::File> {
     options.open(path).ok()
 }
 
-/// Is this open file still the one of that name?
+/// Does the path still name this open file?
 #[cfg(unix)]
 fn is_at(file: &std::fs::File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -126,7 +132,7 @@ fn is_at(file: &std::fs::File, path: &Path) -> bool {
     }
 }
 
-/// There an open file keeps its name.
+/// On these systems an open file keeps its name.
 #[cfg(not(unix))]
 fn is_at(_file: &std::fs::File, _path: &Path) -> bool {
     true

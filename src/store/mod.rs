@@ -1,27 +1,28 @@
-//! Finished wheels and their records, found again by content (docs/design.md, D3, D14, D15).
+//! Finished wheels and their records, found by the content of the inputs (docs/design.md, D3, D14,
+//! D15).
 //!
 //! One folder per project root below the user's cache folder, safe to delete at any time:
 //!
 //! ```text
 //! projects/NAME-HASH/entries/WHAT-FINGERPRINT.json       record, roots, which wheel
 //!                    wheels/SHA256/FILENAME.whl
-//!                    promises/KEY.json                   what get_requires said yes to
+//!                    promises/KEY.json                   stored wheels promised by get_requires
 //!                    interpreters/                       see `interpreter`
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
-//!                    said                                what was said of uv's keys
-//!                    archives/SHA256                     sdists made of it, by their record
-//!                    archive-target/                     what cargo made of them
+//!                    said                                the last report about uv's keys
+//!                    archives/SHA256                     sdists made from it, by digest of record
+//!                    archive-target/                     the target folder for building them
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
 //! imports/PLACE.memory, PLACE.lock, PLACE.failure         see `_runtime_check.py`
 //! ```
 //!
-//! The folders are the user's alone (`publish::private`), and others are not used.
+//! Only folders that nobody but the user can write to are used (`publish::private`).
 //!
-//! Nothing read from here is believed: entries carry a checksum and the root they were made for,
-//! wheels are hashed while they are copied out. What does not fit is as good as not there.
+//! All data is checked when it is read. Entries carry a checksum and the root that they were made
+//! for. Wheels are hashed while they are copied out. Data that does not match counts as missing.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -55,19 +56,20 @@ use shared::Shared;
 pub use whole::{Kept, Whole};
 
 const METADATA: &str = "metadata";
-/// The file that names a project's root.
+/// The file that contains the path of a project's root.
 const ROOT: &str = "root";
-/// Entries of another version are not there.
+/// Version of the entry format. Entries of another version are ignored.
 const VERSION: u32 = 2;
-/// "The latest few dozen" (docs/design.md, D3).
+/// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
 const CANDIDATES: usize = 32;
 
-/// What is kept of a build.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// The whole of it.
+    /// A complete wheel.
     Artifact(Artifact),
-    /// Of a wheel that is built each time its dist-info, in a wheel that has nothing else.
+    /// Only the dist-info, in a wheel without other files. Kept if the wheel itself is built each
+    /// time.
     Metadata,
 }
 
@@ -85,7 +87,7 @@ impl What {
 pub struct Store {
     folder: PathBuf,
     root: PathBuf,
-    /// One warning is enough: whatever is wrong, the build goes on without the store.
+    /// One warning is enough, whatever is wrong: the build goes on without the store.
     warned: std::cell::Cell<bool>,
 }
 
@@ -96,12 +98,12 @@ pub struct Entry {
     version: u32,
     root: PathBuf,
     artifact: String,
-    /// Where the record's roots lie on this machine.
+    /// The folders of the record's roots on this machine.
     pub roots: Roots,
     pub record: Record,
-    /// None for a build whose record may not be matched.
+    /// `None` for a build whose record is never matched.
     pub wheel: Option<StoredWheel>,
-    /// The digest of what an import compares with, if it does.
+    /// Digest of the import table, if the wheel has one.
     pub at_import: Option<String>,
 }
 
@@ -115,8 +117,8 @@ pub struct StoredWheel {
 }
 
 impl Store {
-    /// Opens the part of the store for a project, making it if need be. `None`, after one
-    /// warning, if it can't be written: builds go on without it.
+    /// Opens a project's part of the store, and makes it if needed. `None`, after one warning, if
+    /// it can't be written: builds go on without it.
     pub fn open(environment: &Environment, root: &Path, name: Option<&str>) -> Option<Self> {
         let base = match base_folder(environment) {
             Some(base) => base,
@@ -170,7 +172,7 @@ impl Store {
         for folder in Shared::ALL.map(|shared| base.join(shared.name())) {
             named(&folder, private::check(&folder))?;
         }
-        // A folder that is there may still be read-only.
+        // An existing folder may be read-only.
         drop(publish::beside(&self.folder.join("entries/x"))?);
         let root = self.folder.join(ROOT);
         if !root.exists() {
@@ -179,12 +181,12 @@ impl Store {
         Ok(())
     }
 
-    /// The file the stat cache lives in.
+    /// The file of the stat cache.
     pub fn stat_memory(&self) -> PathBuf {
         self.folder.join("stat.json")
     }
 
-    /// The file the toolchain's version is remembered in.
+    /// The file that remembers the toolchain's version.
     pub fn toolchain_memory(&self) -> PathBuf {
         self.folder.join("toolchain.json")
     }
@@ -194,8 +196,8 @@ impl Store {
         self.folder.join("interpreters")
     }
 
-    /// What was kept of earlier builds, the last used first. Each is read when it is asked for:
-    /// mostly the first is the answer.
+    /// Entries of earlier builds, the last used first. Each entry is read only when it is asked
+    /// for, because usually the first one matches.
     pub fn candidates(&self, what: What) -> impl Iterator<Item = Entry> + use<'_> {
         let mut files = self.entry_files();
         files.retain(|(path, _)| {
@@ -207,7 +209,7 @@ impl Store {
         files.into_iter().take(CANDIDATES).filter_map(move |(path, _)| self.read_entry(&path, what))
     }
 
-    /// Changes whenever a build was kept, unless the clock is coarse.
+    /// Changes whenever a build is stored, unless the clock is coarse.
     pub fn generation(&self) -> Option<SystemTime> {
         fs::metadata(self.folder.join("entries")).ok()?.modified().ok()
     }
@@ -235,7 +237,7 @@ impl Store {
         }
     }
 
-    /// An entry that was read, if it is of this project, and of what is asked for.
+    /// Checks that an entry is of this version and project, and of the kind that is asked for.
     fn checked(&self, entry: Entry, what: What) -> std::result::Result<Entry, String> {
         if entry.version != VERSION {
             return Err(format!("written by another version ({})", entry.version));
@@ -249,8 +251,8 @@ impl Store {
         Ok(entry)
     }
 
-    /// Copies a stored wheel into a folder and gives its name. `None` if it is not what was
-    /// stored: the entry is then forgotten.
+    /// Copies a stored wheel into a folder and gives its name. `None` if the wheel is missing or
+    /// damaged: its entry is then removed.
     ///
     /// # Errors
     /// The folder can't be written to.
@@ -261,7 +263,7 @@ impl Store {
         if delivered.is_none() {
             discard(&path);
         } else if let Ok(file) = fs::OpenOptions::new().write(true).open(&path) {
-            // The time of the last use: what is used is looked at first and removed last.
+            // The time of the last use. Recently used entries are compared first and removed last.
             let _ = file.into_parts().0.set_modified(SystemTime::now());
         }
         Ok(delivered)
@@ -282,20 +284,21 @@ impl Store {
                 discard(&stored);
                 Ok(None)
             }
-            // Which of the two files failed decides who hears of it.
+            // A stored wheel that can't be opened counts as missing. Other failures are errors.
             Err(_) if fs::File::open(&stored).is_err() => Ok(None),
             Err(error) => Err(error).at(target),
         }
     }
 
-    /// The path of a stored wheel, for reading; its content is not yet checked.
+    /// The path of a stored wheel, for reading; its content is not checked yet.
     fn wheel_path(&self, wheel: &StoredWheel) -> Option<PathBuf> {
         let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
         (plain(&wheel.file_name) && plain(&wheel.sha256))
             .then(|| self.folder.join("wheels").join(&wheel.sha256).join(&wheel.file_name))
     }
 
-    /// Stores a finished wheel under its record. Failing to store is no failure of the build.
+    /// Stores a finished wheel under its record; of an untrusted build only the record. `None`,
+    /// after a warning, if storing fails: the build does not fail because of it.
     pub fn publish(
         &self,
         what: What,
@@ -349,7 +352,7 @@ impl Store {
         Ok(StoredWheel { file_name, sha256, size })
     }
 
-    /// Is this another thing to say of the project than what was said last?
+    /// Is this report about the project different from the last one? If so, it is remembered.
     pub fn is_news(&self, text: &str) -> bool {
         let path = self.folder.join("said");
         let is_known = fs::read_to_string(&path).is_ok_and(|said| said == text);
@@ -369,14 +372,15 @@ impl Store {
         self.folder.join("entries").join(format!("{artifact}-{name}.json"))
     }
 
-    /// What a target folder was last built from, if we built it: by any project that shares it.
+    /// The note about the last build in a target folder, if wheelprint built there. The build may
+    /// be of any project that shares the folder.
     pub fn note(&self, target: &Path) -> Option<Note> {
         let note: Note = unseal(&fs::read(self.note_path(target)?).ok()?).ok()?;
         (note.target == target).then_some(note)
     }
 
-    /// Notes what a target folder was built from. A note that can't be written is removed: an old
-    /// one must not speak for the new build.
+    /// Writes the note about a build in a target folder. If this fails, the old note is removed,
+    /// because it does not describe the new build.
     pub fn write_note(&self, note: &Note) {
         self.prune_projects();
         let Some(path) = self.note_path(&note.target) else { return };
@@ -396,14 +400,14 @@ impl Store {
     }
 }
 
-/// Removes what is damaged, whatever it is.
+/// Removes a damaged file or folder.
 fn discard(path: &Path) {
     if fs::remove_file(path).is_err() {
         let _ = fs::remove_dir_all(path);
     }
 }
 
-/// The user's cache folder for wheelprint: `WHEELPRINT_CACHE_DIR`, else the platform's custom.
+/// The user's cache folder for wheelprint: `WHEELPRINT_CACHE_DIR`, else the platform's usual place.
 pub fn base_folder(environment: &Environment) -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     match environment.non_empty("WHEELPRINT_CACHE_DIR") {
@@ -412,7 +416,7 @@ pub fn base_folder(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// The same, if nobody else could have put anything there.
+/// As [`base_folder`]; `None` if another user could have put files there.
 fn trusted_base(environment: &Environment) -> Option<PathBuf> {
     base_folder(environment).filter(|base| private::check_base(base).is_ok())
 }

@@ -1,8 +1,8 @@
 //! The pyproject.toml as it was before `wheelprint init`, for `wheelprint init --undo`.
 //!
-//! `init/HASH` is named by the project's root and the text that `init` wrote, so the original is
-//! given only to a project that still has exactly that text. The file begins with a digest of its
-//! name and the original.
+//! The name of `init/HASH` depends on the project's root and on the text that `init` wrote. So the
+//! original is given only to a project that still has exactly that text. The file begins with a
+//! digest of its name and the original.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,8 @@ use crate::error::{PathContext as _, Result};
 use crate::publish::{self, private};
 use crate::request::Environment;
 
-/// Keeps the original of what is about to be written.
+/// Keeps the original of a file that is about to be written. Does nothing if there is no cache
+/// folder.
 ///
 /// # Errors
 /// The cache folder can't be written to.
@@ -25,7 +26,7 @@ pub fn keep(environment: &Environment, root: &Path, written: &[u8], original: &[
     publish::bytes(&path, &kept).at(path)
 }
 
-/// The original of a text that `init` wrote; `None` if it is not known, or damaged.
+/// The original of a text that `init` wrote; `None` if it is unknown or damaged.
 pub fn find(environment: &Environment, root: &Path, written: &[u8]) -> Option<Vec<u8>> {
     super::trusted_base(environment)?;
     let path = place(environment, root, written)?;
@@ -36,7 +37,8 @@ pub fn find(environment: &Environment, root: &Path, written: &[u8]) -> Option<Ve
     (sum(&path, original).as_bytes() == said).then(|| original.to_owned())
 }
 
-/// Of the original and the file's own name: a file that came to lie in place of another one is none.
+/// Digest of the original and the file's name. So a file that was moved to another name is
+/// rejected.
 fn sum(path: &Path, original: &[u8]) -> String {
     let mut tagged = Tagged::new("kept original");
     tagged.field("name", &path.file_name().unwrap_or_default().to_string_lossy());

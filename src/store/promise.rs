@@ -14,19 +14,19 @@ use crate::digest::Tagged;
 use crate::publish;
 use crate::request::Request;
 
-/// A promise is kept in the environment that it was made to, and not for long: nobody else, an hour
-/// later and without isolation, must be given old code for it. A frontend may make the environment
-/// anew before it calls the next hook, over a slow network.
+/// A promise counts only in the environment that it was made for, and only for this long. A build
+/// without isolation an hour later must not get old code. But a frontend may recreate the
+/// environment, over a slow network, before it calls the next hook.
 const PROMISE: Duration = Duration::from_secs(600);
 
-/// So long `cache clean` waits for promises to be kept. Most are kept at once.
+/// How long `cache clean` waits for promises to be kept. Most are kept at once.
 pub(super) const WAIT: Duration = Duration::from_secs(60);
 
-/// Only who asked for this is given it, whatever the file is called.
+/// The file's content. `key` must match the request, whatever the file is called.
 #[derive(Serialize, Deserialize)]
 struct Promise {
     key: String,
-    /// Of the entry, which is there for as long as its wheel.
+    /// Fingerprint of the promised entry, which is stored for as long as its wheel.
     fingerprint: String,
 }
 
@@ -40,11 +40,12 @@ impl Store {
         }
     }
 
-    /// What was promised for this request, if anything.
+    /// The entry that was promised for this request, if any.
     pub fn promised(&self, request: &Request) -> Option<Entry> {
         let path = self.promise_path(request);
         let made = fs::metadata(&path).ok()?.modified().ok()?;
-        // By a clock that was turned back it may lie ahead, and is as old as that.
+        // If the clock was turned back, this time is in the future. The distance then counts as the
+        // age.
         if made.elapsed().unwrap_or_else(|error| error.duration()) > PROMISE {
             return None;
         }
@@ -60,11 +61,11 @@ impl Store {
         let what = What::Artifact(request.artifact);
         let path = self.entry_file(what.as_str(), &fingerprint[..40]);
         let entry = path.is_file().then(|| self.read_entry(&path, what))??;
-        // Whatever lies there by now.
+        // The file may hold another entry by now.
         (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
     }
 
-    /// Takes a promise back: it was kept, or a build is coming after all.
+    /// Removes a promise: it was kept, or a build is coming after all.
     pub fn forget_promise(&self, request: &Request) {
         let _ = fs::remove_file(self.promise_path(request));
     }
@@ -79,7 +80,7 @@ fn key(request: &Request) -> String {
     tagged.field("artifact", request.artifact.as_str());
     let interpreter = &request.interpreter;
     tagged.field("interpreter", &interpreter.identity());
-    // pip has no environment of its own for a build, but a folder of its own on `sys.path`.
+    // pip makes no environment for a build, but a folder on `sys.path`.
     for folder in std::iter::once(&interpreter.prefix).chain(&interpreter.sys_path) {
         tagged.field("environment", &folder.to_string_lossy());
     }
@@ -109,7 +110,7 @@ mod tests {
         assert_eq!(store.promised(&request), None);
         store.promise(&request, &entries[0]);
         assert_eq!(store.promised(&request).as_ref(), Some(&entries[0]));
-        // Another entry, which is as good as new, in its place.
+        // A valid file of another entry in its place.
         let (path, other) = (store.entry_path(&entries[0]), store.entry_path(&entries[1]));
         fs::copy(other, &path).unwrap();
         assert_eq!(store.promised(&request), None);

@@ -18,28 +18,28 @@ use crate::publish;
 
 pub(super) const MAX_ENTRIES: usize = 64;
 const MAX_BYTES: u64 = 2 << 30;
-/// Wheels nobody names are kept for this long: a promise may be about to be kept.
+/// Wheels that no entry names are kept for this long, because a promise may still need them.
 pub(super) const GRACE: Duration = Duration::from_secs(3600);
 
-/// What was removed.
+/// The result of removing files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Freed {
-    /// Projects that have nothing in the store any more.
+    /// Projects whose whole part of the store was removed.
     pub projects: usize,
-    /// Builds and wheels of other projects.
+    /// Builds and wheels that were removed from projects that keep their part of the store.
     pub builds: usize,
-    /// Files of no one project, and what killed processes left.
+    /// Files that belong to no single project, and temporary files that killed processes left.
     pub others: usize,
     pub bytes: u64,
-    /// Projects that are being built, and so were left alone.
+    /// Projects that were left alone because they are being built.
     pub busy: Vec<PathBuf>,
 }
 
 impl Freed {
-    /// Removes a file of no one project.
+    /// Removes a file that belongs to no single project.
     ///
     /// # Errors
-    /// It can't be removed.
+    /// The file can't be removed.
     pub(super) fn other(&mut self, path: &Path) -> Result<()> {
         remove(path, self)?;
         self.others += 1;
@@ -47,7 +47,7 @@ impl Freed {
     }
 }
 
-/// Removes a file or a whole folder, if it is there; of a link the link.
+/// Removes a file or a whole folder, if it exists. If the path is a link, only the link is removed.
 pub(super) fn remove(path: &Path, freed: &mut Freed) -> Result<()> {
     let failed = |error: std::io::Error| Error::io(path, &error);
     let bytes = bytes(path);
@@ -61,7 +61,7 @@ pub(super) fn remove(path: &Path, freed: &mut Freed) -> Result<()> {
     }
 }
 
-/// Was it last written longer ago?
+/// Was the file last written longer ago than `age`?
 pub(super) fn is_older(path: &Path, age: Duration) -> bool {
     fs::symlink_metadata(path)
         .and_then(|meta| meta.modified())
@@ -69,7 +69,8 @@ pub(super) fn is_older(path: &Path, age: Duration) -> bool {
 }
 
 impl Store {
-    /// Forgets projects that are no more: `uv build` unpacks each sdist into a folder of its own.
+    /// Removes what is stored for projects whose folder is gone: `uv build` unpacks each sdist into
+    /// a new folder. Also removes notes about target folders that are gone.
     pub(super) fn prune_projects(&self) {
         let Some(base) = self.folder.parent().and_then(Path::parent) else { return };
         let whole = Whole { folder: base.to_owned() };
@@ -91,8 +92,9 @@ impl Store {
         }
     }
 
-    /// Keeps the store within its limits: the entries used longest ago go first, then the wheels
-    /// nobody names, then what killed processes left. What can't be removed stays.
+    /// Keeps the store within its limits. The least recently used entries are removed first, then
+    /// wheels that no entry names, then temporary files that killed processes left. Files that
+    /// can't be removed stay.
     pub(super) fn prune(&self, freed: &mut Freed) {
         self.prune_archives(freed);
         let mut files = self.entry_files();
@@ -103,7 +105,7 @@ impl Store {
             let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
             let wheel = entry.and_then(|entry| entry.wheel);
             bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
-            // The newest stays, however large.
+            // The newest entry stays, whatever its size.
             if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {
                 freed.builds += usize::from(remove(path, freed).is_ok());
             } else {
@@ -130,7 +132,7 @@ impl Store {
     }
 }
 
-/// The size of a file, or of all files below a folder; of a link the link's.
+/// The size of a file, or of all files below a folder. Links are not followed.
 pub(super) fn bytes(path: &Path) -> u64 {
     let entries = WalkDir::new(path).follow_links(false).into_iter().flatten();
     let files = entries.filter(|entry| !entry.file_type().is_dir());

@@ -1,10 +1,10 @@
-//! Files with a checksum, so that damage is found.
+//! Files with a checksum, so that damage is detected.
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
 
-/// A checksum in the first line, JSON behind it.
+/// Writes a value as JSON, with a checksum in the first line.
 pub(super) fn seal(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
     let json = serde_json::to_vec(value)?;
     let mut bytes = digest::bytes(&json).into_bytes();
@@ -13,6 +13,7 @@ pub(super) fn seal(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a value that [`seal`] wrote. The error is the reason why it can't be used.
 pub(super) fn unseal<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("truncated")?;
     let (checksum, json) = (&bytes[..end], &bytes[end + 1..]);

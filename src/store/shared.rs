@@ -1,5 +1,5 @@
-//! Folders of the store whose files belong to no single project, and recognising our own files in
-//! them: the base folder may hold other files too.
+//! Folders of the store whose files belong to no single project. The base folder may hold other
+//! files, so this module recognises wheelprint's own files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,28 +7,28 @@ use fs_err as fs;
 
 use crate::publish;
 
-/// A folder whose files belong to no one project.
+/// A folder whose files belong to no single project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shared {
     /// See `cargo_mtime`.
     Notes,
     Locks,
-    /// What imports of editable installs remember.
+    /// The memories, locks and failures of import checks in editable installs.
     Imports,
-    /// What `wheelprint init` can undo.
+    /// The files that `wheelprint init --undo` restores.
     Originals,
 }
 
 impl Shared {
-    /// All of them.
+    /// All these folders.
     pub(super) const ALL: [Self; 4] = [Self::Notes, Self::Locks, Self::Imports, Self::Originals];
 
-    /// Our files, sorted.
+    /// wheelprint's own files in this folder, sorted.
     pub(super) fn files(self, base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         self.all_files(base).into_iter().filter(move |path| self.is_ours(path))
     }
 
-    /// What killed processes left.
+    /// Temporary files that killed processes left.
     pub(super) fn temporaries(self, base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         self.all_files(base).into_iter().filter(move |path| self.is_temporary(&name_of(path)))
     }
@@ -56,7 +56,8 @@ impl Shared {
         }
     }
 
-    /// By its name, and what it begins with: the folder may have been somebody else's before.
+    /// Recognises wheelprint's own files by name and content: another program may have used the
+    /// folder.
     fn is_ours(self, path: &Path) -> bool {
         let name = name_of(path);
         let (stem, end) = name.rsplit_once('.').unwrap_or((&name, ""));
@@ -94,17 +95,17 @@ impl Shared {
     }
 }
 
-/// The last part of a path.
+/// The last component of a path.
 pub(super) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A digest of that length?
+/// Is this a digest of that length?
 pub(super) fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The name an import gives to the place it is installed at.
+/// Is this a name that the import check gives to an install's location?
 fn is_place(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '-')
 }

@@ -22,9 +22,9 @@ use crate::inputs::PRODUCTS;
 use crate::publish;
 use crate::request::Environment;
 
-/// What nobody used for this long is old. It is made again when it is needed.
+/// Files that were not used for this long are old. They are made again when they are needed.
 const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
-/// What a project's part of the store consists of.
+/// The names in a project's part of the store.
 const PARTS: [&str; 10] = [
     "entries",
     "wheels",
@@ -39,31 +39,31 @@ const PARTS: [&str; 10] = [
 ];
 const BUILD_LOCK: &str = "build.lock";
 
-/// The base folder.
+/// The whole store, by its base folder.
 #[derive(Debug)]
 pub struct Whole {
     pub folder: PathBuf,
 }
 
-/// What is kept for one project.
+/// What the store holds for one project.
 #[derive(Debug)]
 pub struct Kept {
     pub folder: PathBuf,
-    /// The project's folder; `None` if that can't be told any more.
+    /// The project's folder; `None` if it is not known any more.
     pub root: Option<PathBuf>,
     pub builds: usize,
     pub bytes: u64,
-    /// When something of it was last written or used.
+    /// When an entry or the stat cache was last written or used.
     pub used: Option<SystemTime>,
-    /// The stable interpreters, as `cpython-3.12.1`.
+    /// Names of the stable interpreters, like `cpython-3.12.1`.
     pub interpreters: Vec<String>,
 }
 
 impl Whole {
-    /// Where the store is, or would be.
+    /// Finds the place of the store, which need not exist.
     ///
     /// # Errors
-    /// There is no such place.
+    /// There is no cache folder.
     pub fn at(environment: &Environment) -> Result<Self> {
         match base_folder(environment) {
             Some(folder) => Ok(Self { folder }),
@@ -75,27 +75,27 @@ impl Whole {
         }
     }
 
-    /// What is kept for each project, the last used first. A store that is not there is empty.
+    /// What the store holds for each project, the last used first. A missing store is empty.
     ///
     /// # Errors
-    /// It can't be read.
+    /// The store can't be read.
     pub fn projects(&self) -> Result<Vec<Kept>> {
         let mut kept: Vec<Kept> = self.stores()?.iter().map(look).collect();
         kept.sort_by(|one, other| (other.used, &one.folder).cmp(&(one.used, &other.folder)));
         Ok(kept)
     }
 
-    /// The size of what belongs to no one project.
+    /// The size of the files that belong to no single project.
     pub fn shared_bytes(&self) -> u64 {
         let files = Shared::ALL.iter().flat_map(|shared| shared.files(&self.folder));
         files.filter_map(|path| Some(fs::symlink_metadata(path).ok()?.len())).sum()
     }
 
-    /// Removes what belongs to projects that are gone, wheels nobody names, what killed processes
-    /// left, and old memories.
+    /// Removes what is stored for projects that are gone, wheels that no entry names, temporary
+    /// files that killed processes left, and old locks and memories of import checks.
     ///
     /// # Errors
-    /// The store can't be read, or something can't be removed.
+    /// The store can't be read, or a file can't be removed.
     pub fn prune(&self) -> Result<Freed> {
         let mut freed = Freed::default();
         for store in self.stores()? {
@@ -132,10 +132,10 @@ impl Whole {
         Ok(freed)
     }
 
-    /// Removes everything of one project; waits for a build of it.
+    /// Removes everything of one project. Waits for a build of it.
     ///
     /// # Errors
-    /// The store can't be read, or something can't be removed.
+    /// The store can't be read, or a file can't be removed.
     pub fn clean(&self, root: &Path) -> Result<Freed> {
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let end = format!("-{}", hash_of(&root.to_string_lossy()));
@@ -149,7 +149,7 @@ impl Whole {
         Ok(freed)
     }
 
-    /// Removes everything; waits for builds.
+    /// Removes everything of every project. Waits for builds.
     ///
     /// # Errors
     /// As [`Self::clean`].
@@ -173,7 +173,7 @@ impl Whole {
             for path in shared.temporaries(&self.folder) {
                 freed.other(&path)?;
             }
-            // Only if nothing else is in it.
+            // This removes the folder only if it is empty.
             let _ = fs::remove_dir(self.folder.join(shared.name()));
         }
         let _ = fs::remove_dir(self.folder.join("projects"));
@@ -198,7 +198,7 @@ impl Whole {
             if let Some(note) = note
                 && (targets.contains(&note.target) || is_below(&note.target))
             {
-                // Another project may build there, too.
+                // Another project may build in this target folder, too.
                 let _lock = store.lock_target(&note.target);
                 freed.other(&path)?;
             }
@@ -206,7 +206,7 @@ impl Whole {
         store.remove(lock.map_or(Now::Free, Now::Held), freed)
     }
 
-    /// The parts of the store that are recognisably a project's.
+    /// The folders that are recognisably a project's part of the store.
     pub(super) fn stores(&self) -> Result<Vec<Store>> {
         let projects = self.folder.join("projects");
         let entries = match fs::read_dir(&projects) {
@@ -230,7 +230,7 @@ impl Whole {
 }
 
 impl Store {
-    /// A folder that is a project's part of the store: by its name, and by what is in it.
+    /// Recognises a project's part of the store by the folder's name and content.
     fn at(folder: PathBuf) -> Option<Self> {
         let name = name_of(&folder);
         let (_, hash) = name.rsplit_once('-')?;
@@ -247,7 +247,8 @@ impl Store {
         Some(Self { folder, root, warned: std::cell::Cell::new(false) })
     }
 
-    /// Removes it; what is not ours stays, and its folder with it.
+    /// Removes this part of the store. Files that are not wheelprint's stay, and so does the
+    /// folder.
     pub(super) fn remove(&self, lock: Now, freed: &mut Freed) -> Result<()> {
         for part in PARTS {
             remove(&self.folder.join(part), freed)?;
@@ -265,7 +266,8 @@ impl Store {
         Ok(())
     }
 
-    /// A frontend that was told that no maturin is needed gets the wheel it was promised.
+    /// Waits until promises are kept, but not forever: a frontend that was told that it needs no
+    /// maturin must get the promised wheel.
     fn wait_for_promises(&self) {
         let began = Instant::now();
         while began.elapsed() < promise::WAIT && self.has_promised() {
@@ -278,22 +280,22 @@ impl Store {
         promises.map(|entry| entry.path()).any(|path| !is_older(&path, promise::WAIT))
     }
 
-    /// So many bytes, links not followed.
+    /// The size of wheelprint's files. Links are not followed.
     fn bytes(&self) -> u64 {
         PARTS.iter().map(|part| bytes(&self.folder.join(part))).sum()
     }
 }
 
-/// Whose part of the store a folder is.
+/// The project that a folder of the store belongs to.
 pub(super) enum Root {
     Known(PathBuf),
-    /// A name that can't be written as text.
+    /// The root's path can't be written as text.
     Unsure,
-    /// The file that says so is missing, damaged, or not ours.
+    /// The file with the root's path is missing, damaged, or not wheelprint's.
     Lost,
 }
 
-/// The folder's name holds the digest of what the file says.
+/// Reads the root's path. The folder's name must end with the digest of that path.
 pub(super) fn root_of(folder: &Path) -> Root {
     let Ok(text) = fs::read_to_string(folder.join(ROOT)) else { return Root::Lost };
     if !name_of(folder).ends_with(&format!("-{}", hash_of(&text))) {
@@ -305,7 +307,7 @@ pub(super) fn root_of(folder: &Path) -> Root {
     }
 }
 
-/// What a project's folder in the store ends with.
+/// The end of the name of a project's folder in the store.
 pub(super) fn hash_of(root: &str) -> String {
     let mut tagged = Tagged::new("project");
     tagged.field("root", root);
@@ -338,12 +340,12 @@ fn look(store: &Store) -> Kept {
     }
 }
 
-/// Is it no build that could be given out?
+/// Does the entry hold only dist-info, which can't be delivered as a build?
 fn is_metadata(entry: &Path) -> bool {
     name_of(entry).starts_with(&format!("{METADATA}-"))
 }
 
-/// A lock that is held, or a file that is none, is left alone or removed.
+/// Removes a file, unless it is a lock that is held.
 fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
     let is_lock = path.extension().is_some_and(|end| end == "lock");
     let lock = if is_lock { lock::lock_now(path) } else { Now::Free };

@@ -1,5 +1,5 @@
-//! Reading a wheel that is not trusted: memory is bounded, and faults of its files are listed
-//! instead of ending the reading.
+//! Reading a wheel that is not trusted. Memory is bounded, and damaged files are listed instead of
+//! ending the reading.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -11,21 +11,22 @@ use zip::ZipArchive;
 use super::record_file::RecordFile;
 use crate::error::{Error, Result};
 
-/// No RECORD and no record is larger.
+/// Limit of the size of RECORD and of a wheelprint record, in bytes.
 pub const LIMIT: u64 = 64 << 20;
-/// No wheel unpacks to more: a few bytes that say they are years of reading are not read.
+/// Limit of the unpacked size, in bytes. A tiny wheel may claim to unpack to more than years of
+/// reading.
 const UNPACKED: u64 = 8 << 30;
 
-/// An open wheel; of its files only the names were looked at.
+/// An open wheel. Only the names and stated sizes of its files were read.
 pub struct Audit {
     archive: ZipArchive<std::io::BufReader<fs::File>>,
     /// `NAME-VERSION.dist-info`
     pub dist_info: String,
-    /// Each file with its size, as the archive has it.
+    /// The size that the archive states for each file.
     sizes: BTreeMap<String, u64>,
 }
 
-/// A file of a wheel that is not what RECORD says.
+/// A file of a wheel that does not match RECORD.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Damage {
     pub name: String,
@@ -36,7 +37,8 @@ impl Audit {
     /// Opens a wheel.
     ///
     /// # Errors
-    /// No file, no zip, unsafe or repeated names, not one dist-info folder, a bomb.
+    /// The path is not a file or not a zip; names are unsafe or repeated; there is not exactly one
+    /// dist-info folder; files overlap or unpack to too much; there are two lists of files.
     pub fn open(path: &Path) -> Result<Self> {
         let refused = |cause: String| Error::Given {
             path: path.to_owned(),
@@ -70,7 +72,7 @@ impl Audit {
         if listed != sizes.len() {
             return Err(refused("not a wheel: a name is twice in it".to_owned()));
         }
-        // Entries that share their bytes: a small file that would take years to read.
+        // Entries that share bytes could make a small file take years to read.
         if compressed > meta.len() {
             return Err(refused("not a wheel: its files overlap".to_owned()));
         }
@@ -87,10 +89,10 @@ impl Audit {
         Ok(Self { archive, dist_info, sizes })
     }
 
-    /// The first bytes of a file in dist-info, as many as are allowed; `None` if it is not there.
+    /// The first `limit` bytes of a file in dist-info; `None` if the file is missing.
     ///
     /// # Errors
-    /// Why it can't be read.
+    /// The reason why the file can't be read.
     pub fn read(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, String> {
         let name = format!("{}/{name}", self.dist_info);
         if !self.sizes.contains_key(&name) {
@@ -102,7 +104,8 @@ impl Audit {
         Ok(Some(bytes))
     }
 
-    /// Reads all files and compares them with RECORD (PyPA, "Binary distribution format").
+    /// Reads all files and compares them with RECORD (PyPA, "Binary distribution format"). Gives
+    /// each file that does not match.
     pub fn damage(&mut self) -> Vec<Damage> {
         let record_name = format!("{}/RECORD", self.dist_info);
         let damage = |name: &str, cause: &str| Damage { name: name.into(), cause: cause.into() };
@@ -129,7 +132,7 @@ impl Audit {
                 found.push(damage(name, "is not in RECORD"));
                 continue;
             };
-            // One byte more than there may be: a file that is longer than it says is another one.
+            // Read one byte more than stated: a file that is longer than stated is damaged.
             let read =
                 self.archive.by_name(name).map_err(|error| error.to_string()).and_then(|entry| {
                     crate::digest::reader(entry.take(size.saturating_add(1)))
@@ -152,8 +155,9 @@ impl Audit {
     }
 }
 
-/// Does a ZIP64 end lead to a list that the ordinary end needs no help to find (APPNOTE.TXT, 4.3.14
-/// to 4.3.16)? We go by the ordinary one then, Python by the other.
+/// Does a ZIP64 end record lead to a second list of files, though the ordinary end record needs no
+/// such help (APPNOTE.TXT, 4.3.14 to 4.3.16)? We would read the ordinary list, and Python the
+/// other.
 fn has_second_list(path: &Path, comment: usize) -> std::io::Result<bool> {
     const LOCATOR: u64 = 20;
     const END: u64 = 22;

@@ -1,8 +1,8 @@
-//! Wheels as archives (PEP 427): reading, checking, rewriting. This module knows nothing of
+//! Wheels as archives (PEP 427): reading, checking, rewriting. This module knows nothing about
 //! fingerprints.
 //!
-//! A rewritten wheel differs from its original in what was added and removed, and in RECORD. All
-//! other entries are copied without recompressing, in the same order.
+//! A rewritten wheel differs from its original only in the entries that were edited, and in RECORD.
+//! All other entries are copied in the same order, without recompressing.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek, SeekFrom, Write};
@@ -25,10 +25,10 @@ use target::Target;
 
 /// Entries are copied in pieces of this size.
 const BUFFER: usize = 256 << 10;
-/// As much as is checked before another thread is begun.
+/// Several threads check a wheel if it has at least twice this many bytes.
 const WORTH_A_THREAD: u64 = 4 << 20;
 
-/// An open wheel whose RECORD is right.
+/// An open wheel whose RECORD is correct.
 pub struct Wheel {
     path: PathBuf,
     archive: ZipArchive<std::io::BufReader<fs::File>>,
@@ -37,7 +37,7 @@ pub struct Wheel {
     record: RecordFile,
 }
 
-/// A file to be added.
+/// A file to add.
 pub struct Addition {
     /// Its name in the archive, with `/`.
     pub name: String,
@@ -45,24 +45,24 @@ pub struct Addition {
     pub executable: bool,
 }
 
-/// Where an added file's content is.
+/// The content of an added file.
 pub enum Content {
     Bytes(Vec<u8>),
-    /// A large one.
+    /// The path of a large file.
     File(PathBuf),
 }
 
-/// What is to be changed in a wheel.
+/// Changes to a wheel.
 #[derive(Default)]
 pub struct Edit {
-    /// Names to be left out.
+    /// Full names of entries to leave out.
     pub remove: Vec<String>,
-    /// New contents for what is there, by full name; place and mode stay.
+    /// New contents of existing entries, by full name. Position and mode stay.
     pub replace: BTreeMap<String, Vec<u8>>,
-    /// Files outside dist-info; they go before it.
+    /// Files outside dist-info. They are written before dist-info.
     pub add: Vec<Addition>,
-    /// Files for dist-info, by name inside it; they go last, before RECORD, and take the place of
-    /// what has that name already.
+    /// Files in dist-info, by name inside it. They are written last, before RECORD, and replace
+    /// files of the same name.
     pub add_to_dist_info: Vec<(String, Vec<u8>)>,
 }
 
@@ -70,7 +70,8 @@ impl Wheel {
     /// Opens a wheel and checks its RECORD against its contents.
     ///
     /// # Errors
-    /// No zip, not one dist-info folder, unsafe or repeated names, RECORD missing or wrong.
+    /// It is not a zip, does not have exactly one dist-info folder, has unsafe or repeated names or
+    /// overlapping files, or RECORD is missing or wrong.
     pub fn open(path: &Path) -> Result<Self> {
         let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
         let mut archive = ZipArchive::new(std::io::BufReader::with_capacity(BUFFER, file))
@@ -87,7 +88,7 @@ impl Wheel {
         if listed.map_err(|error| Error::io(path, &error))? != names.len() {
             return Err(Error::wheel(path, "a name is twice in it"));
         }
-        // What lies behind a file would be copied as a part of it.
+        // If files overlap, the copy of one file could contain bytes of another.
         if packed > fs::metadata(path).map_err(|error| Error::io(path, &error))?.len() {
             return Err(Error::wheel(path, "its files overlap"));
         }
@@ -129,9 +130,10 @@ impl Wheel {
         self.check_digests(names)
     }
 
-    /// Unpacking is most of the work, so large wheels are shared out to all cores.
+    /// Checks all digests. Unpacking is most of the work, so large wheels are divided among all
+    /// cores.
     fn check_digests(&self, names: &BTreeMap<String, u64>) -> Result<()> {
-        // The sizes are what the archive says.
+        // The archive states these sizes; they may be false, and their sum may be too large.
         let size = names.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
         let wrong = if size < 2 * WORTH_A_THREAD {
             self.first_wrong(names.keys())?
@@ -172,7 +174,8 @@ impl Wheel {
                 continue;
             };
             let entry = archive.by_name(name).map_err(|error| Error::wheel(&self.path, error))?;
-            // One byte more than there may be: one that is longer than it says is another one.
+            // Read one byte more than stated: a file that is longer than stated then has another
+            // digest.
             let most = entry.size().saturating_add(1);
             let (digest, _) = crate::digest::reader(entry.take(most))
                 .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
@@ -188,7 +191,7 @@ impl Wheel {
             .is_some_and(|rest| ["/RECORD", "/RECORD.jws", "/RECORD.p7s"].contains(&rest))
     }
 
-    /// Names and digests of all files that RECORD lists.
+    /// Names and digests of all files for which RECORD has a digest.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.record.lines().filter_map(|line| Some((line.name.as_str(), line.sha256.as_deref()?)))
     }
@@ -196,7 +199,7 @@ impl Wheel {
     /// The content of a small file.
     ///
     /// # Errors
-    /// It is not there or can't be read.
+    /// The file is missing or can't be read.
     pub fn read(&mut self, name: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.archive
@@ -207,7 +210,7 @@ impl Wheel {
         Ok(bytes)
     }
 
-    /// Writes the edited wheel to an open file, which will have that path.
+    /// Writes the edited wheel to an open file. `target` is the path that the file will have.
     ///
     /// # Errors
     /// The original can't be read or the target can't be written.
@@ -232,7 +235,7 @@ impl Wheel {
 
         let mut writer = ZipWriter::new(std::io::BufWriter::with_capacity(BUFFER, target));
         let record_name = format!("{}/RECORD", self.dist_info);
-        // What is added looks like what is there.
+        // Added entries get the compression method and the time of an existing one.
         let old_record = self.archive.by_name(&record_name).map_err(failed)?;
         let method = old_record.compression();
         let options = SimpleFileOptions::default()
@@ -240,7 +243,8 @@ impl Wheel {
             .last_modified_time(old_record.last_modified().unwrap_or_default());
         let packing = Packing {
             packed: options,
-            // Modules that are installed here and now: size counts for less than time.
+            // Compiled modules of an editable wheel are installed at once: time matters more than
+            // size.
             as_it_is: options.compression_method(CompressionMethod::Stored),
         };
         drop(old_record);
@@ -251,7 +255,7 @@ impl Wheel {
             if name == record_name || is_removed(&name) {
                 continue;
             }
-            // dist-info is recommended to come last (PEP 427).
+            // PEP 427 recommends that dist-info comes last.
             if name.starts_with(&self.dist_info)
                 && let Some(additions) = additions.take()
             {
@@ -284,7 +288,7 @@ impl Wheel {
     }
 }
 
-/// A second reader of the same file: entries are read while RECORD is borrowed.
+/// Opens the same file again, to read entries while RECORD is borrowed.
 trait CloneForReading: Sized {
     fn clone_for_reading(&self, path: &Path) -> Result<Self>;
 }
@@ -297,7 +301,7 @@ impl CloneForReading for ZipArchive<std::io::BufReader<fs::File>> {
     }
 }
 
-/// How what is added is packed.
+/// How added entries are packed.
 #[derive(Clone, Copy)]
 struct Packing {
     packed: SimpleFileOptions,
@@ -336,8 +340,8 @@ fn add_file(
     Ok(())
 }
 
-/// So many files are in the archive's list (APPNOTE.TXT, 4.3.12). Of two files with one name the
-/// archive's reader shows the last, others may unpack the first.
+/// The number of files in the archive's list (APPNOTE.TXT, 4.3.12). If two files have one name, the
+/// `zip` crate shows the last one, and other programs may unpack the first.
 fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
     const SIGNATURE: [u8; 4] = *b"PK\x01\x02";
     let mut file = std::io::BufReader::new(fs::File::open(path)?);
@@ -352,7 +356,7 @@ fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
     Ok(count)
 }
 
-/// Names that would leave the folder a wheel is unpacked into.
+/// Refuses names that lead outside the folder that a wheel is unpacked into.
 fn check_name(wheel: &Path, name: &str) -> Result<()> {
     let unsafe_name = name.starts_with('/')
         || name.contains(['\\', '\0'])
@@ -450,7 +454,7 @@ mod tests {
         assert_eq!(again.read("a-1.dist-info/METADATA").unwrap(), b"new");
     }
 
-    /// A disk with so much room.
+    /// A file on a disk with this much space.
     struct Full {
         file: std::io::Cursor<Vec<u8>>,
         room: usize,

@@ -1,10 +1,10 @@
-//! RECORD: every file of a wheel with digest and size (PEP 376, PEP 427).
+//! RECORD: the list of a wheel's files with digests and sizes (PEP 376, PEP 427).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use indexmap::IndexMap;
 
-/// There are not more files in any wheel.
+/// Limit of the number of lines.
 const LINES: usize = 1_000_000;
 
 /// The lines of a RECORD, in order.
@@ -13,20 +13,20 @@ pub struct RecordFile {
     lines: IndexMap<String, Line>,
 }
 
-/// One line.
+/// One line of RECORD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub name: String,
-    /// Hex; `None` for RECORD itself.
+    /// Digest in hex; `None` for RECORD itself.
     pub sha256: Option<String>,
     pub size: Option<u64>,
 }
 
 impl RecordFile {
-    /// Reads the CSV.
+    /// Parses RECORD's CSV text.
     ///
     /// # Errors
-    /// No CSV, another digest than SHA-256, a name twice, too many lines.
+    /// The text is not CSV, has a digest that is not SHA-256, a repeated name, or too many lines.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut record = Self::default();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
@@ -59,7 +59,7 @@ impl RecordFile {
         self.lines.values()
     }
 
-    /// Takes lines out.
+    /// Removes the lines of all names for which `which` is true.
     pub fn remove(&mut self, which: impl Fn(&str) -> bool) {
         self.lines.retain(|name, _| !which(name));
     }
@@ -78,7 +78,7 @@ impl RecordFile {
         self.lines.insert(name.to_owned(), line);
     }
 
-    /// As CSV.
+    /// The lines as CSV text.
     pub fn to_text(&self) -> String {
         let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
         for line in self.lines.values() {

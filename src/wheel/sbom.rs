@@ -1,23 +1,23 @@
 //! Making maturin's SBOM reproducible.
 //!
-//! It holds a random serial number, the time it was made, and the folders of local packages, which
-//! may be temporary. Each of these gets a value that follows from the contents, so that two wheels
-//! of one tree are equal.
+//! The SBOM contains a random serial number, the time of its creation, and the folders of local
+//! packages, which may be temporary. Each of these is replaced by a value that follows from the
+//! contents, so that two wheels of one tree are equal.
 //!
 //! CycloneDX 1.5: `serialNumber` is a UUID, `metadata.timestamp` the time of creation. Local
 //! packages are named by cargo's package ID (cargo book, "Package ID Specifications") and by a
 //! purl.
 
-/// Where maturin puts the SBOM it generates (PEP 770).
+/// Is this the name of an SBOM that maturin generated (PEP 770)?
 pub fn is_generated(name_in_dist_info: &str) -> bool {
     name_in_dist_info
         .strip_prefix("sboms/")
         .is_some_and(|name| name.ends_with(".cyclonedx.json") && !name.contains('/'))
 }
 
-/// The SBOM without chance in it; `None` if there is none to take out. All other bytes stay.
-/// The time is that of the archive's entries: 1980, unless `SOURCE_DATE_EPOCH` named another,
-/// which the generator obeys itself. `place` says where a folder lies as seen from the project.
+/// Replaces the values in an SBOM that differ between builds; `None` if it has none. All other
+/// bytes stay. The time becomes that of the archive's entries: 1980. If `SOURCE_DATE_EPOCH` is set,
+/// the generator itself uses that time. `place` gives a folder's path relative to the project.
 pub fn settled(bytes: &[u8], place: impl Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     if !text.contains("cargo-cyclonedx") {
@@ -28,13 +28,14 @@ pub fn settled(bytes: &[u8], place: impl Fn(&str) -> Option<String>) -> Option<V
     (settled != text).then(|| settled.into_bytes())
 }
 
-/// With a serial number of its contents, where it has one.
+/// Sets the time, and a serial number that follows from the contents. `None` if the SBOM has no
+/// serial number.
 fn with_serial(text: &str) -> Option<String> {
     const NO_SERIAL: &str = "urn:uuid:00000000-0000-0000-0000-000000000000";
     let timed = replace_string(text, "timestamp", "1980-01-01T00:00:00Z");
     let blank = replace_string(timed.as_deref().unwrap_or(text), "serialNumber", NO_SERIAL)?;
     let digest = crate::digest::bytes(blank.as_bytes());
-    // Version 8 is for UUIDs of one's own making, variant 10 is RFC 9562's.
+    // UUID version 8 is for custom UUIDs; variant 10 is that of RFC 9562.
     let serial = format!(
         "urn:uuid:{}-{}-8{}-8{}-{}",
         &digest[..8],
@@ -46,8 +47,8 @@ fn with_serial(text: &str) -> Option<String> {
     replace_string(&blank, "serialNumber", &serial)
 }
 
-/// Names folders as the generator names the project's own: `file://.`, `file://../core`. On Windows a
-/// drive stands where elsewhere the root is.
+/// Names folders as the generator names the project's own: `file://.`, `file://../core`. On Windows
+/// a path starts with a drive and not with the root.
 fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> String {
     let mut pieces = text.split("file:///");
     let mut placed = pieces.next().unwrap_or_default().to_owned();
@@ -64,7 +65,7 @@ fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> 
         let is_dotted = found == "." || found.starts_with("../");
         placed.push_str(if is_dotted { "file://" } else { "file://./" });
         placed.push_str(&encoded(&found));
-        // Cargo leaves a package's name out where the folder bears it.
+        // Cargo leaves out a package's name if its folder has the same name.
         let name = url.rsplit('/').next().unwrap_or_default();
         match rest.strip_prefix('#') {
             Some(version)
@@ -78,7 +79,7 @@ fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> 
     placed
 }
 
-/// The path in a URL; `None` if it is none.
+/// Decodes a path in a URL; `None` if it is not a valid one.
 fn decoded(url: &str) -> Option<String> {
     let mut parts = url.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -99,8 +100,8 @@ fn encoded(path: &str) -> String {
         .collect()
 }
 
-/// Replaces the string value of the first such key. The keys wanted here come before any text
-/// that is not the generator's.
+/// Replaces the string value of the first such key. The keys used here come before any text that
+/// the generator did not write itself.
 fn replace_string(text: &str, key: &str, value: &str) -> Option<String> {
     let start = text.find(&format!("\"{key}\""))? + key.len() + 2;
     let rest = &text[start..];

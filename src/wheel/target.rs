@@ -2,12 +2,13 @@
 
 use std::io::{Error, Result, Seek, SeekFrom, Write};
 
-/// Remembers the first write that failed, and from then on takes everything and writes nothing: the
-/// archive's writer would tell neither whose error it was, nor be quiet when it is dropped.
+/// Remembers the first write that failed. From then on it accepts all data and writes nothing. The
+/// `zip` writer itself would not tell which file caused the error, and would not be quiet when it
+/// is dropped.
 pub struct Target<W> {
     inner: W,
     failure: Option<Error>,
-    /// Where the writer believes to be, and how much it believes to have written.
+    /// Position and length as the writer knows them, as if no write had failed.
     position: u64,
     length: u64,
 }
@@ -17,12 +18,12 @@ impl<W: Write + Seek> Target<W> {
         Self { inner, failure: None, position: 0, length: 0 }
     }
 
-    /// What went wrong first, if anything.
+    /// The first failure, if there was one.
     pub fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
 
-    /// The value that stands for it if it fails, or did.
+    /// Calls `act`. Gives `otherwise` if this call fails or an earlier one did.
     fn pretend<T>(&mut self, otherwise: T, act: impl FnOnce(&mut W) -> Result<T>) -> Result<T> {
         if self.failure.is_none() {
             match act(&mut self.inner) {
