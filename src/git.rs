@@ -30,7 +30,7 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
 /// A revision that was written to a folder.
 pub struct CheckedOut {
     pub folder: PathBuf,
-    /// Folders of submodules, which are empty.
+    /// The places of submodules, whose content is not checked out.
     pub submodules: Vec<PathBuf>,
 }
 

@@ -50,7 +50,7 @@ except OSError as error:
     sys.exit(f'maturin: {error}')
 ";
 
-/// The surroundings of a call of maturin.
+/// The interpreter, folder, variables and settings for calls of maturin.
 pub struct Maturin<'a> {
     pub python: &'a Path,
     pub root: &'a Path,

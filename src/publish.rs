@@ -145,7 +145,7 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
 }
 
 /// Makes a link to a folder that needs no privilege; on Windows this is a junction. Returns false
-/// if the link cannot be made, because Wine has no junctions.
+/// if the link cannot be made: Wine has no junctions.
 #[cfg(test)]
 pub fn link_to_folder(target: &Path, link: &Path) -> bool {
     #[cfg(unix)]

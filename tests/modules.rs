@@ -1,4 +1,4 @@
-//! The table of modules in `docs/design.md`, and which module may call which, matches the code.
+//! Checks that the modules, and which module may call which, match the table in `docs/design.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

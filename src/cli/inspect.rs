@@ -186,7 +186,8 @@ fn row(input: &Input, record: &Record) -> (String, String) {
     }
 }
 
-/// The first line of a text without `rustc `: `rustc -vV` prints more than fits on a line.
+/// The first part of a version text, without `rustc `. The output of `rustc -vV` is too long for a
+/// line.
 fn first_words(text: &str) -> &str {
     let first = text.split([';', '\n']).next().unwrap_or(text);
     first.strip_prefix("rustc ").unwrap_or(first)

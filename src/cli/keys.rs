@@ -18,8 +18,8 @@ use crate::uv::{CacheKey, edit};
 
 /// The exact uv cache keys
 ///
-/// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's own
-/// mark are replaced.
+/// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's
+/// own mark are replaced.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Write them into pyproject.toml

@@ -38,8 +38,8 @@ use terminal::Terminal;
 /// The exit code of a command that failed. The cause was printed.
 pub const FAILED: u8 = 2;
 
-/// Build Python packages with Rust inside: say what would be rebuilt and why, write uv's cache keys,
-/// prove what a wheel was built from.
+/// Build Python packages with Rust inside: say what would be rebuilt and why, write uv's cache
+/// keys, prove what a wheel was built from.
 #[derive(Debug, Parser)]
 #[command(name = "wheelprint", version, propagate_version = true, max_term_width = 100)]
 #[command(arg_required_else_help = true)]
@@ -64,7 +64,7 @@ enum Command {
     },
 }
 
-/// The surroundings of a command.
+/// The context in which a command runs.
 pub struct Context {
     /// The working directory. Paths from the user are relative to it.
     pub folder: PathBuf,

@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Makes a source digest of these files.
+    /// Makes the sources of these files, with their digest.
     pub fn new(files: BTreeMap<String, String>) -> Self {
         Self { sha256: digest(&files), files }
     }

@@ -4,7 +4,6 @@
 //! `fingerprint/dep_info.rs` (Makefile rules, `\ ` for a space in a name,
 //! `# env-dep:NAME[=VALUE]`), and in the cargo book (build script instructions). The readers accept
 //! any bytes: they skip everything they do not understand, and never panic.
-//! panic.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

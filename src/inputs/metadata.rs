@@ -26,8 +26,8 @@ pub fn watches(
     for file in metadata_files(project) {
         push_path(&mut watches, Part::Metadata, &project.root.join(file), roots);
     }
-    // maturin prefers `rust/Cargo.toml`. If it builds another manifest now, `rust/Cargo.toml` may
-    // still appear later.
+    // maturin may prefer `rust/Cargo.toml` to the manifest that it builds now, and that file may
+    // appear later.
     let first = project.root.join("rust");
     if manifest_dir != first {
         push_path(&mut watches, Part::Manifest, &first.join("Cargo.toml"), roots);

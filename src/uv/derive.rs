@@ -293,8 +293,8 @@ fn is_junk(folder: &Path) -> bool {
         || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|mark| folder.join(mark).is_file())
 }
 
-/// Folders of this kind below watched folders. A build script that watches `..` also watches the
-/// virtual environment, and each `uv sync` writes there.
+/// Folders below watched folders that no build reads (see [`is_junk`]). A build script that watches
+/// `..` also watches the virtual environment, and each `uv sync` writes there.
 fn junk_in_folders(wanted: &Wanted) -> BTreeSet<PathBuf> {
     let mut below: BTreeSet<&Path> = BTreeSet::new();
     for top in wanted.folders.iter().chain(&wanted.packages) {
