@@ -1,9 +1,9 @@
 //! Knowledge about uv (docs/design.md, D11): its cache keys, and when it calls a build backend.
 //!
 //! The source is uv 0.13, `uv-cache-info`. An editable install is satisfied if and only if the
-//! `uv_cache.json` in its dist-info equals the values that the project's `[tool.uv] cache-keys` give
-//! now: the newest change time of all matching files, the value of each variable, the creation time
-//! of each folder.
+//! `uv_cache.json` in its dist-info equals the values that the project's `[tool.uv] cache-keys`
+//! give now: the newest change time of all matching files, the value of each variable, the creation
+//! time of each folder.
 
 pub mod derive;
 pub mod edit;
