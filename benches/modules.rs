@@ -1,5 +1,5 @@
-//! Single modules: `cargo bench --bench modules`. Whole commands beside others are measured by
-//! `nox -s bench`.
+//! Benchmarks of single modules: `cargo bench --bench modules`. `nox -s bench` measures whole
+//! commands and compares them with other tools.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,13 +36,13 @@ fn digest_of_a_file(bencher: Bencher<'_, '_>, size: usize) {
     bencher.counter(BytesCount::new(size)).bench(|| digest::file(&path));
 }
 
-/// Names, stat values, and nothing read: every digest is remembered.
+/// Finds names and reads stat values. No content is read, because every digest is remembered.
 #[divan::bench(args = SIZES, sample_count = 20)]
 fn verdict_warm(bencher: Bencher<'_, '_>, files: usize) {
     let Ok(folder) = tree(files) else { return };
     let memory = folder.path().join("stat.json");
     let look = Look::at(folder.path());
-    // What has just been written is not remembered.
+    // The digest of a file is not remembered until the file is 2 seconds old.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     let digests = Digests::load(memory.clone());
     let recorded = look.observe(&digests);
@@ -55,7 +55,7 @@ fn verdict_warm(bencher: Bencher<'_, '_>, files: usize) {
     });
 }
 
-/// Every file is read and hashed.
+/// Reads and hashes every file.
 #[divan::bench(args = SIZES, sample_count = 20)]
 fn verdict_cold(bencher: Bencher<'_, '_>, files: usize) {
     let Ok(folder) = tree(files) else { return };
@@ -66,7 +66,7 @@ fn verdict_cold(bencher: Bencher<'_, '_>, files: usize) {
         .bench_local(|| freshness::compare(&recorded, &[], &look.observe(&Digests::default())));
 }
 
-/// Recorded and observed, both in memory.
+/// Compares recorded and observed inputs in memory.
 #[divan::bench(args = SIZES)]
 fn comparison_alone(bencher: Bencher<'_, '_>, files: usize) {
     let Ok(folder) = tree(files) else { return };
@@ -74,7 +74,7 @@ fn comparison_alone(bencher: Bencher<'_, '_>, files: usize) {
     bencher.counter(ItemsCount::new(files)).bench(|| freshness::compare(&inputs, &[], &inputs));
 }
 
-/// A project with so many files that count.
+/// A project with this number of input files.
 fn tree(files: usize) -> std::io::Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     for number in 0..files {

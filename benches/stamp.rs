@@ -1,6 +1,6 @@
-//! Stamping a wheel and copying it, in turn: `cargo bench --bench stamp -- MEGABYTES ROUNDS`.
-//! Prints JSON with the seconds of each round, and the memory that a process takes which does
-//! nothing but stamp that wheel (on Linux).
+//! Stamps a wheel and copies it, in turn: `cargo bench --bench stamp -- MEGABYTES ROUNDS`. Prints
+//! JSON with the seconds of each round, and the memory of a process that only stamps the wheel (on
+//! Linux).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,13 +17,13 @@ use zip::write::SimpleFileOptions;
 
 const DIST_INFO: &str = "large-1.0.dist-info";
 const NAME: &str = "large-1.0-py3-none-any.whl";
-/// The first argument of the process that shows what memory it takes.
+/// The first argument of the process whose memory is measured.
 const ALONE: &str = "alone";
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
-    // Cargo adds `--bench`.
+    // Cargo adds the argument `--bench`.
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let mut out = std::io::stdout().lock();
@@ -33,7 +33,7 @@ fn main() -> Outcome<()> {
             write!(out, "{}", peak().unwrap_or("null".into()))?;
         }
         [megabytes, rounds] => writeln!(out, "{}", measure(megabytes.parse()?, rounds.parse()?)?)?,
-        // `cargo test` and a bare `cargo bench`: does it work?
+        // `cargo test` and a bare `cargo bench` only check that the benchmark works.
         _ => writeln!(out, "{}", measure(1, 1)?)?,
     }
     Ok(())
@@ -68,14 +68,14 @@ fn measure(megabytes: usize, rounds: usize) -> Outcome<String> {
     ))
 }
 
-/// The most memory this process had, in KiB.
+/// The peak memory of this process, in KiB.
 fn peak() -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.split_whitespace().next()?.to_owned())
 }
 
-/// As `hooks` does it: RECORD is checked, one file is added, the result is published.
+/// The same steps as in `hooks`: check RECORD, add one file, publish the result.
 fn stamp(source: &Path, target: &Path) -> Outcome<()> {
     let mut wheel = Wheel::open(source)?;
     let record = vec![b'r'; 20_000];
@@ -88,8 +88,8 @@ fn stamp(source: &Path, target: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// A wheel of about that size, packed, with modules that can be packed as machine code can: to two
-/// fifths.
+/// Makes a compressed wheel of about this size. Its modules compress as well as machine code, to
+/// two fifths.
 fn make(path: &Path, size: usize) -> Outcome<()> {
     let mut writer = ZipWriter::new(fs::File::create(path)?);
     let mut record = RecordFile::default();
@@ -124,7 +124,7 @@ fn make(path: &Path, size: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// xorshift: the same numbers each time.
+/// xorshift, with the same numbers in each run.
 struct Random(u32);
 
 impl Random {

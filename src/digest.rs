@@ -5,7 +5,7 @@ use std::path::Path;
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
-/// On the stack, also of threads that hash.
+/// Bytes. Small enough for the stack of the threads that hash.
 const BUFFER: usize = 64 << 10;
 
 /// The digest of bytes in memory.
@@ -21,18 +21,18 @@ pub fn file(path: &Path) -> std::io::Result<String> {
     Ok(reader(fs::File::open(path)?)?.0)
 }
 
-/// The digest of everything a reader gives, and how much that is.
+/// The digest of everything a reader returns, and the number of bytes.
 ///
 /// # Errors
-/// The reader's.
+/// The errors of the reader.
 pub fn reader(reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
     tee(reader, std::io::sink())
 }
 
-/// Copies a file and gives the digest of what was copied, and its size.
+/// Copies a file. Returns the digest and the size of the copied bytes.
 ///
 /// # Errors
-/// Either file can't be read or written.
+/// The file cannot be read, or `to` cannot be written.
 pub fn copy(from: &Path, to: &mut impl std::io::Write) -> std::io::Result<(String, u64)> {
     tee(fs::File::open(from)?, to)
 }
@@ -57,12 +57,12 @@ fn tee(
     }
 }
 
-/// A digest made step by step from tagged, delimited fields, so that no two sequences of fields
-/// give the same bytes.
+/// A digest over tagged, delimited fields, so that two different sequences of fields never hash the
+/// same bytes.
 pub struct Tagged(Sha256);
 
 impl Tagged {
-    /// Starts with the name of what is digested.
+    /// Starts a digest. The tag names the kind of thing that is hashed.
     pub fn new(tag: &str) -> Self {
         let mut tagged = Self(Sha256::new());
         tagged.field("tag", tag);
@@ -77,7 +77,7 @@ impl Tagged {
         }
     }
 
-    /// The digest.
+    /// The finished digest.
     pub fn finish(self) -> String {
         hex(&self.0.finalize())
     }
@@ -90,12 +90,13 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
-/// How a small file is kept, so that damage shows: a checksum in the first line, the bytes behind it.
+/// The stored form of a small file, in which damage can be found: its checksum in the first line,
+/// then the bytes.
 pub fn sealed(bytes: &[u8]) -> Vec<u8> {
     [self::bytes(bytes).as_bytes(), b"\n", bytes].concat()
 }
 
-/// What was sealed; `None` if it is not that any more.
+/// The bytes of a sealed file; `None` if the file is damaged.
 pub fn unsealed(sealed: &[u8]) -> Option<&[u8]> {
     let at = sealed.iter().position(|byte| *byte == b'\n')?;
     let (sum, rest) = (&sealed[..at], &sealed[at + 1..]);

@@ -1,21 +1,22 @@
-//! The errors a user can meet, and what to do about each.
+//! The errors that a user can meet, and a hint for each.
 //!
-//! Wording: the field or path first, then the cause; the hint stands apart (see [`Error::hint`]).
+//! Wording: the field or path first, then the cause. The hint is separate (see [`Error::hint`]).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Shorthand that every module uses.
+/// The result type of every module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a hook could not do what it was asked to.
+/// The reason why a hook or a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
     #[error("{}: {cause}", path.display())]
     Path { path: PathBuf, cause: String },
 
-    /// `pyproject.toml` (or another TOML file) is missing, is no TOML or has a wrong type in it.
+    /// `pyproject.toml` (or another TOML file) is missing, is not TOML, or has a value of a wrong
+    /// type.
     #[error("{}{}: {}{cause}", path.display(), At(*position), Field(field.as_deref()))]
     Toml {
         path: PathBuf,
@@ -29,17 +30,18 @@ pub enum Error {
     /// A wheelprint setting has an unknown name or value.
     #[error("{source_name}: {cause}")]
     Setting {
-        /// Where it was set, e.g. `pyproject.toml: tool.wheelprint.on-stal`.
+        /// The place of the setting, e.g. `pyproject.toml: tool.wheelprint.on-stal`.
         source_name: String,
         cause: String,
         hint: Option<String>,
     },
 
-    /// A program or package that the build needs is not there.
+    /// A program or package that the build needs is missing.
     #[error("{name}: {cause}")]
     Missing { name: String, cause: String, hint: String },
 
-    /// The sources can't be built, and cargo says why: a Cargo.toml, or what it asks for.
+    /// The sources cannot be built, and cargo named the cause: a Cargo.toml, or something that it
+    /// refers to.
     #[error("{}{}: {cause}", path.display(), At(*position))]
     Sources {
         path: PathBuf,
@@ -49,26 +51,26 @@ pub enum Error {
         hint: String,
     },
 
-    /// maturin said no. Its own output, which ends with the compiler's, has been shown already.
+    /// maturin failed. Its own output, which ends with the compiler's, has been shown already.
     #[error("maturin: {hook} failed")]
     BuildFailed { hook: &'static str },
 
-    /// What maturin returned is no proper wheel.
+    /// maturin returned a file that is no valid wheel.
     #[error("{}: {cause}", wheel.display())]
     Wheel { wheel: PathBuf, cause: String },
 
-    /// A file that the user named is not what a command needs.
+    /// A file that the user named is not of the kind that the command needs.
     #[error("{}: {cause}", path.display())]
     Given { path: PathBuf, cause: String, hint: Option<String> },
 
-    /// Anything that should not happen; said plainly instead of panicking.
+    /// A failure that should not happen. It is reported as an error instead of a panic.
     #[error("{0}")]
     Other(String),
 }
 
 impl Error {
-    /// An I/O error with its path. `fs-err` puts the path into its own message; it is taken off
-    /// again here so that it is not said twice.
+    /// An I/O error with its path. `fs-err` puts the path into its own message, so it is removed
+    /// from the cause here.
     pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         let cause = match std::error::Error::source(error) {
             Some(inner) => inner.to_string(),
@@ -80,12 +82,12 @@ impl Error {
         Self::Path { path: path.into(), cause }
     }
 
-    /// A wheel that is not what a wheel must be (PEP 427).
+    /// A file that is no valid wheel (PEP 427).
     pub fn wheel(wheel: &Path, cause: impl fmt::Display) -> Self {
         Self::Wheel { wheel: wheel.to_owned(), cause: cause.to_string() }
     }
 
-    /// cargo is needed and is not on PATH.
+    /// cargo is needed, but it is not on PATH.
     pub fn missing_cargo() -> Self {
         Self::Missing {
             name: "cargo".to_owned(),
@@ -96,7 +98,7 @@ impl Error {
         }
     }
 
-    /// What the user can do about it, if anything can be said.
+    /// What the user can do about the error, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Toml { hint, .. } | Self::Setting { hint, .. } | Self::Given { hint, .. } => {
@@ -111,13 +113,13 @@ impl Error {
         }
     }
 
-    /// True if the user has seen the cause already and nothing may be printed after it.
+    /// True if the user has already seen the cause. Nothing may be printed after it.
     pub fn already_shown(&self) -> bool {
         matches!(self, Self::BuildFailed { .. })
     }
 }
 
-/// Puts the path onto an I/O result.
+/// Adds the path to an I/O result.
 pub trait PathContext<T> {
     /// # Errors
     /// The I/O error, as [`Error::Path`].
@@ -130,7 +132,7 @@ impl<T> PathContext<T> for std::io::Result<T> {
     }
 }
 
-/// The line and column of a place in a text, counted from one.
+/// The line and column of an offset in a text, counted from one.
 pub fn position(text: &str, offset: usize) -> (u32, u32) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -169,7 +171,7 @@ mod tests {
         let error = fs_err::read("/nowhere/at/all").unwrap_err();
         let text = Error::io("/nowhere/at/all", &error).to_string();
         assert_eq!(text.matches("/nowhere/at/all").count(), 1, "{text}");
-        // What follows is the system's own text.
+        // The rest is the system's own text.
         assert!(text.starts_with("/nowhere/at/all: "), "{text}");
     }
 

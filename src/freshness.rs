@@ -1,39 +1,39 @@
-//! The verdict: comparing what was recorded with what is there now. It does no I/O, and it gives
-//! every reason, not only the first.
+//! The verdict: compares recorded inputs with observed inputs. There is no I/O here. The verdict
+//! has every reason, not only the first.
 
 use crate::fingerprint::{Inputs, Value};
 use crate::inputs::{Key, Kind, Part};
 
-/// Is what was built still what would be built?
+/// Whether a new build would give the same result as the recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing that counts has changed; how many inputs were compared.
+    /// No input has changed; the number of compared inputs.
     Fresh { inputs: usize },
-    /// At least one reason.
+    /// At least one reason to build.
     Stale(Vec<Reason>),
 }
 
-/// Why something has to be built.
+/// A reason why a build is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// An input has another value.
     Changed { key: Key, old: Value, new: Value },
-    /// An input that was not there before.
+    /// An input exists that did not exist before.
     Added { key: Key, new: Value },
-    /// An input that is no longer there.
+    /// An input no longer exists.
     Removed { key: Key, old: Value },
-    /// It can't be read now, so nothing can be said of it.
+    /// An input cannot be read, so it cannot be compared.
     Unreadable { key: Key, cause: String },
-    /// The record of the last build may not be matched, and why.
+    /// The record of the last build must not be matched, for this cause.
     Untrusted(String),
     /// There is no earlier build to compare with.
     NoRecord,
-    /// The setting `reuse` says to build.
+    /// The setting `reuse` requests a build.
     NotReused,
 }
 
 impl Reason {
-    /// The input it is about, if it is about one.
+    /// The input that the reason is about, if any.
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Changed { key, .. }
@@ -44,15 +44,15 @@ impl Reason {
         }
     }
 
-    /// What it is sorted by; those that are about no input come first.
+    /// The sort key. Reasons without an input come first.
     fn place(&self) -> Option<(Part, &str, &str, Kind)> {
         self.key().map(|key| (key.part, key.root.as_str(), key.name.as_str(), key.kind))
     }
 }
 
-/// Compares recorded with observed inputs. Reasons come in the order of parts and places, a folder
-/// before what is in it. Both are gone through once, in the order of their keys; recorded ones that
-/// are not in order do not match.
+/// Compares recorded with observed inputs. Reasons are sorted by part and place, a folder before
+/// its content. Both lists are walked once, in the order of their keys. So recorded inputs that are
+/// out of order do not match.
 pub fn compare<'a>(
     recorded: impl IntoIterator<Item = (&'a Key, &'a Value)>,
     untrusted: &[String],
@@ -70,7 +70,8 @@ pub fn compare<'a>(
             reasons.extend(added(key, new));
         }
         match now.next_if(|(other, _)| *other == key) {
-            // What was not there, and is now asked for as something else (a folder, say).
+            // The recorded file was absent, and the path is now an input of another kind (for
+            // example a folder).
             None if *old == Value::Absent => {}
             None => reasons.push(Reason::Removed { key: key.clone(), old: old.clone() }),
             Some((_, new)) => reasons.extend(compare_values(key, old, new)),
@@ -83,7 +84,7 @@ pub fn compare<'a>(
 
 fn compare_values(key: &Key, old: &Value, new: &Value) -> Option<Reason> {
     match (old, new) {
-        // Nothing may be concluded from what can't be read, even if it was so before.
+        // An input that cannot be read proves nothing, even if the record says the same.
         (_, Value::Unreadable(cause)) | (Value::Unreadable(cause), _) => {
             Some(Reason::Unreadable { key: key.clone(), cause: cause.clone() })
         }

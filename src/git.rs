@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::request::Environment;
 
-/// The files of a package that git tracks. `None` where cargo does not go by git's rules, and where
-/// git can't be asked: outside of a repository, and for a package whose manifest git does not track
-/// (cargo `sources/path.rs`).
+/// The files of a package that git tracks. `None` where cargo does not use git's list (cargo
+/// `sources/path.rs`) or git cannot be asked: outside of a repository, and for a package whose
+/// manifest git does not track.
 pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
     if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
         return None;
@@ -27,18 +27,19 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
     names.contains(&"Cargo.toml").then(|| names.iter().map(|name| folder.join(name)).collect())
 }
 
-/// A revision, written out.
+/// A revision that was written to a folder.
 pub struct CheckedOut {
     pub folder: PathBuf,
-    /// Where other repositories belong.
+    /// The places of submodules, whose content is not checked out.
     pub submodules: Vec<PathBuf>,
 }
 
-/// Writes the tree of a revision into an empty folder, as a check-out would: line ends and filters
-/// are git's. Gives the place of `folder` in it. The repository, its index too, stays as it is.
+/// Writes the tree of a revision into an empty folder, like a checkout: git applies its line
+/// endings and filters. The result has the place of `folder` in that tree. The repository and its
+/// index do not change.
 ///
 /// # Errors
-/// What git says: no repository, no such revision, no room.
+/// The message of git: no repository, no such revision, no space on the disk.
 pub fn check_out(
     folder: &Path,
     revision: &str,
@@ -76,7 +77,7 @@ pub fn check_out(
     run(&read.collect::<Vec<_>>())?;
     let mut work_tree = std::ffi::OsString::from("--work-tree=");
     work_tree.push(&tree);
-    // From the top: in a sub-folder git writes that one only.
+    // Run git at the top: in a subfolder it would write only that subfolder.
     let top = ask("rev-parse --show-toplevel")?;
     let from_top = [OsStr::new("-C"), OsStr::new(&top), &work_tree];
     let write = from_top.into_iter().chain(words("checkout-index --all --force"));

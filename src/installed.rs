@@ -1,4 +1,4 @@
-//! What an environment has installed of a project, and which environment is in use.
+//! The installation of a project in an environment, and the environment in use.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,44 +10,45 @@ use crate::fingerprint::{Record, record};
 use crate::project::normalize_name;
 use crate::request::{Environment, Interpreter};
 
-/// The text that describes an interpreter, which the hooks use too.
+/// The source of the Python function that describes an interpreter. The hooks use it too.
 const DESCRIBE: &str = include_str!("../python/wheelprint/_interpreter.py");
 
-/// What the line with its answer starts with.
+/// The prefix of the line with the answer.
 const ANSWER: &str = "wheelprint:";
 
-/// A package as it is installed (PyPA, "Recording installed projects").
+/// An installed package (PyPA, "Recording installed projects").
 #[derive(Debug, Clone)]
 pub struct Distribution {
     pub name: String,
     pub version: String,
-    /// Its dist-info folder.
+    /// The dist-info folder of the package.
     pub dist_info: PathBuf,
     /// `INSTALLER`: `uv`, `pip`.
     pub installer: Option<String>,
-    /// `direct_url.json`: the folder it was installed from, if it was one of this machine.
+    /// `direct_url.json`: the folder that the package was installed from, if it is on this machine.
     pub source: Option<PathBuf>,
     pub editable: bool,
-    /// What it was built from; why not, if that can't be read; `None` if it does not say.
+    /// The record of the installed wheel, or why it cannot be read; `None` if the wheel has no
+    /// record.
     pub record: Option<Result<Record, String>>,
-    /// `uv_cache.json`, what uv noted of the sources when it was built.
+    /// `uv_cache.json`: the values of the cache keys that uv noted at the build.
     pub uv_cache: Option<serde_json::Value>,
 }
 
-/// An editable install of a folder that is not the project's.
+/// The installed package is an editable install of another folder than the project's.
 #[derive(Debug)]
 pub struct Moved {
     /// The folder that is installed.
     pub from: PathBuf,
-    /// The project's.
+    /// The project's folder.
     pub to: PathBuf,
-    /// Is there no project any more in the folder that is installed?
+    /// Whether the installed folder no longer has a project.
     pub is_gone: bool,
     is_by_pip: bool,
 }
 
 impl Moved {
-    /// What is so.
+    /// The problem in words.
     pub fn cause(&self) -> String {
         let Self { from, to, is_gone, .. } = self;
         let (from, to) = (from.display(), to.display());
@@ -58,7 +59,7 @@ impl Moved {
         }
     }
 
-    /// What to do about it.
+    /// The fix in words.
     pub fn remedy(&self) -> String {
         let command = if self.is_by_pip { "pip install -e ." } else { "uv sync" };
         format!("`{command}` installs it from here")
@@ -66,12 +67,12 @@ impl Moved {
 }
 
 impl Distribution {
-    /// Was it installed from this folder, by whatever name?
+    /// Whether the package was installed from this folder. The two paths may differ by links.
     pub fn is_of(&self, root: &Path) -> bool {
         self.source.as_deref().is_some_and(|source| is_same_place(source, root))
     }
 
-    /// The other folder that it is an editable install of.
+    /// The other folder, if the package is an editable install of another folder than `root`.
     pub fn moved(&self, root: &Path) -> Option<Moved> {
         let from = self.source.clone().filter(|_| self.editable && !self.is_of(root))?;
         Some(Moved {
@@ -83,16 +84,16 @@ impl Distribution {
     }
 }
 
-/// Two names of one folder, through links or not.
+/// Whether two paths lead to the same folder, also through links.
 fn is_same_place(one: &Path, other: &Path) -> bool {
     one == other
         || dunce::canonicalize(one)
             .is_ok_and(|one| dunce::canonicalize(other).is_ok_and(|other| one == other))
 }
 
-/// The interpreter of the environment that a project's commands run in: `--python`, what uv would
-/// use (`UV_PROJECT_ENVIRONMENT`, the nearest `.venv`), the active environment. `None` if there is
-/// none of these.
+/// The interpreter of the environment that the project's commands run in. In this order:
+/// `--python`, the environment that uv would use (`UV_PROJECT_ENVIRONMENT`, or the nearest
+/// `.venv`), the active environment. `None` if there is none of these.
 pub fn python_in_use(
     root: &Path,
     environment: &Environment,
@@ -103,7 +104,7 @@ pub fn python_in_use(
     }
     if let Some(folder) = environment.non_empty("UV_PROJECT_ENVIRONMENT") {
         let base = root.ancestors().find(|folder| folder.join("uv.lock").is_file());
-        // One that is not there yet is the one that uv will make.
+        // If this environment does not exist yet, uv will make it, so no other one is tried.
         return Some(python_in(&base.unwrap_or(root).join(folder)))
             .filter(|python| python.exists());
     }
@@ -112,7 +113,7 @@ pub fn python_in_use(
         .into_iter()
         .filter_map(|name| environment.non_empty(name).map(PathBuf::from));
     nearest.chain(active).map(|folder| python_in(&folder)).find(|python| {
-        // A link that leads nowhere is an environment whose interpreter is gone.
+        // A dangling symlink means that the environment's base interpreter was removed.
         python.exists()
     })
 }
@@ -130,15 +131,15 @@ fn python_of(environment: &Path, windows: bool) -> PathBuf {
     }
 }
 
-/// Asks an interpreter what it is.
+/// Asks an interpreter to describe itself.
 ///
 /// # Errors
-/// It can't be run, or does not answer as one.
+/// The program cannot be run, or its answer is not that of a Python interpreter.
 pub fn describe(python: &Path) -> Result<Interpreter> {
     let script =
         format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");
     let failed = |cause: String| Error::Path { path: python.to_owned(), cause };
-    // Isolated: the working directory and PYTHONPATH must not lend it modules.
+    // Use isolated mode (`-I`), so that no module comes from the working directory or PYTHONPATH.
     let output = Command::new(python)
         .args(["-I", "-c", &script])
         .stdin(std::process::Stdio::null())
@@ -152,14 +153,14 @@ pub fn describe(python: &Path) -> Result<Interpreter> {
     answered(&said).map_err(|cause| failed(format!("is no Python that can be used: {cause}")))
 }
 
-/// The answer among what an environment's own start-up code prints.
+/// Finds the answer among the output. Start-up code of the environment may print other lines.
 fn answered(said: &str) -> Result<Interpreter, String> {
     let mut lines = said.lines();
     let answer = lines.find_map(|line| line.strip_prefix(ANSWER)).ok_or("it gave no answer")?;
     serde_json::from_str(answer).map_err(|error| error.to_string())
 }
 
-/// The distribution of that name which this interpreter would import.
+/// The distribution of this name that the interpreter would import.
 pub fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
     let wanted = normalize_name(name);
     interpreter.sys_path.iter().find_map(|folder| {
@@ -172,7 +173,7 @@ pub fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
     })
 }
 
-/// The normalised names (PEP 503) of all that this interpreter could import.
+/// The normalised names (PEP 503) of all distributions that this interpreter could import.
 pub fn names(interpreter: &Interpreter) -> Vec<String> {
     let entries = interpreter.sys_path.iter().filter_map(|folder| fs::read_dir(folder).ok());
     let names = entries.flatten().flatten().filter_map(|entry| {
@@ -206,7 +207,7 @@ fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
     }
 }
 
-/// The path of a `file:` URL of this machine (RFC 8089).
+/// The path in a `file:` URL of this machine (RFC 8089).
 fn path_of_url(url: &str) -> Option<PathBuf> {
     path_in_url(url, cfg!(windows)).map(PathBuf::from)
 }
@@ -234,7 +235,7 @@ fn path_in_url(url: &str, windows: bool) -> Option<String> {
         return Some(path);
     }
     if !path.starts_with('/') {
-        // `file://server/share/folder`.
+        // The URL is `file://server/share/folder`.
         return Some(format!("//{path}"));
     }
     let is_of_a_drive = path.as_bytes().get(2) == Some(&b':');
@@ -265,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let python = |windows| python_of(folder.path(), windows);
         assert_eq!(python(false), folder.path().join("bin").join("python"));
-        // conda's lies in the folder itself.
+        // conda's interpreter is in the environment's folder itself.
         assert_eq!(python(true), folder.path().join("python.exe"));
         let scripts = folder.path().join("Scripts");
         fs::create_dir(&scripts).unwrap();

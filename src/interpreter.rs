@@ -1,12 +1,14 @@
 //! The stable interpreter (docs/design.md, D7).
 //!
-//! Frontends build in a new temporary environment each time. maturin passes its path on as
-//! `PYO3_PYTHON`, pyo3's build script watches that variable, and so each isolated build would
-//! compile pyo3, and everything above it, again. So one small virtual environment is kept per
-//! project and interpreter. Its path changes only with version, implementation or ABI (pyo3 issue
-//! 2724). A `.pth` file in it names the frontend's environment and is rewritten for each build, so
-//! that build scripts can import build requirements. `PATH` and `VIRTUAL_ENV` get stable values
-//! too, for build scripts that watch them.
+//! Frontends make a new temporary environment for each build. maturin passes its path on as
+//! `PYO3_PYTHON`, and pyo3's build script watches that variable. So each isolated build would
+//! recompile pyo3 and every crate that depends on it.
+//!
+//! To prevent this, wheelprint keeps one small virtual environment per project and interpreter. Its
+//! path changes only with version, implementation or ABI (pyo3 issue 2724). A `.pth` file in it
+//! names the frontend's environment and is rewritten for each build, so that build scripts can
+//! import build requirements. `PATH` and `VIRTUAL_ENV` get stable values too, for build scripts
+//! that watch them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,36 +24,38 @@ use crate::request::{Environment, Interpreter};
 
 const SCRIPTS: &str = scripts(cfg!(windows));
 
-/// The folder of programs in an environment.
+/// The name of the folder for programs in an environment.
 const fn scripts(windows: bool) -> &'static str {
     if windows { "Scripts" } else { "bin" }
 }
 
-/// Written last: an environment without it was never finished.
+/// The name of the file that is written last. An environment without it is incomplete.
 const READY: &str = "wheelprint-ready.json";
 const CONFIG: &str = "pyvenv.cfg";
 const PTH: &str = "wheelprint.pth";
 
-/// Where the stable interpreter is, or will be, and what the build's environment looks like.
+/// The place of the stable interpreter, which may not exist yet, and the variables of the build.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Its folder; `None` where there is no store to keep it in.
+    /// The folder of the stable interpreter; `None` if there is no store.
     folder: Option<PathBuf>,
-    /// Folders of programs that belong to the frontend's environment, in PATH order.
+    /// Links with stable names, each with its target: a folder of programs in the frontend's
+    /// environment. In the order of PATH.
     links: Vec<(PathBuf, PathBuf)>,
-    /// The variables the build will see.
+    /// The variables that the build will see.
     pub environment: Environment,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Ready {
     site_packages: PathBuf,
-    /// Of `pyvenv.cfg`: where that is damaged, no build would ever succeed again.
+    /// The digest of `pyvenv.cfg`. With a damaged `pyvenv.cfg` no build would ever succeed again.
     config: String,
 }
 
 impl Plan {
-    /// Decides names; touches nothing. `interpreters` is the folder they are kept in.
+    /// Decides the names without touching the disk. `interpreters` is the folder of all stable
+    /// interpreters.
     pub fn new(
         interpreter: &Interpreter,
         environment: &Environment,
@@ -71,13 +75,14 @@ impl Plan {
         ));
         let mut plan = Self { folder: None, links: Vec::new(), environment: environment.clone() };
         plan.set_path(interpreter, &folder);
-        // A build script may watch it: set or not, old or new must not depend on the frontend.
+        // A build script may watch this variable, so its value must not depend on the frontend.
         plan.environment.set("VIRTUAL_ENV", folder.as_os_str());
         plan.folder = Some(folder);
         plan
     }
 
-    /// PATH with every folder of the frontend's environment replaced by a link of stable name.
+    /// Sets PATH, with every folder of the frontend's environment replaced by a link with a stable
+    /// name.
     fn set_path(&mut self, interpreter: &Interpreter, folder: &Path) {
         let theirs: Vec<PathBuf> = environment_prefixes(interpreter, cfg!(windows))
             .into_iter()
@@ -86,8 +91,8 @@ impl Plan {
         let mut entries = vec![folder.join(SCRIPTS)];
         let path = self.environment.get("PATH").map(OsString::from).unwrap_or_default();
         let mut path: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        // maturin's hooks look for the `maturin` program on PATH; an interpreter called by its
-        // path alone has its programs beside it all the same.
+        // maturin's hooks look for the `maturin` program on PATH. If the frontend started its
+        // interpreter by path, without that environment's programs on PATH, add them here.
         if let Some(own) = theirs.first()
             && !path.contains(own)
         {
@@ -107,24 +112,24 @@ impl Plan {
         }
     }
 
-    /// What in a variable's value says where this environment lies and must not count.
+    /// The part of a variable's value that only says where this environment is, and must not count.
     pub fn hidden(&self) -> String {
         self.folder
             .as_ref()
             .map_or_else(|| "\0".to_owned(), |folder| folder.to_string_lossy().into_owned())
     }
 
-    /// Makes the environment if it is not there, and points it at the frontend's. Gives the path
-    /// of its interpreter, or the frontend's own where there is no store. To be called under the
-    /// project's build lock.
+    /// Makes the environment if it does not exist, and points it at the frontend's environment.
+    /// Returns the path of its interpreter, or of the frontend's interpreter if there is no store.
+    /// The caller must hold the project's build lock.
     ///
     /// # Errors
-    /// The environment can't be made; the cause is `venv`'s.
+    /// The environment cannot be made. The cause is the message of `venv`.
     pub fn prepare(&self, interpreter: &Interpreter) -> Result<PathBuf> {
         let Some(folder) = &self.folder else { return Ok(interpreter.executable.clone()) };
         let python = folder.join(SCRIPTS).join(format!("python{}", std::env::consts::EXE_SUFFIX));
         let ready = match read_ready(folder) {
-            // A base interpreter that was removed leaves a dangling link.
+            // If the base interpreter was removed, `python` is a dangling link.
             Some(ready) if python.exists() => ready,
             _ => make(folder, &python, interpreter)?,
         };
@@ -137,12 +142,12 @@ impl Plan {
     }
 }
 
-/// The prefixes of the environments the frontend put on `sys.path`: uv and build run the hooks
-/// with an interpreter of a new environment, pip adds overlay folders to its own.
+/// The prefixes of the environments that the frontend put on `sys.path`. uv and build run the hooks
+/// with the interpreter of a new environment. pip adds overlay folders to its own environment.
 fn environment_prefixes(interpreter: &Interpreter, windows: bool) -> Vec<PathBuf> {
     let mut prefixes = vec![interpreter.prefix.clone()];
     for entry in site_folders(interpreter) {
-        // PREFIX/lib/pythonX.Y/site-packages, or PREFIX\Lib\site-packages.
+        // The path is PREFIX/lib/pythonX.Y/site-packages, or PREFIX\Lib\site-packages.
         let levels = if windows { 2 } else { 3 };
         if let Some(prefix) = entry.ancestors().nth(levels)
             && !prefixes.iter().any(|known| known == prefix)
@@ -150,9 +155,9 @@ fn environment_prefixes(interpreter: &Interpreter, windows: bool) -> Vec<PathBuf
             prefixes.push(prefix.to_owned());
         }
     }
-    // A base interpreter's own folder of programs is no frontend's environment.
+    // The folder with the base interpreter does not belong to the frontend's environment.
     let base = interpreter.base_executable.parent().map(Path::to_owned);
-    // On Windows it lies in the prefix itself.
+    // On Windows the base interpreter is in the prefix itself.
     prefixes.retain(|prefix| {
         let own = if windows { prefix.clone() } else { prefix.join(scripts(windows)) };
         Some(own) != base
@@ -166,11 +171,13 @@ fn site_folders(interpreter: &Interpreter) -> impl Iterator<Item = &PathBuf> {
     })
 }
 
-/// Everything the frontend's interpreter can import, and the stable one could not. The import line
-/// runs those folders' own `.pth` files; the plain lines serve where import lines do not run.
+/// The `.pth` lines that let the stable interpreter import everything that the frontend's
+/// interpreter can import. The import lines also process the `.pth` files of those folders. The
+/// plain lines are for readers that do not run import lines.
 ///
-/// Before 3.13 Python reads a `.pth` file in the encoding of the locale, which is not UTF-8 on
-/// Windows. A name that is not ASCII is then written as a literal only.
+/// Before 3.13, Python reads a `.pth` file in the encoding of the locale, which is not UTF-8 on
+/// Windows. For such a version a path that is not ASCII is written only as an ASCII literal in an
+/// import line.
 fn pth_lines(interpreter: &Interpreter) -> String {
     let mut lines = String::new();
     for folder in site_folders(interpreter) {
@@ -196,14 +203,14 @@ fn pth_lines(interpreter: &Interpreter) -> String {
     lines
 }
 
-/// Does that version read `.pth` files as UTF-8 (What's New In Python 3.13, "site")?
+/// Whether this version reads `.pth` files as UTF-8 (What's New In Python 3.13, "site").
 fn reads_pth_as_utf8(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
     (parts.next(), parts.next()) >= (Some(3), Some(13))
 }
 
-/// A string literal of Python, in ASCII. Rust's own has escapes that Python does not know, for
-/// instance for the accents of decomposed names, as macOS may have them.
+/// A Python string literal in ASCII. Rust's `{:?}` has escapes that Python does not know, for
+/// example for the combining accents in file names of macOS.
 fn python_literal(text: &str) -> String {
     let mut literal = String::from("\"");
     for char in text.chars() {
@@ -217,7 +224,7 @@ fn python_literal(text: &str) -> String {
     literal
 }
 
-/// `None` if it was never finished, or damaged since.
+/// Reads the completion file; `None` if the environment is incomplete or damaged.
 fn read_ready(folder: &Path) -> Option<Ready> {
     let bytes = fs::read(folder.join(READY)).ok()?;
     let ready: Ready = serde_json::from_slice(digest::unsealed(&bytes)?).ok()?;
@@ -264,8 +271,8 @@ fn run(command: &mut Command, folder: &Path) -> Result<String> {
     Err(Error::Path { path: folder.to_owned(), cause })
 }
 
-/// Points a link at a folder; a new link under another name, then a rename, so that PATH is never
-/// without it.
+/// Points a link at a folder. A new link is made under another name and then renamed, so that the
+/// folder is never missing from PATH.
 #[cfg(unix)]
 fn point(link: &Path, target: &Path) -> std::io::Result<()> {
     if fs::read_link(link).is_ok_and(|current| current == target) {
@@ -277,7 +284,7 @@ fn point(link: &Path, target: &Path) -> std::io::Result<()> {
     fs::rename(new, link)
 }
 
-/// A junction needs no privilege, a symlink would.
+/// Makes a junction, because a symlink would need a privilege on Windows.
 #[cfg(windows)]
 fn point(link: &Path, target: &Path) -> std::io::Result<()> {
     if link.exists() || junction::exists(link).unwrap_or(false) {

@@ -1,14 +1,14 @@
-//! The one way to say something from inside a hook: lines on stderr, filtered by `WHEELPRINT_LOG`.
+//! All messages of a hook: lines on stderr, filtered by `WHEELPRINT_LOG`.
 //!
-//! stdout is left to the frontend. Frontends hide a backend's output unless they are verbose, so
-//! `info` is the default: `uv sync -v` or `pip -v` then show the verdict without further settings.
+//! stdout belongs to the frontend. Frontends show a backend's output only if they are verbose. So
+//! the default is `info`: `uv sync -v` or `pip -v` show the verdict without further settings.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How much is said; each level includes those before it.
+/// The amount of output. Each level includes the levels before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
@@ -20,10 +20,10 @@ pub enum Level {
 }
 
 impl Level {
-    /// The names `WHEELPRINT_LOG` takes.
+    /// The names that `WHEELPRINT_LOG` accepts.
     pub const NAMES: [&'static str; 5] = ["off", "error", "warn", "info", "debug"];
 
-    /// `None` for a name that is none of [`Level::NAMES`].
+    /// The level of this name; `None` if the name is none of [`Level::NAMES`].
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "off" => Some(Self::Off),
@@ -43,33 +43,33 @@ pub fn set_level(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Would a line of this level be shown?
+/// Whether a line of this level would be shown.
 pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// The variable by which an import that has us rebuild names a folder for [`import_state`] and
-/// [`import_output`]; frontends keep what we print to themselves.
+/// An import that rebuilds sets this variable to a folder for [`import_state`] and
+/// [`import_output`]. The folder is needed because frontends hide the output of a build.
 pub const IMPORT_FOLDER: &str = "_WHEELPRINT_REBUILD";
 
 static IMPORT: OnceLock<PathBuf> = OnceLock::new();
 
-/// Says that an import waits for this build.
+/// Registers the folder of an import that waits for this build.
 pub fn set_import(folder: &Path) {
     let _ = IMPORT.set(folder.to_owned());
-    // Frontends call several hooks; the last one's words are the answer.
+    // A frontend calls several hooks. Only the output of the last one is kept.
     let _ = fs_err::remove_file(folder.join("output"));
     import_state("started");
 }
 
-/// Tells the import that waits how far the build came.
+/// Tells the waiting import how far the build is.
 pub fn import_state(state: &str) {
     if let Some(folder) = IMPORT.get() {
         let _ = fs_err::write(folder.join("state"), state);
     }
 }
 
-/// What a build said goes to the import that waits, too.
+/// Appends to the output that the waiting import reads.
 pub fn import_output(line: &[u8]) {
     if let Some(folder) = IMPORT.get() {
         let path = folder.join("output");
@@ -78,18 +78,18 @@ pub fn import_output(line: &[u8]) {
     }
 }
 
-/// All of it so far.
+/// All output for the waiting import so far.
 pub fn all_import_output() -> String {
     let output = IMPORT.get().and_then(|folder| fs_err::read(folder.join("output")).ok());
     String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
 }
 
-/// A text that anybody may have written, without what would steer a terminal.
+/// Replaces the control characters in an untrusted text, which could steer a terminal, by escapes.
 pub fn tame(text: &str) -> String {
     tamed(text, |_| false)
 }
 
-/// The same for several lines.
+/// Like [`tame`], but keeps line feeds and tabs.
 pub fn tame_lines(text: &str) -> String {
     tamed(text, |char| matches!(char, '\n' | '\t'))
 }
@@ -109,26 +109,26 @@ fn tamed(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     })
 }
 
-/// One line on stderr. A closed stderr is no reason to fail a build.
+/// Writes a line to stderr. A closed stderr is ignored, because it is no reason to fail a build.
 pub fn line(level: Level, text: impl std::fmt::Display) {
     if enabled(level) {
-        // Names of files and what is in manifests may be anybody's words.
+        // File names and the content of manifests are untrusted text.
         let text = tame_lines(&text.to_string());
         let _ = writeln!(std::io::stderr().lock(), "wheelprint: {text}");
     }
 }
 
-/// The verdict and what was done.
+/// Logs the verdict or an action.
 pub fn info(text: impl std::fmt::Display) {
     line(Level::Info, text);
 }
 
-/// Something the user should know though the build goes on.
+/// Logs a problem that does not stop the build.
 pub fn warn(text: impl std::fmt::Display) {
     line(Level::Warn, format_args!("warning: {text}"));
 }
 
-/// What is needed to understand a surprising verdict.
+/// Logs details that explain a surprising verdict.
 pub fn debug(text: impl std::fmt::Display) {
     line(Level::Debug, text);
 }

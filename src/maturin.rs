@@ -1,9 +1,9 @@
-//! Calling maturin's hooks. Everything special about its protocol is in this module.
+//! Calling maturin's hooks. Everything that is special about its protocol is in this module.
 //!
-//! The hooks run in a process of the stable interpreter, whose `sys.executable` they pass on to
-//! cargo. They print to stdout, and end a failed build with `sys.exit(1)`; what they return comes
-//! back through a file. After a failure maturin repeats its command line below the compiler's
-//! output. Those lines are dropped, so that the compiler's error is last.
+//! The hooks run in a process of the stable interpreter, and pass its `sys.executable` on to cargo.
+//! They print to stdout, and end a failed build with `sys.exit(1)`. Their results come back through
+//! a file. After a failure maturin repeats its command line below the compiler's output. Those
+//! lines are dropped, so that the compiler's error is last.
 
 use std::io::{BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::inputs::ambient;
 use crate::log;
 use crate::request::{ConfigSettings, Environment, Interpreter};
 
-/// The versions that are supported; the test suite runs the lowest and the newest.
+/// The supported versions. The test suite runs the lowest and the newest one.
 pub const REQUIREMENT: &str = "maturin>=1.9,<2";
 
-/// Ends the child when maturin can't be imported; no hook of maturin's ends so.
+/// The exit code if maturin cannot be imported. maturin's hooks never use it.
 const NO_MATURIN: i32 = 86;
 
-/// Run with `-c`: the empty entry of `sys.path`, the project's folder, must not shadow modules. It
-/// loads maturin's hooks, for which there is nothing to read on stdin, and waits to be told which one
-/// is meant. An end of input means that nobody asks any more.
+/// The script of the process, run with `-c`. It removes the empty entry of `sys.path` (the
+/// project's folder), which could shadow modules. It imports maturin's hooks with an empty stdin,
+/// then waits for a line that names the hook. An end of input means that the parent needs no hook.
 const BOOTSTRAP: &str = "\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
@@ -50,20 +50,21 @@ except OSError as error:
     sys.exit(f'maturin: {error}')
 ";
 
-/// Where and with what maturin is called.
+/// The interpreter, folder, variables and settings for calls of maturin.
 pub struct Maturin<'a> {
     pub python: &'a Path,
     pub root: &'a Path,
     pub environment: &'a Environment,
-    /// `None` and an empty dictionary are passed on as they came.
+    /// `None` and an empty dictionary are passed on unchanged.
     pub config_settings: Option<ConfigSettings>,
 }
 
 impl Maturin<'_> {
-    /// Starts the process of a hook before it is known what to ask: loading maturin takes a while.
+    /// Starts the process before the hook to call is known, because importing maturin takes a
+    /// while.
     ///
     /// # Errors
-    /// No process can be started.
+    /// The process cannot be started.
     pub fn start(&self) -> Result<Started> {
         let mut command = self.command();
         command.stderr(Stdio::piped());
@@ -73,11 +74,11 @@ impl Maturin<'_> {
         self.spawn(command)
     }
 
-    /// `build_wheel` or `build_editable`, in a process that was started, if it was: the wheel's file
-    /// name in `folder`.
+    /// Calls `build_wheel` or `build_editable`, in the given process or a new one. Returns the name
+    /// of the wheel in `folder`.
     ///
     /// # Errors
-    /// The build failed (its output was shown), or maturin is not there.
+    /// The build failed (its output was shown), or maturin is not installed.
     pub fn build(
         &self,
         started: Option<Started>,
@@ -89,18 +90,19 @@ impl Maturin<'_> {
         started.call(hook, &json!([folder, self.config_settings, metadata]))
     }
 
-    /// `build_sdist` or `prepare_metadata_*`: the name of what was made in `folder`.
+    /// Calls `build_sdist` or `prepare_metadata_*`. Returns the name of the result in `folder`.
     ///
     /// # Errors
-    /// As [`Self::build`].
+    /// The same as [`Self::build`].
     pub fn make(&self, hook: &'static str, folder: &Path) -> Result<String> {
         self.start()?.call(hook, &json!([folder, self.config_settings]))
     }
 
-    /// The same, and nobody hears of it: for what the frontend did not ask for, beside what it did.
+    /// Starts a hook in the background, without output: for results that the frontend did not
+    /// request.
     ///
     /// # Errors
-    /// No process can be started.
+    /// The process cannot be started.
     pub fn begin(&self, hook: &'static str, folder: &Path) -> Result<Begun> {
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -109,10 +111,10 @@ impl Maturin<'_> {
         Ok(Begun { hook, started })
     }
 
-    /// `get_requires_*`.
+    /// Calls `get_requires_*`. Returns the requirements.
     ///
     /// # Errors
-    /// As [`Self::build`].
+    /// The same as [`Self::build`].
     pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
         self.start()?.call(hook, &json!([self.config_settings]))
     }
@@ -138,7 +140,7 @@ impl Maturin<'_> {
     }
 }
 
-/// A process that waits to be told which hook to call. It is ended if nobody waits for it.
+/// A process that waits for the name of a hook. It is killed on drop if it still runs.
 pub struct Started {
     child: Child,
     answer: Answer,
@@ -166,7 +168,8 @@ impl Started {
         self.answer.read(hook)
     }
 
-    /// One that has ended already says by its status what is wrong.
+    /// Sends the call. A failed write is ignored, because a process that has ended shows the cause
+    /// by its exit code.
     fn tell(&mut self, hook: &str, arguments: &serde_json::Value) {
         let call = json!({"hook": hook, "arguments": arguments, "result": self.answer.path()});
         if let Some(mut stdin) = self.child.stdin.take() {
@@ -188,7 +191,7 @@ impl Drop for Started {
     }
 }
 
-/// Where a hook's process writes what the hook returned.
+/// The folder for the file with the hook's result.
 struct Answer(tempfile::TempDir);
 
 impl Answer {
@@ -204,17 +207,17 @@ impl Answer {
     }
 }
 
-/// A hook that runs beside another one.
+/// A hook that runs in the background.
 pub struct Begun {
     hook: &'static str,
     started: Started,
 }
 
 impl Begun {
-    /// The name of what was made.
+    /// Waits for the end of the hook. Returns the name of the result.
     ///
     /// # Errors
-    /// It failed.
+    /// The hook failed.
     pub fn finish(mut self) -> Result<String> {
         if !self.started.wait()?.success() {
             return Err(Error::BuildFailed { hook: self.hook });
@@ -223,8 +226,9 @@ impl Begun {
     }
 }
 
-/// Did a build that failed meet a closed door (no cargo, no network, no permission, no room), and
-/// not a mistake in the sources? Wording: maturin's, cargo's, std's and Python's.
+/// Whether a build failed because of the machine (no cargo, no network, no permission, no space),
+/// and not because of a mistake in the sources. The texts are those of maturin, cargo, std and
+/// Python.
 pub fn was_hindered(output: &str) -> bool {
     const DOORS: [&str; 12] = [
         "Cargo, the Rust package manager, is not installed",
@@ -243,7 +247,7 @@ pub fn was_hindered(output: &str) -> bool {
     !output.contains("could not compile") && DOORS.iter().any(|door| output.contains(door))
 }
 
-/// maturin is needed and can't be imported.
+/// The error if maturin is needed and cannot be imported.
 pub fn missing() -> Error {
     Error::Missing {
         name: "maturin".to_owned(),
@@ -252,17 +256,18 @@ pub fn missing() -> Error {
     }
 }
 
-/// Can the frontend's interpreter import maturin?
+/// Whether the frontend's interpreter can import maturin.
 pub fn is_importable(interpreter: &Interpreter) -> bool {
     ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
-/// Can the frontend's interpreter import a package of that name?
+/// Whether the frontend's interpreter can import the package `name`.
 pub fn has_package(interpreter: &Interpreter, name: &str) -> bool {
     interpreter.sys_path.iter().any(|entry| entry.join(name).join("__init__.py").is_file())
 }
 
-/// The names that maturin's own `get_requires_*` gives, without asking it: it may not be there yet.
+/// The names that maturin's own `get_requires_*` would return. maturin is not asked, because it may
+/// not be installed yet.
 pub fn requires(
     bindings: Option<&str>,
     interpreter: &Interpreter,
@@ -281,7 +286,7 @@ pub fn requires(
     requires
 }
 
-/// Passes stderr on, line by line, but for what maturin says after the compiler.
+/// Forwards stderr line by line, except for maturin's lines after the compiler's output.
 #[derive(Default)]
 struct Tail {
     held: Vec<Vec<u8>>,
@@ -298,7 +303,7 @@ impl Tail {
 
     fn line(&mut self, line: Vec<u8>) {
         let text = String::from_utf8_lossy(&line);
-        // True of every project here, and no mistake.
+        // maturin's warning is true for every project that wheelprint builds, and is no mistake.
         if text.contains("`build-backend` in pyproject.toml is not set to `maturin`") {
             return;
         }
@@ -311,7 +316,8 @@ impl Tail {
     }
 
     fn finish(&mut self) {
-        // Cargo's own words were shown already; for any other failure these lines are the cause.
+        // Cargo's own message was already shown. For any other failure the held lines have the
+        // cause.
         if self.held.iter().any(|line| contains(line, "Cargo build finished with")) {
             return;
         }

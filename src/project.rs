@@ -1,4 +1,5 @@
-//! The project as its pyproject.toml describes it: root, the tables that matter, maturin's layout.
+//! The project as described by its pyproject.toml: its root, the tables that matter, maturin's
+//! layout.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +8,17 @@ use serde::Deserialize;
 use crate::error::{self, Error, PathContext as _, Result};
 use crate::request::Request;
 
-/// A project: where it lies and what its pyproject.toml says.
+/// A project: its folder and the content of its pyproject.toml.
 #[derive(Debug, Clone)]
 pub struct Project {
     /// The folder of pyproject.toml; absolute.
     pub root: PathBuf,
-    /// The whole document, for those who look at single tables.
+    /// The whole document, for modules that need other tables.
     pub document: toml::Table,
     pub build_system: BuildSystem,
     pub name: Option<String>,
     pub maturin: Maturin,
-    /// `[tool.wheelprint]`, unchecked: `settings` owns its meaning.
+    /// `[tool.wheelprint]`, unchecked. The module `settings` interprets it.
     pub own_table: Option<toml::Table>,
 }
 
@@ -30,7 +31,7 @@ pub struct BuildSystem {
     pub build_backend: Option<String>,
 }
 
-/// The keys of `[tool.maturin]` that decide what is built and where it is put.
+/// The keys of `[tool.maturin]` that decide what is built and where the files go.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Maturin {
@@ -43,7 +44,7 @@ pub struct Maturin {
     pub locked: Option<bool>,
     /// `--config` values for cargo.
     pub config: Option<Vec<String>>,
-    /// A triple, or the path of a target specification.
+    /// A target triple, or the path of a target specification.
     pub target: Option<toml::Value>,
     pub frozen: Option<bool>,
     /// Globs, as strings or as tables with `path` and `format`.
@@ -76,7 +77,8 @@ impl Project {
     /// Reads `root/pyproject.toml`.
     ///
     /// # Errors
-    /// The file is missing, unreadable, not TOML, or a field has a wrong type: path, line, field.
+    /// The file is missing, unreadable or not TOML, or a field has a wrong type. The error has
+    /// path, line and field.
     pub fn load(root: &Path) -> Result<Self> {
         let path = root.join("pyproject.toml");
         let bytes = match fs_err::read(&path) {
@@ -121,8 +123,8 @@ impl Project {
         })
     }
 
-    /// Does the project itself ask for maturin in `[build-system] requires`? Then its version
-    /// wins and ours is not asked for.
+    /// Whether the project itself requires maturin in `[build-system] requires`. Then the project
+    /// decides the version, and wheelprint does not request maturin.
     pub fn pins_maturin(&self) -> bool {
         self.build_system
             .requires
@@ -130,8 +132,8 @@ impl Project {
             .any(|requirement| requirement_name(requirement) == "maturin")
     }
 
-    /// The Cargo.toml that maturin builds, by maturin's rules: `--manifest-path`, `manifest-path`,
-    /// `rust/Cargo.toml` beside Python sources, `Cargo.toml`.
+    /// The Cargo.toml that maturin builds. By maturin's rules, in this order: `--manifest-path`,
+    /// `manifest-path`, `rust/Cargo.toml` beside Python sources, `Cargo.toml`.
     pub fn manifest_path(&self, request: &Request) -> PathBuf {
         if let Some(path) = argument(&request.maturin_arguments(), "--manifest-path", Some('m')) {
             return self.root.join(path);
@@ -146,7 +148,7 @@ impl Project {
         self.root.join("Cargo.toml")
     }
 
-    /// The folder that holds the Python packages, by maturin's rules.
+    /// The folder with the Python packages, by maturin's rules.
     pub fn python_root(&self) -> PathBuf {
         match &self.maturin.python_source {
             Some(source) => self.root.join(source),
@@ -166,7 +168,8 @@ impl Project {
             .any(|package| self.root.join("src").join(package).join("__init__.py").is_file())
     }
 
-    /// Where things are put. `library` is Cargo.toml's `lib.name` and `package` its `package.name`.
+    /// The layout of the project. `library` is `lib.name` and `package` is `package.name` of
+    /// Cargo.toml.
     pub fn layout(&self, library: Option<&str>, package: Option<&str>) -> Layout {
         let module_name = self
             .maturin
@@ -179,7 +182,7 @@ impl Project {
             .to_owned();
         let python_root = self.python_root();
         let mut parts: Vec<&str> = module_name.split('.').collect();
-        // A name without a dot is looked for, and built, inside a folder of that name.
+        // A module name without a dot belongs in a package folder of the same name.
         let last = if parts.len() > 1 { parts.pop() } else { parts.first().copied() };
         let extension = last.unwrap_or_default().to_owned();
         let top = parts.first().copied().unwrap_or_default().to_owned();
@@ -202,18 +205,18 @@ impl Project {
     }
 }
 
-/// maturin's project layout: what the compiled module is called and where it belongs.
+/// maturin's project layout: the name of the compiled module and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// Holds the Python packages; the root of the wheel's Python part.
+    /// The folder with the Python packages, which is the root of the wheel's Python part.
     pub python_root: PathBuf,
     /// The top-level package.
     pub top: String,
-    /// The package folder the compiled module goes to, relative to the wheel's root.
+    /// The package folder of the compiled module, relative to the wheel's root.
     pub folder: PathBuf,
-    /// The compiled module's own name, without package and suffix.
+    /// The compiled module's name without package and suffix.
     pub extension: String,
-    /// Are there Python sources beside the Rust ones?
+    /// Whether there are Python sources beside the Rust sources.
     pub mixed: bool,
     /// All Python packages of the wheel, relative to `python_root`.
     pub packages: Vec<String>,
@@ -224,7 +227,7 @@ pub fn argument(arguments: &[String], long: &str, short: Option<char>) -> Option
     all_arguments(arguments, long, short).pop()
 }
 
-/// Every value of a command-line option that may be given more than once.
+/// All values of a command-line option that may be repeated.
 pub fn all_arguments(arguments: &[String], long: &str, short: Option<char>) -> Vec<String> {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
     let mut found = Vec::new();
@@ -270,7 +273,7 @@ pub fn normalize_name(name: &str) -> String {
     normalized
 }
 
-/// A TOML error as ours: position from the parser's span, field from serde's path.
+/// Converts a TOML error: the position comes from the parser's span, the field from serde's path.
 fn toml_error(path: &Path, text: &str, field: Option<String>, error: &toml::de::Error) -> Error {
     let position = error.span().map(|span| error::position(text, span.start));
     Error::Toml {

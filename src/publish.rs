@@ -1,6 +1,7 @@
-//! Writing a file so that it is never half there (docs/design.md, D14): write beside it, sync,
-//! rename. A process that is killed at any point leaves the old file or the new one. The new file
-//! has a new inode, so mapped or linked copies of the old one keep their content.
+//! Writing a file so that no incomplete file is ever visible (docs/design.md, D14): write a
+//! temporary file beside it, sync, rename. If a process is killed at any point, either the old or
+//! the new file remains. The new file has a new inode, so mapped or hard-linked copies of the old
+//! file keep their content.
 
 use std::io::{Error, Write as _};
 use std::path::Path;
@@ -10,37 +11,38 @@ use tempfile::{Builder, NamedTempFile, PersistError};
 
 pub mod private;
 
-/// The start of every temporary name, so that leftovers can be told.
+/// The prefix of every temporary name, by which leftovers are recognised.
 pub const TEMPORARY: &str = ".wheelprint-";
 
-/// A temporary file in the folder of `path`, to be written and then [`persist`]ed.
+/// Makes a temporary file in the folder of `path`. Write to it, then call [`persist`].
 ///
 /// # Errors
-/// The folder can't be written to.
+/// The folder cannot be written to.
 pub fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
     Builder::new().prefix(TEMPORARY).tempfile_in(folder)
 }
 
-/// Puts a written temporary file in its place, once the disk has it.
+/// Syncs a temporary file to disk, then renames it to `path`.
 ///
 /// # Errors
-/// The disk is full, or the place can't be written to; the temporary file is removed.
+/// The disk is full, or `path` cannot be written to. The temporary file is removed.
 pub fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.as_file().sync_data()?;
     persist_unsynced(file, path)
 }
 
-/// The same for what can be made again, and is looked at before it is believed: a wheel of the
-/// store, whose digest is known, or its copy, which is installed at once.
+/// Like [`persist`], but without the sync. Only for files that can be made again and are checked
+/// before use: a stored wheel, whose digest is known, or its copy, which is installed at once.
 ///
 /// # Errors
-/// As [`persist`].
+/// The same as [`persist`].
 pub fn persist_unsynced(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     replaced(file, is_in_use, &WAITS, |file| file.persist(path).map(drop))
 }
 
-/// What lies in the place stays as it was until the new file has taken it.
+/// Replaces the target, and retries while another program has it open. The old file stays intact
+/// until it is replaced.
 fn replaced(
     file: NamedTempFile,
     is_in_use: impl Fn(&Error) -> bool,
@@ -58,7 +60,7 @@ fn replaced(
     done.map_err(|error| if is_in_use(&error) { with_what_to_do(&error) } else { error })
 }
 
-/// The path stands before it.
+/// Adds advice to the error. Callers print the path before this text.
 fn with_what_to_do(error: &Error) -> Error {
     let text = format!(
         "it can't be replaced while another program has it open, or has loaded it; end that program \
@@ -67,8 +69,8 @@ fn with_what_to_do(error: &Error) -> Error {
     Error::new(error.kind(), text)
 }
 
-/// How long to wait for a file that another program has open: a virus scanner, an indexer or
-/// another build reads new files for some milliseconds. Half a second in all.
+/// How long to wait for a file that another program has open. A virus scanner, an indexer or
+/// another build may read a new file for some milliseconds. The sum is half a second.
 const WAITS: [Duration; 6] = [
     Duration::from_millis(5),
     Duration::from_millis(15),
@@ -78,19 +80,19 @@ const WAITS: [Duration; 6] = [
     Duration::from_millis(200),
 ];
 
-/// Can the file not be replaced only because a program has it open? Elsewhere than on Windows open
-/// files can be replaced.
+/// Whether the file cannot be replaced only because a program has it open. Systems other than
+/// Windows can replace open files.
 fn is_in_use(error: &Error) -> bool {
     cfg!(windows) && error.raw_os_error().is_some_and(is_in_use_on_windows)
 }
 
-/// `ERROR_ACCESS_DENIED` (said of a target that is open, too), `ERROR_SHARING_VIOLATION`,
-/// `ERROR_LOCK_VIOLATION`, `ERROR_USER_MAPPED_FILE`.
+/// The codes of `ERROR_ACCESS_DENIED` (Windows also reports it for an open target),
+/// `ERROR_SHARING_VIOLATION`, `ERROR_LOCK_VIOLATION` and `ERROR_USER_MAPPED_FILE`.
 fn is_in_use_on_windows(code: i32) -> bool {
     [5, 32, 33, 1224].contains(&code)
 }
 
-/// Tries again after each wait, as long as the error says that this may help.
+/// Runs `attempt`, and again after each wait as long as `may_help` accepts the error.
 fn retried(
     may_help: impl Fn(&Error) -> bool,
     waits: &[Duration],
@@ -105,20 +107,20 @@ fn retried(
     attempt()
 }
 
-/// Writes a small file whole.
+/// Writes a small file by rename, without a sync.
 ///
 /// # Errors
-/// As [`beside`] and [`persist`].
+/// The same as [`beside`] and [`persist`].
 pub fn bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = beside(path)?;
     file.write_all(bytes)?;
     persist_unsynced(file, path)
 }
 
-/// Replaces a file that people wrote: its permissions stay, and a symbolic link stays a link.
+/// Replaces a file that the user wrote. Its permissions stay, and a symbolic link stays a link.
 ///
 /// # Errors
-/// It is not there, or as [`beside`] and [`persist`].
+/// The file does not exist, or the errors of [`beside`] and [`persist`].
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let path = dunce::canonicalize(path)?;
     let permissions = fs_err::metadata(&path)?.permissions();
@@ -128,22 +130,22 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     persist(file, &path)
 }
 
-/// Removes a file, a folder with all that is in it, or a link: of a link what it leads to stays.
+/// Removes a file, a folder with its content, or a link. The target of a link stays.
 ///
 /// # Errors
-/// It is not there, or can't be removed.
+/// The path does not exist, or cannot be removed.
 pub fn remove(path: &Path) -> std::io::Result<()> {
     let meta = fs_err::symlink_metadata(path)?;
     if meta.is_dir() {
         return fs_err::remove_dir_all(path);
     }
-    // On Windows a link to a folder, or a junction, is removed as a folder is.
+    // On Windows a link to a folder, or a junction, is removed like a folder.
     fs_err::remove_file(path)
         .or_else(|error| if meta.is_symlink() { fs_err::remove_dir(path) } else { Err(error) })
 }
 
-/// A link to a folder, which needs no privilege: on Windows a junction. False where that can't be
-/// made: Wine knows none.
+/// Makes a link to a folder that needs no privilege; on Windows this is a junction. Returns false
+/// if the link cannot be made: Wine has no junctions.
 #[cfg(test)]
 pub fn link_to_folder(target: &Path, link: &Path) -> bool {
     #[cfg(unix)]
@@ -153,17 +155,17 @@ pub fn link_to_folder(target: &Path, link: &Path) -> bool {
     link.is_symlink()
 }
 
-/// Makes a temporary file readable as an ordinary new file would be; temporary files start private.
+/// Gives a temporary file the permissions of an ordinary new file. Temporary files start private.
 ///
 /// # Errors
-/// The mode can't be set.
+/// The mode cannot be set.
 #[cfg(unix)]
 pub fn share(file: &NamedTempFile) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
-/// On other systems a file's access is its folder's.
+/// Does nothing: on other systems the folder decides who can access the file.
 ///
 /// # Errors
 /// None.
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_is_in_use_is_tried_again() {
-        // How often it fails and with what code, how often it is tried, and whether that helps.
+        // Number of failures, error code, expected attempts, and whether the last attempt works.
         for (failures, code, tried, works) in [
             (0, 32, 1, true),
             (1, 32, 2, true),

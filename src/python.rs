@@ -1,4 +1,4 @@
-//! The only pyo3 code: conversion, GIL release, errors to exceptions.
+//! The only pyo3 code: converts arguments, releases the GIL, turns errors into exceptions.
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,15 +15,15 @@ use crate::log;
 use crate::maturin;
 use crate::request::{Artifact, ConfigSettings, ConfigValue, Environment, Interpreter, Request};
 
-/// What a hook returns.
+/// The result of a hook.
 #[derive(IntoPyObject)]
 enum Answer {
     Name(String),
     Requirements(Vec<String>),
 }
 
-/// Runs a hook by its PEP 517 name. Ends as maturin's hooks do, with `SystemExit(1)`: the cause
-/// was printed, and a traceback through a build backend helps nobody.
+/// Runs a hook by its PEP 517 name. A failure raises `SystemExit(1)` like maturin's hooks: the
+/// cause was printed, and a traceback through the build backend would not help.
 #[pyfunction]
 fn call(
     py: Python<'_>,
@@ -70,8 +70,8 @@ fn call(
     })
 }
 
-/// Is it the sources that are wrong, or can nothing be built here? An import that waits raises the
-/// one and only warns of the other.
+/// Tells a waiting import whether the sources are wrong or this machine cannot build. The import
+/// raises an error in the first case, and only warns in the second.
 fn tell_import(error: &Error) {
     let is_hindered = || maturin::was_hindered(&log::all_import_output());
     let is_theirs =
@@ -117,7 +117,7 @@ fn known_hook(name: &str) -> Option<(&'static str, Artifact)> {
     HOOKS.into_iter().find(|(hook, _)| *hook == name)
 }
 
-/// Frontends give strings, lists of strings and, some of them, flags.
+/// Converts the config settings. Frontends pass strings, lists of strings and sometimes flags.
 fn settings(given: &Bound<'_, PyDict>) -> PyResult<ConfigSettings> {
     given
         .iter()
@@ -155,7 +155,8 @@ fn describe(given: &Bound<'_, PyDict>) -> PyResult<Interpreter> {
     })
 }
 
-/// Runs a command of the command line; `folder` is the working directory. Gives the exit code.
+/// Runs a command of the command line, and returns the exit code. `folder` is the working
+/// directory.
 #[pyfunction]
 #[pyo3(name = "cli")]
 fn command_line(
@@ -176,7 +177,7 @@ fn command_line(
     }))
 }
 
-/// The compiled half of the Python package.
+/// The compiled part of the Python package.
 #[pymodule]
 #[pyo3(name = "_native")]
 pub fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,10 +1,11 @@
-//! What the frontend asked for: hook, directories, config settings, interpreter, environment.
+//! The frontend's request: hook, folders, config settings, interpreter, environment.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// What is to be made. The `prepare_metadata_*` and `get_requires_*` hooks ask about one of these.
+/// The artifact of a request. The `prepare_metadata_*` and `get_requires_*` hooks ask about one of
+/// these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Artifact {
     /// `build_wheel` (PEP 517).
@@ -16,7 +17,7 @@ pub enum Artifact {
 }
 
 impl Artifact {
-    /// The word used in records and file names.
+    /// The word for records and file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wheel => "wheel",
@@ -26,7 +27,7 @@ impl Artifact {
     }
 }
 
-/// One value of PEP 517's `config_settings`; frontends give strings or lists of strings.
+/// One value of PEP 517's `config_settings`. Frontends pass strings, lists of strings or flags.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum ConfigValue {
@@ -35,18 +36,18 @@ pub enum ConfigValue {
     Flag(bool),
 }
 
-/// Config settings by name, sorted.
+/// The config settings, sorted by name.
 pub type ConfigSettings = BTreeMap<String, ConfigValue>;
 
-/// The prefix of the config settings that are wheelprint's own; all others are maturin's.
+/// The prefix of wheelprint's own config settings. All others are maturin's.
 pub const OWN_PREFIX: &str = "wheelprint.";
 
-/// The interpreter the frontend runs the hooks with, as it describes itself.
+/// The interpreter that runs the frontend's hooks, as it describes itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct Interpreter {
     /// `sys.executable`
     pub executable: PathBuf,
-    /// `sys._base_executable`, what a virtual environment was made from
+    /// `sys._base_executable`: the interpreter that a virtual environment was made from
     pub base_executable: PathBuf,
     /// `sys.prefix`
     pub prefix: PathBuf,
@@ -54,8 +55,8 @@ pub struct Interpreter {
     pub implementation: String,
     /// e.g. `3.11.7`
     pub version: String,
-    /// The first of `importlib.machinery.EXTENSION_SUFFIXES`: ABI flags, debug and free-threaded
-    /// builds and the platform in one word, e.g. `.cpython-313t-x86_64-linux-gnu.so`
+    /// The first of `importlib.machinery.EXTENSION_SUFFIXES`. It contains the ABI flags, debug and
+    /// free-threaded builds, and the platform, e.g. `.cpython-313t-x86_64-linux-gnu.so`
     pub extension_suffix: String,
     /// `sys.platform` and the machine, e.g. `linux-x86_64`
     pub platform: String,
@@ -64,7 +65,8 @@ pub struct Interpreter {
 }
 
 impl Interpreter {
-    /// What two interpreters must share for a build with one to serve the other.
+    /// The properties that two interpreters must share, so that a build with one works with the
+    /// other.
     pub fn identity(&self) -> String {
         format!(
             "{} {} {} {}",
@@ -73,7 +75,8 @@ impl Interpreter {
     }
 }
 
-/// The environment variables, read once. Everything else asks here (see clippy.toml).
+/// The environment variables, read once. All other code reads variables from here (see
+/// clippy.toml).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -88,7 +91,7 @@ impl Environment {
         self.0.get(&fold(name.as_ref())).map(OsString::as_os_str)
     }
 
-    /// The value, if it is set and not empty.
+    /// The value, if the variable is set and not empty.
     pub fn non_empty(&self, name: &str) -> Option<&OsStr> {
         self.get(name).filter(|value| !value.is_empty())
     }
@@ -103,7 +106,7 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// The first file of this name on PATH that can be run (PATHEXT counts on Windows).
+    /// The first executable file of this name on PATH. On Windows the endings in PATHEXT are tried.
     pub fn which(&self, program: &str) -> Option<PathBuf> {
         let path = self.get("PATH")?;
         let names: Vec<String> = if cfg!(windows) {
@@ -124,8 +127,9 @@ impl FromIterator<(OsString, OsString)> for Environment {
     }
 }
 
-/// The names that a program may have on Windows: its own if that ends as programs do, then with
-/// each ending of PATHEXT. Scripts of other languages are left out: they can't be run like that.
+/// The possible file names of a program on Windows: the name itself if it has an ending of
+/// programs, then the name with each ending in PATHEXT. Endings of scripts (such as `.PY`) are left
+/// out, because such files cannot be started directly.
 fn names_on_windows(program: &str, extensions: Option<&str>) -> Vec<String> {
     const USUAL: &str = ".COM;.EXE;.BAT;.CMD";
     let given = extensions.filter(|given| !given.is_empty()).unwrap_or(USUAL).to_ascii_lowercase();
@@ -137,7 +141,7 @@ fn names_on_windows(program: &str, extensions: Option<&str>) -> Vec<String> {
     own.into_iter().chain(ends.iter().map(|end| format!("{program}{end}"))).collect()
 }
 
-/// Windows does not tell `Path` from `PATH`.
+/// On Windows `Path` and `PATH` are the same variable.
 fn fold(name: &OsStr) -> OsString {
     folded(name, cfg!(windows))
 }
@@ -157,11 +161,11 @@ fn is_executable(path: &std::path::Path) -> bool {
     path.is_file()
 }
 
-/// One hook call.
+/// One call of a hook.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub artifact: Artifact,
-    /// PEP 517: the working directory is the source root. Absolute.
+    /// The source root, which is the working directory of a hook (PEP 517). Absolute.
     pub root: PathBuf,
     pub config_settings: ConfigSettings,
     pub interpreter: Interpreter,
@@ -169,7 +173,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The config settings that go to maturin: all but wheelprint's own.
+    /// The config settings for maturin: all except wheelprint's own.
     pub fn maturin_settings(&self) -> ConfigSettings {
         self.config_settings
             .iter()
@@ -178,15 +182,15 @@ impl Request {
             .collect()
     }
 
-    /// Does a training run decide on the code (maturin's `--pgo` or `MATURIN_PGO`)? What that run reads
-    /// is known to nobody.
+    /// Whether a training run affects the code (maturin's `--pgo` or `MATURIN_PGO`). The files that
+    /// such a run reads cannot be known.
     pub fn is_profile_guided(&self) -> bool {
         let variable = self.environment.non_empty("MATURIN_PGO");
         self.maturin_arguments().iter().any(|argument| argument == "--pgo")
             || variable.is_some_and(|value| value != "false" && value != "0")
     }
 
-    /// maturin's command-line arguments, found as maturin's own hooks find them: the config
+    /// maturin's command-line arguments, from the same places as in maturin's own hooks: the config
     /// setting `maturin.build-args` or `build-args`, else `MATURIN_PEP517_ARGS`.
     pub fn maturin_arguments(&self) -> Vec<String> {
         let setting = self
@@ -206,9 +210,9 @@ impl Request {
     }
 }
 
-/// Splits as Python's `shlex.split`, which maturin's hooks call: between double quotes a backslash
-/// stands for itself unless a quote or a backslash follows, as not in a shell (nor in the crate
-/// `shlex`). An unclosed quote takes the rest; maturin then says what is wrong.
+/// Splits like Python's `shlex.split`, which maturin's hooks call. Between double quotes a
+/// backslash is an ordinary character, unless a quote or a backslash follows. A shell and the crate
+/// `shlex` differ here. An unclosed quote extends to the end; maturin then reports the error.
 fn split_shell_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -248,7 +252,7 @@ mod tests {
         assert_eq!(split(r#"--config "k=\"v\"" a\ b"#), ["--config", r#"k="v""#, "a b"]);
         assert_eq!(split("''"), [""]);
         assert!(split("  ").is_empty());
-        // Each as Python prints it.
+        // Each result is the one that Python prints.
         assert_eq!(split(r#"--target-dir "C:\x y""#), ["--target-dir", r"C:\x y"]);
         assert_eq!(split(r#""a\\b" "\$c" "\`d""#), [r"a\b", r"\$c", r"\`d"]);
         assert_eq!(split(r#"C:\x 'C:\x' "e\"f""#), ["C:x", r"C:\x", "e\"f"]);
@@ -281,7 +285,7 @@ mod tests {
         assert_eq!(names("git", None), "git.com git.exe git.bat git.cmd");
         assert_eq!(names("git", Some("")), "git.com git.exe git.bat git.cmd");
         assert_eq!(names("git", Some(".EXE;.CMD;.PY")), "git.exe git.cmd");
-        // As RUSTC and CARGO may name them.
+        // RUSTC and CARGO may have such values.
         assert_eq!(names("rustc.exe", Some(".EXE")), "rustc.exe rustc.exe.exe");
         assert_eq!(names("Cargo.EXE", Some(".EXE")), "Cargo.EXE Cargo.EXE.exe");
         assert_eq!(names("python3.13", Some(".EXE")), "python3.13.exe");

@@ -1,14 +1,16 @@
 //! `[tool.wheelprint]`: names, values, precedence.
 //!
 //! Every setting has the same precedence: environment, config setting, pyproject.toml, default. An
-//! unknown name or value is an error that suggests the nearest one; it never becomes a default.
+//! unknown name or value is an error that suggests the nearest one. It never silently becomes the
+//! default.
 
 use crate::error::{Error, Result};
 use crate::log::Level;
 use crate::project::Project;
 use crate::request::{ConfigValue, OWN_PREFIX, Request};
 
-/// A longer glob may make a larger regular expression than there may be, which globset does not bear.
+/// The maximum length of a glob. A longer glob may give a regular expression above the size limit,
+/// and globset cannot handle that.
 pub const LONGEST_GLOB: usize = 4096;
 
 /// The settings in force for one request.
@@ -16,14 +18,14 @@ pub const LONGEST_GLOB: usize = 4096;
 pub struct Settings {
     pub on_stale: OnStale,
     pub reuse: Reuse,
-    /// Globs from the project root.
+    /// Globs relative to the project's root.
     pub extra_inputs: Vec<String>,
-    /// Are this machine's paths taken out of what is compiled?
+    /// Whether paths of this machine are removed from the compiled code.
     pub remap_paths: bool,
     pub log: Level,
 }
 
-/// What an editable install does when it is imported and found stale.
+/// The reaction of an editable install that finds itself stale at import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnStale {
     Rebuild,
@@ -32,7 +34,7 @@ pub enum OnStale {
     Ignore,
 }
 
-/// Which hooks may answer from the store.
+/// The hooks that may use the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
     Editable,
@@ -51,7 +53,7 @@ const REUSE: &[(&str, Reuse)] =
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 /// The keys of `[tool.wheelprint]`.
 const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs", "remap-paths"];
-/// What may be given as `wheelprint.NAME=VALUE`.
+/// The names that may be given as the config setting `wheelprint.NAME=VALUE`.
 const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "log"];
 
 impl OnStale {
@@ -62,8 +64,10 @@ impl OnStale {
 }
 
 impl Settings {
+    /// Combines all sources of settings.
+    ///
     /// # Errors
-    /// A key or value that is not known, with where it was set and the nearest known one.
+    /// A key or value is unknown. The error has its source and the nearest known name.
     pub fn resolve(project: &Project, request: &Request) -> Result<Self> {
         let table = project.own_table.clone().unwrap_or_default();
         for key in table.keys() {
@@ -111,7 +115,7 @@ impl Chain<'_> {
         }
     }
 
-    /// true or false.
+    /// A setting that is true or false.
     fn switch(&self, key: &str) -> Result<Option<bool>> {
         if let Some(switch) = self.outside(key, SWITCH)? {
             return Ok(Some(switch));
@@ -126,7 +130,7 @@ impl Chain<'_> {
         }
     }
 
-    /// What the environment or a config setting says.
+    /// The value from the environment or a config setting.
     fn outside<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let variable = format!("WHEELPRINT_{}", key.to_ascii_uppercase().replace('-', "_"));
         if let Some(value) = self.request.environment.non_empty(&variable) {
@@ -145,15 +149,15 @@ impl Chain<'_> {
     }
 }
 
-/// A glob without what the file system makes nothing of: `./a`, `a/` and `a//b`. Paths are matched
-/// by their text.
+/// A glob without parts that mean nothing to the file system, as in `./a`, `a/` and `a//b`. Globs
+/// are matched against the text of paths, so these parts would prevent a match.
 pub fn plain_glob(glob: &str) -> String {
     let start = if glob.starts_with('/') { "/" } else { "" };
     let parts = glob.split('/').filter(|part| !part.is_empty() && *part != ".");
     format!("{start}{}", parts.collect::<Vec<_>>().join("/"))
 }
 
-/// On any system: projects are shared between them.
+/// Whether the path is absolute on any system, because a project is used on several systems.
 fn is_absolute(glob: &str) -> bool {
     let has_drive = matches!(glob.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     glob.starts_with(['/', '\\']) || has_drive
@@ -195,7 +199,7 @@ fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
                     Some("write it as seen from the project's folder: `../schema/*.json`"),
                 ));
             }
-            // On Windows it would part folders, elsewhere take a wildcard's meaning away.
+            // A backslash separates folders on Windows, and escapes a wildcard elsewhere.
             if glob.contains('\\') {
                 return Err(wrong(
                     format!("`{glob}` has a backslash in it"),
@@ -250,7 +254,7 @@ fn wrong_type(source: &str, cause: &str) -> Error {
     Error::Setting { source_name: source.to_owned(), cause: cause.to_owned(), hint: None }
 }
 
-/// The known word that is most like this one, if any is.
+/// The most similar known word, if one is similar enough.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.replace('_', "-");
     known

@@ -1,12 +1,12 @@
 //! Digests remembered by stat values: (path, size, mtime, ctime, inode) -> digest. Deleting the
-//! memory changes no answer.
+//! stored memory never changes a result.
 //!
 //! Stat values save work and prove nothing by themselves (docs/design.md, D4). A remembered digest
-//! is used only if every stat value is as it was when the file was hashed, and only if the file had
-//! not changed for longer than the coarsest clock tick (2 s, FAT) when it was hashed. A file hashed
-//! within that time could change again without a visible change of its times, like git's "racily
-//! clean" entries. ctime makes this sound, because `touch -r`, `rsync -t` and `tar` cannot set it.
-//! Where there is no ctime (Windows), every file is hashed.
+//! is used under two conditions. Every stat value is the same as when the file was hashed. And when
+//! it was hashed, the file had been unchanged for longer than the coarsest clock tick (2 s, FAT).
+//! Otherwise the file could have changed again without a visible change of its times, like git's
+//! "racily clean" entries. ctime makes this sound, because `touch -r`, `rsync -t` and `tar` cannot
+//! set it. Where there is no ctime (Windows), every file is hashed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use crate::digest;
 
 /// Longer than any file system's timestamp granularity.
 const AT_REST: Duration = Duration::from_secs(2);
-/// An unknown version is treated as an empty cache.
+/// The version of the memory's format. A memory of another version counts as empty.
 const VERSION: u32 = 2;
 
-/// What `stat` says of a file, in nanoseconds where there are times.
+/// The stat values of a file. Times are in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Stat {
@@ -34,8 +34,8 @@ pub struct Stat {
     pub device: u64,
 }
 
-/// As it is written: the largest numbers take as long to read as all else together, and so do
-/// names.
+/// The stored form of [`Stat`], for speed: parsing 128-bit numbers or field names would take as
+/// long as parsing everything else.
 type Written = (u64, (i64, u32), (i64, u32), u64, u64);
 
 const SECOND: i128 = 1_000_000_000;
@@ -49,7 +49,7 @@ impl From<Written> for Stat {
 
 impl From<Stat> for Written {
     fn from(Stat { size, mtime, ctime, inode, device }: Stat) -> Self {
-        // Both fit: that is how the file system gave them.
+        // The casts lose nothing, because the file system gave the two parts in these types.
         let parts =
             |nanos: i128| (nanos.div_euclid(SECOND) as i64, nanos.rem_euclid(SECOND) as u32);
         (size, parts(mtime), parts(ctime), inode, device)
@@ -57,7 +57,7 @@ impl From<Stat> for Written {
 }
 
 impl Stat {
-    /// `None` where the platform has no ctime: then nothing may be concluded.
+    /// `None` on a platform without ctime: there a stat proves nothing.
     #[cfg(unix)]
     pub fn of(meta: &std::fs::Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
@@ -71,21 +71,21 @@ impl Stat {
         })
     }
 
-    /// `None` where the platform has no ctime: then nothing may be concluded.
+    /// `None` on a platform without ctime: there a stat proves nothing.
     #[cfg(not(unix))]
     pub fn of(_meta: &std::fs::Metadata) -> Option<Self> {
         None
     }
 
-    /// Was the file left alone for long enough before `now` that a later change must show? A
-    /// timestamp in the future (a clock that jumped back) is no rest.
+    /// Whether the file was unchanged for so long before `now` that a later change must give other
+    /// times. A timestamp in the future (the clock was set back) does not qualify.
     fn at_rest(&self, now: i128) -> bool {
         let latest = self.mtime.max(self.ctime);
         now - latest > AT_REST.as_nanos().cast_signed()
     }
 }
 
-/// Now, in nanoseconds since 1970.
+/// The current time in nanoseconds since 1970.
 pub fn now() -> i128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
 }
@@ -102,24 +102,25 @@ struct Memory {
     files: HashMap<String, Remembered>,
 }
 
-/// What was found in this process; with the stat value at which it may be remembered.
+/// A digest that this process found. It has a stat if the digest may be remembered.
 #[derive(Debug, Clone)]
 struct Found {
     stat: Option<Stat>,
     digest: String,
 }
 
-/// Digests of files, each made at most once in a process.
+/// Digests of files. Each is computed at most once in a process.
 #[derive(Debug, Default)]
 pub struct Digests {
     path: Option<PathBuf>,
     remembered: HashMap<String, Remembered>,
-    /// What was looked at in this process: what is written back, and never asked twice.
+    /// The digests of this process. They are written back, and reused within the process.
     seen: Mutex<HashMap<String, Found>>,
 }
 
 impl Digests {
-    /// With a memory on disk; one that can't be read, or is of another version, is empty.
+    /// Reads the memory at `path`. A memory that is unreadable or of another version counts as
+    /// empty.
     pub fn load(path: PathBuf) -> Self {
         let memory: Memory = fs::read(&path)
             .ok()
@@ -137,19 +138,19 @@ impl Digests {
         self.file_seen(path, None)
     }
 
-    /// The same for who has asked the file system already: an earlier look is as good as one from
-    /// right before, since a change after it shows as another stat.
+    /// Like [`Self::file`], for callers that already have the file's stat. An earlier stat is safe:
+    /// if the file changed after it, the next stat is different.
     ///
     /// # Errors
-    /// The file can't be read.
+    /// The file cannot be read.
     pub fn file_seen(&self, path: &Path, stat: Option<Stat>) -> std::io::Result<String> {
         self.derived_seen(path, stat, "", digest::file)
     }
 
-    /// A digest derived from a file's content alone; `view` names the derivation.
+    /// A digest that is derived from a file's content alone. `view` names the derivation.
     ///
     /// # Errors
-    /// The file can't be read, or what `derive` says.
+    /// The file cannot be read, or the error of `derive`.
     pub fn derived(
         &self,
         path: &Path,
@@ -185,18 +186,19 @@ impl Digests {
         }
         let now = now();
         let digest = derive(path)?;
-        // The stat from before hashing: a change while hashing then shows as another stat.
+        // Use the stat from before hashing: if the file changes while it is hashed, the next stat
+        // is different.
         let stat = before.filter(|stat| stat.at_rest(now));
         lock(&self.seen).insert(name, Found { stat, digest: digest.clone() });
         Ok(digest)
     }
 
-    /// Forgets what this process saw, so that the next question looks at the files again.
+    /// Forgets the digests of this process, so that the files are examined again.
     pub fn look_again(&self) {
         lock(&self.seen).clear();
     }
 
-    /// Writes the memory back. A memory that can't be written is only slower.
+    /// Writes the memory back. A failed write is ignored, because it only makes later runs slower.
     pub fn save(&self) {
         let Some(path) = &self.path else { return };
         let seen = lock(&self.seen);
@@ -205,7 +207,8 @@ impl Digests {
             (Some(remembered), Some(stat)) => remembered.stat == stat,
             (known, stat) => known.is_none() && stat.is_none(),
         };
-        // What lies under other roots of this project is forgotten with its files.
+        // If the memory is much larger than the files seen now, drop all other files, also those
+        // under other roots of this project.
         let forgets = self.remembered.len() > 4 * seen.len() + 1000;
         if !forgets && seen.iter().all(|(name, found)| is_known(name, found)) {
             return;
@@ -226,7 +229,8 @@ impl Digests {
             files.retain(|name, _| seen.contains_key(name));
         }
         if let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
-            // A digest that was damaged on the disk must not be taken for a file's.
+            // Seal the memory, because a digest that was damaged on the disk must not be used for a
+            // file.
             let _ = crate::publish::bytes(path, &digest::sealed(&bytes));
         }
     }
@@ -268,7 +272,8 @@ mod tests {
 
     #[test]
     fn the_same_size_and_mtime_do_not_hide_a_change() {
-        // jj's racy-timestamp test: many quick rewrites of the same length, mtime set back.
+        // As in jj's test of racy timestamps: many quick rewrites of the same length, each with the
+        // old mtime.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lib.rs");
         let memory = folder.path().join("stat.json");

@@ -1,21 +1,21 @@
-//! The modules and which may call which: the table in `docs/design.md` matches the code.
+//! Checks that the modules, and which module may call which, match the table in `docs/design.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fs_err as fs;
 
-/// Modules that every other one may use.
+/// The modules that every module may use.
 const SHARED: [&str; 4] = ["digest", "publish", "error", "log"];
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
-/// The names between backticks.
+/// The texts between backticks.
 fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The table, top to bottom, with the modules that each module may call.
+/// The modules of the table from top to bottom, and the modules that each may call.
 fn table(docs: &str) -> (Vec<String>, Edges) {
     let mut order = Vec::new();
     let mut edges = Edges::new();
@@ -52,7 +52,7 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The modules that are called, outside of tests.
+/// The modules that this text calls, outside of tests.
 fn called(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -93,7 +93,7 @@ fn data_goes_one_way() {
     }
 }
 
-/// The contract stands where those who change it see it, and where users do.
+/// The contract is in the module's documentation for contributors, and on a page for users.
 #[test]
 fn the_contract_is_the_same_in_both_places() {
     let lines = |text: &str, comment: &str| -> Vec<String> {

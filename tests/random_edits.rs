@@ -1,7 +1,7 @@
-//! Random sequences of edits, reverts, renames, changed timestamps and restored caches on a small
-//! crate and one it depends on, each step followed by a build through the hooks: the program that
-//! comes out always says what a clean build of the same sources would, and where the content is as
-//! it was at an earlier build no cargo process runs.
+//! Runs random sequences of edits, reverts, renames, changed timestamps and restored caches on a
+//! small crate and its dependency. After each step a build runs through the hooks. The built
+//! program must print the same as one from a clean build of the same sources. If the content is the
+//! same as at an earlier build, no cargo process may run.
 //!
 //! Needs an interpreter with maturin, named by `WHEELPRINT_TEST_PYTHON`: `nox -s freshness`.
 
@@ -23,35 +23,35 @@ use wheelprint::request::{Artifact, Environment, Interpreter, Request};
 
 const FILES: usize = 4;
 
-/// One thing that happens to the tree. Files are numbered: two modules, an included text, and the
-/// crate that the project depends on by path.
+/// One change of the tree. The files are numbered: two modules, an included text, and the crate
+/// that the project depends on by path.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Another value; the timestamps are those of now.
+    /// Write another value, with the current time.
     Edit(usize, u8),
-    /// Another value, with the timestamps that the file had (`rsync -t`, a restored cache).
+    /// Write another value, and restore the file's old times (`rsync -t`, a restored cache).
     EditKeepingTime(usize, u8),
-    /// Another value, dated long ago.
+    /// Write another value, with a time long ago.
     EditDatedBack(usize, u8),
     Touch(usize),
     DateBack(usize),
-    /// `one.rs` becomes `one/mod.rs`, or back.
+    /// Move `one.rs` to `one/mod.rs`, or back.
     MoveModule,
-    /// The whole tree as it was some steps ago.
+    /// Restore the content that the whole tree had some steps ago.
     Revert(usize),
-    /// Remove what cargo built.
+    /// Remove the target folder.
     RemoveTarget,
-    /// Put what cargo built aside, as a cache does.
+    /// Keep a copy of the target folder, as a CI cache does.
     KeepTarget,
-    /// Put it back: with the times it had, or newer than all sources.
+    /// Restore that copy, with its old times or with times newer than all sources.
     RestoreTarget {
         keeping_times: bool,
     },
-    /// cargo, by hand.
+    /// Run cargo without wheelprint.
     CargoBuild,
-    /// wheelprint's own memory is lost.
+    /// Delete everything that wheelprint stored.
     ForgetBuilds,
-    /// Only the stored wheels are lost: what cargo's folder holds is still known.
+    /// Delete only the stored wheels. The notes about cargo's units stay.
     ForgetEntries,
 }
 
@@ -75,7 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What determines the program.
+/// The content that determines the program's output.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Content {
     values: [u8; FILES],
@@ -83,7 +83,7 @@ struct Content {
 }
 
 impl Content {
-    /// What a clean build of this content prints.
+    /// The output of a program from a clean build of this content.
     fn says(&self) -> String {
         self.values.map(|value| value.to_string()).join("-")
     }
@@ -262,7 +262,7 @@ impl Bench {
         }
     }
 
-    /// Builds, and gives what the program says and whether cargo ran.
+    /// Builds. Returns the program's output, and whether cargo ran.
     fn build(&self) -> (String, bool) {
         let log = self.folder.path().join("cargo.log");
         let _ = fs::remove_file(&log);
@@ -345,7 +345,7 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));
-    // For the log: how much was tried.
+    // Show in the log how many builds were tried.
     let mut stdout = std::io::stdout();
     std::io::Write::write_fmt(
         &mut stdout,

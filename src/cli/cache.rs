@@ -44,10 +44,10 @@ enum Command {
     },
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint cache`.
 ///
 /// # Errors
-/// The store can't be read, or something can't be removed.
+/// The store cannot be read, or something in it cannot be removed.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let whole = Whole::at(&context.environment)?;
     match &arguments.command {
@@ -187,7 +187,7 @@ fn info(whole: &Whole, json: bool, context: &Context) -> Result<Answer> {
 }
 
 fn as_json(kept: &Kept) -> serde_json::Value {
-    // No `..`: a new field must be written, or left out on purpose.
+    // Without `..`, a new field does not compile until it is printed or left out on purpose.
     let Kept { folder, root, builds, bytes, used, interpreters } = kept;
     let used = used.and_then(|used| used.duration_since(UNIX_EPOCH).ok());
     serde_json::json!({
@@ -201,7 +201,7 @@ fn as_json(kept: &Kept) -> serde_json::Value {
     })
 }
 
-/// `3 days ago`
+/// The time since `then`, such as `3 days ago`.
 fn age(then: SystemTime, now: SystemTime) -> String {
     let seconds = now.duration_since(then).unwrap_or_default().as_secs();
     let minutes = usize::try_from(seconds / 60).unwrap_or(usize::MAX);

@@ -26,11 +26,11 @@ pub struct Arguments {
     place: Where,
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint explain`.
 ///
 /// # Errors
-/// It is no project, its keys are not what uv takes, or nothing was built yet and cargo can't be
-/// asked.
+/// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
+/// built yet and cargo cannot be asked.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |place: &Where| in_folder(place, arguments, context);
     arguments.packages.each(arguments.json, &arguments.place, context, one)
@@ -59,11 +59,11 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     Ok(Answer::said(table(&rows, &watched, &context.terminal)))
 }
 
-/// Through what uv sees an input.
+/// Whether uv's cache keys cover an input.
 enum Cover {
     Key(String),
     Missing,
-    /// No key could; why.
+    /// No key could cover it, for this reason.
     Never(&'static str),
 }
 
@@ -84,7 +84,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What it is now, in short.
+    /// The current value in short form.
     fn state(&self) -> String {
         match &self.input.value {
             Value::Absent if self.input.key.kind == Kind::Variable => "unset".to_owned(),
@@ -97,7 +97,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Short values can be guessed from their digest.
+    /// Whether the digest may be printed. Variables and settings are short, so they could be
+    /// guessed from their digest.
     fn may_be_seen(&self) -> bool {
         self.input.key.part != Part::Environment && self.input.key.kind != Kind::Value
     }
@@ -173,7 +174,7 @@ fn cover(input: &Input, wanted: &Wanted, seen: &Seen) -> Cover {
     }
 }
 
-/// Who reads it, as far as its name and the watch it comes from tell.
+/// Which program reads the input, judged by its name and the watch that found it.
 fn reader(input: &Input, watched: &Watched) -> &'static str {
     let key = &input.key;
     let is_rust = key.name.ends_with(".rs");

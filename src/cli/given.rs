@@ -15,10 +15,10 @@ use crate::inputs::{Key, Kind, Part};
 use crate::sdist::Archive;
 use crate::wheel::audit::{Audit, LIMIT};
 
-/// Name and version stand in the first few lines.
+/// The number of bytes of METADATA that are read. Name and version are in the first few lines.
 const METADATA: u64 = 64 << 10;
 
-/// What was given, and the record in it.
+/// A wheel, sdist or dist-info folder, and its record.
 pub struct Given {
     pub name: String,
     pub version: String,
@@ -26,7 +26,7 @@ pub struct Given {
     pub kind: GivenKind,
 }
 
-/// What it is.
+/// The kind of the argument.
 pub enum GivenKind {
     Wheel(Box<Audit>),
     Archive(Box<Archive>),
@@ -35,10 +35,10 @@ pub enum GivenKind {
 }
 
 impl Given {
-    /// Opens it; relative to nothing.
+    /// Opens an absolute path.
     ///
     /// # Errors
-    /// It is none of these, or its record is broken or of another version.
+    /// The path names nothing of this kind, or its record is damaged or of another version.
     pub fn open(path: &Path) -> Result<Self> {
         let is_dist_info = path.is_dir()
             && path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".dist-info"));
@@ -65,7 +65,7 @@ impl Given {
     }
 }
 
-/// By its name or by what it begins with (RFC 1952).
+/// Whether the file is a `.tar.gz`, by its name or by the magic bytes of gzip (RFC 1952).
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut start = [0; 2];
@@ -74,7 +74,7 @@ fn is_archive(path: &Path) -> bool {
     [".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end)) || (begins() && start == [0x1f, 0x8b])
 }
 
-/// The start of a file; `None` if there is none.
+/// The first bytes of a file; `None` if the file does not exist.
 fn read_start(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     if !path.is_file() {
         return Ok(None);
@@ -118,7 +118,7 @@ fn broken(path: &Path, cause: &str) -> Error {
     }
 }
 
-/// Name and version, as METADATA has them, or else the folder's own name.
+/// Name and version from METADATA, or else from the folder's name.
 fn named(metadata: &[u8], folder: &str) -> (String, String) {
     let text = String::from_utf8_lossy(metadata);
     let field = |name: &str| {
@@ -133,7 +133,8 @@ fn named(metadata: &[u8], folder: &str) -> (String, String) {
     )
 }
 
-/// A text that a record holds of what was asked for: `artifact`, `rustc`, `maturin`, `python`.
+/// The text of an input that describes the request or the toolchain: `artifact`, `rustc`,
+/// `maturin`, `python`.
 pub fn text_of<'a>(record: &'a Record, part: Part, name: &str) -> Option<&'a str> {
     let key = Key::named(part, Kind::Value, name);
     record.inputs.iter().find(|input| input.key == key).and_then(|input| match &input.value {

@@ -32,7 +32,7 @@ pub struct Arguments {
     dir: PathBuf,
 }
 
-/// A maturin or wheelprint project, and its pyproject.toml as it was found.
+/// A maturin or wheelprint project, with the text of its pyproject.toml before any change.
 struct Found<'a> {
     context: &'a Context,
     request: Request,
@@ -42,17 +42,17 @@ struct Found<'a> {
     backend: Backend,
 }
 
-/// The Cargo.toml of the workspace, where cargo takes profiles from.
+/// The Cargo.toml of the workspace. Cargo reads profiles only from there.
 struct Manifest {
     path: PathBuf,
     table: toml::Table,
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint init`.
 ///
 /// # Errors
-/// It is no project that can be switched, cargo can't be asked, nobody is there to be asked, or
-/// the file can't be written. Nothing is changed then.
+/// The folder has no project that can be switched, cargo cannot be asked, there is no terminal for
+/// the question, or the file cannot be written. After an error nothing has changed.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let found = Found::read(context, &arguments.dir)?;
     let manifest = (!arguments.undo).then(|| found.workspace_manifest());
@@ -116,7 +116,7 @@ impl<'a> Found<'a> {
             }
             Err(error) => return Err(error).at(path),
         };
-        // It says what is wrong with the file, where that is the case.
+        // Loading the project reports errors in the file, so do it before any edit.
         let project = Project::load(&root)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Error::Path { path: path.clone(), cause: "not UTF-8".to_owned() })?;
@@ -132,7 +132,7 @@ impl<'a> Found<'a> {
         Ok(Self { context, request, project, path, text, backend })
     }
 
-    /// The path as users would write it.
+    /// The path as users would write it: relative to the working directory where possible.
     fn name(&self) -> String {
         let path = self.path.strip_prefix(&self.context.folder).unwrap_or(&self.path);
         path.display().to_string()
@@ -158,7 +158,7 @@ impl<'a> Found<'a> {
         Ok(lines::restored(&self.text, &edited))
     }
 
-    /// What the file was before an earlier `init` wrote what it is now.
+    /// The text before an earlier `init`, if the file is still as that `init` wrote it.
     fn original(&self) -> Option<String> {
         let (environment, root) = (&self.context.environment, &self.request.root);
         let original = original::find(environment, root, self.text.as_bytes())?;
@@ -166,7 +166,7 @@ impl<'a> Found<'a> {
     }
 
     fn write(&self, wanted: &str) -> Result<()> {
-        // Somebody may have saved it while the question stood.
+        // The user may have saved the file in an editor while the question was open.
         if fs_err::read(&self.path).at(&self.path)? != self.text.as_bytes() {
             return Err(Error::Path {
                 path: self.path.clone(),
@@ -188,7 +188,7 @@ impl<'a> Found<'a> {
         crate::publish::replace(&self.path, wanted.as_bytes()).at(&self.path)
     }
 
-    /// Does wheelprint know a build of it?
+    /// Whether the store has a build of this project.
     fn was_built(&self) -> bool {
         let (request, name) = (&self.request, self.project.name.as_deref());
         let store = Store::open(&request.environment, &request.root, name);
@@ -199,12 +199,12 @@ impl<'a> Found<'a> {
             || is_known(What::Metadata)
     }
 
-    /// Without a cargo that can be asked it is the project's own.
+    /// The workspace's manifest. If cargo cannot be asked, the project's own manifest.
     fn workspace_manifest(&self) -> Manifest {
         let own = self.project.manifest_path(&self.request);
         let path = self.locate_workspace(&own).unwrap_or(own);
         let text = fs_err::read_to_string(&path).unwrap_or_default();
-        // What is wrong with it, cargo says better.
+        // Errors in this manifest are ignored here, because cargo reports them better.
         Manifest { path, table: text.parse().unwrap_or_default() }
     }
 
@@ -228,7 +228,7 @@ impl<'a> Found<'a> {
         output.status.success().then(|| PathBuf::from(path.trim_end()))
     }
 
-    /// What deserves a word although it is no error.
+    /// Notes about settings that are no errors but that the user should know about.
     fn notes(&self, text: &str, manifest: Option<&Manifest>) -> String {
         let Some(manifest) = manifest else { return String::new() };
         let text = lines::plain(text);

@@ -16,7 +16,7 @@ use crate::project::normalize_name;
 use crate::report;
 use crate::settings::nearest;
 
-/// Of a digest so much is shown.
+/// The number of characters of a digest that are shown.
 const SHORT: usize = 12;
 
 /// The record in a wheel or sdist
@@ -33,10 +33,11 @@ pub struct Arguments {
     json: bool,
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint inspect`.
 ///
 /// # Errors
-/// It is no wheel, its record is broken or of a newer version, or no such package is installed.
+/// The file is no wheel, its record is damaged or of a newer version, or no package of that name is
+/// installed.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let path = match package_name(&arguments.wheel, context) {
         Some(name) => installed_package(name, arguments.python.as_deref(), context)?,
@@ -57,7 +58,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     Ok(Answer::said(text(&given, context)).with_code(code))
 }
 
-/// The name of a package (PEP 508), if it is none of a file here.
+/// The argument as the name of a package (PEP 508), unless it names a file.
 fn package_name<'a>(given: &'a Path, context: &Context) -> Option<&'a str> {
     let name = given.to_str()?;
     let is_allowed = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
@@ -68,11 +69,11 @@ fn package_name<'a>(given: &'a Path, context: &Context) -> Option<&'a str> {
     let is_of_a_file = [".whl", ".tar.gz", ".tgz", ".zip", ".dist-info"]
         .iter()
         .any(|end| name.to_ascii_lowercase().ends_with(end));
-    // A package's own folder often has its name.
+    // Only files are excluded here, because a package's source folder often has the package's name.
     (is_name && !is_of_a_file && !context.path(given).is_file()).then_some(name)
 }
 
-/// The dist-info folder of a package in the environment that `status` would look at.
+/// The dist-info folder of a package, in the environment that `status` would use.
 fn installed_package(name: &str, python: Option<&Path>, context: &Context) -> Result<PathBuf> {
     let refused = |cause: String, hint: String| Error::Setting {
         source_name: format!("`{name}`"),
@@ -166,7 +167,8 @@ fn by_part(record: &Record) -> BTreeMap<Part, Vec<&Input>> {
     parts
 }
 
-/// What is said of an input's value, and its name. A variable's digest could be a secret's.
+/// The short value of an input, and its name. The digest of a variable is not shown, because the
+/// value may be a secret.
 fn row(input: &Input, record: &Record) -> (String, String) {
     let Input { key, value } = input;
     let name = report::name(key, &record.roots);
@@ -184,7 +186,8 @@ fn row(input: &Input, record: &Record) -> (String, String) {
     }
 }
 
-/// `rustc -vV` says more than a line should.
+/// The first part of a version text, without `rustc `. The output of `rustc -vV` is too long for a
+/// line.
 fn first_words(text: &str) -> &str {
     let first = text.split([';', '\n']).next().unwrap_or(text);
     first.strip_prefix("rustc ").unwrap_or(first)

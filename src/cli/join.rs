@@ -1,5 +1,5 @@
-//! Making a new project a member of the cargo or uv workspace it lies in, as `cargo new` and `uv
-//! init` do: the edits of the workspace's files, and the messages about them.
+//! Adds a new project to the cargo or uv workspace around it, as `cargo new` and `uv init` do: the
+//! edits of the workspace's files, and the messages about them.
 
 use std::path::{Path, PathBuf};
 
@@ -15,26 +15,26 @@ use crate::switch::lines;
 use crate::uv::edit::parse;
 use crate::uv::workspace::Workspace;
 
-/// How a new project stands to the workspace around it.
+/// The relation of a new project to the workspace around it.
 pub enum Stand {
-    /// There is none.
+    /// There is no workspace.
     Alone,
-    /// The workspace leaves its folder out.
+    /// The workspace excludes the new folder.
     Excluded(PathBuf),
-    /// A glob of the workspace names its folder already.
+    /// A glob of the workspace already matches the new folder.
     Matched(PathBuf),
-    /// It becomes a member.
+    /// The project becomes a member.
     Joins(Edit),
-    /// It could have become one.
+    /// The project could become a member, but the user declined.
     Declined(PathBuf),
 }
 
-/// A manifest with one more member in it.
+/// An edit that adds one member to the manifest of a workspace.
 pub struct Edit {
     path: PathBuf,
     before: String,
     after: String,
-    /// The list, and what comes into it.
+    /// The name of the list, such as `tool.uv.workspace.members`.
     pub field: &'static str,
     pub member: String,
 }
@@ -52,15 +52,15 @@ impl Edit {
         Ok(Self { path, before, after, field, member })
     }
 
-    /// The manifest.
+    /// The path of the manifest.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes it.
+    /// Writes the edited manifest.
     ///
     /// # Errors
-    /// It can't be written, or was changed since it was read.
+    /// The manifest cannot be written, or it was changed since it was read.
     pub fn write(&self) -> Result<()> {
         if fs::read_to_string(&self.path).at(&self.path)? != self.before {
             let cause = "changed in the meantime, so it was not written; run this again";
@@ -69,7 +69,7 @@ impl Edit {
         publish::replace(&self.path, self.after.as_bytes()).at(&self.path)
     }
 
-    /// Takes it back, if nobody has written it since.
+    /// Restores the old manifest, unless it was changed after [`Self::write`].
     pub fn take_back(&self) {
         if fs::read_to_string(&self.path).is_ok_and(|text| text == self.after) {
             let _ = publish::replace(&self.path, self.before.as_bytes());
@@ -77,17 +77,18 @@ impl Edit {
     }
 }
 
-/// The uv workspace around a folder that is about to be made. A project without a workspace becomes
-/// the root of one, as with `uv init`.
+/// How the uv workspace around a folder would treat a new project there. As with `uv init`, a
+/// project above that has no workspace yet becomes the root of one.
 ///
 /// # Errors
-/// A pyproject.toml above can't be used, or the workspace has a package of that name.
+/// A pyproject.toml above the folder cannot be used, or the workspace already has a package of the
+/// same name.
 pub fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     let parent = folder.parent().unwrap_or(folder);
     let workspace = match Workspace::around(parent) {
         Ok(Some(workspace)) => workspace,
         Ok(None) => return Ok(Stand::Alone),
-        // uv passes over what it is told to stay out of.
+        // With `--no-workspace`, uv ignores a workspace that it cannot read.
         Err(_) if !joins => return Ok(Stand::Alone),
         Err(error) => return Err(error),
     };
@@ -118,10 +119,10 @@ pub fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     Edit::new(path, "tool.uv.workspace.members", folder).map(Stand::Joins)
 }
 
-/// The cargo workspace around a folder that is about to be made, by cargo's rules.
+/// How the cargo workspace around a folder would treat a new package there, by cargo's rules.
 ///
 /// # Errors
-/// A Cargo.toml above can't be read: cargo would refuse it too.
+/// A Cargo.toml above the folder cannot be read. Cargo would refuse it too.
 pub fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
     let mut excluded = None;
     for above in folder.ancestors().skip(1) {
@@ -178,7 +179,8 @@ fn manifest(path: &Path) -> Result<toml::Table> {
         })
 }
 
-/// cargo expands these globs, by the rules of the glob crate.
+/// Whether a glob in `members` matches the folder. Like cargo, this uses the rules of the glob
+/// crate.
 fn is_member(root: &Path, glob: &str, folder: &Path) -> bool {
     let root = glob::Pattern::escape(&root.to_string_lossy());
     let full = normalize(&Path::new(&root).join(glob));
@@ -188,7 +190,7 @@ fn is_member(root: &Path, glob: &str, folder: &Path) -> bool {
         .is_ok_and(|pattern| pattern.matches_path_with(folder, options))
 }
 
-/// The text with one more string in a list, whose name is a path of tables.
+/// The text of a manifest with `member` added to a list. `field` is the list's dotted name.
 fn with_member(path: &Path, text: &str, field: &str, member: &str) -> Result<String> {
     let mut document = parse(path, text)?;
     let wrong = |cause: &str| Error::Toml {
@@ -212,8 +214,8 @@ fn with_member(path: &Path, text: &str, field: &str, member: &str) -> Result<Str
     Ok(document.to_string())
 }
 
-/// At the end of the list, written as the others are. In TOML's terms a comment behind the last
-/// one stands before the list's end.
+/// Adds a string at the end of the list, with the layout of the other items. In toml_edit, a
+/// comment after the last item belongs to the list's trailing text.
 fn append(array: &mut Array, text: &str) {
     let raw = |raw: Option<&toml_edit::RawString>| {
         raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned()
@@ -324,7 +326,7 @@ mod tests {
                 fs::remove_file(top.join("crates/Cargo.toml")).unwrap();
             }
             for joins in [true, false] {
-                // The nearer one would be found first.
+                // Cargo searches upwards, so it would find crates/Cargo.toml before the root's.
                 let new = match text.contains("workspace = ") {
                     true => top.join("new"),
                     false => top.join("crates/new"),

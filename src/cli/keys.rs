@@ -18,8 +18,8 @@ use crate::uv::{CacheKey, edit};
 
 /// The exact uv cache keys
 ///
-/// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's own
-/// mark are replaced.
+/// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's
+/// own mark are replaced.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Write them into pyproject.toml
@@ -34,11 +34,11 @@ pub struct Arguments {
     place: Where,
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint keys`.
 ///
 /// # Errors
-/// It is no project, its keys are not what uv takes, or nothing was built yet and cargo can't be
-/// asked.
+/// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
+/// built yet and cargo cannot be asked.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |place: &Where| in_folder(place, arguments, context);
     arguments.packages.each(false, &arguments.place, context, one)
@@ -62,7 +62,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     let ours = if watched.exact {
         derive::missing(&wanted, &keys.theirs)
     } else {
-        // An earlier build may have known more.
+        // Keep the existing keys: they may come from an earlier build, which knew more inputs.
         let all = [keys.theirs.clone(), keys.ours.clone()].concat();
         [keys.ours.clone(), derive::missing(&wanted, &all)].concat()
     };
@@ -75,7 +75,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
         let count = keys.theirs.len() + ours.len();
         return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
     }
-    // What `init --undo` gives back stays known.
+    // Link the original text to the new text, so that `init --undo` can still restore it.
     if let Some(before) = original::find(&context.environment, opened.root(), text.as_bytes()) {
         let _ = original::keep(&context.environment, opened.root(), new.as_bytes(), &before);
     }
@@ -99,11 +99,11 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
 const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo's manifests tell; \
                               after the first build the keys are exact";
 
-/// The text of the pyproject.toml in `root`, with the cache keys the project needs. Those that
-/// `keys --write` wrote are left to it.
+/// The text of the pyproject.toml in `root` with the missing cache keys added. If `keys --write`
+/// has already written keys, the text is unchanged.
 ///
 /// # Errors
-/// It is no TOML, or cargo can't be asked what belongs to the project.
+/// The text is no TOML, or cargo cannot be asked which files belong to the project.
 pub fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
     let place = Where { dir: root.to_owned(), python: None };
     let opened = Opened::open_any(&place, context)?;
@@ -156,7 +156,8 @@ fn check(
     Ok(Answer::said(output).with_code(1))
 }
 
-/// Keys that match what builds write have uv call the backend after each build, and walk all of it.
+/// Warns about keys that match the outputs of builds. With such keys uv calls the backend after
+/// each build, and walks the whole output folder each time.
 fn warn_of_wide_keys(wanted: &Wanted, theirs: &[CacheKey], terminal: &Terminal) {
     let seen = Seen::new(&wanted.root, theirs);
     let mut folders: Vec<_> = wanted.made.iter().cloned().collect();

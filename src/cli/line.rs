@@ -1,4 +1,4 @@
-//! Lines of differently coloured pieces, and text from other people, made safe to print.
+//! Lines made of coloured pieces. Text from untrusted sources is made safe to print.
 
 use anstyle::Style;
 
@@ -13,12 +13,12 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// An empty one.
+    /// An empty line.
     pub fn new(terminal: &'a Terminal) -> Self {
         Self { terminal, text: String::new(), left: terminal.width }
     }
 
-    /// Adds a piece.
+    /// Adds a piece in a style. Text beyond the terminal's width is cut.
     pub fn add(mut self, style: Style, text: &str) -> Self {
         let length = text.chars().count();
         if length <= self.left {
@@ -32,18 +32,18 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// Adds a piece without colour.
+    /// Adds a piece without a style.
     pub fn plain(self, text: &str) -> Self {
         self.add(Style::new(), text)
     }
 
-    /// The line with its end.
+    /// The finished line with its line feed.
     pub fn end(self) -> String {
         format!("{}\n", self.text)
     }
 }
 
-/// `12.3 MiB`
+/// A number of bytes for people, such as `12.3 MiB`.
 pub fn size(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
@@ -55,7 +55,7 @@ pub fn size(bytes: u64) -> String {
     format!("{size:.1} TiB")
 }
 
-/// `1 build`, `2 builds`
+/// A number with its noun, such as `1 build` or `2 builds`.
 pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,7 +1,7 @@
 //! The command line (README.md has the commands): arguments, exit codes, all printing.
 //!
-//! Every command is a module with its arguments and a `run` that gives an [`Answer`]; what is
-//! printed while it runs (a question, progress) goes through [`terminal`].
+//! Every command is a module with its arguments and a `run` that returns an [`Answer`]. Output
+//! during a command (a question, progress) goes through [`terminal`].
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -35,11 +35,11 @@ mod verify;
 
 use terminal::Terminal;
 
-/// It could not be done, and why was said.
+/// The exit code of a command that failed. The cause was printed.
 pub const FAILED: u8 = 2;
 
-/// Build Python packages with Rust inside: say what would be rebuilt and why, write uv's cache keys,
-/// prove what a wheel was built from.
+/// Build Python packages with Rust inside: say what would be rebuilt and why, write uv's cache
+/// keys, prove what a wheel was built from.
 #[derive(Debug, Parser)]
 #[command(name = "wheelprint", version, propagate_version = true, max_term_width = 100)]
 #[command(arg_required_else_help = true)]
@@ -64,22 +64,22 @@ enum Command {
     },
 }
 
-/// What a command works with.
+/// The context in which a command runs.
 pub struct Context {
-    /// The working directory; what users name is relative to it.
+    /// The working directory. Paths from the user are relative to it.
     pub folder: PathBuf,
-    /// The interpreter the command line itself runs in.
+    /// The interpreter that runs the command line itself.
     pub interpreter: Interpreter,
     pub environment: Environment,
     pub terminal: Terminal,
 }
 
 impl Context {
-    /// The project in a folder, asked for such an artifact as a frontend would that builds for
-    /// this interpreter.
+    /// Opens the project in a folder for an artifact, with the settings that a frontend would use
+    /// to build it for this interpreter.
     ///
     /// # Errors
-    /// There is no project, or a setting is wrong.
+    /// The folder has no project, or a setting is wrong.
     pub fn session(
         &self,
         folder: &Path,
@@ -95,15 +95,15 @@ impl Context {
         let has_settings = !config_settings.is_empty();
         let request = Request { artifact, root, config_settings, interpreter, environment };
         let session = Session::open(request, has_settings)?;
-        // `WHEELPRINT_LOG` speaks of builds.
+        // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
         log::set_level(log::Level::Warn);
         Ok(session)
     }
 
-    /// The same for a folder that will be gone: nothing is kept of it.
+    /// Opens the project in a temporary folder. The session has no store, so it keeps nothing.
     ///
     /// # Errors
-    /// As [`Self::session`].
+    /// The same as [`Self::session`].
     pub fn session_apart(&self, root: PathBuf, artifact: Artifact) -> Result<Session> {
         let interpreter = self.interpreter.clone();
         let environment = self.environment.clone();
@@ -114,10 +114,10 @@ impl Context {
         Ok(session)
     }
 
-    /// The folder of a project as the user named it: the folder, or the pyproject.toml in it.
+    /// The folder of a project. The user may name the folder or the pyproject.toml in it.
     ///
     /// # Errors
-    /// It is another file.
+    /// The path names another file.
     pub fn project_folder(&self, given: &Path) -> Result<PathBuf> {
         let path = self.path(given);
         if !path.is_file() {
@@ -135,42 +135,43 @@ impl Context {
         }
     }
 
-    /// A path as the user gave it, made absolute.
+    /// Makes a path from the user absolute.
     pub fn path(&self, given: &Path) -> PathBuf {
         crate::inputs::normalize(&self.folder.join(given))
     }
 }
 
-/// What a command has to say, and the exit code.
+/// The output of a command, and its exit code.
 #[derive(Debug, Default)]
 pub struct Answer {
-    /// For stdout.
+    /// The text for stdout.
     pub output: String,
-    /// The same as JSON, if that is what was asked for.
+    /// The same result as JSON, if the user asked for JSON.
     pub json: Option<serde_json::Value>,
-    /// 0, or 1 if the answer is no (README.md).
+    /// 0, or 1 if the answer is no (see README.md).
     pub code: u8,
 }
 
 impl Answer {
-    /// Text that ends with exit code 0.
+    /// Output text with exit code 0.
     pub fn said(output: impl Into<String>) -> Self {
         Self { output: output.into(), json: None, code: 0 }
     }
 
-    /// The same with another exit code.
+    /// Replaces the exit code.
     pub fn with_code(mut self, code: u8) -> Self {
         self.code = code;
         self
     }
 
-    /// JSON, indented; docs/json.md describes each.
+    /// Indented JSON as output; docs/json.md describes the JSON of each command.
     pub fn json(value: &serde_json::Value) -> Self {
         Self { json: Some(value.clone()), ..Self::said(format!("{value:#}\n")) }
     }
 }
 
-/// Runs the command these arguments (without the program's name) ask for; gives the exit code.
+/// Runs the command that the arguments (without the program's name) ask for, and returns the exit
+/// code.
 pub fn run(
     arguments: Vec<OsString>,
     folder: PathBuf,
@@ -178,14 +179,15 @@ pub fn run(
     environment: Environment,
 ) -> u8 {
     let terminal = Terminal::of(&environment);
-    // Commands speak for themselves; what the modules below have to warn of is still said.
+    // Commands print their own results. Only warnings of the modules below are logged.
     log::set_level(log::Level::Warn);
     let program = OsString::from("wheelprint");
     let parsed = Arguments::try_parse_from(std::iter::once(program).chain(arguments));
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors; clap tells them apart, and writes in colour itself.
+            // clap also reports `--help` and `--version` here. It sets their exit codes and prints
+            // in colour.
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(FAILED);
         }
@@ -196,7 +198,7 @@ pub fn run(
             let mut stdout = std::io::stdout().lock();
             let written = stdout.write_all(answer.output.as_bytes()).and_then(|()| stdout.flush());
             match written {
-                // A reader that went away (`| head`) has heard enough.
+                // A closed pipe (`| head`) is no failure: the reader needed no more.
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     context.terminal.error(&Error::Other(format!("stdout: {error}")));
                     FAILED

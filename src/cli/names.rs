@@ -3,22 +3,22 @@
 use crate::error::{Error, Result};
 use crate::project::normalize_name;
 
-/// What a new project is called.
+/// The names of a new project.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
-    /// As it was given: `[project] name`.
+    /// The name as given, for `[project] name`.
     pub project: String,
-    /// What is imported.
+    /// The name for `import`.
     pub package: String,
-    /// The cargo package.
+    /// The name of the cargo package.
     pub krate: String,
 }
 
-/// The names that follow from the one that was given.
+/// Derives the three names from the given one.
 ///
 /// # Errors
-/// It is no name for a Python project (PEP 508), no identifier could be made of it, or Python, Rust
-/// or cargo has another use for it: which.
+/// The name is no name for a Python project (PEP 508), no identifier can be made from it, or
+/// Python, Rust, cargo or Windows uses it for something else. The error says which.
 pub fn from(given: &str) -> Result<Names> {
     let refuse = |cause: &str| {
         Err(Error::Setting {
@@ -66,18 +66,18 @@ pub fn from(given: &str) -> Result<Names> {
     Ok(Names { project: given.to_owned(), package, krate })
 }
 
-/// Those in lower case: a package's name has no other letters.
+/// Only the lower-case keywords, because a package's name has no upper-case letters.
 const PYTHON_KEYWORDS: &str = "and as assert async await break class continue def del elif else \
     except finally for from global if import in is lambda nonlocal not or pass raise return try \
     while with yield";
 
-/// Kept back for later ones too (<https://doc.rust-lang.org/reference/keywords.html>).
+/// With the keywords reserved for the future (<https://doc.rust-lang.org/reference/keywords.html>).
 const RUST_KEYWORDS: &str = "abstract as async await become box break const continue crate do dyn \
     else enum extern false final fn for gen if impl in let loop macro match mod move mut override \
     priv pub ref return self static struct super trait true try type typeof unsafe unsized use \
     virtual where while yield";
 
-/// As `cargo new` refuses them.
+/// The crate names that `cargo new` refuses too.
 const RUST_CRATES: &str = "alloc core proc_macro std test";
 
 const BUILDERS: &str = "maturin pyo3 wheelprint";

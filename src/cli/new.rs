@@ -26,11 +26,11 @@ pub struct Arguments {
     no_workspace: bool,
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint new`.
 ///
 /// # Errors
-/// The name can't be used, the folder has something in it, a workspace around it can't be read, or
-/// something can't be written to. Nothing is left then.
+/// The name cannot be used, the folder is not empty, a workspace around it cannot be read, or a
+/// file cannot be written. After an error nothing is left of the new project.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let names = names::from(&arguments.name)?;
     let given = arguments.dir.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     Ok(Answer::said(said))
 }
 
-/// The workspace may be of no interest here.
+/// Adds a hint about `--no-workspace`, because the user may not need the workspace.
 fn with_a_way_out(error: Error) -> Error {
     let way = "`--no-workspace` makes the project without joining a workspace";
     match error {
@@ -72,7 +72,7 @@ fn with_a_way_out(error: Error) -> Error {
     }
 }
 
-/// All the manifests or none.
+/// Writes all edited manifests. If one fails, the ones written before are restored.
 fn write_members(stands: &[Stand]) -> Result<()> {
     let mut written: Vec<&join::Edit> = Vec::new();
     for stand in stands {
@@ -87,7 +87,7 @@ fn write_members(stands: &[Stand]) -> Result<()> {
     Ok(())
 }
 
-/// What was made, and what to do next.
+/// The message about the new files and the next command.
 fn made(names: &Names, given: &Path, files: &[(String, String)], context: &Context) -> String {
     let terminal = &context.terminal;
     let command = |text: &str| terminal.paint(NAME, text);
@@ -106,7 +106,7 @@ fn made(names: &Names, given: &Path, files: &[(String, String)], context: &Conte
     said + &format!("{next}{}\n", command(&run))
 }
 
-/// How it stands to a workspace.
+/// The message about the workspace that the project joined or did not join.
 fn words(stand: &Stand, context: &Context) -> String {
     let name = |path: &Path| {
         let name = crate::inputs::relative(&context.folder, path);
@@ -137,7 +137,7 @@ fn words(stand: &Stand, context: &Context) -> String {
     }
 }
 
-/// What has to be mended before it can be built.
+/// The message about a problem that must be fixed before the project can be built.
 fn missing(keys: Option<Error>, context: &Context) -> String {
     let label = context.terminal.paint(NOTICE, "note");
     let error = if context.environment.which("cargo").is_none() {
@@ -151,8 +151,8 @@ fn missing(keys: Option<Error>, context: &Context) -> String {
     format!("{label}: {error}\n{hint}")
 }
 
-/// A new project's keys are what cargo tells of it; where it can't be asked, the usual ones. Gives
-/// the reason then.
+/// Writes the cache keys that cargo's metadata implies. If cargo cannot be asked, writes the usual
+/// keys and returns the reason.
 fn write_keys(folder: &Path, context: &Context) -> Result<Option<Error>> {
     let path = folder.join("pyproject.toml");
     let text = fs::read_to_string(&path).at(&path)?;
@@ -164,7 +164,7 @@ fn write_keys(folder: &Path, context: &Context) -> Result<Option<Error>> {
     Ok(reason)
 }
 
-/// Is the folder there already? Then it must be empty.
+/// Whether the folder exists. An existing folder must be empty.
 fn check_folder(folder: &Path) -> Result<bool> {
     let refuse = |cause: &str| {
         Err(Error::Setting {
@@ -179,7 +179,7 @@ fn check_folder(folder: &Path) -> Result<bool> {
     };
     match fs::metadata(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // A link to nowhere is there too.
+            // A dangling symlink also occupies the name.
             if folder.is_symlink() { refuse("a link to nowhere") } else { Ok(false) }
         }
         Err(error) => Err(error).at(folder),
@@ -189,14 +189,16 @@ fn check_folder(folder: &Path) -> Result<bool> {
     }
 }
 
-/// A new folder: written beside, then renamed.
+/// Makes a new folder: its content is written to a temporary folder beside it, which is then
+/// renamed.
 fn make(folder: &Path, files: &[(String, String)]) -> Result<()> {
     let parent = folder.parent().unwrap_or(folder);
     let missing = parent.ancestors().take_while(|folder| !folder.exists()).last();
     let made = (|| {
         fs::create_dir_all(parent).at(parent)?;
         let beside = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(parent).at(parent)?;
-        // Temporary folders are private; the one in it is as the user's umask has it.
+        // A temporary folder is private. The folder inside it gets the permissions of the user's
+        // umask.
         let project = beside.path().join("project");
         write(&project, files)?;
         fs::rename(&project, folder).at(folder)?;
@@ -210,7 +212,7 @@ fn make(folder: &Path, files: &[(String, String)]) -> Result<()> {
     made
 }
 
-/// An empty folder: someone may stand in it, so it stays the same folder.
+/// Fills an empty folder in place: it may be somebody's working directory, so it is not replaced.
 fn fill(folder: &Path, files: &[(String, String)]) -> Result<()> {
     let filled = write(folder, files);
     if filled.is_err() {
@@ -219,7 +221,7 @@ fn fill(folder: &Path, files: &[(String, String)]) -> Result<()> {
     filled
 }
 
-/// Takes away what was made.
+/// Removes the files of a new project, and the folder itself unless `stays` is true.
 fn clear(folder: &Path, files: &[(String, String)], stays: bool) {
     for (name, _) in files {
         let top = folder.join(name.split('/').next().unwrap_or(name));
@@ -240,7 +242,7 @@ fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-/// Folders that were made on the way, down from this one, as far as they are empty.
+/// Removes this folder and all folders below it that are empty.
 fn remove_empty(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
@@ -250,7 +252,7 @@ fn remove_empty(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// As a shell takes it.
+/// The path quoted for a shell where necessary.
 fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |char: char| char.is_alphanumeric() || "-_./~\\:".contains(char);
@@ -269,7 +271,7 @@ mod tests {
     #[test]
     fn nothing_half_made_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        // The last one's folder can't be made, since a file is there.
+        // The last file cannot be written, because its parent `c` is a file.
         let files = ["a/b", "c", "c/d"].map(|name| (name.to_owned(), String::new()));
         make(&folder.path().join("x/y/z"), &files).unwrap_err();
         assert!(names_below(folder.path()).is_empty());

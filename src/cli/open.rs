@@ -24,7 +24,7 @@ pub struct Where {
     pub python: Option<PathBuf>,
 }
 
-/// See the module.
+/// A project that a command works on, and its installation in the environment.
 pub struct Opened {
     pub session: Session,
     /// The environment's interpreter; `None` if there is no environment.
@@ -33,18 +33,19 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// A project that wheelprint builds. Where no folder was named it is the nearest one above, too.
+    /// Opens a project that wheelprint builds. If the user named no folder, the nearest folder with
+    /// a pyproject.toml is used, from the working directory upwards.
     ///
     /// # Errors
-    /// There is no project, something else builds it, a setting is wrong, or `--python` names no
-    /// Python.
+    /// The folder has no project, another backend builds the project, a setting is wrong, or
+    /// `--python` names no Python interpreter.
     pub fn open(given: &Where, context: &Context) -> Result<Self> {
         let here = context.project_folder(&given.dir)?;
         let mut above = here.ancestors().filter(|folder| folder.join("pyproject.toml").is_file());
         let is_named = given.dir != Path::new(".");
         let dir = above.next().filter(|_| !is_named).unwrap_or(&here).to_owned();
         let path = dir.join("pyproject.toml");
-        // What is no project is refused before anything else is looked at.
+        // Check that the folder is a project before anything else is examined.
         Project::load(&dir)?;
         let text = fs::read_to_string(&path).at(&path)?;
         let built_by = switch::backend(&path, &lines::plain(&text));
@@ -65,10 +66,10 @@ impl Opened {
         Self::open_any(&Where { dir, python: given.python.clone() }, context)
     }
 
-    /// The same, whoever builds it, in the very folder.
+    /// Opens the project in exactly this folder, whatever its build backend is.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// The same errors as [`Self::open`], except those about the backend.
     pub fn open_any(given: &Where, context: &Context) -> Result<Self> {
         let root = context.path(&given.dir);
         let name = Project::load(&root)?.name;
@@ -88,7 +89,7 @@ impl Opened {
         Ok(Self { session, interpreter, installed })
     }
 
-    /// Globs of `extra-inputs` that match nothing: they may be misspelt.
+    /// Warns about globs of `extra-inputs` that match nothing, because they may be misspelt.
     pub fn warn_of_unmatched_inputs(&self, context: &Context) {
         for line in self.session.unmatched_inputs() {
             context.terminal.warn(&line);
@@ -100,20 +101,20 @@ impl Opened {
         &self.session.project().root
     }
 
-    /// The path of pyproject.toml, and its text.
+    /// The path and the text of pyproject.toml.
     ///
     /// # Errors
-    /// It can't be read.
+    /// The file cannot be read.
     pub fn text(&self) -> Result<(PathBuf, String)> {
         let path = self.root().join("pyproject.toml");
         let text = fs::read_to_string(&path).at(&path)?;
         Ok((path, text))
     }
 
-    /// The keys in force, and whether the project names them itself.
+    /// The cache keys in force, and whether the project itself declares them.
     ///
     /// # Errors
-    /// They are not what uv takes.
+    /// The declared keys have a form that uv does not accept.
     pub fn keys(&self) -> Result<(Vec<CacheKey>, bool)> {
         let (path, text) = self.text()?;
         Ok(match edit::read(&path, &text)? {
@@ -122,12 +123,12 @@ impl Opened {
         })
     }
 
-    /// The other folder that is installed in this one's stead.
+    /// Another folder, if the installed package was installed from there instead of from this one.
     pub fn moved(&self) -> Option<Moved> {
         self.installed.as_ref()?.moved(self.root())
     }
 
-    /// What the installed wheel was built from, if it says so.
+    /// The record of the installed wheel, if it has a usable one.
     pub fn record(&self) -> Option<&crate::fingerprint::Record> {
         self.installed.as_ref()?.record.as_ref()?.as_ref().ok()
     }

@@ -27,12 +27,13 @@ pub struct Packages {
 }
 
 impl Packages {
-    /// Runs a command for each package that was asked for, as it would run in the package's folder.
-    /// For several the answers stand in sections, or in `packages`, and the exit code is the worst.
+    /// Runs a command for each requested package, as if it ran in the package's folder. The answers
+    /// for several packages are printed in sections, or as the JSON list `packages`. The exit code
+    /// is the highest one.
     ///
     /// # Errors
-    /// The command's own where it is about one package; there is no such package; or the workspace
-    /// can't be read.
+    /// The error of the command, if only one package was requested; there is no such package; or
+    /// the workspace cannot be read.
     pub fn each(
         &self,
         as_json: bool,
@@ -95,7 +96,7 @@ fn named<'a>(name: &str, workspace: &Workspace, members: &'a Members) -> Result<
     if let Some(member) = members.packages.get(&normal) {
         return Ok(member);
     }
-    // It may be the very one that can't be read.
+    // The name may belong to a package whose pyproject.toml cannot be read.
     if let Some((folder, cause)) = members.broken.iter().find(|(folder, _)| {
         let folder = folder.file_name().unwrap_or_default().to_string_lossy();
         normalize_name(&folder) == normal
@@ -124,8 +125,8 @@ fn broken(workspace: &Workspace, folder: &Path, cause: &str) -> Error {
     }
 }
 
-/// The folder of the package of that name, in the workspace whose root is this folder. `None` if it
-/// is no such root, or if the package is the root's own.
+/// The folder of a package, in the workspace whose root is `root`. `None` if `root` is no workspace
+/// root, or if it is itself the folder of that package.
 pub fn folder_of(name: &str, root: &Path) -> Option<PathBuf> {
     let workspace = Workspace::around(root).ok()?.filter(|workspace| workspace.root == root)?;
     let members = workspace.members().ok()?;
@@ -133,8 +134,9 @@ pub fn folder_of(name: &str, root: &Path) -> Option<PathBuf> {
     (member.project.root != root).then(|| member.project.root.clone())
 }
 
-/// Why a folder is refused whose project wheelprint does not build: in the root of a workspace the
-/// packages are named, for it is one of them that is meant. `None` anywhere else.
+/// The error for a workspace root that wheelprint does not build. It lists the packages, because
+/// the user probably meant one of them. `None` if the folder is no workspace root with other
+/// packages.
 pub fn refusal(folder: &Path) -> Option<Error> {
     let workspace = Workspace::around(folder).ok()??;
     if !workspace.is_declared() || workspace.root != folder {
@@ -177,7 +179,7 @@ fn refused(workspace: &Workspace, members: &Members) -> Error {
     }
 }
 
-/// What builds a package that wheelprint does not build.
+/// Names the backend of a package that wheelprint does not build.
 fn built_by(workspace: &Workspace, member: &Member, builder: &Builder) -> String {
     match builder {
         Builder::Maturin => {
@@ -195,7 +197,7 @@ struct Sections<'a> {
     context: &'a Context,
     text: Vec<String>,
     json: Vec<Value>,
-    /// Those that something else builds.
+    /// Packages with another backend.
     others: Vec<(&'a Member, Builder)>,
     code: u8,
 }

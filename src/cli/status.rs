@@ -29,18 +29,18 @@ pub struct Arguments {
     place: Where,
 }
 
-/// What uv would make of it.
+/// Whether uv would notice a change.
 enum Uv {
-    /// It was not uv that installed it, or the keys ask git.
+    /// uv did not install the package, or a cache key refers to git.
     Unknown,
     NoChange,
     Changes(Vec<String>),
 }
 
-/// See [`Arguments`].
+/// Runs `wheelprint status`.
 ///
 /// # Errors
-/// It is no project, or a setting or its cache keys are wrong.
+/// The folder is no project, or a setting or a cache key is wrong.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |place: &Where| in_folder(place, arguments, context);
     arguments.packages.each(arguments.json, &arguments.place, context, one)
@@ -75,7 +75,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     Ok(answer.with_code(code))
 }
 
-/// Is what is installed what the sources would give?
+/// Compares the installed package with the sources.
 fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     let untrusted = |cause: String| Ok(Verdict::Stale(vec![Reason::Untrusted(cause)]));
     let Some(installed) = &opened.installed else {
@@ -94,7 +94,7 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     let verdict = if installed.editable {
         opened.session.compare(record)
     } else {
-        // An ordinary wheel has its Python sources in it.
+        // A wheel that is not editable contains the Python sources, so they count too.
         let interpreter = opened.interpreter.clone().unwrap_or_default();
         context.session(opened.root(), Artifact::Wheel, interpreter)?.compare(record)
     };
@@ -111,15 +111,16 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     })
 }
 
-/// What stands in the way of the next build, if there is one to come. Without the inputs that can't
-/// be looked at because of it, there may be no reason left: whether it is stale is not known then.
+/// Finds the obstacle (such as a missing cargo) that would stop the next build, if a build is next.
+/// Inputs that are unreadable because of the obstacle give no reason. If no other reason remains,
+/// the state is unknown, and the obstacle is returned as the error.
 fn with_obstacle(
     verdict: Verdict,
     next: &Next,
     opened: &Opened,
 ) -> Result<(Verdict, Option<Error>)> {
     let Verdict::Stale(mut reasons) = verdict else { return Ok((verdict, None)) };
-    // rustc's version, and what a build wrote down that could not ask cargo.
+    // The version of rustc, and inputs recorded by a build that could not ask cargo.
     let is_unreadable = |reason: &Reason| match reason {
         Reason::Unreadable { key, cause } => {
             key.part == Part::Toolchain || cause.starts_with("no folder is known")
@@ -136,7 +137,7 @@ fn with_obstacle(
     if reasons.is_empty() { Err(obstacle) } else { Ok((Verdict::Stale(reasons), Some(obstacle))) }
 }
 
-/// Frontends set variables for a build that no shell has.
+/// Whether the reason is a variable that frontends set for a build only, so that no shell has it.
 fn is_of_the_build_alone(reason: &Reason) -> bool {
     reason
         .key()
@@ -145,7 +146,7 @@ fn is_of_the_build_alone(reason: &Reason) -> bool {
 
 fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
     let Some(installed) = &opened.installed else { return Ok(Uv::Unknown) };
-    // Before it looks at any key.
+    // uv checks the installed folder before any cache key.
     if !installed.is_of(opened.root()) {
         return Ok(Uv::Changes(vec!["it was not installed from this folder".to_owned()]));
     }
@@ -173,9 +174,9 @@ struct Shown<'a> {
     verdict: &'a Verdict,
     uv: &'a Uv,
     next: &'a Next,
-    /// Why the next build can't be done.
+    /// The reason why the next build would fail.
     obstacle: Option<&'a Error>,
-    /// Could uv be told of more?
+    /// Whether keys for further inputs could be added.
     is_missing_keys: bool,
 }
 
@@ -188,7 +189,7 @@ impl Shown<'_> {
         matches!(self.verdict, Verdict::Fresh { .. })
     }
 
-    /// Would `uv sync` call the backend?
+    /// Whether `uv sync` would call the backend.
     fn is_called(&self) -> bool {
         self.opened.installed.is_none() || matches!(self.uv, Uv::Changes(_))
     }
@@ -282,7 +283,8 @@ impl Shown<'_> {
         }
     }
 
-    /// What to do about what `uv sync` alone can't mend, or mends only from here.
+    /// What the user should do if `uv sync` alone cannot fix the problem, or can fix it only from
+    /// this folder.
     fn hint(&self) -> Option<String> {
         match (self.obstacle, self.opened.moved()) {
             (Some(obstacle), _) => obstacle.hint(),
@@ -308,7 +310,7 @@ impl Shown<'_> {
                 "installs a stored wheel, without cargo".to_owned()
             }
             Next::Stored { .. } => "renews the metadata, without cargo".to_owned(),
-            // Said above.
+            // The verdict above already lists these reasons.
             Next::Build { reasons, .. } if matches!(self.verdict, Verdict::Stale(known) if known == reasons) => {
                 "builds".to_owned()
             }

@@ -3,7 +3,7 @@
 use super::names::Names;
 use crate::switch::REQUIREMENT;
 
-/// Paths from the project's folder, and what the files hold.
+/// The paths of the files, relative to the project's folder, and their contents.
 pub fn files(names: &Names, is_own_workspace: bool) -> Vec<(String, String)> {
     let Names { package, .. } = names;
     let workspace = if is_own_workspace { WORKSPACE } else { "" };
@@ -46,8 +46,9 @@ module-name = "@PACKAGE@._core"
 python-source = "python"
 "#;
 
-// The library has the crate's name, which is unique in a cargo workspace: of two libraries with one
-// name, such as `_core`, cargo keeps one file and takes the other crate for fresh all the same.
+// The library has the crate's name, because that name is unique in a cargo workspace. If two crates
+// had a library named `_core`, cargo would keep only one of the two files, but would call both
+// crates fresh.
 const CARGO: &str = r#"[package]
 name = "@CRATE@"
 version = "0.1.0"

@@ -11,35 +11,36 @@ use crate::error::Error;
 use crate::log::{tame, tame_lines};
 use crate::request::Environment;
 
-/// Good news.
+/// Success.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// Bad news, and what is taken away.
+/// Failure, and removed lines.
 pub const BAD: Style = AnsiColor::Red.on_default();
-/// What deserves a look.
+/// Warnings and notes.
 pub const NOTICE: Style = AnsiColor::Yellow.on_default();
 /// Names and commands.
 pub const NAME: Style = AnsiColor::Cyan.on_default();
 /// Headings.
 pub const STRONG: Style = Style::new().bold();
-/// What is beside the point.
+/// Details.
 pub const FAINT: Style = Style::new().dimmed();
 
-/// What takes longer than this deserves a word.
+/// A task that takes longer than this shows its progress.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Where a command prints to.
+/// The abilities of the streams that a command prints to.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     colour: bool,
     colour_on_stderr: bool,
     stderr: bool,
-    /// Columns; `usize::MAX` where nobody wraps lines (a pipe, a file).
+    /// Columns; `usize::MAX` if stdout is no terminal (a pipe, a file).
     pub width: usize,
 }
 
 impl Terminal {
-    /// stdout and stderr of this process. `NO_COLOR` (no-color.org) switches colour off,
-    /// `FORCE_COLOR` on; otherwise a terminal has it and nothing else.
+    /// Examines stdout and stderr of this process. `NO_COLOR` (no-color.org) switches colour off,
+    /// and `FORCE_COLOR` switches it on. Without them only a terminal that is not `TERM=dumb` gets
+    /// colour.
     pub fn of(environment: &Environment) -> Self {
         let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         let is_off = environment.non_empty("NO_COLOR").is_some();
@@ -53,7 +54,8 @@ impl Terminal {
         Self { colour: colour(stdout), colour_on_stderr: colour(stderr), stderr, width }
     }
 
-    /// Text for stdout, in a style if there is colour; without what would steer the terminal.
+    /// Text for stdout, in a style if colour is on. Control characters that would steer the
+    /// terminal are made visible.
     pub fn paint(&self, style: Style, text: impl std::fmt::Display) -> String {
         paint(self.colour, style, text)
     }
@@ -68,7 +70,7 @@ impl Terminal {
         format!("{kept}…")
     }
 
-    /// Words over several lines, each line after the first one indented.
+    /// Wraps text at the terminal's width. Each line after the first is indented.
     pub fn wrap(&self, text: &str, indent: usize) -> String {
         let mut lines = vec![String::new()];
         for word in tame_lines(text).split(' ') {
@@ -86,23 +88,23 @@ impl Terminal {
         lines.join(&format!("\n{}", " ".repeat(indent)))
     }
 
-    /// Says at once, on stderr: a question, a warning.
+    /// Prints a line on stderr at once, such as a warning.
     pub fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// Says at once, on stdout: what a question is about.
+    /// Prints text on stdout at once, such as the diff before a question.
     pub fn show(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
-    /// Is there someone to [`Self::ask`]?
+    /// Whether [`Self::ask`] can get an answer.
     pub fn can_ask(&self) -> bool {
         std::io::stdin().is_terminal()
     }
 
-    /// Asks on stderr; everything but `y` and `yes` is a no.
+    /// Asks on stderr. Every answer except `y` and `yes` means no.
     pub fn ask(&self, question: &str) -> bool {
         let mut stderr = std::io::stderr().lock();
         let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
@@ -113,13 +115,13 @@ impl Terminal {
         matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
-    /// `warning: ...` on stderr.
+    /// Prints `warning: ...` on stderr.
     pub fn warn(&self, text: &str) {
         let text = tame_lines(text);
         self.note(&format!("{}: {text}", paint(self.colour_on_stderr, NOTICE, "warning")));
     }
 
-    /// An error, then, apart, what to do.
+    /// Prints an error, and its hint on a separate line.
     pub fn error(&self, error: &Error) {
         let label = |style, text| paint(self.colour_on_stderr, style, text);
         let text = tame_lines(&error.to_string());
@@ -129,8 +131,8 @@ impl Terminal {
         }
     }
 
-    /// Shows on a terminal that something is under way, once it takes longer than half a second.
-    /// It ends when the value is dropped.
+    /// Shows on a terminal that a task is running, once it takes longer than half a second. The
+    /// display ends when the value is dropped.
     #[must_use]
     pub fn progress(&self, what: &'static str) -> Progress {
         if !self.stderr {
@@ -156,7 +158,7 @@ impl Terminal {
     }
 }
 
-/// See [`Terminal::progress`].
+/// A running display, see [`Terminal::progress`].
 pub struct Progress(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
 
 impl Drop for Progress {

@@ -19,37 +19,38 @@ use crate::settings::Settings;
 use crate::stat_cache::Digests;
 use crate::toolchain;
 
-/// Fewer files than this are looked at on one thread: starting others costs more.
+/// Fewer files than this are examined on one thread, because starting threads would take longer.
 pub(super) const WORTH_THREADS: usize = 256;
 
-/// Everything that looking needs.
+/// The context for reading inputs.
 pub struct Observer<'a> {
     pub request: &'a Request,
     pub settings: &'a Settings,
-    /// As the build sees it (see `interpreter`).
+    /// The variables that the build sees (see `interpreter`).
     pub environment: &'a Environment,
-    /// What in a variable's value only says where the stable interpreter lies.
+    /// The part of a variable's value that only says where the stable interpreter is.
     pub hidden: &'a str,
     pub digests: &'a Digests,
-    /// Where the toolchain's version is remembered.
+    /// The file that remembers the toolchain's version.
     pub toolchain_memory: Option<PathBuf>,
-    /// Where rustc is asked for its version: its configuration there may name any program.
+    /// The folder in which rustc is asked for its version. The configuration there may name any
+    /// program as rustc.
     pub toolchain_root: PathBuf,
-    /// Do the files of a package count that its `include` or `exclude` leaves out?
+    /// Whether files count that a package's `include` or `exclude` leaves out.
     pub all_of_packages: bool,
     rustc: OnceLock<Value>,
 }
 
-/// An input, and where it is looked at.
+/// An input and its path.
 pub struct Located {
     pub key: Key,
     pub path: Option<PathBuf>,
-    /// Of a TOML file, what of it counts.
+    /// The view, for a TOML file.
     pub view: Option<View>,
 }
 
 impl<'a> Observer<'a> {
-    /// See the fields.
+    /// Makes an observer; see the fields.
     pub fn new(
         request: &'a Request,
         settings: &'a Settings,
@@ -73,12 +74,12 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The inputs of these watches as they are now.
+    /// The current inputs of these watches.
     pub fn observe(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Inputs {
         self.look(self.items(watches, roots))
     }
 
-    /// The same, and where each one lies that lies somewhere, and what of it counts.
+    /// The current inputs with their paths and views. Variables and values have no path.
     pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Located> {
         let items = self.items(watches, roots).into_iter();
         let found = items.filter_map(|item| {
@@ -95,8 +96,8 @@ impl<'a> Observer<'a> {
         found.collect()
     }
 
-    /// What lies there before a build: the files that count by these watches, and all files of
-    /// the packages in these folders.
+    /// The state before a build: the files that these watches name, and all files of the packages
+    /// in the given folders.
     pub fn snapshot(
         &self,
         watches: &BTreeSet<Watch>,
@@ -106,9 +107,9 @@ impl<'a> Observer<'a> {
         Snapshot::new(&self.items(watches, roots), packages, roots)
     }
 
-    /// The inputs as they are now, and the keys of those that changed at or after `since`
-    /// (nanoseconds since 1970) or are not as they were before. `written` is the folder maturin
-    /// itself writes to.
+    /// The current inputs, and the keys of inputs that changed during the build: their time is at
+    /// or after `since` (nanoseconds since 1970), or they differ from the snapshot `before`.
+    /// `written` is the folder that maturin itself writes to.
     pub fn observe_since(
         &self,
         watches: &BTreeSet<Watch>,
@@ -127,7 +128,7 @@ impl<'a> Observer<'a> {
                 Look::Known(_) => None,
             })
             .collect();
-        // First the content, then the time: an edit between the two must show as one.
+        // Read the content first and the time second, so that an edit between the two is noticed.
         let inputs = self.look(items);
         let mut raced: BTreeSet<Key> = places
             .into_iter()
@@ -140,7 +141,7 @@ impl<'a> Observer<'a> {
         (inputs, raced)
     }
 
-    /// Is this file, which is gone, one that these watches would have named?
+    /// Whether these watches would have named this file, which was removed.
     pub fn would_name(&self, watches: &BTreeSet<Watch>, roots: &Roots, path: &Path) -> bool {
         let home = ambient::cargo_home(self.environment);
         let is_called = |names: &[&str]| {
@@ -210,7 +211,7 @@ impl<'a> Observer<'a> {
                 self.expand(watch, roots, &mut items);
                 continue;
             };
-            // A user's glob, and all below folders that match it.
+            // A glob of the user, together with the glob for everything below matching folders.
             let mut globs = vec![glob.as_str()];
             while let Some(Watch::Glob { glob: next, .. }) = watches.next_if(|next| {
                 matches!(next, Watch::Glob { part: its_part, root: its_root, glob: next }
@@ -251,7 +252,7 @@ impl<'a> Observer<'a> {
                     let key = Key::place(*part, Kind::Folder, place);
                     let names = Look::Known(search::listing(&path));
                     items.push(Item { key: key.clone(), look: names });
-                    // A name that is added while it is built.
+                    // Also watch for a name that is added during the build.
                     items.push(Item { key, look: Look::Holder(path) });
                 });
             }
@@ -361,12 +362,12 @@ impl<'a> Observer<'a> {
     }
 }
 
-/// Did the file's content or the file itself change at or after `since`? ctime where there is
-/// one; a time without fractions may come from a clock of 2 s.
+/// Whether the file's content or the file itself changed at or after `since`. Uses ctime where it
+/// exists. A time without a fraction of a second may come from a clock with steps of 2 s.
 fn changed_since(path: &Path, since: i128) -> bool {
     let Ok(meta) = fs_err::metadata(path) else { return false };
     let changed = match crate::stat_cache::Stat::of(&meta) {
-        // Not mtime: it can be set to any time, the future among them.
+        // mtime is not used, because it can be set to any time, even in the future.
         Some(stat) => stat.ctime,
         None => meta.modified().map_or(i128::MAX, |time| {
             time.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
@@ -407,10 +408,10 @@ fn located(
 
 fn toml_key(part: Part, view: View, place: &Place) -> Key {
     let mut key = Key::place(part, Kind::Toml, place);
-    // One file can count twice: the workspace's manifest as a member's and as the root's.
+    // The workspace's manifest can be two inputs: as a member's manifest and as the root's.
     match view {
         View::Workspace => key.view = Some(view),
-        // A package's, where its build script watches it.
+        // The manifest of a package whose build script watches it.
         View::Whole if place.path.ends_with("Cargo.toml") => key.view = Some(view),
         _ => {}
     }
@@ -440,7 +441,7 @@ mod tests {
     fn an_edit_while_others_are_hashed_is_a_race() {
         let folder = tempfile::tempdir().unwrap();
         let (large, edited) = (folder.path().join("large"), folder.path().join("edited"));
-        // Takes a while to hash, and no room.
+        // A sparse file takes long to hash, but no disk space.
         fs::File::create(&large).unwrap().set_len(512 << 20).unwrap();
         fs::write(&edited, "one").unwrap();
         std::thread::sleep(Duration::from_millis(100));

@@ -1,5 +1,5 @@
-//! The files of a cargo package, as cargo lists them (its `sources/path.rs`). They are the inputs
-//! of a build script that names nothing to watch.
+//! The files of a cargo package, as cargo lists them (cargo `sources/path.rs`). They are inputs if
+//! the build script names nothing to watch.
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +12,17 @@ use crate::git;
 use crate::inputs::{Part, Place, Roots, is_built};
 use crate::request::Environment;
 
-/// `include` and `exclude` of a Cargo.toml. Where they can't be understood, more files count than
-/// cargo would list, and never fewer.
+/// `include` and `exclude` of a Cargo.toml. If they are not understood, more files count than cargo
+/// lists, never fewer.
 pub(super) struct Rules {
-    /// Does `include` take the place of git's rules?
+    /// Whether `include` replaces git's rules.
     pub has_include: bool,
     include: Option<Gitignore>,
     exclude: Option<Gitignore>,
 }
 
 impl Rules {
-    /// Those of the package in this folder.
+    /// Reads the rules of the package in this folder.
     pub fn read(folder: &Path) -> Self {
         let manifest = manifest(folder);
         let package = manifest.get("package");
@@ -34,19 +34,20 @@ impl Rules {
         };
         let (include, exclude) = (field("include"), field("exclude"));
         let has_include = include.as_ref().is_some_and(|globs| {
-            // One that is inherited from a manifest which is not found may be empty.
+            // `None`: the list is unknown, for example because the workspace's manifest was not
+            // found. Treat it as an `include`, although it may be empty.
             globs.as_ref().is_none_or(|globs| !globs.is_empty())
         });
         let matcher = |globs: Option<Option<Vec<Value>>>| matcher(folder, &globs??);
         Self {
             has_include,
             include: if has_include { matcher(include) } else { None },
-            // cargo goes by one of them.
+            // If there is an `include`, cargo ignores `exclude`.
             exclude: if has_include { None } else { matcher(exclude) },
         }
     }
 
-    /// Is this file, named from the package's folder, one of the package's?
+    /// Whether this file belongs to the package. `file` is relative to the package's folder.
     fn counts(&self, file: &Path) -> bool {
         if file == Path::new("Cargo.toml") || file == Path::new("Cargo.lock") {
             return true;
@@ -59,12 +60,12 @@ impl Rules {
 }
 
 fn manifest(folder: &Path) -> Table {
-    // One that can't be read is an input of its own, which says so.
+    // An unreadable manifest is an input of its own, which reports the problem.
     let text = fs_err::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
     text.parse().unwrap_or_default()
 }
 
-/// What the workspace of a package says for its members.
+/// The list that a package inherits from its workspace.
 fn inherited(folder: &Path, package: &Value, name: &str) -> Option<Vec<Value>> {
     let workspace = match package.get("workspace").and_then(Value::as_str) {
         Some(place) => manifest(&folder.join(place)),
@@ -84,18 +85,18 @@ fn matcher(folder: &Path, globs: &[Value]) -> Option<Gitignore> {
     builder.build().ok()
 }
 
-/// How the files of a package are looked for.
+/// The rules for finding the files of a package.
 pub(super) struct Looked<'a> {
     pub environment: &'a Environment,
-    /// Was the package unpacked from an sdist of ours?
+    /// Whether wheelprint unpacked the package from an sdist.
     pub is_unpacked: bool,
-    /// Are the files looked at that `include` or `exclude` leave out, too? Where it is not known what
-    /// was compiled, they may have been.
+    /// Whether files that `include` or `exclude` leaves out count too. If the compiled files are
+    /// not known, such files may have been compiled.
     pub all: bool,
 }
 
-/// Every file of a package: by git's rules where cargo obeys them, else all; of these the ones that
-/// `include` or `exclude` leave.
+/// Adds every file of a package: by git's rules where cargo uses them, else all files. Files that
+/// `include` or `exclude` leaves out are removed.
 pub(super) fn files(
     part: Part,
     place: &Place,
@@ -110,8 +111,8 @@ pub(super) fn files(
         (rules.include, rules.exclude) = (None, None);
     }
     let tracked = if rules.has_include { None } else { git::tracked(folder, environment) };
-    // Without git cargo passes over what begins with a dot (its issue 7183). What was packed under
-    // git's rules is in an archive for a reason.
+    // Outside of git, cargo ignores names that begin with a dot (cargo issue 7183). An sdist that
+    // was packed by git's rules contains such files on purpose.
     let dots = rules.has_include
         || folder.ancestors().any(|folder| folder.join(".git").exists())
         || is_unpacked;
@@ -124,7 +125,8 @@ pub(super) fn files(
         .git_global(tracked.is_some())
         .filter_entry({
             let roots = roots.clone();
-            // A package in a package is not of it, nor is `target`, whether cargo builds there or not.
+            // A nested package does not belong to this package. Neither does `target`, even if
+            // cargo does not build there.
             move |entry| {
                 let path = entry.path();
                 let is_target = || entry.depth() == 1 && entry.file_name() == "target";
@@ -140,7 +142,7 @@ pub(super) fn files(
         .build();
     let walked = walk.map(walk::ignored_path);
     let walked = walked.filter(|path| !path.as_ref().is_ok_and(|path| is_built(path)));
-    // What git tracks though it would ignore it.
+    // Add files that git tracks although an ignore rule matches them.
     let tracked = outside_of_packages(folder, tracked.unwrap_or_default());
     let mut files: Vec<_> = walked.chain(tracked.into_iter().map(Ok)).collect();
     files.retain(|file| match file {
@@ -150,7 +152,7 @@ pub(super) fn files(
     walk::push_files(part, place, folder, files, true, items);
 }
 
-/// Without the files of packages that lie below this one: git tracks them all alike.
+/// Removes the files of nested packages, because git lists them together with this package's files.
 fn outside_of_packages(folder: &Path, tracked: Vec<PathBuf>) -> Vec<PathBuf> {
     let manifests = tracked.iter().filter(|path| path.ends_with("Cargo.toml") && path.is_file());
     let packages: Vec<PathBuf> = manifests
@@ -178,7 +180,7 @@ mod tests {
         (folder, inner)
     }
 
-    /// The files of the package in this folder, from there.
+    /// The files of the package in this folder, relative to it.
     fn names(folder: &Path, all: bool) -> Vec<String> {
         let mut roots = Roots::default();
         roots.add("inner", folder);
@@ -192,7 +194,7 @@ mod tests {
         names
     }
 
-    /// The examples are those of cargo's documentation of these fields, and inherited ones.
+    /// The examples of cargo's documentation for these fields, and inherited fields.
     #[test]
     fn include_and_exclude_are_read_as_cargo_reads_them() {
         for (text, has_include, counts, does_not) in [
@@ -245,7 +247,7 @@ mod tests {
             fs::create_dir_all(inner.join(name).parent().unwrap()).unwrap();
             fs::write(inner.join(name), "").unwrap();
         }
-        // Without git cargo would pass over what begins with a dot.
+        // In a git repository, because elsewhere cargo ignores names that begin with a dot.
         fs::create_dir(inner.join(".git")).unwrap();
         assert_eq!(names(&inner, false), ["Cargo.toml", "src/target/b.txt"]);
     }

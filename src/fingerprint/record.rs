@@ -1,8 +1,8 @@
-//! The record: the versioned JSON that a wheel carries as `NAME-VERSION.dist-info/wheelprint.json`.
+//! The record: versioned JSON. A wheel carries it as `NAME-VERSION.dist-info/wheelprint.json`.
 //!
 //! A record is portable and reproducible (docs/design.md, D13): it has no absolute path, no time
-//! and no variable's value, and it is sorted. Each root has its place relative to the project,
-//! where there is one.
+//! and no variable's value, and it is sorted. It has the relative path of each root from the
+//! project, where there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,31 +11,33 @@ use serde::{Deserialize, Serialize};
 use super::{Fingerprint, Inputs, Packed, Source, Value};
 use crate::inputs::{Key, Kind, Part, View, Watch};
 
-/// The name of the record inside dist-info. A flat file: PEP 770 reserves sub-folders.
+/// The name of the record in dist-info. It is not in a subfolder, because PEP 770 reserves
+/// subfolders.
 pub const FILE_NAME: &str = "wheelprint.json";
-/// The format this program writes and the only one it compares.
+/// The version of the format that is written. Records of other versions are never compared.
 pub const VERSION: u32 = 1;
 
-/// A fingerprint and what it was made of.
+/// A fingerprint with its inputs and watches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// The format's version; another one is never compared.
+    /// The version of the format.
     pub wheelprint: u32,
     pub fingerprint: Fingerprint,
-    /// Where the roots lie, relative to the project, with `/`.
+    /// The folders of the roots, relative to the project, with `/`.
     pub roots: BTreeMap<String, String>,
-    /// How to look at the inputs again.
+    /// The recipes for finding the inputs again.
     pub watches: BTreeSet<Watch>,
     pub inputs: Vec<Input>,
-    /// Why this record may never be matched; empty for one that may (docs/design.md, D6).
+    /// Reasons why this record must never be matched; empty for a trusted record (docs/design.md,
+    /// D6).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<String>,
-    /// The files of the sources; none for an editable wheel, and where maturin makes no source
-    /// archive of the project.
+    /// The files of the sources. `None` for an editable wheel, and if maturin makes no sdist of the
+    /// project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Of an sdist: what is in it and not so in the tree, sorted by path.
+    /// For an sdist: the files in it whose place or content differs from the tree, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packed: Vec<Packed>,
 }
@@ -49,7 +51,7 @@ pub struct Input {
     pub value: Value,
 }
 
-/// An [`Input`] as it is read: what is flattened is read at half the speed.
+/// The form in which an [`Input`] is read. Reading with `serde(flatten)` takes twice as long.
 #[derive(Deserialize)]
 struct Flat {
     part: Part,
@@ -69,7 +71,7 @@ impl From<Flat> for Input {
 }
 
 impl Record {
-    /// A record of these inputs.
+    /// Makes a record of these inputs.
     pub fn new(
         inputs: &Inputs,
         watches: BTreeSet<Watch>,
@@ -91,17 +93,17 @@ impl Record {
         }
     }
 
-    /// The inputs, as they are compared; in order, if it is one that was written by us.
+    /// The inputs as pairs for a comparison. They are in order if wheelprint wrote the record.
     pub fn pairs(&self) -> impl Iterator<Item = (&Key, &Value)> {
         self.inputs.iter().map(|input| (&input.key, &input.value))
     }
 
-    /// The inputs by key.
+    /// The inputs as a map.
     pub fn inputs(&self) -> Inputs {
         self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect()
     }
 
-    /// Gives an input another value, and the record its new fingerprint.
+    /// Changes the value of an input, and updates the fingerprint.
     pub fn set(&mut self, key: &Key, value: Value) {
         for input in &mut self.inputs {
             if input.key == *key {
@@ -111,7 +113,7 @@ impl Record {
         self.fingerprint = Fingerprint::of(&self.inputs());
     }
 
-    /// As it is written into a wheel.
+    /// The bytes that are written into a wheel.
     pub fn to_json(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
         bytes.push(b'\n');
@@ -121,8 +123,8 @@ impl Record {
     /// Reads a record.
     ///
     /// # Errors
-    /// Why it is none that can be compared: not JSON, another version, inputs out of order, a
-    /// fingerprint that is not that of its inputs.
+    /// The reason why the record cannot be compared: it is not JSON, it has another version, its
+    /// inputs are out of order, or its fingerprint does not match its inputs.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Version {
@@ -135,7 +137,8 @@ impl Record {
         }
         let record: Self = serde_json::from_slice(bytes)
             .map_err(|error| format!("not a wheelprint record: {error}"))?;
-        // Each input once and in order: what is written twice could be read in two ways.
+        // Each input must occur once and in order, because a repeated input could be read in two
+        // ways.
         if !record.inputs.is_sorted_by(|one, next| one.key < next.key) {
             return Err("its inputs are not in order".to_owned());
         }

@@ -1,8 +1,8 @@
-//! The state of the tree when a build began.
+//! The state of the tree at the start of a build.
 //!
-//! Not every edit during a build leaves a newer time. A deleted file has no time any more, and a
-//! file that was moved, or that lies behind a link that was retargeted, keeps its old one.
-//! Comparing with the snapshot finds these edits.
+//! Not every edit during a build leaves a newer time. A removed file has no time. A moved file, or
+//! a file behind a retargeted link, keeps its old time. Comparing the tree with the snapshot finds
+//! these edits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,18 +13,19 @@ use crate::digest;
 use crate::inputs::{Key, Roots};
 use crate::stat_cache::{self, Stat};
 
-/// More than the clocks of machines that share a file system differ, in nanoseconds.
+/// A time further ahead of the clock than this is no clock difference between machines that share a
+/// file system. In nanoseconds.
 const FAR_AHEAD: i128 = 10_000_000_000;
 
-/// Files with what the file system said of them.
+/// Files and folders with their stat values.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     files: BTreeMap<PathBuf, Option<Seen>>,
-    /// Folders whose listing counts.
+    /// Folders whose list of names is an input.
     holders: BTreeMap<PathBuf, Option<Seen>>,
-    /// Links to folders, which are not followed: they may lead anywhere.
+    /// Links to folders. They are not followed, because they may lead anywhere.
     links: BTreeMap<PathBuf, Option<Seen>>,
-    /// Folders of which every file is known.
+    /// Folders in which every file was recorded.
     folders: Vec<PathBuf>,
 }
 
@@ -33,13 +34,14 @@ struct Seen {
     stat: Option<Stat>,
     size: u64,
     modified: Option<std::time::SystemTime>,
-    /// Of the content, or of the names in a folder, where the time lies ahead of the clock and so
-    /// says nothing of when it was changed.
+    /// The digest of the content, or of the names in a folder. Only for a time ahead of the clock,
+    /// because such a time does not show when the change happened.
     digest: Option<String>,
 }
 
 impl Snapshot {
-    /// Of what the inputs of earlier builds are, and of all files of these packages.
+    /// Takes a snapshot of these items (the inputs of earlier builds) and of all files of these
+    /// packages.
     pub(super) fn new(items: &[Item], packages: &[PathBuf], roots: &Roots) -> Self {
         let mut snapshot = Self { folders: packages.to_vec(), ..Self::default() };
         for path in items.iter().filter_map(path_of) {
@@ -62,7 +64,7 @@ impl Snapshot {
         snapshot
     }
 
-    /// The inputs that are not the files they were, and those that were not there.
+    /// The inputs that differ from the snapshot, including new ones.
     pub(super) fn changed(&self, items: &[Item], roots: &Roots) -> BTreeSet<Key> {
         let changed = |path: &Path| match self.files.get(path) {
             Some(seen) => *seen != Seen::of(path),
@@ -75,14 +77,16 @@ impl Snapshot {
             .collect()
     }
 
-    /// Would this file, below a package's folder, have been seen if it had been there?
+    /// Whether this path is new since the snapshot: it exists, and the snapshot of the package's
+    /// folder would contain it.
     fn is_new(&self, path: &Path, folder: &Path, roots: &Roots) -> bool {
         let Ok(inside) = path.strip_prefix(folder) else { return false };
         if !path.exists() {
             return false;
         }
         let above: Vec<PathBuf> = inside.ancestors().skip(1).map(|it| folder.join(it)).collect();
-        // Behind a link that has been turned all is new; behind one that has not, times tell.
+        // If a symlinked parent was retargeted, everything below it counts as new. If not, the
+        // times of the files decide.
         let link = above.iter().rfind(|above| **above != folder && above.is_symlink());
         if let Some(link) = link {
             return self.links.get(link).is_none_or(|seen| *seen != Seen::of_link(link));
@@ -90,14 +94,15 @@ impl Snapshot {
         !above.iter().any(|above| above != folder && walk::is_passed_over(above, roots))
     }
 
-    /// Is it as it was, by its content too, with a time that lies ahead of the clock? The time alone
-    /// would be proof of nothing: the file system's clock may be ahead as well, and a coarse one.
+    /// Whether the path is unchanged and its time is ahead of the clock. The content is compared
+    /// too. Such a time alone proves nothing, because the file system's clock may also be ahead,
+    /// and coarse.
     pub(super) fn lay_ahead(&self, path: &Path) -> bool {
         let seen = self.files.get(path).or_else(|| self.holders.get(path)).and_then(Option::as_ref);
         seen.is_some_and(|seen| seen.digest.is_some() && Seen::of(path).as_ref() == Some(seen))
     }
 
-    /// The files that are gone.
+    /// The files that were removed since the snapshot.
     pub fn gone(&self) -> impl Iterator<Item = &Path> {
         self.files
             .iter()
@@ -113,7 +118,7 @@ impl Seen {
         if seen.stat.is_some_and(|stat| stat.ctime > stat_cache::now() + FAR_AHEAD) {
             seen.digest = match search::listing(path) {
                 Value::Sha256(names) => Some(names),
-                // Of a pipe the end would be waited for.
+                // Only regular files are read, because reading a pipe would wait for its end.
                 _ if meta.is_file() => digest::file(path).ok(),
                 _ => None,
             };

@@ -1,9 +1,9 @@
-//! The source digest: one digest over all files of the project that its sdist holds
+//! The source digest: one digest over all files of the project that are in its sdist
 //! (docs/design.md, D13).
 //!
-//! It is the same in the tree, in the sdist, in a wheel made from either, and in a clone. Files are
-//! named as seen from the project and digested as they are in the tree, even where maturin moves or
-//! rewrites them for the sdist.
+//! The source digest is the same for the tree, the sdist, a wheel made from either, and a clone.
+//! Files are named relative to the project, and their content in the tree is hashed. This also
+//! applies to files that maturin moves or rewrites for the sdist.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Tagged;
 
-/// The files that make up the sources.
+/// The files of the sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// The digest of `files`.
     pub sha256: String,
-    /// SHA-256 by path, relative to the project with `/`; `../` leads out of its folder.
+    /// SHA-256 by path. Paths are relative to the project, with `/`; `../` leads out of its folder.
     pub files: BTreeMap<String, String>,
 }
 
 impl Source {
-    /// The sources made of these files.
+    /// Makes the sources of these files, with their digest.
     pub fn new(files: BTreeMap<String, String>) -> Self {
         Self { sha256: digest(&files), files }
     }
 
-    /// Is the digest that of the files?
+    /// Whether the digest matches the files.
     pub fn is_consistent(&self) -> bool {
         self.sha256 == digest(&self.files)
     }
@@ -42,18 +42,18 @@ fn digest(files: &BTreeMap<String, String>) -> String {
     tagged.finish()
 }
 
-/// A file of an sdist that is not what and where it is in the tree.
+/// A file of an sdist whose place or content differs from the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packed {
-    /// Inside the archive, without its top folder.
+    /// The path inside the archive, without its top folder.
     pub path: String,
-    /// What it is in the archive.
+    /// The digest of the file in the archive.
     pub sha256: String,
-    /// The file of the tree that it was made from; none if maturin made it up.
+    /// The file of the tree that this file was made from; `None` if maturin generated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The text of that file, where maturin wrote another one.
+    /// The text of the file in the tree, if maturin rewrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<String>,
 }

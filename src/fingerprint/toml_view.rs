@@ -6,11 +6,11 @@ use toml::{Table, Value};
 use crate::digest;
 use crate::inputs::View;
 
-/// Tables of a workspace's root manifest that reach its members (cargo book, "Workspaces").
+/// The tables of a workspace's root manifest that affect its members (cargo book, "Workspaces").
 const WORKSPACE_TABLES: &[&str] = &["workspace", "profile", "patch", "replace", "cargo-features"];
 
-/// The digest of a TOML file's meaning. Text that is no TOML counts by its bytes: cargo or maturin
-/// will say what is wrong with it, or understand a newer TOML than we do.
+/// The digest of a TOML file's meaning. A text that is no TOML counts by its bytes: cargo or
+/// maturin will report the error, or understand a newer version of TOML.
 pub fn digest(bytes: &[u8], view: View) -> String {
     let parsed = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<Table>().ok());
     match parsed {
@@ -25,13 +25,13 @@ fn reduce(mut table: Table, view: View) -> Table {
         View::Package => {
             drop_foreign_metadata(table.get_mut("package"));
             drop_foreign_metadata(table.get_mut("workspace"));
-            // Lints say how loudly rustc speaks, not what it makes.
+            // Lints control the messages of rustc, not the code that it produces.
             table.remove("lints");
             table.remove("badges");
             table
         }
         View::Workspace => {
-            // Where the workspace names no resolver, the root package's edition does.
+            // If the workspace sets no resolver, the edition of the root package decides it.
             let package = table.get("package").and_then(Value::as_table).cloned();
             table.retain(|name, _| WORKSPACE_TABLES.contains(&name));
             for name in ["edition", "resolver"] {
@@ -72,7 +72,7 @@ fn tool(table: &mut Table, name: &str) -> Option<Value> {
     }
 }
 
-/// With what would be left empty.
+/// Removes uv's cache keys, and the tables that become empty.
 fn drop_cache_keys(table: &mut Table) {
     let Some(Value::Table(tools)) = table.get_mut("tool") else { return };
     let Some(Value::Table(uv)) = tools.get_mut("uv") else { return };
@@ -90,7 +90,7 @@ fn only(mut table: Table, names: &[&str]) -> Table {
     table
 }
 
-/// `metadata` is free for tools to use; maturin's is the one that counts.
+/// Removes other tools' tables from `metadata`. Only maturin's table counts.
 fn drop_foreign_metadata(owner: Option<&mut Value>) {
     if let Some(Value::Table(owner)) = owner
         && let Some(Value::Table(metadata)) = owner.get_mut("metadata")
@@ -102,13 +102,13 @@ fn drop_foreign_metadata(owner: Option<&mut Value>) {
     }
 }
 
-/// As JSON has it.
+/// The text as a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// One spelling for each value: keys sorted, strings quoted, types told apart. The import check has
-/// a twin of it (`python/wheelprint/_runtime_meaning.py`).
+/// The canonical text of a table: keys sorted, strings quoted, types distinguished.
+/// `python/wheelprint/_runtime_meaning.py` has the same function for the import check.
 fn canonical(table: &Table) -> String {
     fn write(value: &Value, text: &mut String) {
         match value {
@@ -158,7 +158,7 @@ mod tests {
         assert!(!same(View::Whole, "a = [1, 2]", "a = [2, 1]"));
     }
 
-    /// git may check the same manifest out with either.
+    /// git may check out the same manifest with either line ending.
     #[test]
     fn line_ends_are_no_change_where_they_mean_nothing() {
         let all = "# a\n[package]\nname = 'a'\n[workspace]\nmembers = [\n  'b',\n]\n\
@@ -175,9 +175,9 @@ mod tests {
         ] {
             assert!(same(view, all, &all.replace('\n', "\r\n")), "{view:?}");
         }
-        // Within a string they reach what is made of it.
+        // Inside a string a line ending is part of the value.
         assert!(!same(View::Whole, "a = \"\"\"x\ny\"\"\"", "a = \"\"\"x\r\ny\"\"\""));
-        // An old rust-toolchain is no TOML.
+        // The old format of rust-toolchain is no TOML.
         assert!(!same(View::Whole, "nightly\n", "nightly\r\n"));
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let of = |text: &str| digest(text.as_bytes(), View::Pyproject);
         let plain = of("[project]\nname = \"a\"\n");
         assert_eq!(of("[project]\nname = \"a\"\n[tool.uv]\ncache-keys = [\"b\"]\n"), plain);
-        // Everything else counts, whoever it is for.
+        // All other tables count, for any tool.
         for more in ["[tool.uv]\npackage = true\n", "[tool.other]\nx = 1\n", "[tool.other]\n"] {
             assert_ne!(of(&format!("[project]\nname = \"a\"\n{more}")), plain, "{more}");
         }

@@ -1,5 +1,5 @@
-//! Environment and toolchain: which variables count, where configuration is searched for, and
-//! what rustc and maturin are in use.
+//! Environment and toolchain: the variables that count, the search paths of configuration, and the
+//! rustc and maturin in use.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::request::{Environment, Interpreter};
 
 /// Variables that decide what is compiled, by exact name.
 const EXACT: &[&str] = &[
-    // Which cargo maturin calls.
+    // The cargo that maturin calls.
     "CARGO",
     "RUSTFLAGS",
     "RUSTC",
@@ -26,15 +26,16 @@ const EXACT: &[&str] = &[
     "LDFLAGS",
     "ARFLAGS",
     "CROSS_COMPILE",
-    // Where gcc and clang look first (gcc's manual, "Environment Variables Affecting GCC").
+    // The first search paths of gcc and clang (gcc's manual, "Environment Variables Affecting
+    // GCC").
     "CPATH",
     "C_INCLUDE_PATH",
     "CPLUS_INCLUDE_PATH",
     "LIBRARY_PATH",
     "COMPILER_PATH",
     "GCC_EXEC_PREFIX",
-    // Options for cl and link. Not INCLUDE and LIB: Visual Studio's prompt sets them, and without it
-    // rustc and the cc crate find the same folders themselves.
+    // Options for cl and link. INCLUDE and LIB are not here: Visual Studio's prompt sets them, and
+    // without it rustc and the cc crate find the same folders themselves.
     "CL",
     "_CL_",
     "LINK",
@@ -49,7 +50,7 @@ const EXACT: &[&str] = &[
     "_PYTHON_SYSCONFIGDATA_NAME",
 ];
 
-/// Families of such variables, by prefix.
+/// Families of variables that decide what is compiled, by prefix.
 const PREFIXES: &[&str] = &[
     "CARGO_",
     "MATURIN_",
@@ -70,8 +71,8 @@ const PREFIXES: &[&str] = &[
     "BINDGEN_EXTRA_CLANG_ARGS",
 ];
 
-/// Members of the families that say how to show, fetch or publish, or where a thing lies, or that
-/// cargo sets itself for what it runs: none of them changes what is compiled.
+/// Exceptions in the families, which do not change what is compiled. They control display,
+/// downloads or publishing, name a location, or are set by cargo itself for the programs it runs.
 const NOT: &[&str] = &[
     "CARGO_HOME",
     "CARGO_LOG",
@@ -100,8 +101,8 @@ const NOT: &[&str] = &[
     "MATURIN_NO_INSTALL_RUST",
 ];
 
-/// Variables by which frontends, shells and cargo say where they are: they count for a build that
-/// reads them, and differ from it wherever its module is imported.
+/// Variables with which frontends, shells and cargo describe their own place. They count for a
+/// build that reads them, but an import runs with other values than the build.
 const NOT_AT_IMPORT: &[&str] = &[
     "CARGO",
     "CONDA_",
@@ -118,27 +119,27 @@ const NOT_AT_IMPORT: &[&str] = &[
     "VIRTUAL_ENV",
 ];
 
-/// The well-known variables as an import sees them: exact names, prefixes, exceptions (a prefix if
+/// The well-known variables for the check at import: exact names, prefixes, exceptions (a prefix if
 /// it ends in `_`).
 pub fn families_at_import() -> [Vec<&'static str>; 3] {
     [EXACT.to_vec(), PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
 }
 
-/// Does this variable mean the same where a module is built and where it is imported?
+/// Whether this variable means the same at the build and at the import.
 pub fn counts_at_import(name: &str) -> bool {
     !NOT_AT_IMPORT.iter().any(|not| is_exception(name, not))
 }
 
-/// Does it name a compiler, its flags or where it looks? Build scripts read such variables, and not
-/// all of them tell cargo.
+/// Whether the variable names a compiler, its flags or its search paths. Some build scripts read
+/// such variables without telling cargo.
 pub fn is_of_the_compilers(name: &str) -> bool {
     const CARGOS: [&str; 4] = ["CARGO", "RUST", "MATURIN_", "PYO3_"];
-    // Cargo looks at what a wrapper says of its version, and not at which one it is.
+    // Cargo compares the version that a wrapper prints, but not which wrapper it is.
     name.ends_with("_WRAPPER")
         || (is_well_known(name) && !CARGOS.iter().any(|start| name.starts_with(start)))
 }
 
-/// Does this variable count even if no build script or source names it?
+/// Whether this variable counts even if no build script or source names it.
 pub fn is_well_known(name: &str) -> bool {
     if EXACT.contains(&name) {
         return true;
@@ -151,7 +152,7 @@ fn is_exception(name: &str, not: &str) -> bool {
     if not.ends_with('_') { name.starts_with(not) } else { name == not }
 }
 
-/// The well-known variables that are set, sorted.
+/// The names of the well-known variables that are set, sorted.
 pub fn set_variables(environment: &Environment) -> Vec<String> {
     environment
         .iter()
@@ -161,7 +162,7 @@ pub fn set_variables(environment: &Environment) -> Vec<String> {
         .collect()
 }
 
-/// The folder of cargo's configuration and registries.
+/// The folder with cargo's configuration and registries.
 pub fn cargo_home(environment: &Environment) -> Option<PathBuf> {
     environment
         .non_empty("CARGO_HOME")
@@ -169,8 +170,8 @@ pub fn cargo_home(environment: &Environment) -> Option<PathBuf> {
         .or_else(|| Some(home(environment)?.join(".cargo")))
 }
 
-/// The user's home folder, as cargo and rustup find it: without the variable it is what the system
-/// knows of the user (the password database, the profile folder).
+/// The user's home folder, as cargo and rustup find it. Without the variable it comes from the
+/// system (the password database, the profile folder).
 pub fn home(environment: &Environment) -> Option<PathBuf> {
     home_or(environment, cfg!(windows), std::env::home_dir)
 }
@@ -187,20 +188,21 @@ fn home_or(
 /// A configuration file found on a search path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The root it was found under and its name there; `above` counts folders upwards, as `../`.
+    /// The root that the file was found under, and its name there. Under the root `above`, each
+    /// `../` is one folder upwards.
     pub root: &'static str,
     pub name: String,
     pub path: PathBuf,
 }
 
-/// The cargo configuration files in force for a project, nearest first, cargo's home last (cargo
-/// book, "Hierarchical structure"), each followed by what it includes.
+/// The cargo configuration files in force for a project: the nearest first, cargo's home last
+/// (cargo book, "Hierarchical structure"). Each is followed by the files it includes.
 pub fn cargo_configs(root: &Path, environment: &Environment) -> Vec<Found> {
     let home = cargo_home(environment);
     let mut found = Vec::new();
     for (level, folder) in root.ancestors().enumerate() {
         let folder = folder.join(".cargo");
-        // Cargo reads its home folder last and once, even when it lies above the project.
+        // Cargo reads its home folder last and only once, even if it is above the project.
         if home.as_deref() == Some(folder.as_path()) {
             continue;
         }
@@ -218,9 +220,9 @@ pub fn cargo_configs(root: &Path, environment: &Environment) -> Vec<Found> {
     found
 }
 
-/// Adds a configuration file and, behind it, the files its `include` names: a path, or a table
-/// with `path`, or a list of either; relative to the including file. One that is not there is
-/// named too: it may appear.
+/// Adds a configuration file, and after it the files that its `include` names: a path, a table with
+/// `path`, or a list of these, relative to the including file. A missing file is added too, because
+/// it may appear later.
 fn push_config(config: Found, found: &mut Vec<Found>) {
     if found.iter().any(|known| known.path == config.path) {
         return;
@@ -239,7 +241,7 @@ fn push_config(config: Found, found: &mut Vec<Found>) {
     }
 }
 
-/// The files that a configuration file includes, and those they include.
+/// All files that a configuration file includes, directly or indirectly.
 pub fn included(config: &Path) -> Vec<PathBuf> {
     let config = Found { root: "", name: String::new(), path: config.to_owned() };
     let mut found = Vec::new();
@@ -261,7 +263,7 @@ fn include_paths(config: &Path) -> Vec<String> {
     }
 }
 
-/// The toolchain file rustup obeys: the nearest one (rustup book, "Overrides").
+/// The toolchain file that rustup uses: the nearest one (rustup book, "Overrides").
 pub fn toolchain_file(root: &Path) -> Option<Found> {
     root.ancestors().enumerate().find_map(|(level, folder)| {
         let file = first_file(folder, &["rust-toolchain", "rust-toolchain.toml"])?;
@@ -277,7 +279,7 @@ fn first_file<'a>(folder: &Path, names: &[&'a str]) -> Option<&'a str> {
     names.iter().copied().find(|name| folder.join(name).is_file())
 }
 
-/// The rustc that cargo will call: `RUSTC`, `build.rustc`, else the one on PATH.
+/// The rustc that cargo will call: `RUSTC`, else `build.rustc`, else the one on PATH.
 pub fn rustc(root: &Path, environment: &Environment) -> Option<PathBuf> {
     for variable in ["RUSTC", "CARGO_BUILD_RUSTC"] {
         if let Some(rustc) = environment.non_empty(variable) {
@@ -289,7 +291,8 @@ pub fn rustc(root: &Path, environment: &Environment) -> Option<PathBuf> {
         let Ok(table) = text.parse::<toml::Table>() else { continue };
         let rustc = table.get("build").and_then(|build| build.get("rustc"));
         if let Some(rustc) = rustc.and_then(toml::Value::as_str) {
-            // Relative to the folder that holds `.cargo` (cargo book, "Executable paths").
+            // The path is relative to the folder that contains `.cargo` (cargo book, "Executable
+            // paths").
             let folder = config.path.parent().and_then(Path::parent).unwrap_or(root);
             return named_program(folder, Path::new(rustc), environment);
         }
@@ -306,8 +309,8 @@ fn named_program(folder: &Path, program: &Path, environment: &Environment) -> Op
 }
 
 /// The version of the maturin that a build in this environment would use, from its dist-info
-/// folder. Where wheelprint is not beside it, frontends build in environments of their own, and
-/// this maturin is there for something else.
+/// folder. `None` if wheelprint is not installed beside it: then frontends build in other
+/// environments, and this maturin is there for another purpose.
 pub fn maturin_version(interpreter: &Interpreter) -> Option<String> {
     if !interpreter.sys_path.iter().any(|folder| folder.join("wheelprint/__init__.py").is_file()) {
         return None;
@@ -344,7 +347,7 @@ mod tests {
         ] {
             assert!(is_well_known(name), "{name} should count");
         }
-        // Of macOS: they say for which systems and processors, and with what SDK.
+        // macOS variables: target systems, processors and the SDK.
         for name in ["ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "DEVELOPER_DIR"] {
             assert!(is_well_known(name) && is_of_the_compilers(name), "{name} should count");
             assert!(counts_at_import(name), "{name} should count at import");
@@ -388,7 +391,7 @@ mod tests {
             "include = ['a.toml', {path = 'b.toml', optional = true}]",
         )
         .unwrap();
-        // A cycle is cargo's to refuse, and not ours to follow for ever.
+        // A cycle must not lead to an endless loop. Cargo itself refuses it.
         fs_err::write(cargo.join("a.toml"), "include = 'config.toml'").unwrap();
         let names: Vec<String> = cargo_configs(folder.path(), &Environment::default())
             .into_iter()
@@ -406,7 +409,7 @@ mod tests {
             (&[("USERPROFILE", "/other")], false, "/known"),
             (&[("HOME", "")], false, "/known"),
             (&[("USERPROFILE", "C:/Users/me")], true, "C:/Users/me"),
-            // A shell that came with git sets it; cargo and rustup go by the other one.
+            // The shell that comes with git sets HOME. cargo and rustup use USERPROFILE.
             (&[("HOME", "/c/Users/me"), ("USERPROFILE", "C:/Users/me")], true, "C:/Users/me"),
             (&[("HOME", "/c/Users/me")], true, "/known"),
         ] {

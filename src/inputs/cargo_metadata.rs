@@ -1,4 +1,4 @@
-//! Asking `cargo metadata`, with the arguments and the environment that maturin uses.
+//! Runs `cargo metadata` with maturin's arguments and environment.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,20 +10,21 @@ use crate::error::{Error, Result};
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
 
-/// The part of `cargo metadata` that is read here.
+/// The part of the output of `cargo metadata` that is used.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     pub packages: Vec<Package>,
     pub workspace_root: PathBuf,
     pub target_directory: PathBuf,
-    /// Where intermediate artifacts go, if not below the target directory (cargo 1.91).
+    /// The folder for intermediate artifacts, if it is not below the target directory (cargo 1.91).
     pub build_directory: Option<PathBuf>,
 }
 
-/// A package of the workspace or another one whose files can be edited: of a path, or vendored.
+/// A package whose files can be edited: a member of the workspace, a path dependency or a vendored
+/// package.
 #[derive(Debug, Deserialize)]
 pub struct Package {
-    /// `None` for packages of a path: cargo looks at their sources.
+    /// `None` for workspace members and path dependencies. Cargo checks their sources for changes.
     pub source: Option<String>,
     pub name: String,
     pub manifest_path: PathBuf,
@@ -32,17 +33,17 @@ pub struct Package {
     pub dependencies: Vec<Dependency>,
 }
 
-/// A package that another one needs.
+/// A dependency of a package.
 #[derive(Debug, Deserialize)]
 pub struct Dependency {
     pub name: String,
-    /// `None` for what both builds and runs need.
+    /// `None` for a normal dependency.
     pub kind: Option<String>,
-    /// Of a package of a path, its folder.
+    /// The folder of a path dependency.
     pub path: Option<PathBuf>,
 }
 
-/// Something a package builds; cargo calls it a target.
+/// Something that a package builds. Cargo's word is target.
 #[derive(Debug, Deserialize)]
 pub struct Product {
     pub name: String,
@@ -51,12 +52,12 @@ pub struct Product {
 }
 
 impl Package {
-    /// The folder of its Cargo.toml.
+    /// The folder with the package's Cargo.toml.
     pub fn folder(&self) -> &Path {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
     }
 
-    /// Does cargo look at its sources?
+    /// Whether cargo checks the package's sources for changes.
     pub fn is_of_a_path(&self) -> bool {
         self.source.is_none()
     }
@@ -93,16 +94,16 @@ pub(super) fn program(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// `--config` as maturin passes it on: it may say where the target folder is.
+/// The `--config` arguments that maturin passes on. They may set the target folder.
 pub(super) fn configurations(project: &Project, request: &Request) -> Vec<String> {
     let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
     values.extend(project.maturin.config.iter().flatten().cloned());
     values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
 }
 
-/// Where cargo may keep Cargo.lock: beside the workspace's manifest, and wherever configuration says
-/// (`resolver.lockfile-path`, obeyed from cargo 1.97 on). All that are named count: one more input
-/// does no harm, and which of them is in force is cargo's own affair.
+/// The possible places of Cargo.lock: beside the workspace's manifest, and every place that the
+/// configuration names (`resolver.lockfile-path`, which cargo obeys since 1.97). All of them count
+/// as inputs: one more input does no harm, and cargo decides which one is in force.
 pub(super) fn lock_files(
     project: &Project,
     request: &Request,
@@ -132,7 +133,8 @@ pub(super) fn lock_files(
         configs.push(file);
     }
     for config in configs {
-        // Relative to the folder that holds `.cargo` (cargo book, "Config-relative paths").
+        // The path is relative to the folder that contains `.cargo` (cargo book, "Config-relative
+        // paths").
         if let Some(path) = read(&config).as_ref().and_then(named)
             && let Some(folder) = config.parent().and_then(Path::parent)
         {
@@ -142,8 +144,8 @@ pub(super) fn lock_files(
     files.into_iter().map(|file| normalize(&file)).collect()
 }
 
-/// Features as maturin passes them on: they decide which optional packages there are. Those for
-/// some interpreters only are among them; more packages are no harm.
+/// The features that maturin passes on. They decide which optional packages are used. Features for
+/// some interpreters only are included, because additional packages do no harm.
 pub(super) fn features(project: &Project, request: &Request) -> Vec<String> {
     let given = request.maturin_arguments();
     let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
@@ -168,7 +170,7 @@ pub(super) fn features(project: &Project, request: &Request) -> Vec<String> {
     flags
 }
 
-/// The profile by maturin's rules, as cargo calls its folder.
+/// The profile by maturin's rules, under the name of cargo's folder for it.
 pub(super) fn profile(project: &Project, request: &Request) -> String {
     let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
     let named = |field: &str| table?.get(field)?.as_str().map(str::to_owned);
@@ -190,7 +192,7 @@ pub(super) fn cargo(root: &Path, environment: &Environment, program: PathBuf) ->
     command
 }
 
-/// Did somebody ask for an unchanged Cargo.lock, or for no network?
+/// Whether the user requested an unchanged Cargo.lock or no network.
 pub(super) fn is_locked(project: &Project, request: &Request) -> bool {
     const FLAGS: [&str; 3] = ["--locked", "--frozen", "--offline"];
     request.maturin_arguments().iter().any(|argument| FLAGS.contains(&argument.as_str()))

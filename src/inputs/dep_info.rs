@@ -1,9 +1,9 @@
 //! Readers for dep-info files and for the output of build scripts.
 //!
-//! Formats: cargo's `core/compiler/output_depinfo.rs` and `fingerprint/dep_info.rs` (Makefile
-//! rules, `\ ` for a space in a name, `# env-dep:NAME[=VALUE]`), and the build script instructions
-//! of the cargo book. The readers take any bytes: they skip what they do not understand and never
-//! panic.
+//! The formats are described in cargo's `core/compiler/output_depinfo.rs` and
+//! `fingerprint/dep_info.rs` (Makefile rules, `\ ` for a space in a name,
+//! `# env-dep:NAME[=VALUE]`), and in the cargo book (build script instructions). The readers accept
+//! any bytes: they skip everything they do not understand, and never panic.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub fn parse_rules(text: &str) -> Vec<PathBuf> {
         if line.starts_with('#') {
             continue;
         }
-        // A Windows drive is a colon without a space behind it.
+        // The colon of a Windows drive has no space after it.
         let Some(rest) = line.split_once(": ").map(|(_, rest)| rest) else { continue };
         for name in split_names(rest) {
             let path = PathBuf::from(name);
@@ -27,7 +27,8 @@ pub fn parse_rules(text: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// What the rules are for: the files that rustc wrote, and empty rules for what it read.
+/// The targets of the rules: the files that rustc wrote. Rules without dependencies, which rustc
+/// adds for the files it read, are skipped.
 pub fn parse_targets(text: &str) -> Vec<String> {
     text.lines()
         .filter(|line| !line.starts_with('#'))
@@ -35,7 +36,7 @@ pub fn parse_targets(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Splits at spaces that no backslash stands before.
+/// Splits at spaces without a backslash before them.
 fn split_names(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut name = String::new();
@@ -74,10 +75,10 @@ fn unescape(text: &str) -> String {
     text.replace("\\n", "\n").replace("\\r", "\r").replace("\\\\", "\\")
 }
 
-/// What a build script told cargo to watch.
+/// The files and variables that a build script told cargo to watch.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct BuildScript {
-    /// `rerun-if-changed`, as written: relative ones are relative to the package.
+    /// `rerun-if-changed`, as written. Relative paths are relative to the package.
     pub paths: Vec<PathBuf>,
     /// `rerun-if-env-changed`.
     pub variables: Vec<String>,
@@ -88,7 +89,7 @@ impl BuildScript {
     pub fn parse(output: &str) -> Self {
         let mut script = Self::default();
         for line in output.lines() {
-            // Cargo trims lines: what a script prints indented is an instruction too.
+            // Cargo trims each line, so an indented line is an instruction too.
             let Some(rest) = line.trim().strip_prefix("cargo:") else { continue };
             let rest = rest.strip_prefix(':').unwrap_or(rest);
             match rest.split_once('=') {
@@ -102,7 +103,7 @@ impl BuildScript {
         script
     }
 
-    /// Cargo watches the whole package for a script that names nothing.
+    /// Whether the script names nothing to watch. Cargo then watches the whole package.
     pub fn names_nothing(&self) -> bool {
         self.paths.is_empty() && self.variables.is_empty()
     }
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn many_names_take_no_time() {
-        // Each compared with all before it took minutes.
+        // A comparison of each name with all earlier names took minutes.
         let names: Vec<String> = (0..200_000).map(|number| format!("d/{number}")).collect();
         let text = format!("t: {}\nt: {}\n", names.join(" "), names.join(" "));
         assert_eq!(parse_rules(&text).len(), names.len());

@@ -1,4 +1,4 @@
-//! `extra-inputs`: more inputs, as globs from the project root.
+//! `extra-inputs`: additional inputs, as globs relative to the project's root.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -10,9 +10,9 @@ pub fn watches(settings: &Settings) -> Vec<Watch> {
     settings.extra_inputs.iter().flat_map(|glob| watches_of(glob)).collect()
 }
 
-/// The watches for one of them: of a folder that matches, everything below it. On macOS a name may
-/// be stored in another spelling than it was typed in (`é` as one character or as two): a glob stands
-/// for both.
+/// The watches for one glob: the files that match, and everything below folders that match. macOS
+/// may store a name in another Unicode form than it was typed in (`é` as one character or as two).
+/// So the watches cover both forms.
 pub fn watches_of(glob: &str) -> Vec<Watch> {
     let mut spellings = vec![glob.to_owned(), glob.nfc().collect(), glob.nfd().collect()];
     spellings.sort();

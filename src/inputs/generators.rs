@@ -7,7 +7,7 @@ use super::target::Target;
 use super::{Part, Roots, Watch};
 use crate::project::Project;
 
-/// Configuration of the binding generators maturin calls itself.
+/// Watches for the files that the binding generators read when maturin calls them.
 pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSet<Watch> {
     let mut watches = BTreeSet::new();
     let Some(folder) = target.manifest.parent() else { return watches };
@@ -22,7 +22,8 @@ pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSe
         None => !text.contains("pyo3") && !text.contains("uniffi"),
     };
     if is_cffi {
-        // maturin takes this header, or has cbindgen read all modules, whatever rustc compiles.
+        // maturin uses this header if it exists. Otherwise cbindgen reads all declared modules,
+        // including those that rustc does not compile.
         let header = target.metadata.target_directory.join("header.h");
         for path in declared_modules(&folder.join("src")).into_iter().chain([header]) {
             if let Some(place) = roots.name(&path) {
@@ -33,7 +34,8 @@ pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSe
     watches
 }
 
-/// The files of modules that some source declares, be it for another platform or feature.
+/// The files of all modules that some source declares, including modules for other platforms or
+/// features.
 fn declared_modules(folder: &Path) -> Vec<PathBuf> {
     let files: Vec<PathBuf> = walkdir::WalkDir::new(folder)
         .into_iter()

@@ -1,4 +1,4 @@
-//! What reaches the wheel besides the compiled module, by maturin's rules: core metadata, readme,
+//! The inputs of a wheel besides the compiled module, by maturin's rules: core metadata, readme,
 //! licences, Python sources and data.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::project::{Layout, Project};
 use crate::request::Artifact;
 use crate::settings::plain_glob;
 
-/// maturin packs these without being asked (PEP 639's customary names).
+/// The files that maturin packs by default (the usual names in PEP 639).
 const LICENCE_GLOBS: &[&str] = &["LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*"];
 
 /// The watches for metadata and for the Python part of the artifact.
@@ -26,7 +26,8 @@ pub fn watches(
     for file in metadata_files(project) {
         push_path(&mut watches, Part::Metadata, &project.root.join(file), roots);
     }
-    // The one that is built may be found by its place; another may take that place.
+    // maturin may prefer `rust/Cargo.toml` to the manifest that it builds now, and that file may
+    // appear later.
     let first = project.root.join("rust");
     if manifest_dir != first {
         push_path(&mut watches, Part::Manifest, &first.join("Cargo.toml"), roots);
@@ -56,7 +57,7 @@ fn python_part(
     artifact: Artifact,
     roots: &mut Roots,
 ) {
-    // Whether this folder exists decides between the pure and the mixed layout.
+    // The existence of this folder decides between the pure and the mixed layout.
     if let Some(place) = roots.name(&layout.python_root.join(&layout.top)) {
         watches.push(Watch::Folder { part: Part::Python, place });
     }
@@ -69,7 +70,7 @@ fn python_part(
         let stub = project.root.join(format!("{}.pyi", layout.extension));
         push_path(watches, Part::Python, &stub, roots);
     }
-    // An editable install reads the Python sources where they are.
+    // An editable install reads the Python sources in place.
     if artifact == Artifact::Wheel {
         for package in &layout.packages {
             if let Some(place) = roots.name(&layout.python_root.join(package)) {
@@ -98,7 +99,7 @@ fn data_name(layout: &Layout) -> String {
     parts.join(".")
 }
 
-/// Readme and licence files that `[project]` names.
+/// The readme and licence files that `[project]` names.
 fn metadata_files(project: &Project) -> Vec<String> {
     let Some(table) = project.document.get("project").and_then(toml::Value::as_table) else {
         return Vec::new();
@@ -113,8 +114,8 @@ fn metadata_files(project: &Project) -> Vec<String> {
         .collect()
 }
 
-/// Readme and licence file that Cargo.toml names, or inherits: core metadata where pyproject.toml
-/// leaves it to them (maturin, "Python metadata").
+/// The readme and licence files that Cargo.toml names or inherits. maturin uses them for core
+/// metadata if pyproject.toml does not name its own (maturin, "Python metadata").
 fn metadata_files_of_cargo(project: &Project, manifest_dir: &Path) -> Vec<PathBuf> {
     let says_itself = |field: &str| {
         project.document.get("project").is_some_and(|table| table.get(field).is_some())
@@ -140,7 +141,7 @@ fn metadata_files_of_cargo(project: &Project, manifest_dir: &Path) -> Vec<PathBu
                     Some(folder.join(value.as_str()?))
                 }));
             }
-            // Cargo takes a README that lies there for granted.
+            // Cargo uses a README in the folder by default.
             None if name == "readme" => {
                 let names = ["README.md", "README.txt", "README"];
                 found.extend(names.map(|name| manifest_dir.join(name)));
@@ -163,8 +164,8 @@ fn licence_globs(project: &Project) -> Vec<String> {
     }
 }
 
-/// The globs of `[tool.maturin] include` that reach a wheel. Those from OUT_DIR are made by the
-/// build itself.
+/// The globs of `[tool.maturin] include` that apply to wheels. Files from OUT_DIR are left out,
+/// because the build itself makes them.
 fn wheel_includes(project: &Project) -> Vec<String> {
     project
         .maturin

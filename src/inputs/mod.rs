@@ -1,4 +1,4 @@
-//! What counts: the names of everything that reaches an artifact, never its contents.
+//! What counts: the names of all inputs of an artifact, never their contents.
 //!
 //! A [`Watch`] is a recipe ("this file", "every file below this folder", "this variable") for
 //! finding inputs again later. `fingerprint::observe` turns it into [`Key`]s with values. A place
@@ -25,11 +25,12 @@ pub mod units;
 use paths::{below, is_one_folder};
 pub use paths::{is_device, normalize, relative, slashed};
 
-/// The part digests a fingerprint is made of.
+/// The parts of a fingerprint. Each has its own digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// Sources of the crate and its local dependencies, and what their build scripts watch.
+    /// Sources of the crate and of its local dependencies, and files that their build scripts
+    /// watch.
     Rust,
     /// Cargo.toml, Cargo.lock, cargo configuration, `[tool.maturin]`.
     Manifest,
@@ -41,21 +42,21 @@ pub enum Part {
     Environment,
     /// rustc, maturin, the interpreter.
     Toolchain,
-    /// What was asked for: artifact, config settings.
+    /// The request: artifact, config settings.
     Request,
 }
 
-/// What kind of thing a key names.
+/// The kind of thing that a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A file's content.
     File,
-    /// A TOML file's meaning.
+    /// The meaning of a TOML file (its parsed value).
     Toml,
-    /// A folder: that it is one, or which names it holds.
+    /// A folder: its existence, or the names in it.
     Folder,
-    /// What is neither file nor folder: a link that leads nowhere, a socket.
+    /// Neither a file nor a folder: a dangling link, a socket.
     Special,
     /// An environment variable.
     Variable,
@@ -71,26 +72,26 @@ pub struct Place {
     pub path: String,
 }
 
-/// The root that is the project's own folder.
+/// The root for the project's own folder.
 pub const PROJECT: &str = "project";
-/// The folder of the workspace's Cargo.toml.
+/// The root for the folder of the workspace's Cargo.toml.
 pub const WORKSPACE: &str = "workspace";
-/// Roots whose contents the build itself makes, and that never count, by prefix.
+/// The prefix of roots that contain the outputs of builds. Nothing in them counts.
 pub const PRODUCTS: &str = "products:";
-/// Cargo's home folder.
+/// The root for cargo's home folder.
 pub const CARGO_HOME: &str = "cargo-home";
 
-/// One input, as it is named in a record.
+/// The name of one input in a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     pub part: Part,
     pub kind: Kind,
-    /// The root of a place; empty for what is none.
+    /// The root of a place; empty for a variable or value.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub root: String,
     /// The path inside the root, or the name of a variable or value.
     pub name: String,
-    /// Of a manifest that can count twice, as what it counts here.
+    /// The view, for a manifest that can be two inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
 }
@@ -101,7 +102,7 @@ impl Key {
         Self { part, kind, root: place.root.clone(), name: place.path.clone(), view: None }
     }
 
-    /// Where it lies, if it is the key of a place.
+    /// The place that this key names. Only for the key of a place.
     pub fn as_place(&self) -> Place {
         Place { root: self.root.clone(), path: self.name.clone() }
     }
@@ -112,76 +113,78 @@ impl Key {
     }
 }
 
-/// What of a TOML file counts (docs/design.md, D2).
+/// The part of a TOML file that counts (docs/design.md, D2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum View {
-    /// A package's Cargo.toml, less other tools' metadata.
+    /// A package's Cargo.toml, without the metadata of other tools.
     Package,
-    /// The workspace's root Cargo.toml: only what members inherit or are built with.
+    /// The workspace's root Cargo.toml: only the tables that members inherit or that affect their
+    /// build.
     Workspace,
-    /// All of it: Cargo.lock, cargo configuration, rust-toolchain.toml.
+    /// The whole file: Cargo.lock, cargo configuration, rust-toolchain.toml.
     Whole,
-    /// Another member's Cargo.toml: what it needs.
+    /// The Cargo.toml of another member: its dependencies.
     Dependencies,
     /// pyproject.toml: `[build-system]` and `[tool.maturin]`.
     Build,
     /// pyproject.toml: `[project]`.
     Project,
-    /// pyproject.toml where it counts as one file of a package: all but `tool.uv.cache-keys`, which
-    /// say what uv watches.
+    /// pyproject.toml as one file of a package: everything except `tool.uv.cache-keys`, which only
+    /// name the files that uv watches.
     Pyproject,
-    /// pyproject.toml: `[tool.wheelprint]`, for an import; a build goes by what the settings say.
+    /// pyproject.toml: `[tool.wheelprint]`. For the import check only; in a build the resolved
+    /// settings count.
     Own,
 }
 
-/// A recipe for looking at inputs again.
+/// A recipe for finding inputs again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "watch", rename_all = "kebab-case")]
 pub enum Watch {
-    /// A file's content or its absence; if it is a folder, every file below it.
+    /// A file's content or its absence. If the path is a folder, every file below it.
     Path {
         part: Part,
         #[serde(flatten)]
         place: Place,
     },
-    /// A TOML file's meaning or its absence.
+    /// A TOML file's meaning, or its absence.
     Toml {
         part: Part,
         view: View,
         #[serde(flatten)]
         place: Place,
     },
-    /// Is there a folder of this name?
+    /// The existence of a folder.
     Folder {
         part: Part,
         #[serde(flatten)]
         place: Place,
     },
-    /// The names in a folder, not their contents.
+    /// The names in a folder, without the contents.
     Listing {
         part: Part,
         #[serde(flatten)]
         place: Place,
     },
-    /// The manifests above a package that may hold its workspace, as cargo searches for them.
+    /// The manifests above a package that could be its workspace's, in the order of cargo's search.
     WorkspaceSearch {
         part: Part,
         #[serde(flatten)]
         place: Place,
     },
-    /// The names that match a glob, not their contents.
+    /// The names that match a glob, without the contents.
     Names { part: Part, root: String, glob: String },
-    /// Files matching a glob, from a root.
+    /// The content of files that match a glob, relative to a root.
     Glob { part: Part, root: String, glob: String },
-    /// Every file of a package that git does not ignore: what cargo watches for a build script
-    /// that names nothing to watch.
+    /// Every file of a package that git does not ignore. Cargo watches these files if the build
+    /// script names nothing to watch.
     Package {
         part: Part,
         #[serde(flatten)]
         place: Place,
     },
-    /// The Python files of a package as maturin would pack them.
+    /// The Python files of a package that maturin would pack.
     Python {
         part: Part,
         #[serde(flatten)]
@@ -191,18 +194,18 @@ pub enum Watch {
     CargoConfig,
     /// Every toolchain file on rustup's search path.
     ToolchainFile,
-    /// One variable, set or not.
+    /// One variable, including its absence.
     Variable { name: String },
     /// The well-known variables that are set.
     Variables,
     /// rustc, maturin, interpreter.
     Toolchain,
-    /// Artifact, config settings, wheelprint's settings that reach the wheel.
+    /// Artifact, config settings, and the wheelprint settings that affect the wheel.
     Request,
 }
 
 impl Watch {
-    /// The root this watch looks below, if it looks at a place.
+    /// The root of this watch's place, if it has a place.
     pub fn root(&self) -> Option<&str> {
         match self {
             Self::Path { place, .. }
@@ -223,13 +226,13 @@ impl Watch {
     }
 }
 
-/// Where the named roots lie on this machine.
+/// The folders of the named roots on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Roots(BTreeMap<String, PathBuf>);
 
 impl Roots {
-    /// Names a folder. The first folder given a name keeps it.
+    /// Adds a root. If the name exists already, its folder stays.
     pub fn add(&mut self, name: impl Into<String>, folder: impl Into<PathBuf>) {
         self.0.entry(name.into()).or_insert_with(|| folder.into());
     }
@@ -244,9 +247,9 @@ impl Roots {
         self.0.iter().map(|(name, folder)| (name.as_str(), folder.as_path()))
     }
 
-    /// Is this a folder the build itself writes to?
+    /// Whether this is a folder that the build itself writes to.
     pub fn is_products(&self, path: &Path) -> bool {
-        // The file system is asked only where the last names are alike: this is asked of every file.
+        // This runs for every file, so ask the file system only if the last names are alike.
         let may_be = |folder: &Path| {
             let names = [folder, path].map(|path| path.file_name().unwrap_or_default());
             names[0].eq_ignore_ascii_case(names[1])
@@ -257,14 +260,15 @@ impl Roots {
         })
     }
 
-    /// The path of a place, or `None` if its root is not known here.
+    /// The path of a place; `None` if its root is unknown here.
     pub fn resolve(&self, place: &Place) -> Option<PathBuf> {
         let root = self.get(&place.root)?;
         Some(if place.path.is_empty() { root.to_owned() } else { root.join(&place.path) })
     }
 
-    /// Names a path: by the innermost root that holds it, a crate before the workspace or project
-    /// that shares its folder. A path in none gets a root of its own. `None` if it is not UTF-8.
+    /// Names a path by the innermost root that contains it. A crate has priority over the workspace
+    /// or project with the same folder. A path outside of all roots gets a new root. `None` if the
+    /// path is not UTF-8.
     pub fn name(&mut self, path: &Path) -> Option<Place> {
         self.name_by(path, is_one_folder)
     }
@@ -305,19 +309,20 @@ impl Roots {
     }
 }
 
-/// Is a cargo product of this kind left out of a wheel's build?
+/// Whether a cargo target of this kind is left out of a wheel's build.
 pub fn is_beside_the_artifact(kind: &str) -> bool {
     ["bench", "custom-build", "example", "test"].contains(&kind)
 }
 
-/// A wheel or sdist where frontends put them: in `dist`, or in a folder that ignores itself, as uv
-/// has it. What was built before is no source of what is built next.
+/// Whether the file is a wheel or sdist of an earlier build, which is no source of the next build.
+/// Frontends put such files into `dist`, or (uv) into a folder with a .gitignore that ignores
+/// everything.
 pub fn is_built(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(folder) = path.parent() else { return false };
     let ignores_itself =
         || fs_err::read_to_string(folder.join(".gitignore")).is_ok_and(|rules| rules.trim() == "*");
-    // NAME-VERSION: not everything in such a folder was built.
+    // The name must be NAME-VERSION, because such a folder may have other files too.
     let has_version = || {
         let version = name.split_once('-').map_or("", |(_, rest)| rest);
         version.starts_with(|first: char| first.is_ascii_digit())
@@ -357,7 +362,8 @@ mod tests {
         roots.add("crate:core", "/w/py/core");
         let blind: fn(&Path, &Path) -> bool =
             |one, other| one.as_os_str().eq_ignore_ascii_case(other);
-        // Outside of all roots it would be the file of this tree for every other tree, too.
+        // If the path were named outside of all roots, its name would mean this tree's file for
+        // every other tree too.
         for (path, name) in [
             ("/W/Py/src/lib.rs", "project src/lib.rs"),
             ("/w/py/Core/src/lib.rs", "crate:core src/lib.rs"),

@@ -1,5 +1,5 @@
-//! Paths as text: with `/`, as seen from a folder, without dots and without Windows' verbatim
-//! prefix.
+//! Paths as text: with `/`, relative to a folder, without dots and without the verbatim prefix of
+//! Windows.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +10,8 @@ pub fn slashed(path: &Path) -> Option<String> {
     Some(parts?.join("/"))
 }
 
-/// The way from one folder to a path, with `/`. `None` if there is none, or it is not UTF-8.
+/// The relative path from a folder to a path, with `/`. `None` if there is none, or if it is not
+/// UTF-8.
 pub fn relative(from: &Path, to: &Path) -> Option<String> {
     let (from, to): (Vec<Component>, Vec<Component>) =
         (from.components().collect(), to.components().collect());
@@ -25,11 +26,11 @@ pub fn relative(from: &Path, to: &Path) -> Option<String> {
     Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
 }
 
-/// What follows the name of `folder` in `path`; `None` if it does not lie below it.
+/// The part of `path` below `folder`; `None` if `path` is not below `folder`.
 ///
-/// Where a file system is blind to case, or takes both spellings of `é` for one, a folder has several
-/// names. That depends on the file system and not on the system, so the file system is asked: names
-/// that may be one folder's are, where `is_same` says so.
+/// On some file systems a folder has several names: they ignore case, or treat both spellings of
+/// `é` as equal. This depends on the file system, not on the operating system. So two names that
+/// may be the same are compared with `is_same`, which asks the file system.
 pub fn below<'a>(
     path: &'a Path,
     folder: &Path,
@@ -53,14 +54,15 @@ fn may_be_one_name(one: Component, other: Component) -> bool {
     one.eq_ignore_ascii_case(other) || !(one.is_ascii() || other.is_ascii())
 }
 
-/// Are these two names of one folder, and neither of them a link's? What a link leads to may change.
+/// Whether two paths are names of one folder and neither path is a symlink. A symlink is excluded
+/// because its target may change.
 pub fn is_one_folder(one: &Path, other: &Path) -> bool {
     !one.is_symlink() && !other.is_symlink() && same_file::is_same_file(one, other).unwrap_or(false)
 }
 
-/// Takes `.` and `..` out of a path without asking the file system, as cargo does: the symlink
-/// itself is what was named. On Windows a verbatim path becomes the plain path of the same file,
-/// because build scripts often name what they watch by `canonicalize`.
+/// Removes `.` and `..` from a path without asking the file system, as cargo does. So a symlink in
+/// the path is kept. On Windows a verbatim path becomes the plain path of the same file, because
+/// build scripts often use `canonicalize` for the paths they watch.
 pub fn normalize(path: &Path) -> PathBuf {
     let plain = if cfg!(windows) { path.to_str().and_then(without_verbatim) } else { None };
     let mut normal = PathBuf::new();
@@ -68,7 +70,7 @@ pub fn normalize(path: &Path) -> PathBuf {
         match part {
             Component::CurDir => {}
             Component::ParentDir => match normal.components().next_back() {
-                // Nothing lies above the root.
+                // The root has no parent.
                 Some(Component::RootDir | Component::Prefix(_)) => {}
                 Some(Component::Normal(_)) => {
                     normal.pop();
@@ -81,8 +83,9 @@ pub fn normalize(path: &Path) -> PathBuf {
     normal
 }
 
-/// `\\?\C:\a` is `C:\a`, and `\\?\UNC\server\share` is `\\server\share`. `None` where there is no
-/// other way to write the path: a name that Windows would read as a device or would shorten.
+/// The plain form of a verbatim path: `\\?\C:\a` is `C:\a`, and `\\?\UNC\server\share` is
+/// `\\server\share`. `None` if there is no plain form, because Windows would read a name as a
+/// device or shorten it.
 fn without_verbatim(path: &str) -> Option<String> {
     let rest = path.strip_prefix(r"\\?\")?;
     let (start, names) = match rest.strip_prefix(r"UNC\") {
@@ -96,7 +99,8 @@ fn without_verbatim(path: &str) -> Option<String> {
     names.split('\\').all(is_plain).then(|| format!("{start}{names}"))
 }
 
-/// A name that Windows keeps for a device, in any folder and with any extension.
+/// Whether Windows reserves this name for a device. It does so in any folder and with any
+/// extension.
 pub fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_numbered = |kind: &str| {
@@ -133,7 +137,7 @@ mod tests {
         use unicode_normalization::UnicodeNormalization as _;
 
         let never: fn(&Path, &Path) -> bool = |_, _| false;
-        // As macOS: of names that are one by case or by spelling.
+        // Like macOS: names are equal if they differ only in case or Unicode form.
         let blind: fn(&Path, &Path) -> bool = |one, other| {
             let folded = |path: &Path| path.to_str().unwrap().to_lowercase().nfc().to_string();
             folded(one) == folded(other)
@@ -141,7 +145,7 @@ mod tests {
         for (path, folder, told_apart, one_name) in [
             ("/Users/me/P/src/lib.rs", "/Users/me/P", Some("src/lib.rs"), Some("src/lib.rs")),
             ("/users/Me/p/src/lib.rs", "/Users/me/P", None, Some("src/lib.rs")),
-            // What lies below is named as it was asked for.
+            // The part below the folder keeps its spelling.
             ("/w/CORE/Src/Lib.rs", "/w/core", None, Some("Src/Lib.rs")),
             ("/w/caf\u{e9}/a.rs", "/w/cafe\u{301}", None, Some("a.rs")),
             ("/w/cafe\u{301}/a.rs", "/w/caf\u{e9}", None, Some("a.rs")),
@@ -157,7 +161,7 @@ mod tests {
                 assert_eq!(found, expected.map(Path::new), "{path} in {folder}");
             }
         }
-        // The file system is asked of names that may be one, and of no others.
+        // The file system is asked only about names that may be the same.
         below(Path::new("/w/other/a"), Path::new("/w/core"), |_, _| panic!("asked"));
     }
 
@@ -167,7 +171,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (folder.path().join("Core"), folder.path().join("core"));
         fs_err::create_dir(&one).unwrap();
-        // This one may be told to be otherwise.
+        // Windows and macOS can have file systems that distinguish case.
         assert_eq!(is_one_folder(&one, &other), other.exists());
     }
 

@@ -1,12 +1,11 @@
-//! Cargo's own fingerprints: the units that an artifact was made of, and what cargo watches for
-//! each.
+//! Cargo's own fingerprints: the units in an artifact, and the inputs that cargo watches for each.
 //!
 //! A unit's fingerprint is `.fingerprint/PACKAGE-HASH/KIND-NAME.json`, or
 //! `build/PACKAGE/HASH/fingerprint/KIND-NAME.json` in the newer layout (cargo
 //! `compiler/fingerprint/mod.rs`, `compiler/layout.rs`). It names the unit's dependencies by the
-//! values of their fingerprints. The unit's own value stands, in hex, in the file of the same name
-//! without `.json`. With these values the units in use can be told from leftovers of other features
-//! and flags. The format is internal to cargo. Where it is not understood, all units count.
+//! values of their fingerprints. The unit's own value is stored, in hex, in the file of the same
+//! name without `.json`. These values separate the units in use from leftovers of other features
+//! and flags. The format is internal to cargo. If it is not understood, all units count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -19,14 +18,14 @@ use serde::de::IgnoredAny;
 use super::target::entries;
 use super::{dep_info, normalize};
 
-/// What a unit is.
+/// The kind of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitKind {
     /// A library or a program.
     Product,
-    /// A build script, compiled.
+    /// The compiled build script.
     Script,
-    /// A build script's run.
+    /// The run of a build script.
     Run,
 }
 
@@ -36,17 +35,17 @@ pub struct Unit {
     /// The folder of cargo's fingerprint.
     pub folder: PathBuf,
     profile: PathBuf,
-    /// Where rustc's dep-info may be.
+    /// The folders that may contain rustc's dep-info.
     made: Vec<PathBuf>,
     output: PathBuf,
     pub package: String,
     pub kind: UnitKind,
-    /// `lib-NAME` and the like.
+    /// The name of the fingerprint file, such as `lib-NAME`.
     stem: String,
-    /// The crate's name, as in file names.
+    /// The crate's name in file names.
     name: String,
     hash: String,
-    /// The fingerprint, in hex.
+    /// The value of the fingerprint, in hex.
     value: String,
     dependencies: Vec<String>,
     local: Vec<Local>,
@@ -58,12 +57,12 @@ struct Written {
     local: Vec<Local>,
 }
 
-/// What cargo compares for a unit, beyond what its name holds.
+/// The inputs that cargo compares for a unit, in addition to those that are hashed into its name.
 #[derive(Debug, Clone, Deserialize)]
 enum Local {
-    /// A version, or the newest file of a package whose script names none.
+    /// A version, or the newest file of a package whose build script names nothing to watch.
     Precalculated(IgnoredAny),
-    /// rustc's dep-info.
+    /// The files in rustc's dep-info.
     CheckDepInfo(IgnoredAny),
     RerunIfChanged {
         paths: Vec<PathBuf>,
@@ -113,12 +112,13 @@ impl Unit {
         })
     }
 
-    /// Is it what this package is built for?
+    /// Whether this unit is a library or program of the package, and not only checked.
     pub fn is_product_of(&self, package: &str) -> bool {
         self.package == package && self.kind == UnitKind::Product && !self.is_checked_only()
     }
 
-    /// Was it only checked (`cargo check`, rust-analyzer)? Such a unit is in no artifact.
+    /// Whether the unit was only checked (`cargo check`, rust-analyzer). Such a unit is in no
+    /// artifact.
     pub fn is_checked_only(&self) -> bool {
         let own = format!("{}-{}.d", self.name, self.hash);
         self.kind == UnitKind::Product
@@ -126,8 +126,8 @@ impl Unit {
             && self.made_metadata_only()
     }
 
-    /// Does rustc's dep-info say that nothing was made but metadata? Of a library whose file bears
-    /// no hash a check overwrites it.
+    /// Whether rustc's dep-info lists only metadata as output. If a library's file name has no
+    /// hash, a check overwrites the dep-info of its build.
     pub fn made_metadata_only(&self) -> bool {
         let outputs = |path: &PathBuf| -> Vec<String> {
             let text = fs_err::read(path).unwrap_or_default();
@@ -138,7 +138,7 @@ impl Unit {
             && made.iter().all(|file| file.ends_with(".rmeta") || file.ends_with(".d"))
     }
 
-    /// Is it the same artifact, of other features or flags?
+    /// Whether both units are the same product, built with different features or flags.
     pub fn is_twin_of(&self, other: &Self) -> bool {
         self.package == other.package
             && self.stem == other.stem
@@ -146,7 +146,7 @@ impl Unit {
             && self.folder != other.folder
     }
 
-    /// Paths a run of a build script named, as it wrote them.
+    /// The paths that a run of a build script named, as written.
     pub fn watched_paths(&self) -> impl Iterator<Item = &Path> {
         self.local
             .iter()
@@ -157,7 +157,7 @@ impl Unit {
             .map(PathBuf::as_path)
     }
 
-    /// Variables it named.
+    /// The variables that a run of a build script named.
     pub fn watched_variables(&self) -> impl Iterator<Item = &str> {
         self.local.iter().filter_map(|local| match local {
             Local::RerunIfEnvChanged { var } => Some(var.as_str()),
@@ -165,19 +165,20 @@ impl Unit {
         })
     }
 
-    /// Did a run of a build script name nothing to watch? Cargo then watches the whole package.
+    /// Whether a run of a build script named nothing to watch. Cargo then watches the whole
+    /// package.
     pub fn names_nothing(&self) -> bool {
         self.kind == UnitKind::Run
             && self.local.iter().all(|local| matches!(local, Local::Precalculated(_)))
     }
 
-    /// What the run printed, as cargo keeps it.
+    /// The file with the output of the run, which cargo keeps.
     pub fn output(&self) -> &Path {
         &self.output
     }
 
-    /// rustc's dep-info of this unit: usually one file; several if they can't be told apart; none
-    /// if it was removed.
+    /// The files with rustc's dep-info of this unit. Usually this is one file. There are several if
+    /// the right one is not known, and none if it was removed.
     pub fn dep_infos(&self) -> Vec<PathBuf> {
         let name = &self.name;
         for file in [format!("{name}-{}.d", self.hash), format!("{name}.d")] {
@@ -195,19 +196,20 @@ impl Unit {
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
     }
 
-    /// Is rustc's dep-info there?
+    /// Whether rustc's dep-info exists.
     pub fn has_dep_info(&self) -> bool {
         !self.dep_infos().is_empty()
     }
 
-    /// What cargo and rustc wrote of this unit and can't be read: what it names is not known then.
+    /// Files of cargo and rustc for this unit that cannot be read, so that the inputs they name are
+    /// unknown.
     pub fn unreadable(&self) -> Vec<String> {
         let mut files = self.dep_infos();
         if self.kind == UnitKind::Run {
             files.push(self.output.clone());
         }
         let unreadable = |path: &PathBuf| match fs_err::read(path) {
-            // A script's output is not there where a configuration speaks in its place.
+            // The output does not exist if cargo's configuration overrides the build script.
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let name = path.file_name()?.to_string_lossy();
                 Some(format!("{name} of {} could not be read: {}", self.package, error.kind()))
@@ -217,8 +219,8 @@ impl Unit {
         files.iter().filter_map(unreadable).collect()
     }
 
-    /// What rustc read, under the names it was asked for by. It runs in the workspace's folder, or
-    /// is given absolute names.
+    /// The files that rustc read, by the names under which it opened them. A relative name is
+    /// relative to the workspace's folder, where rustc runs.
     pub fn sources(&self, workspace_root: &Path) -> BTreeSet<PathBuf> {
         let mut sources = BTreeSet::new();
         for path in self.dep_infos() {
@@ -229,7 +231,7 @@ impl Unit {
         sources
     }
 
-    /// Variables that `env!` and `option_env!` read.
+    /// The variables that `env!` and `option_env!` read.
     pub fn variables(&self) -> BTreeSet<String> {
         let mut variables = BTreeSet::new();
         for path in self.dep_infos() {
@@ -239,7 +241,7 @@ impl Unit {
         variables
     }
 
-    /// Cargo's files of this unit; what they hold and their times say whether it was built since.
+    /// Cargo's files of this unit. Their contents and times show whether the unit was rebuilt.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = files_in(&self.folder);
         if self.kind == UnitKind::Run {
@@ -248,13 +250,13 @@ impl Unit {
         files
     }
 
-    /// When cargo last built it.
+    /// The time when cargo last built the unit.
     pub fn built(&self) -> Option<SystemTime> {
         self.files().iter().filter_map(|file| fs_err::metadata(file).ok()?.modified().ok()).max()
     }
 }
 
-/// Where one unit's files are.
+/// The places of one unit's files.
 struct UnitPlace {
     folder: PathBuf,
     profile: PathBuf,
@@ -306,12 +308,12 @@ impl UnitPlace {
 #[derive(Debug, Default)]
 pub struct Units {
     pub units: Vec<Unit>,
-    /// Folders of cargo's that could not be read: there may be units in them.
+    /// Folders of cargo that could not be read, and may contain further units.
     pub gaps: Vec<String>,
 }
 
 impl Units {
-    /// What is in a folder of cargo's.
+    /// The entries of one of cargo's folders. A failure is added to `gaps`.
     fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
         entries(folder).unwrap_or_else(|error| {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -325,7 +327,7 @@ impl Units {
     }
 }
 
-/// All units in these profile folders, those that hold `build`.
+/// All units in these profile folders (the folders that contain `build`).
 pub fn read(profiles: &[PathBuf]) -> Units {
     let mut found = Units::default();
     for profile in profiles {
@@ -346,14 +348,14 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     entries.into_iter().filter(|path| path.is_file()).collect()
 }
 
-/// The units that this package's artifacts are made of; all, if that can't be told.
+/// The units in the artifacts of this package; all units, if this is unknown.
 ///
-/// Of several units of one artifact those built at or after `since` count, if there are any: the
-/// others are of other features or flags.
+/// If several units build the same product, only those built at or after `since` count, if there
+/// are any. The others have different features or flags.
 pub fn live<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Vec<&'a Unit> {
     let products = || units.iter().filter(|unit| unit.is_product_of(package));
     let is_new = |unit: &&Unit| unit.built().is_some_and(|built| built >= since);
-    // A library and a program may bear one name: the stem tells them apart.
+    // A library and a program may have the same name. Their stems differ.
     let new: BTreeSet<&str> = products().filter(is_new).map(|unit| unit.stem.as_str()).collect();
     let roots = products().filter(|unit| is_new(unit) || !new.contains(unit.stem.as_str()));
 
@@ -466,7 +468,7 @@ mod tests {
         assert_eq!(live(&units, "other", SystemTime::UNIX_EPOCH).len(), 4);
     }
 
-    /// Sets a unit's times to long ago.
+    /// Sets the times of a unit's files to long ago.
     fn age(root: &Path, id: &str) {
         let long_ago = SystemTime::now() - Duration::from_secs(1000);
         for entry in fs::read_dir(root.join(".fingerprint").join(id)).unwrap() {

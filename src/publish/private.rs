@@ -1,44 +1,45 @@
-//! Folders that only the user can write to. wheelprint neither reads nor writes in a folder that
+//! Folders that only the user can write to. wheelprint does not read or write in a folder that
 //! others can write to: they could forge files there, or redirect writes through links.
 
 use std::io::Result;
 use std::path::Path;
 
-/// Makes the base folder, and what lies above it, if it is not there. It may be a link of the user's.
+/// Makes the base folder and its missing parents. The base folder may be a symlink, which the user
+/// made.
 ///
 /// # Errors
-/// It can't be made, or others can write to it.
+/// The folder cannot be made, or others can write to it.
 pub fn make_base(folder: &Path) -> Result<()> {
     create(folder)?;
     check_base(folder)
 }
 
-/// The same for a folder in it, which is no link.
+/// Makes a folder inside the base folder. It must not be a symlink.
 ///
 /// # Errors
-/// As [`make_base`].
+/// The same as [`make_base`], or the folder is a link.
 pub fn make(folder: &Path) -> Result<()> {
     create(folder)?;
     check(folder)
 }
 
-/// One that is not there is nobody else's.
+/// Checks the base folder. A missing folder passes the check.
 ///
 /// # Errors
-/// Others can write to it.
+/// Others can write to the folder.
 pub fn check_base(folder: &Path) -> Result<()> {
     judge(std::fs::metadata(folder))
 }
 
-/// The same for a folder in it.
+/// Checks a folder inside the base folder.
 ///
 /// # Errors
-/// As [`check_base`], or it is a link.
+/// The same as [`check_base`], or the folder is a link.
 pub fn check(folder: &Path) -> Result<()> {
     judge(std::fs::symlink_metadata(folder))
 }
 
-/// Whatever the umask says, which only takes away.
+/// Creates the folder with mode 0700. The umask can only remove permissions from that.
 fn create(folder: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -57,7 +58,8 @@ fn judge(seen: Result<std::fs::Metadata>) -> Result<()> {
     }
 }
 
-/// Why it is not to be trusted. What the superuser wants he gets in any case.
+/// The reason why a folder is not trusted. Folders of the superuser are trusted, because root can
+/// change everything anyway.
 #[cfg(unix)]
 fn whose(seen: &std::fs::Metadata) -> Option<&'static str> {
     use std::os::unix::fs::MetadataExt as _;
@@ -70,7 +72,7 @@ fn whose(seen: &std::fs::Metadata) -> Option<&'static str> {
     }
 }
 
-/// There a user's folders are the user's.
+/// On other systems (Windows) a user's folders already belong to that user, so nothing is checked.
 #[cfg(not(unix))]
 fn whose(_seen: &std::fs::Metadata) -> Option<&'static str> {
     None

@@ -1,16 +1,16 @@
-//! Line endings, and the byte order mark: toml_edit writes `\n` only.
+//! Line endings and the byte order mark: toml_edit writes only `\n`.
 
 use similar::{ChangeTag, TextDiff};
 
 const MARK: char = '\u{feff}';
 
-/// What an editor of TOML is given: no byte order mark, `\n` at the end of each line.
+/// The text for toml_edit: without a byte order mark, with `\n` at the end of each line.
 pub fn plain(text: &str) -> String {
     text.strip_prefix(MARK).unwrap_or(text).replace("\r\n", "\n")
 }
 
-/// Edited plain text, as the original would have it: lines that stayed are as they were, new ones
-/// end as most others do.
+/// Gives an edited plain text the original's byte order mark and line endings. Unchanged lines keep
+/// their endings, and new lines get the ending of most other lines.
 pub fn restored(original: &str, edited: &str) -> String {
     let old_plain = plain(original);
     if old_plain == edited {
@@ -29,7 +29,7 @@ pub fn restored(original: &str, edited: &str) -> String {
         let is_last = change.new_index().is_some_and(|index| index + 1 == new.len());
         match (change.tag(), change.old_index().and_then(|index| old.get(index))) {
             (ChangeTag::Delete, _) => {}
-            // Only the last line may have no ending.
+            // Only the last line of a text may have no ending.
             (ChangeTag::Equal, Some(line)) if line.ends_with('\n') || is_last => {
                 text.push_str(line);
             }

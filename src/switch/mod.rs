@@ -1,6 +1,6 @@
-//! From maturin to wheelprint and back: the edits of pyproject.toml, as text. No I/O.
+//! Edits of pyproject.toml, as text, from maturin to wheelprint and back. No I/O.
 //!
-//! Comments, order and formatting stay, and every line that is not edited keeps its own ending
+//! Comments, order and formatting stay. Every line that is not edited keeps its own line ending
 //! (see [`lines`]).
 
 use std::path::Path;
@@ -17,12 +17,12 @@ mod note;
 pub mod profile;
 mod requires;
 
-/// What a project asks for instead of maturin.
+/// The requirement that replaces the one for maturin.
 pub const REQUIREMENT: &str = "wheelprint>=0.1,<1";
 const OURS: &str = "wheelprint";
 const THEIRS: &str = "maturin";
 
-/// Who builds a project.
+/// The build backend of a project, as far as `init` can switch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     Maturin,
@@ -32,7 +32,8 @@ pub enum Backend {
 /// Which of the two backends the project has.
 ///
 /// # Errors
-/// It has another one, or none: the field, why it can't be switched, and what would do.
+/// The project has another backend, or none. The error names the field, the reason, and a table
+/// that would work.
 pub fn backend(path: &Path, text: &str) -> Result<Backend> {
     let document = parse(path, text)?;
     let hint = r#"a maturin project has:
@@ -68,19 +69,19 @@ pub fn backend(path: &Path, text: &str) -> Result<Backend> {
     }
 }
 
-/// What builds a package, whatever that is.
+/// What builds a package, including backends that `init` cannot switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Builder {
     Wheelprint,
     Maturin,
-    /// By the name its users know it by.
+    /// Another backend, by the name its users know.
     Other(String),
-    /// uv takes a project without `[build-system]` for no package.
+    /// Without `[build-system]`, uv does not treat the project as a package.
     Nobody,
 }
 
 impl Builder {
-    /// The name for people.
+    /// The name for messages.
     pub fn title(&self) -> &str {
         match self {
             Self::Wheelprint => OURS,
@@ -91,7 +92,7 @@ impl Builder {
     }
 }
 
-/// What builds this project.
+/// The builder that pyproject.toml names.
 pub fn builder(project: &Project) -> Builder {
     let table = |name: &str| project.document.get(name);
     let is_package = || table("tool")?.get("uv")?.get("package")?.as_bool();
@@ -112,7 +113,7 @@ pub fn builder(project: &Project) -> Builder {
     }
 }
 
-/// A backend by the name its users know it by.
+/// The name of a well-known backend for its users.
 fn known(backend: &str) -> Option<&'static str> {
     const KNOWN: [(&str, &str); 9] = [
         ("setuptools", "setuptools (or setuptools-rust)"),
@@ -129,10 +130,11 @@ fn known(backend: &str) -> Option<&'static str> {
     KNOWN.iter().find(|(name, _)| *name == top).map(|(_, title)| *title)
 }
 
-/// The text with wheelprint as the backend. Already so: the same text.
+/// The text with wheelprint as the backend. The text stays the same if wheelprint is already the
+/// backend.
 ///
 /// # Errors
-/// As [`backend`], or `requires` is no list of strings.
+/// The same as [`backend`], or `requires` is no list of strings.
 pub fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
     let was = backend(path, text)?;
     let mut replaced = None;
@@ -146,29 +148,30 @@ pub fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
         }
         let dropped = requires::switch(requires);
         set(system, "build-backend", OURS);
-        // A maturin that stays says enough itself.
+        // If a maturin requirement of the project's own stays, no note is needed for the way back.
         let is_plain = !dropped.is_empty() || !requires::names(requires, THEIRS);
         replaced = Some(dropped).filter(|_| was == Backend::Maturin && is_plain);
     })?;
     Ok(replaced.map_or(text.clone(), |replaced| note::added(&text, &replaced)))
 }
 
-/// The requirements by which the project chooses its own maturin: they stay.
+/// The requirements with which the project pins its own maturin. They stay.
 ///
 /// # Errors
-/// It is not TOML.
+/// The text is not TOML.
 pub fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
     let document = parse(path, text)?;
     let requires = document.get("build-system").and_then(|system| system.get("requires"));
     Ok(requires.and_then(Item::as_array).map(requires::choices).unwrap_or_default())
 }
 
-/// The text with maturin as the backend again, and cache keys as it had them: of ours those that
-/// `uv init` gives a maturin project, where wheelprint built the project from the beginning and it
-/// has no others; otherwise none. Already so: the same text.
+/// The text with maturin as the backend. wheelprint's cache keys are removed. If wheelprint was the
+/// backend from the beginning and there are no other keys, they are replaced by the keys that
+/// `uv init` writes for a maturin project. The text stays the same if maturin is already the
+/// backend.
 ///
 /// # Errors
-/// As [`to_wheelprint`], or the cache keys are not what uv takes.
+/// The same as [`to_wheelprint`], or the cache keys have a form that uv does not accept.
 pub fn to_maturin(path: &Path, text: &str) -> Result<String> {
     if backend(path, text)? == Backend::Maturin {
         return Ok(text.to_owned());
@@ -191,7 +194,7 @@ pub fn to_maturin(path: &Path, text: &str) -> Result<String> {
 /// The text with `[tool.maturin] editable-profile` (maturin 1.10).
 ///
 /// # Errors
-/// It is not TOML, or `tool.maturin` is no table.
+/// The text is not TOML, or `tool.maturin` is no table.
 pub fn with_editable_profile(path: &Path, text: &str, name: &str) -> Result<String> {
     let mut document = parse(path, text)?;
     let mut implicit = Table::new();
@@ -208,7 +211,7 @@ pub fn with_editable_profile(path: &Path, text: &str, name: &str) -> Result<Stri
     Ok(document.to_string())
 }
 
-/// Applies an edit to `[build-system]`; gives the very text if nothing came of it.
+/// Applies an edit to `[build-system]`. Returns the exact old text if the edit changed nothing.
 fn edited(
     path: &Path,
     text: &str,
@@ -228,7 +231,7 @@ fn edited(
         }
         edit(system, &mut requires);
         match system.get_mut("requires") {
-            // The decor is the array's own.
+            // The array is a clone of the old one, with its whitespace and comments.
             Some(item) => *item = Item::Value(Value::Array(requires)),
             None if requires.is_empty() => {}
             None => {
@@ -240,7 +243,7 @@ fn edited(
     Ok(if before == after { text.to_owned() } else { after })
 }
 
-/// Sets a string; what stands around it stays, and so does the kind of quotes.
+/// Sets a string. The whitespace and comments around it stay, and so does the kind of quotes.
 fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     match table.get_mut(key) {
         Some(Item::Value(value)) => *value = in_place_of(value, text),
@@ -251,7 +254,7 @@ fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     }
 }
 
-/// A string that looks as the value it replaces does.
+/// A string with the quotes, whitespace and comments of the value that it replaces.
 fn in_place_of(old: &Value, text: &str) -> Value {
     let repr = old.clone().decorated("", "").to_string();
     let single = repr.starts_with('\'').then(|| format!("'{text}'").parse::<Value>().ok());
@@ -288,7 +291,7 @@ mod tests {
         once
     }
 
-    /// Switched, and the comment about it taken out again.
+    /// The switched text without the note for the way back.
     fn there_plainly(text: &str) -> String {
         note::taken(&there(text)).0
     }
@@ -346,7 +349,7 @@ mod tests {
                 let path = Path::new(PATH);
                 let keyed = edit::write(path, &there(&text), &uv::default_keys()).unwrap();
                 assert_eq!(back(&keyed).trim_end(), text.trim_end());
-                // Whatever is edited meanwhile.
+                // The way back also works after other edits.
                 let edited = keyed.replace("# r", "# s").replace("<1\"", "<2\"") + "\n[x]\n";
                 let expected = text.replace("# r", "# s");
                 let undone = back(&edited);
@@ -369,7 +372,7 @@ mod tests {
         assert!(!undone.contains("keys --write"), "{undone}");
         let keys = edit::read(path, &undone).unwrap().unwrap();
         assert_eq!((keys.theirs, keys.ours), (uv::usual_keys(), Vec::new()));
-        // Keys of the project's own are enough.
+        // A project with keys of its own gets no usual keys.
         let own = text + "[tool.uv]\ncache-keys = [{ file = \"x\" }]\n";
         let keyed = edit::write(path, &own, &uv::default_keys()).unwrap();
         let keys = edit::read(path, &back(&keyed)).unwrap().unwrap();

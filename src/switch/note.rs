@@ -1,15 +1,15 @@
-//! A comment in pyproject.toml that keeps the maturin requirements which `init` replaced, so that
-//! `init --undo` works from the file alone.
+//! A comment in pyproject.toml that keeps the maturin requirements which `init` replaced. With it
+//! `init --undo` needs nothing but the file.
 
 use toml_edit::{Document, Item, Value};
 
 use super::THEIRS;
 use crate::project::requirement_name;
 
-/// Begins the comment; a TOML list of strings follows.
+/// The start of the comment. A TOML list of strings follows.
 const MARK: &str = "# `wheelprint init --undo` puts back: ";
 
-/// The text with the comment on a line of its own, above `requires`.
+/// Adds the comment on its own line above `requires`.
 pub fn added(text: &str, requirements: &[String]) -> String {
     let Some(line) = place(text) else { return text.to_owned() };
     let rest = &text[line..];
@@ -18,12 +18,13 @@ pub fn added(text: &str, requirements: &[String]) -> String {
     format!("{}{indent}{MARK}{list}\n{rest}", &text[..line])
 }
 
-/// Where the line begins with the key that is, or holds, `build-system.requires`.
+/// The offset of the line that the comment goes above: the line of `requires`, else of
+/// `build-backend`, else of `build-system`.
 fn place(text: &str) -> Option<usize> {
     let document = Document::parse(text).ok()?;
     let (whole, system) = document.as_table().get_key_value("build-system")?;
     let within = match system {
-        // A comment has no place in a table on one line.
+        // An inline table cannot contain a comment.
         Item::Table(table) => {
             table.get_key_value("requires").or_else(|| table.get_key_value("build-backend"))
         }
@@ -33,7 +34,8 @@ fn place(text: &str) -> Option<usize> {
     Some(text[..start].rfind('\n').map_or(0, |newline| newline + 1))
 }
 
-/// The text without such comments, and what they say; `None` if there is none.
+/// Removes such comments from the text. Also returns the requirements of the first one; `None` if
+/// there is no comment.
 pub fn taken(text: &str) -> (String, Option<Vec<String>>) {
     let (mut text, mut found) = (text.to_owned(), None);
     let mut from = 0;
@@ -42,7 +44,8 @@ pub fn taken(text: &str) -> (String, Option<Vec<String>>) {
         let said = line.trim_start().strip_prefix(MARK).map(str::trim_end);
         let without = said.map(|said| (said, [&text[..from], &text[end..]].concat()));
         match without {
-            // In a string of several lines it is no comment.
+            // Inside a multi-line string the text is no comment, and removing it would change the
+            // value.
             Some((said, without)) if means_the_same(&text, &without) => {
                 found.get_or_insert_with(|| requirements(said));
                 text = without;
@@ -60,7 +63,8 @@ fn means_the_same(one: &str, other: &str) -> bool {
     }
 }
 
-/// `None` if somebody made something else of it than a list of requirements for maturin.
+/// The requirements in the comment. `None` if somebody edited it so that it is no list of maturin
+/// requirements.
 fn requirements(list: &str) -> Option<Vec<String>> {
     let list = list.parse::<Value>().ok()?;
     let texts: Option<Vec<String>> =

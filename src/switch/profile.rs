@@ -1,7 +1,7 @@
-//! The release profile of the workspace's Cargo.toml, and what it costs at each edit.
+//! The release profile of the workspace's Cargo.toml, and how much it slows down each edit.
 
-/// The settings of `[profile.release]` that make every edit pay for the whole program, as
-/// `key = value`; none if an editable install has a profile of its own.
+/// The settings of `[profile.release]` that make every edit optimise the whole program again, as
+/// `key = value`. None if `[tool.maturin]` chooses a profile.
 pub fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
     let maturin = pyproject.get("tool").and_then(|tool| tool.get("maturin"));
     let chosen = ["editable-profile", "profile"];
@@ -22,7 +22,7 @@ pub fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
         .collect()
 }
 
-/// The profiles that can be named: cargo's own, and those of the workspace's Cargo.toml.
+/// The names of all profiles: cargo's own, and those in the workspace's Cargo.toml.
 pub fn known(manifest: &toml::Table) -> Vec<String> {
     let mut names = ["dev", "release", "test", "bench"].map(str::to_owned).to_vec();
     let own = manifest.get("profile").and_then(toml::Value::as_table);

@@ -7,19 +7,19 @@ use super::{OURS, REQUIREMENT, THEIRS, in_place_of};
 use crate::maturin;
 use crate::project::requirement_name;
 
-/// Is a package of that name asked for?
+/// Whether `requires` has a requirement for this package.
 pub fn names(requires: &Array, package: &str) -> bool {
     requires.iter().any(|value| is(value, package))
 }
 
-/// The requirements by which a project chooses its own maturin.
+/// The requirements with which a project pins its own maturin.
 pub fn choices(requires: &Array) -> Vec<String> {
     let own = requires.iter().filter(|value| is(value, THEIRS) && pins(text(value)));
     own.map(|value| text(value).to_owned()).collect()
 }
 
-/// wheelprint in place of maturin; before it, where the project pins maturin itself. Gives the
-/// requirements that are gone.
+/// Replaces maturin by wheelprint. A requirement that pins maturin stays, and wheelprint is
+/// inserted before it. Returns the removed requirements.
 pub fn switch(requires: &mut Array) -> Vec<String> {
     let plain = |value: &Value| is(value, THEIRS) && !pins(text(value));
     let gone = requires.iter().filter(|value| plain(value));
@@ -38,8 +38,8 @@ pub fn switch(requires: &mut Array) -> Vec<String> {
     gone
 }
 
-/// The inverse of [`switch`]: in place of wheelprint the requirements that it gave; if they are not
-/// known, maturin in a version that works, unless it is named already.
+/// The inverse of [`switch`]: replaces wheelprint by the requirements in `gone`. If `gone` is not
+/// known and maturin is not required, the usual requirement for maturin is used.
 pub fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
     let usual = [maturin::REQUIREMENT.to_owned()];
     let back = match gone {
@@ -59,15 +59,15 @@ pub fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
     }
 }
 
-/// Does a requirement (PEP 508) for maturin say more than "a maturin that works"? Then it is the
-/// project's own choice, and stays.
+/// Whether a requirement for maturin (PEP 508) says more than "a maturin that works". Such a
+/// requirement is the project's own choice, so it stays.
 fn pins(requirement: &str) -> bool {
     let requirement = requirement.trim();
     let name = requirement
         .find(|char: char| !(char.is_ascii_alphanumeric() || "-_.".contains(char)))
         .unwrap_or(requirement.len());
     let rest = requirement[name..].trim();
-    // Parentheses are PEP 508's older spelling.
+    // Parentheses are an old spelling that PEP 508 still allows.
     let rest = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(rest);
     rest.split(',').map(str::trim).filter(|clause| !clause.is_empty()).any(is_a_choice)
 }
@@ -80,7 +80,7 @@ fn is_a_choice(clause: &str) -> bool {
     let is_version = version.chars().all(|char| char.is_ascii_alphanumeric() || char == '.');
     match (operator, major) {
         _ if !is_version => true,
-        // A major version that wheelprint does not know is asked for knowingly.
+        // A project that asks for a major version unknown to wheelprint chose it on purpose.
         (">" | ">=", Some(major)) => major >= 2,
         ("<" | "<=", Some(major)) => major < 2,
         _ => true,
@@ -116,8 +116,9 @@ fn replace(requires: &mut Array, index: usize, requirement: &str) {
     }
 }
 
-/// On a line of its own if the others are; comments stay with what they are about. In TOML's
-/// terms a comment behind an element stands before the next one.
+/// Inserts a requirement, on its own line if the others have their own lines. Comments stay with
+/// their requirements. In toml_edit, a comment after an item belongs to the prefix of the next
+/// item.
 fn insert(requires: &mut Array, index: usize, requirement: &str) {
     let mut value = Value::from(requirement);
     if let Some(next) = requires.get(index) {
@@ -140,7 +141,7 @@ fn insert(requires: &mut Array, index: usize, requirement: &str) {
     }
 }
 
-/// What was said about it stays.
+/// Removes a requirement. Its comments stay.
 fn remove(requires: &mut Array, index: usize) {
     let own = prefix(requires, index);
     let has_next = index + 1 < requires.len();

@@ -1,5 +1,4 @@
-//! From inputs to cache keys: the smallest set of keys through which uv sees every input that it
-//! can see.
+//! From inputs to cache keys: the smallest set of keys that lets uv see every input it can see.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,8 @@ use super::CacheKey;
 use super::seen::{Seen, matches, split};
 use crate::inputs::{normalize, relative};
 
-/// Well-known variables that people set for a project; others are named by those who read them.
+/// Well-known variables that users set for a project. Other variables are named by the crates and
+/// build scripts that read them.
 pub const USUAL_VARIABLES: [&str; 8] = [
     "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -22,31 +22,32 @@ pub const USUAL_VARIABLES: [&str; 8] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// What reaches the artifact, as far as uv could look at it: absolute paths and names.
+/// The inputs that uv could watch: absolute paths, and names of variables.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// The folder of pyproject.toml.
     pub root: PathBuf,
-    /// The folders of this checkout: what lies in none of them is not named in pyproject.toml.
+    /// The folders of this checkout. Paths outside of them get no key in pyproject.toml.
     pub within: BTreeSet<PathBuf>,
     pub files: BTreeSet<PathBuf>,
-    /// Files that would count if they were there.
+    /// Files that do not exist, but would be inputs if they did.
     pub absent: BTreeSet<PathBuf>,
-    /// All files below them count.
+    /// Folders in which all files count.
     pub folders: BTreeSet<PathBuf>,
-    /// The same, less what git ignores and what other tools make there.
+    /// Folders in which all files count, except files that git ignores and files that other tools
+    /// make there.
     pub packages: BTreeSet<PathBuf>,
-    /// Files that match count: a folder, and a glob as seen from it.
+    /// Globs whose matching files count: a folder, and a glob relative to it.
     pub globs: BTreeSet<(PathBuf, String)>,
-    /// Whether there is such a folder.
+    /// Folders whose existence counts.
     pub places: BTreeSet<PathBuf>,
     pub variables: BTreeSet<String>,
-    /// What builds write, files and folders.
+    /// Files and folders that builds write.
     pub made: BTreeSet<PathBuf>,
 }
 
 impl Wanted {
-    /// The path as a key names it; `None` for what lies outside of the checkout.
+    /// The path as it is written in a key; `None` for a path outside of the checkout.
     pub fn name(&self, path: &Path) -> Option<String> {
         let is_within = self.within.iter().any(|folder| path.starts_with(folder));
         if is_within { relative(&self.root, path) } else { None }
@@ -57,7 +58,7 @@ impl Wanted {
     }
 }
 
-/// The keys that are missing beside those that are there.
+/// The keys that are needed in addition to the known ones.
 pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     let seen = Seen::new(&wanted.root, known);
     let junk = junk_in_folders(wanted);
@@ -76,7 +77,7 @@ pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
         if !is_clean(wanted, &folder) {
             continue;
         }
-        // Even if it is empty now, what is added to it counts.
+        // Files that are added later count too, so even an empty folder gets a key.
         let all = matches(&folder, "**");
         let counts =
             wanted.folders.contains(&folder) || all.iter().all(|path| wanted.files.contains(path));
@@ -95,7 +96,8 @@ pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
         wanted.absent.iter().filter(|path| is_new(path)).filter_map(|path| wanted.name(path)),
     );
     keys.drop_globs_behind_links(known);
-    // Beside others a glob may see less than alone: what is left gets its own key.
+    // A glob may match less beside other globs than alone, so inputs that are still uncovered get
+    // their own keys.
     let all = [known, &keys.to_keys()].concat();
     let seen_now = Seen::new(&wanted.root, &all);
     let unseen = wanted.files.iter().filter(|path| seen_now.key_of(path).is_none());
@@ -103,9 +105,9 @@ pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     keys.files.extend(unseen.filter_map(|path| wanted.name(path)));
 
     let mut found = keys.to_keys();
-    // That a folder is gone is seen by its own key alone.
+    // uv sees the removal of a folder only through a key for that folder.
     for place in wanted.places.iter().chain(&wanted.folders).collect::<BTreeSet<_>>() {
-        // What is named below a file (`.git/HEAD` in a worktree) uv can't look at.
+        // uv cannot check a path below a file, such as `.git/HEAD` in a git worktree.
         let is_below_a_file = place.ancestors().skip(1).any(Path::is_file);
         if seen.key_of_folder(&wanted.root, place).is_none()
             && !is_below_a_file
@@ -132,12 +134,13 @@ impl Keys<'_> {
     fn to_keys(&self) -> Vec<CacheKey> {
         let all = self.files.iter().map(|file| escape(file)).chain(self.globs.iter().cloned());
         let mut all: Vec<String> = all.collect();
-        // The project's own first, and pyproject.toml before all.
+        // Put pyproject.toml first, then the project's own files, then files outside of it.
         all.sort_by_key(|file| (file != "pyproject.toml", file.starts_with(".."), file.clone()));
         all.into_iter().map(|file| CacheKey::File { file }).collect()
     }
 
-    /// uv walks a glob from the outermost folder of any, and follows no links on the way.
+    /// Drops globs whose folder is behind a symlink. uv walks a glob from the outermost folder of
+    /// all globs, and follows no symlinks on the way.
     fn drop_globs_behind_links(&mut self, known: &[CacheKey]) {
         let root = &self.wanted.root;
         let base = |glob: &str| normalize(&root.join(split(glob).0));
@@ -154,7 +157,7 @@ impl Keys<'_> {
 
     fn add_glob(&mut self, folder: &Path, pattern: &str) -> bool {
         match self.wanted.name(folder) {
-            // A folder whose name is a pattern would have its parent walked.
+            // If the folder's name looks like a pattern, uv would walk the parent folder.
             Some(name) if name != "." && !is_glob(&name) && !name.ends_with("..") => {
                 self.globs.insert(format!("{name}/{pattern}"));
                 true
@@ -163,7 +166,7 @@ impl Keys<'_> {
         }
     }
 
-    /// A glob that was written by people stays one, unless uv would have to walk what builds make.
+    /// Adds a glob of the user as one key, unless uv would then walk the outputs of builds.
     fn add_users_glob(
         &mut self,
         folder: &Path,
@@ -175,7 +178,7 @@ impl Keys<'_> {
         let fixed = parts.iter().take_while(|part| !is_glob(part)).count();
         let base = parts[..fixed].iter().fold(folder.to_owned(), |base, part| base.join(part));
         let pattern = parts[fixed..].join("/");
-        // uv takes a pattern without a slash for one of any depth, and so would see too much.
+        // For uv, a pattern without a slash matches at every depth, so it would match too much.
         let is_exact = pattern.contains('/') || !has_folders(&base);
         if fixed == 0 || pattern.is_empty() || !is_exact || !is_clean(self.wanted, &base) {
             return;
@@ -185,7 +188,7 @@ impl Keys<'_> {
             return;
         }
         let all = matches(&base, &pattern);
-        // A folder that might match, and none does.
+        // The pattern is for files below matching folders, and no such folder exists.
         if all.is_empty() && pattern.ends_with("/**") {
             return;
         }
@@ -194,7 +197,7 @@ impl Keys<'_> {
         }
     }
 
-    /// Files of one kind in one folder become a glob where that names no others.
+    /// Replaces files of one kind in one folder by a glob, if the glob matches no other files.
     fn add_by_folder(&mut self, inputs: &BTreeSet<PathBuf>, rest: &BTreeSet<PathBuf>) {
         let mut kinds: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
         for path in rest {
@@ -205,7 +208,7 @@ impl Keys<'_> {
         }
         for (extension, files) in kinds {
             let mut left = files;
-            // The outermost folder first.
+            // Try the outermost folder first.
             let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
             for path in &left {
                 folders.extend(path.ancestors().skip(1).map(Path::to_owned));
@@ -219,7 +222,8 @@ impl Keys<'_> {
                 let all = matches(&folder, &format!("**/*.{extension}"));
                 let count = left.iter().filter(|path| all.contains(*path)).count();
                 let is_source = extension == "rs" && is_source_folder(&folder, inputs);
-                // In a package that is watched whole one more file counts.
+                // In a package that is watched as a whole, new files count too, so one file is
+                // enough for a glob.
                 let is_of_package =
                     self.wanted.packages.iter().any(|package| folder.starts_with(package));
                 let is_exact =
@@ -238,7 +242,8 @@ impl Keys<'_> {
         }
     }
 
-    /// Packages and checkouts are never watched whole: they grow folders that nobody reads.
+    /// Whether a glob may start at this folder. The roots of packages and checkouts are excluded,
+    /// because folders that no build reads appear there later.
     fn may_be_whole(&self, folder: &Path) -> bool {
         !self.wanted.root.starts_with(folder)
             && !folder.join("Cargo.toml").is_file()
@@ -247,12 +252,13 @@ impl Keys<'_> {
     }
 }
 
-/// A crate's own folder: a file that no module names yet may be named by the next edit.
+/// Whether this is the source folder of a crate. There a file that no module names yet may be named
+/// after the next edit.
 fn is_source_folder(folder: &Path, inputs: &BTreeSet<PathBuf>) -> bool {
     ["lib.rs", "main.rs"].iter().any(|name| inputs.contains(&folder.join(name)))
 }
 
-/// Can all files of a folder be named by one glob?
+/// Whether one glob can name all files of a folder.
 fn is_whole(wanted: &Wanted, folder: &Path, all: &BTreeSet<PathBuf>) -> bool {
     // Python writes its caches beside its sources.
     let is_python = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "py");
@@ -269,7 +275,7 @@ fn has_folders(folder: &Path) -> bool {
     !subfolders(folder).is_empty()
 }
 
-/// Is there nothing below this folder that builds make, or that takes long to walk?
+/// Whether nothing below this folder is made by builds, takes long to walk, or is another package.
 fn is_clean(wanted: &Wanted, folder: &Path) -> bool {
     let is_made =
         |path: &Path| wanted.made.iter().any(|made| made == path && made.is_dir()) || is_junk(path);
@@ -280,14 +286,15 @@ fn is_clean(wanted: &Wanted, folder: &Path) -> bool {
     })
 }
 
-/// What no build reads: an environment, a cache, git's own.
+/// Whether no build reads this folder: a virtual environment, a cache, git's own folder.
 fn is_junk(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     [".git", "node_modules", "__pycache__"].iter().any(|junk| name == *junk)
         || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|mark| folder.join(mark).is_file())
 }
 
-/// A build script that watches `..` watches the environment, too: each `uv sync` writes there.
+/// Folders below watched folders that no build reads (see [`is_junk`]). A build script that watches
+/// `..` also watches the virtual environment, and each `uv sync` writes there.
 fn junk_in_folders(wanted: &Wanted) -> BTreeSet<PathBuf> {
     let mut below: BTreeSet<&Path> = BTreeSet::new();
     for top in wanted.folders.iter().chain(&wanted.packages) {
@@ -302,7 +309,7 @@ fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{', '}', ']'])
 }
 
-/// A file's name that holds wildcards: uv would take it for a pattern.
+/// Escapes wildcards in a file's name, because uv would read the name as a pattern.
 fn escape(file: &str) -> String {
     if file.contains(['*', '?', '[', '{']) { globset::escape(file) } else { file.to_owned() }
 }
@@ -480,7 +487,7 @@ mod tests {
         let mut wanted = tree.wanted(&names);
         wanted.folders = tree.paths(&["up"]);
         assert_eq!(files(&missing(&wanted, &[])), ["build.rs", "../up/x.txt"]);
-        // Asked for by name it is an input like others.
+        // If the build names the file itself, it is an ordinary input.
         wanted.folders = BTreeSet::new();
         wanted.files = tree.paths(&["up/env/pyvenv.cfg"]);
         assert_eq!(files(&missing(&wanted, &[])), ["../up/env/pyvenv.cfg"]);

@@ -1,4 +1,4 @@
-//! Writing cache keys into pyproject.toml; comments and formatting stay.
+//! Writing cache keys into pyproject.toml. Comments and formatting stay.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 use super::CacheKey;
 use crate::error::{self, Error, Result};
 
-/// Stands above the keys that are ours to replace.
+/// The comment above the keys that wheelprint wrote and may replace.
 const MARK: &str = "`wheelprint keys --write` keeps the lines below";
 
-/// `[tool.uv] cache-keys`, apart by who wrote them.
+/// `[tool.uv] cache-keys`, separated by author.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Keys {
-    /// Written by people.
+    /// The keys above the mark, written by the user or another tool.
     pub theirs: Vec<CacheKey>,
-    /// Below our mark.
+    /// The keys below the mark, written by wheelprint.
     pub ours: Vec<CacheKey>,
 }
 
@@ -25,10 +25,11 @@ struct One {
     key: CacheKey,
 }
 
-/// The keys of a project; `None` where it has none and uv's defaults are in force.
+/// Reads the keys of a project. `None` if the project has none, so that uv uses its defaults.
 ///
 /// # Errors
-/// It is not TOML, or `tool.uv.cache-keys` is no list of keys: path, position, field.
+/// The text is not TOML, or `tool.uv.cache-keys` is no list of keys. The error has path, position
+/// and field.
 pub fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
     let document = parse(path, text)?;
     let item = document.get("tool").and_then(|tool| tool.get("uv")?.get("cache-keys"));
@@ -47,11 +48,11 @@ pub fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
     Ok(Some(keys))
 }
 
-/// The text with these keys below our mark, in place of those that stood there. Without any the
-/// mark goes, and so does what would be left empty.
+/// Replaces the keys below the mark by `ours`. If `ours` is empty, the mark and the tables that
+/// become empty are removed.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as [`read`].
 pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     let known = read(path, text)?;
     if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
@@ -60,10 +61,10 @@ pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     written(path, text, ours, Some(MARK))
 }
 
-/// The same without our mark: from now on they are the project's own.
+/// Like [`write`], but without the mark: the keys then belong to the project.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as [`read`].
 pub fn hand_over(path: &Path, text: &str, keys: &[CacheKey]) -> Result<String> {
     written(path, text, keys, None)
 }
@@ -94,7 +95,8 @@ fn written(path: &Path, text: &str, ours: &[CacheKey], mark: Option<&str>) -> Re
 
 fn replace_ours(array: &mut Array, ours: &[CacheKey], mark: Option<&str>) {
     let start = array.iter().position(|value| prefix(value).contains(MARK));
-    // What people wrote behind their last key stands before our mark.
+    // A comment of the user after the last key of `theirs` belongs to the prefix of our first key,
+    // before the mark.
     let mut head = match start {
         Some(start) => array.get(start).map(prefix).unwrap_or_default(),
         None => array.trailing().as_str().unwrap_or_default().to_owned(),
@@ -128,7 +130,7 @@ fn replace_ours(array: &mut Array, ours: &[CacheKey], mark: Option<&str>) {
     }
 }
 
-/// As uv's own templates write them.
+/// A key in the form that uv's own templates use.
 pub fn to_toml(key: &CacheKey) -> Value {
     let table = |name: &str, value: &str| {
         let mut table = InlineTable::new();
@@ -154,10 +156,10 @@ fn prefix(value: &Value) -> String {
     prefix.unwrap_or_default().to_owned()
 }
 
-/// The text as a document that can be edited.
+/// Parses the text into a document that can be edited.
 ///
 /// # Errors
-/// It is not TOML: path, line and column.
+/// The text is not TOML. The error has path, line and column.
 pub fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     text.parse::<DocumentMut>().map_err(|error| Error::Toml {
         path: path.to_owned(),

@@ -1,8 +1,9 @@
-//! What is known about uv (docs/design.md, D11): its cache keys, and when it calls a build backend.
+//! Knowledge about uv (docs/design.md, D11): its cache keys, and when it calls a build backend.
 //!
-//! Read in uv 0.13, `uv-cache-info`: an editable install is satisfied iff the `uv_cache.json` in its
-//! dist-info equals what the project's `[tool.uv] cache-keys` give now: the newest change time of all
-//! files that match, the value of each variable, the creation time of each folder.
+//! The source is uv 0.13, `uv-cache-info`. An editable install is satisfied if and only if the
+//! `uv_cache.json` in its dist-info equals the values that the project's `[tool.uv] cache-keys`
+//! give now: the newest change time of all matching files, the value of each variable, the creation
+//! time of each folder.
 
 pub mod derive;
 pub mod edit;
@@ -17,15 +18,15 @@ use serde::Deserialize;
 use crate::project::normalize_name;
 use crate::request::{ConfigSettings, ConfigValue};
 
-/// One of `[tool.uv] cache-keys`, as uv writes and reads it.
+/// One of `[tool.uv] cache-keys`, in the forms that uv reads and writes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum CacheKey {
     /// `"Cargo.lock"`, the short form of [`CacheKey::File`].
     Path(String),
-    /// `{ file = "src/**/*.rs" }`: a file, or a glob; relative to pyproject.toml.
+    /// `{ file = "src/**/*.rs" }`: a file or a glob, relative to pyproject.toml.
     File { file: String },
-    /// `{ dir = "src" }`: when a folder was made.
+    /// `{ dir = "src" }`: the creation time of a folder.
     Directory { dir: String },
     /// `{ git = { commit = true } }`
     Git { git: toml::Value },
@@ -34,7 +35,7 @@ pub enum CacheKey {
 }
 
 impl CacheKey {
-    /// The path or glob of a key for files.
+    /// The path or glob, if the key is for files.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::Path(file) | Self::File { file } => Some(file),
@@ -42,26 +43,27 @@ impl CacheKey {
         }
     }
 
-    /// As it is written in pyproject.toml.
+    /// The key as it is written in pyproject.toml.
     pub fn text(&self) -> String {
         edit::to_toml(self).to_string().trim().to_owned()
     }
 }
 
-/// What is in force where a project names no keys.
+/// The keys that uv uses for a project without keys.
 pub fn default_keys() -> Vec<CacheKey> {
     let files = ["pyproject.toml", "setup.py", "setup.cfg"].map(|file| CacheKey::Path(file.into()));
     files.into_iter().chain([CacheKey::Directory { dir: "src".into() }]).collect()
 }
 
-/// As `uv init --build-backend maturin` writes them.
+/// The keys that `uv init --build-backend maturin` writes.
 pub fn usual_keys() -> Vec<CacheKey> {
     let files = ["pyproject.toml", "src/**/*.rs", "Cargo.toml", "Cargo.lock"];
     files.map(|file| CacheKey::File { file: file.to_owned() }).to_vec()
 }
 
-/// What uv gives a project's builds without being asked: `config-settings` and those of the package,
-/// `extra-build-variables`. Of the project's own pyproject.toml and of the workspace's above it.
+/// The settings that uv passes to every build of a project: `config-settings`, those of the package
+/// (`config-settings-package`), and `extra-build-variables`. They come from the project's
+/// pyproject.toml or from the workspace's above it.
 pub fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
     let (mut settings, mut variables) = (ConfigSettings::new(), Vec::new());
     let documents: Vec<toml::Table> = root
@@ -79,7 +81,7 @@ pub fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
             let uv = document.get("tool")?.get("uv")?;
             path.iter().try_fold(uv, |table, part| table.get(part))?.as_table().cloned()
         };
-        // uv takes its settings from one file: the workspace's, which is the outermost.
+        // uv reads its settings from one file. The outermost one is the workspace's.
         documents.iter().rev().filter_map(find).take(1).collect()
     };
     let of_package = |tables: Vec<toml::Table>| -> Vec<toml::Table> {

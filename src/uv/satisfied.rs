@@ -1,5 +1,5 @@
-//! Would uv call the backend? Compares what uv noted when it built an installed package with what
-//! the cache keys give now.
+//! Whether uv would call the backend. Compares the values that uv noted when it built an installed
+//! package with the values that the cache keys give now.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,8 +11,8 @@ use super::seen::Seen;
 use crate::inputs::normalize;
 use crate::request::Environment;
 
-/// Why uv would call the backend, in words; empty if it would not. `None` if that can't be told
-/// here: keys that ask git.
+/// The reasons in words why uv would call the backend; empty if uv would not. `None` if this cannot
+/// be known here, because a key refers to git.
 pub fn changes(
     root: &Path,
     keys: &[CacheKey],
@@ -71,7 +71,8 @@ pub fn changes(
     Some(changes)
 }
 
-/// A folder, or that there is nothing; not a file of that name, or one above it.
+/// Whether uv notes this folder: it exists or nothing exists. A file at the path, or at a parent's
+/// path, is not noted.
 fn is_to_be_noted(folder: &Path) -> bool {
     match fs_err::metadata(folder) {
         Ok(meta) => meta.is_dir(),
@@ -84,17 +85,17 @@ fn is_as_noted(path: &Path, then: &Value) -> bool {
     match (meta.created(), time(then)) {
         _ if !meta.is_dir() => false,
         (Ok(now), Some(then)) => now == then,
-        // uv falls back to the inode where folders have no creation time.
+        // uv uses the inode where folders have no creation time.
         (Err(_), None) => then.is_number(),
         _ => false,
     }
 }
 
-/// As uv writes a `SystemTime` (serde).
+/// Parses a `SystemTime` in the form that uv writes (serde).
 fn time(noted: &Value) -> Option<SystemTime> {
     let seconds = noted.get("secs_since_epoch")?.as_u64()?;
     let nanoseconds = noted.get("nanos_since_epoch")?.as_u64()?;
-    // What is in a file may be anything, and more than a clock can hold.
+    // The numbers in a damaged file may be larger than a clock can hold.
     let since = Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanoseconds))?;
     UNIX_EPOCH.checked_add(since)
 }

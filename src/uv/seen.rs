@@ -1,9 +1,10 @@
-//! What uv sees through cache keys: the same files its own walk gives (`uv-cache-info`, `globwalk`).
+//! The files that uv sees through cache keys: the same files as in uv's own walk (`uv-cache-info`,
+//! `globwalk`).
 //!
-//! Its globs have the rules of a `.gitignore`: below the folder before the first wildcard, a pattern
-//! without a slash matches at any depth, and the whole of that folder is walked. Links to folders
-//! are not followed. A glob whose folder lies in that of another one is walked from there, and so
-//! may mean something else beside it.
+//! uv's globs have the rules of a `.gitignore`. The folder before the first wildcard is walked as a
+//! whole, and a pattern without a slash matches at any depth below it. Links to folders are not
+//! followed. If the folder of one glob is inside the folder of another glob, both are walked from
+//! the outer folder. So a glob may match other files beside another glob than alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -17,17 +18,17 @@ use crate::inputs::{normalize, slashed};
 /// A project's cache keys, and what they match now.
 pub struct Seen<'a> {
     keys: &'a [CacheKey],
-    /// Path to the first key that matches it.
+    /// The first key that matches each path.
     files: BTreeMap<PathBuf, usize>,
     groups: Vec<Group>,
 }
 
-/// Globs that are walked together.
+/// Globs that uv walks together.
 struct Group {
     base: PathBuf,
-    /// What all of them match.
+    /// The globs of the whole group.
     all: Override,
-    /// Each key's own.
+    /// The glob of each key, with the key's index.
     each: Vec<(usize, Override)>,
 }
 
@@ -44,7 +45,7 @@ impl Group {
 }
 
 impl<'a> Seen<'a> {
-    /// Walks as uv does. `root` is the folder of pyproject.toml.
+    /// Finds the files as uv's walk does. `root` is the folder of pyproject.toml.
     pub fn new(root: &Path, keys: &'a [CacheKey]) -> Self {
         let mut seen = Self { keys, files: BTreeMap::new(), groups: Vec::new() };
         for (index, key) in keys.iter().enumerate() {
@@ -72,12 +73,13 @@ impl<'a> Seen<'a> {
         seen
     }
 
-    /// The key through which uv sees this file, or would if it were there.
+    /// The key through which uv sees this file. For a missing file, the key through which uv would
+    /// see it.
     pub fn key_of(&self, path: &Path) -> Option<&'a CacheKey> {
         if let Some(index) = self.files.get(path) {
             return self.keys.get(*index);
         }
-        // One that is there and was not met lies behind a link to a folder.
+        // The walk found every existing file, except those behind a symlink to a folder.
         if path.exists() {
             return None;
         }
@@ -85,7 +87,7 @@ impl<'a> Seen<'a> {
         self.keys.get(index)
     }
 
-    /// The key for a folder's being there.
+    /// The key for the existence of a folder.
     pub fn key_of_folder(&self, root: &Path, path: &Path) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| match key {
             CacheKey::Directory { dir } => normalize(&root.join(dir)) == path,
@@ -98,13 +100,12 @@ impl<'a> Seen<'a> {
         self.keys.iter().find(|key| matches!(key, CacheKey::Environment { env } if env == name))
     }
 
-    /// All files that are seen and there.
+    /// All existing files that uv sees.
     pub fn files(&self) -> BTreeSet<&Path> {
         self.files.keys().map(PathBuf::as_path).filter(|path| path.is_file()).collect()
     }
 
-    /// Of the files in these folders, which a build writes to, the first one for each key that
-    /// matches any.
+    /// The keys that match files in folders that builds write to, each with the first such file.
     pub fn made(&self, folders: &[PathBuf]) -> Vec<(&'a CacheKey, &Path)> {
         let mut found: BTreeMap<usize, &Path> = BTreeMap::new();
         for (path, index) in &self.files {
@@ -116,7 +117,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The folder before the first wildcard, and the rest.
+/// Splits a glob into the folder before the first wildcard and the rest.
 pub(super) fn split(file: &str) -> (PathBuf, String) {
     let is_wild = |part: &&str| part.contains(['*', '?', '[', ']', '{', '}']);
     let parts: Vec<&str> =
@@ -127,7 +128,8 @@ pub(super) fn split(file: &str) -> (PathBuf, String) {
     (parts[..fixed].iter().fold(base, |base, part| base.join(part)), pattern)
 }
 
-/// The globs as uv walks them: each with all those below its folder, unless `..` is between.
+/// Groups the globs as uv walks them: a glob is walked from the outermost folder of any glob above
+/// it, unless a `..` is between.
 fn clusters(keys: &[CacheKey]) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
     let globs: Vec<(usize, PathBuf, String)> = keys
         .iter()
@@ -156,7 +158,7 @@ fn clusters(keys: &[CacheKey]) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
         }
         let outer = outer.unwrap_or(folder);
         let inside = base.strip_prefix(&outer).unwrap_or(base).join(pattern);
-        // Elsewhere than on Windows a backslash takes a wildcard's meaning away.
+        // Join with slashes, because a backslash escapes wildcards on systems other than Windows.
         let pattern = slashed(&inside).unwrap_or_default();
         clusters.entry(outer).or_default().push((*index, pattern));
     }
@@ -170,13 +172,13 @@ fn is_glob(text: &str) -> bool {
 fn overrides(base: &Path, patterns: &[&str]) -> Option<Override> {
     let mut builder = OverrideBuilder::new(base);
     for pattern in patterns {
-        // As globwalk has it: a lone asterisk is one level.
+        // globwalk reads a lone asterisk as one level.
         builder.add(if *pattern == "*" { "/*" } else { pattern }).ok()?;
     }
     builder.build().ok()
 }
 
-/// The files below a folder that a pattern matches; links to files among them.
+/// The files below a folder that a pattern matches, including symlinks to files.
 pub(super) fn matches(base: &Path, pattern: &str) -> BTreeSet<PathBuf> {
     walk(base, &[pattern])
 }
@@ -214,11 +216,11 @@ mod tests {
         };
         assert!(seen("src/**/*.rs", "src/lib.rs") && seen("src/**/*.rs", "src/a/b.rs"));
         assert!(!seen("src/**/*.rs", "src/a/c.txt") && seen("src/**", "src/a/c.txt"));
-        // Without a slash, at any depth.
+        // A pattern without a slash matches at any depth.
         assert!(seen("src/*.rs", "src/a/b.rs"));
         assert!(seen("src/*", "src/lib.rs") && !seen("src/*", "src/a/b.rs"));
         assert!(seen("../core/**/*.rs", "../core/x.rs") && seen("./Cargo.toml", "Cargo.toml"));
-        // What is not there yet.
+        // Keys also cover files that do not exist yet.
         assert!(seen(".cargo/config.toml", ".cargo/config.toml"));
         assert!(seen("src/**/*.rs", "src/new.rs") && !seen("src/**/*.rs", "other/new.rs"));
     }

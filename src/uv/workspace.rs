@@ -1,7 +1,7 @@
-//! uv's workspaces: which one a folder belongs to, and which packages are its members.
+//! uv's workspaces: the workspace that a folder belongs to, and its member packages.
 //!
-//! Read in uv 0.13, `uv-workspace`: `[tool.uv.workspace]` has globs in `members` and `exclude`, by
-//! the rules of the glob crate; the root is a member too if it has a `[project]`.
+//! The source is uv 0.13, `uv-workspace`. `[tool.uv.workspace]` has globs in `members` and
+//! `exclude`, by the rules of the glob crate. The root is a member too if it has a `[project]`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 use crate::inputs::{normalize, relative};
 use crate::project::{Project, normalize_name};
 
-/// A uv workspace, as the pyproject.toml of its root describes it.
+/// A uv workspace, as described by the pyproject.toml of its root.
 pub struct Workspace {
     /// The folder of that pyproject.toml.
     pub root: PathBuf,
     project: Project,
-    /// `None` for a project that names no workspace: uv takes it for one with itself alone in it.
+    /// `None` for a project without this table: uv treats it as a workspace with one member.
     table: Option<Table>,
 }
 
 /// A package of a workspace.
 pub struct Member {
-    /// As `[project] name` has it.
+    /// The name as written in `[project] name`.
     pub name: String,
     pub project: Project,
 }
@@ -31,10 +31,10 @@ pub struct Member {
 /// The members of a workspace.
 #[derive(Default)]
 pub struct Members {
-    /// By their normalised names (PEP 503).
+    /// The members by their normalised names (PEP 503).
     pub packages: BTreeMap<String, Member>,
-    /// Folders that a glob names and that are no package, each with the cause. uv refuses to work
-    /// in such a workspace.
+    /// Folders that a glob matches but that are no packages, each with the cause. uv refuses to
+    /// work in such a workspace.
     pub broken: Vec<(PathBuf, String)>,
 }
 
@@ -47,11 +47,12 @@ struct Table {
 }
 
 impl Workspace {
-    /// The workspace that uv would find from this folder. `None` if there is no project, or if it is
-    /// one that uv does not manage.
+    /// The workspace that uv would find from this folder. `None` if there is no project, or if uv
+    /// does not manage the project.
     ///
     /// # Errors
-    /// A pyproject.toml on the way can't be read, or `tool.uv.workspace` is not what uv takes.
+    /// A pyproject.toml on the way cannot be read, or `tool.uv.workspace` has a form that uv does
+    /// not accept.
     pub fn around(folder: &Path) -> Result<Option<Self>> {
         let mut above = folder.ancestors().filter(|above| above.join("pyproject.toml").is_file());
         let Some(nearest) = above.next() else { return Ok(None) };
@@ -62,7 +63,7 @@ impl Workspace {
         if own.project.name.is_none() || !own.is_managed() {
             return Ok(None);
         }
-        // A project between them ends the search, as in uv.
+        // As in uv, the next project above ends the search, even if it has no workspace.
         if let Some(next) = above.next() {
             let outer = Self::at(next)?;
             if outer.includes(nearest)? && !outer.excludes(nearest)? {
@@ -87,7 +88,7 @@ impl Workspace {
         Ok(Self { root: root.to_owned(), project, table: table.transpose()? })
     }
 
-    /// Does its pyproject.toml say `[tool.uv.workspace]`?
+    /// Whether the pyproject.toml has the table `[tool.uv.workspace]`.
     pub fn is_declared(&self) -> bool {
         self.table.is_some()
     }
@@ -96,18 +97,18 @@ impl Workspace {
         is_managed(&self.project)
     }
 
-    /// Does a glob of `members` match this folder?
+    /// Whether a glob of `members` matches this folder.
     ///
     /// # Errors
-    /// A glob is none.
+    /// A glob is invalid.
     pub fn includes(&self, folder: &Path) -> Result<bool> {
         self.matches("members", folder, |table| &table.members)
     }
 
-    /// Does a glob of `exclude` match this folder?
+    /// Whether a glob of `exclude` matches this folder.
     ///
     /// # Errors
-    /// A glob is none.
+    /// A glob is invalid.
     pub fn excludes(&self, folder: &Path) -> Result<bool> {
         self.matches("exclude", folder, |table| &table.exclude)
     }
@@ -129,7 +130,8 @@ impl Workspace {
         Ok(false)
     }
 
-    /// `./`, `..` and a slash at the end mean nothing to uv.
+    /// The glob as an absolute path. uv ignores `./`, `..` and a slash at the end, so they are
+    /// removed.
     fn absolute(&self, glob: &str) -> String {
         let root = glob::Pattern::escape(&self.root.to_string_lossy());
         normalize(&Path::new(&root).join(glob)).to_string_lossy().into_owned()
@@ -145,10 +147,10 @@ impl Workspace {
         }
     }
 
-    /// All members, the root among them if it is a package.
+    /// All members, including the root if it is a package.
     ///
     /// # Errors
-    /// A glob is none.
+    /// A glob is invalid.
     pub fn members(&self) -> Result<Members> {
         let mut members = Members::default();
         members.add(self.project.clone());
@@ -172,7 +174,7 @@ impl Workspace {
         Ok(members)
     }
 
-    /// A folder as seen from the root.
+    /// The path of a folder relative to the root, for messages.
     pub fn name(&self, folder: &Path) -> String {
         relative(&self.root, folder).unwrap_or_else(|| folder.to_string_lossy().into_owned())
     }
@@ -224,7 +226,8 @@ fn is_managed(project: &Project) -> bool {
     uv(project, "managed").and_then(toml::Value::as_bool) != Some(false)
 }
 
-/// What is left of a package on another branch: uv passes over it.
+/// Whether the folder has only files that git ignores. A switch of branches may leave such a folder
+/// of a package; uv ignores it.
 fn has_only_ignored_files(folder: &Path) -> bool {
     let walk = ignore::WalkBuilder::new(folder).hidden(false).build();
     !walk.flatten().any(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
@@ -247,7 +250,7 @@ mod tests {
         write(top, &format!("{folder}/pyproject.toml"), &text);
     }
 
-    /// Names and folders of the members that are found from a folder.
+    /// Names and folders of the members, and the broken folders, as found from a folder.
     fn members(top: &Path, from: &str) -> (Vec<String>, Vec<String>) {
         let workspace = Workspace::around(&normalize(&top.join(from))).unwrap().unwrap();
         let members = workspace.members().unwrap();
@@ -286,7 +289,7 @@ mod tests {
         }
         assert_eq!(members(&top, "packages/no1").0, ["no1 packages/no1"]);
         assert_eq!(members(&top, "elsewhere").0, ["elsewhere elsewhere"]);
-        // A glob's `*` in `exclude` goes through folders.
+        // In `exclude`, the `*` of a glob also matches slashes.
         assert_eq!(members(&top, "packages/nox/inner").0, ["inner packages/nox/inner"]);
         assert!(Workspace::around(&top.join("packages/unmanaged")).unwrap().is_none());
     }

@@ -13,30 +13,30 @@ use crate::sdist::{Origin, restore};
 
 /// The sources that artifacts are compared with.
 pub enum Base {
-    /// A folder to look at.
+    /// A folder that is inspected.
     Tree(Tree),
-    /// What another wheel says it was made from.
+    /// The inputs that the record of another wheel states.
     Stated { record: Box<Record>, path: PathBuf },
 }
 
-/// A folder with the sources in it, as they are in a tree.
+/// A folder with the sources.
 pub struct Tree {
     folder: PathBuf,
-    /// What can't be seen there, and was stated by who packed it.
+    /// Inputs that cannot be observed in the folder. The record of an sdist states them.
     pub stated: Inputs,
-    /// Folders that a revision names and does not hold.
+    /// Submodules that the checked-out revision names but does not contain.
     pub submodules: Vec<PathBuf>,
-    /// It was made to be looked at, and nothing is kept of it.
+    /// Whether the folder is temporary, so that the session must keep nothing of it.
     is_apart: bool,
-    /// It will be gone with this.
+    /// Deletes the temporary folder on drop.
     _made: Option<tempfile::TempDir>,
 }
 
 impl Base {
-    /// Finds it: a folder, a file, or `FOLDER@REVISION`.
+    /// Opens the sources: a folder, a file, or `FOLDER@REVISION`.
     ///
     /// # Errors
-    /// There is no such thing, or it can't be used.
+    /// The path does not exist, or it cannot be used as sources.
     pub fn open(given: &Path, context: &Context) -> Result<Self> {
         let mut path = context.path(given);
         if path.is_file() && path.ends_with("pyproject.toml") {
@@ -71,7 +71,7 @@ impl Base {
         Ok(Self::Tree(tree))
     }
 
-    /// Where the sources are the root of a uv workspace: those of its package of that name.
+    /// The sources of the package `name`, if these sources are the root of a uv workspace.
     pub fn member(&self, name: &str) -> Option<Self> {
         let Self::Tree(tree) = self else { return None };
         let folder = packages::folder_of(name, &tree.folder)?;
@@ -117,16 +117,16 @@ impl Tree {
         Self { stated, is_apart: true, _made: Some(made), ..Self::of(folder) }
     }
 
-    /// A folder as it lies there.
+    /// A folder that is used in place.
     fn of(folder: PathBuf) -> Self {
         let (stated, submodules) = (Inputs::new(), Vec::new());
         Self { folder, stated, submodules, is_apart: false, _made: None }
     }
 
-    /// A session in it, as for a build of such an artifact.
+    /// Opens a session in the folder, as for a build of `artifact`.
     ///
     /// # Errors
-    /// There is no project in it, or a setting is wrong.
+    /// The folder has no project, or a setting is wrong.
     pub fn session(&self, artifact: Artifact, context: &Context) -> Result<Session> {
         let session = if self.is_apart {
             context.session_apart(self.folder.clone(), artifact)
@@ -136,13 +136,14 @@ impl Tree {
         session.map(Session::only_looking)
     }
 
-    /// Where the project lies.
+    /// The folder of the project.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
-/// `FOLDER@REVISION`: a folder's name, and a revision (`HEAD@{1}`), may have an @ of their own.
+/// Splits `FOLDER@REVISION`. A folder's name and a revision (`HEAD@{1}`) may themselves contain an
+/// @.
 fn split_revision(given: &str, context: &Context) -> Option<(PathBuf, String)> {
     let splits: Vec<(PathBuf, String)> = given
         .match_indices('@')
@@ -158,7 +159,7 @@ fn split_revision(given: &str, context: &Context) -> Option<(PathBuf, String)> {
     splits.iter().find(is_project).or(splits.first()).cloned()
 }
 
-/// A folder whose path, with all links resolved, is the one things are named by.
+/// A temporary folder with a canonical path, because inputs are named by canonical paths.
 fn temporary() -> Result<tempfile::TempDir> {
     let failed = |error: std::io::Error| Error::io("temporary folder", &error);
     let parent = dunce::canonicalize(std::env::temp_dir()).map_err(failed)?;

@@ -10,8 +10,9 @@ use crate::fingerprint::{Source, Value};
 use crate::freshness::Reason;
 use crate::inputs::{Key, Kind, PROJECT, Part, Place, Roots, normalize};
 
-/// Compares the files that are stated with those in a folder, the project's. `told` are paths of
-/// which something was said already. Gives how many are the same, too.
+/// Compares the files that `source` lists with those in the project's folder. No reason is given
+/// for paths in `told`, which were already reported. Returns the reasons and the number of equal
+/// files.
 pub fn compare(source: &Source, project: &Path, told: &BTreeSet<PathBuf>) -> (Vec<Reason>, usize) {
     let mut reasons = Vec::new();
     let mut same = 0;
@@ -40,7 +41,7 @@ pub fn compare(source: &Source, project: &Path, told: &BTreeSet<PathBuf>) -> (Ve
     (reasons, same)
 }
 
-/// Compares two lists.
+/// Compares two lists of files. Returns the reasons and the number of equal files.
 pub fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
     let mut reasons = Vec::new();
     let mut same = 0;
@@ -64,7 +65,7 @@ pub fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
     (reasons, same)
 }
 
-/// Where inputs lie.
+/// The absolute paths of inputs.
 pub fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
     keys.filter_map(|key| {
         let base = if key.root == "above" { PROJECT } else { &key.root };
@@ -73,12 +74,12 @@ pub fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet
     .collect()
 }
 
-/// The files that `[tool.maturin] exclude` leaves out of sdists, by maturin's rules (those of
-/// .gitignore, from the project's folder).
+/// The files that `[tool.maturin] exclude` leaves out of sdists. Like maturin, this uses the rules
+/// of .gitignore, relative to the project's folder.
 pub struct LeftOut(Option<Gitignore>);
 
 impl LeftOut {
-    /// What the project's pyproject.toml says.
+    /// Reads the globs from the project's pyproject.toml.
     pub fn read(pyproject: &toml::Table, project: &Path) -> Self {
         let globs = pyproject
             .get("tool")
@@ -94,7 +95,7 @@ impl LeftOut {
         Self(builder.build().ok())
     }
 
-    /// Is this file left out?
+    /// Whether this file is left out.
     pub fn has(&self, path: &Path, project: &Path) -> bool {
         let inside = path.strip_prefix(project).ok();
         self.0.as_ref().zip(inside).is_some_and(|(globs, inside)| {
@@ -103,7 +104,8 @@ impl LeftOut {
     }
 }
 
-/// A glob by itself is for all formats; `{ path = "...", format = "sdist" }` names one or some.
+/// The glob, if it applies to sdists. A plain string applies to all formats;
+/// `{ path = "...", format = "sdist" }` names one or more formats.
 fn of_sdists(exclude: &toml::Value) -> Option<&str> {
     let is_sdist = |format: &toml::Value| format.as_str() == Some("sdist");
     match exclude.get("format") {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::freshness::Reason;
 use crate::report;
 
-/// One artifact as JSON (docs/json.md).
+/// The result for one artifact as JSON (docs/json.md).
 pub fn json(verified: &Verified, source: &Path) -> Value {
     let mut json = findings(verified);
     json["schema"] = 1.into();
@@ -21,7 +21,7 @@ pub fn json(verified: &Verified, source: &Path) -> Value {
     json
 }
 
-/// Several.
+/// The results for several artifacts as JSON.
 pub fn json_of_all(
     verified: &[Result<Verified, Error>],
     named: &[PathBuf],
@@ -78,7 +78,7 @@ fn words(verified: &Verified, reason: &Reason) -> String {
     if is_spelling { format!("{text} (comments or layout only)") } else { text }
 }
 
-/// One artifact in words.
+/// The result for one artifact in words.
 pub fn text(verified: &Verified, context: &Context) -> String {
     let Verified { path, record, findings, is_archive } = verified;
     let terminal = &context.terminal;
@@ -104,7 +104,7 @@ pub fn text(verified: &Verified, context: &Context) -> String {
     output += &Line::new(terminal).add(FAINT, &tame(&file.to_string_lossy())).end();
     let all = |reasons: &[Reason]| -> Vec<String> {
         let mut all: Vec<String> = reasons.iter().map(|reason| words(verified, reason)).collect();
-        // One file may count in two ways.
+        // A file can be two inputs, and both would give the same line.
         let mut seen = BTreeSet::new();
         all.retain(|text| seen.insert(text.clone()));
         all
