@@ -318,8 +318,8 @@ def test_a_fingerprint_that_cannot_be_removed(every_input: Project) -> None:
 
 
 def test_a_target_folder_whose_names_cannot_be_read(every_input: Project) -> None:
-    """Cargo reaches what it made by name. So the usual profile is found there, and that there may be
-    others is said."""
+    """Cargo reaches what it made by name. So the usual profile is found there, and the build says
+    that there may be others."""
     prefix = privileges.obeying_modes()
     project = every_input
     asking.anew(project)

@@ -320,8 +320,8 @@ def damage_memory(editable: Editable) -> None:
 
 @pytest.mark.freshness
 def test_folders_whose_names_cannot_be_read(project: Project) -> None:
-    """What is in them is not known: neither where it was so when the wheel was built, nor where it is
-    so now."""
+    """What is in them is not known: neither if it was so when the wheel was built, nor if it is so
+    now."""
     prefix = privileges.obeying_modes()
     project.settings('extra-inputs = ["schema/**/*.json"]')
     for folder in ("before", "after"):
@@ -352,6 +352,7 @@ def test_folders_whose_names_cannot_be_read(project: Project) -> None:
         after.chmod(usual)
 
 
+@pytest.mark.freshness
 def test_a_source_that_every_build_writes(project: Project) -> None:
     """With the same content, that is no race without an end."""
     project.write(
