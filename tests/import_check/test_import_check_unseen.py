@@ -351,6 +351,7 @@ def test_folders_whose_names_cannot_be_read(project: Project) -> None:
         after.chmod(usual)
 
 
+@pytest.mark.freshness
 def test_a_source_that_every_build_writes(project: Project) -> None:
     """With the same content, that is no race without an end."""
     project.write(
