@@ -113,7 +113,7 @@ impl Plan {
     }
 
     /// The part of a variable's value that only says where this environment is, and must not count.
-    pub fn hidden(&self) -> String {
+    pub fn stable_prefix(&self) -> String {
         self.folder
             .as_ref()
             .map_or_else(|| "\0".to_owned(), |folder| folder.to_string_lossy().into_owned())
@@ -395,7 +395,7 @@ mod tests {
         let plan = |change: fn(&mut Interpreter)| {
             let mut interpreter = interpreter("/tmp/one");
             change(&mut interpreter);
-            Plan::new(&interpreter, &environment("/tmp/one"), Some("/store".into())).hidden()
+            Plan::new(&interpreter, &environment("/tmp/one"), Some("/store".into())).stable_prefix()
         };
         let base = plan(|_| {});
         assert_ne!(base, plan(|it| it.version = "3.12.0".into()));

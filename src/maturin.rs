@@ -65,7 +65,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The process cannot be started.
-    pub fn start(&self) -> Result<Started> {
+    pub fn start(&self) -> Result<HookProcess> {
         let mut command = self.command();
         command.stderr(Stdio::piped());
         if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
@@ -81,7 +81,7 @@ impl Maturin<'_> {
     /// The build failed (its output was shown), or maturin is not installed.
     pub fn build(
         &self,
-        started: Option<Started>,
+        started: Option<HookProcess>,
         hook: &'static str,
         folder: &Path,
         metadata: Option<&Path>,
@@ -103,12 +103,12 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The process cannot be started.
-    pub fn begin(&self, hook: &'static str, folder: &Path) -> Result<Begun> {
+    pub fn begin(&self, hook: &'static str, folder: &Path) -> Result<BackgroundHook> {
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut started = self.spawn(command)?;
         started.tell(hook, &json!([folder, self.config_settings]));
-        Ok(Begun { hook, started })
+        Ok(BackgroundHook { hook, started })
     }
 
     /// Calls `get_requires_*`. Returns the requirements.
@@ -130,23 +130,23 @@ impl Maturin<'_> {
         command
     }
 
-    fn spawn(&self, mut command: Command) -> Result<Started> {
+    fn spawn(&self, mut command: Command) -> Result<HookProcess> {
         let folder = tempfile::Builder::new()
             .prefix("wheelprint-")
             .tempdir()
             .map_err(|error| Error::io("temporary folder", &error))?;
         let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
-        Ok(Started { child, answer: Answer(folder) })
+        Ok(HookProcess { child, answer: Answer(folder) })
     }
 }
 
 /// A process that waits for the name of a hook. It is killed on drop if it still runs.
-pub struct Started {
+pub struct HookProcess {
     child: Child,
     answer: Answer,
 }
 
-impl Started {
+impl HookProcess {
     fn call<T: serde::de::DeserializeOwned>(
         mut self,
         hook: &'static str,
@@ -182,7 +182,7 @@ impl Started {
     }
 }
 
-impl Drop for Started {
+impl Drop for HookProcess {
     fn drop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
             let _ = self.child.kill();
@@ -208,12 +208,12 @@ impl Answer {
 }
 
 /// A hook that runs in the background.
-pub struct Begun {
+pub struct BackgroundHook {
     hook: &'static str,
-    started: Started,
+    started: HookProcess,
 }
 
-impl Begun {
+impl BackgroundHook {
     /// Waits for the end of the hook. Returns the name of the result.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ impl Begun {
 /// Whether a build failed because of the machine (no cargo, no network, no permission, no space),
 /// and not because of a mistake in the sources. The texts are those of maturin, cargo, std and
 /// Python.
-pub fn was_hindered(output: &str) -> bool {
+pub fn is_environment_failure(output: &str) -> bool {
     const DOORS: [&str; 12] = [
         "Cargo, the Rust package manager, is not installed",
         "(os error 13)",

@@ -73,9 +73,9 @@ fn call(
 /// Tells a waiting import whether the sources are wrong or this machine cannot build. The import
 /// raises an error in the first case, and only warns in the second.
 fn tell_import(error: &Error) {
-    let is_hindered = || maturin::was_hindered(&log::all_import_output());
-    let is_theirs =
-        matches!(error, Error::Sources { .. }) || error.already_shown() && !is_hindered();
+    let is_environment_failure = || maturin::is_environment_failure(&log::all_import_output());
+    let is_theirs = matches!(error, Error::Sources { .. })
+        || error.already_shown() && !is_environment_failure();
     if !error.already_shown() {
         let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
         log::import_output(format!("{error}\n{hint}").as_bytes());

@@ -52,7 +52,7 @@ struct UnitNote {
     /// packages of one name and one place in their workspace the same unit.
     owners: Vec<PathBuf>,
     /// The digest of [`besides`], for each project that shares the target folder.
-    besides: BTreeMap<PathBuf, String>,
+    untracked_digest: BTreeMap<PathBuf, String>,
     /// Cargo's files of the unit, with size and mtime.
     witness: Witness,
 }
@@ -63,19 +63,25 @@ type Witness = BTreeMap<PathBuf, (u64, SystemTime)>;
 pub type Observe<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> Inputs;
 
 impl UnitNote {
-    fn new(watches: &BTreeSet<Watch>, roots: &Roots, unsure: &Unsure, see: Observe) -> Self {
+    fn new(
+        watches: &BTreeSet<Watch>,
+        roots: &Roots,
+        raced_inputs: &RacedInputs,
+        see: Observe,
+    ) -> Self {
         let mut inputs: Vec<Input> = see(watches, roots)
             .into_iter()
             .map(|(key, value)| {
                 // What changed meanwhile may have been compiled in any of its states.
-                let value = if unsure.raced.contains(&key) { unsure.value() } else { value };
+                let value =
+                    if raced_inputs.raced.contains(&key) { raced_inputs.value() } else { value };
                 Input { key, value }
             })
             .collect();
         // What is gone is found again by nobody.
-        if (unsure.is_gone)(watches) {
+        if (raced_inputs.is_gone)(watches) {
             let key = Key::named(Part::Rust, Kind::File, "removed");
-            inputs.push(Input { key, value: unsure.value() });
+            inputs.push(Input { key, value: raced_inputs.value() });
         }
         Self { watches: watches.clone(), roots: roots.clone(), inputs, ..Self::default() }
     }
@@ -91,14 +97,14 @@ impl UnitNote {
 }
 
 /// What changed while it was being built.
-pub struct Unsure<'a> {
+pub struct RacedInputs<'a> {
     pub raced: &'a BTreeSet<Key>,
     pub remaining: &'a Remaining,
     /// Would these watches have named a file that was removed?
     pub is_gone: &'a dyn Fn(&BTreeSet<Watch>) -> bool,
 }
 
-impl Unsure<'_> {
+impl RacedInputs<'_> {
     fn value(&self) -> Value {
         Value::Unreadable("changed while it was being built".into())
     }
@@ -111,27 +117,27 @@ impl Note {
         before: Option<Self>,
         target: &Target,
         units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
-        besides: &str,
+        untracked_digest: &str,
         roots: &Roots,
-        unsure: &Unsure,
+        raced_inputs: &RacedInputs,
         see: Observe,
     ) -> Self {
         let mut noted = before.map(|before| before.units).unwrap_or_default();
-        noted.retain(|folder, _| folder.is_dir() && !unsure.remaining.covers(folder));
+        noted.retain(|folder, _| folder.is_dir() && !raced_inputs.remaining.covers(folder));
         let read = units::read(&target.profiles()).units;
         let read: BTreeMap<&Path, &Unit> =
             read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
         for (folder, watches) in units {
-            if unsure.remaining.covers(folder) {
+            if raced_inputs.remaining.covers(folder) {
                 continue;
             }
-            let mut note = UnitNote::new(watches, roots, unsure, see);
-            note.besides = noted.remove(folder).unwrap_or_default().besides;
+            let mut note = UnitNote::new(watches, roots, raced_inputs, see);
+            note.untracked_digest = noted.remove(folder).unwrap_or_default().untracked_digest;
             if let Some(unit) = read.get(folder.as_path()) {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
             }
-            note.besides.insert(target.root().to_owned(), besides.to_owned());
+            note.untracked_digest.insert(target.root().to_owned(), untracked_digest.to_owned());
             noted.insert(folder.clone(), note);
         }
         Self { target: target.metadata.target_directory.clone(), units: noted }
@@ -140,17 +146,17 @@ impl Note {
 
 /// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
 /// digest; an empty one if any of it changed during the build.
-pub fn besides(
+pub fn untracked_digest(
     extra: &BTreeSet<Watch>,
     roots: &Roots,
-    unsure: Option<&Unsure>,
+    raced_inputs: Option<&RacedInputs>,
     see: Observe,
 ) -> String {
     let mut inputs = see(extra, roots);
-    let changed = |unsure: &Unsure| {
-        (unsure.is_gone)(extra) || inputs.keys().any(|key| unsure.raced.contains(key))
+    let changed = |raced_inputs: &RacedInputs| {
+        (raced_inputs.is_gone)(extra) || inputs.keys().any(|key| raced_inputs.raced.contains(key))
     };
-    if unsure.is_some_and(changed) {
+    if raced_inputs.is_some_and(changed) {
         return String::new();
     }
     inputs.extend(see(&BTreeSet::from([Watch::Variables]), roots));
@@ -160,10 +166,10 @@ pub fn besides(
 }
 
 /// Makes cargo build anew what it would wrongly call fresh.
-pub fn forget_unseen(
+pub fn invalidate_stale_units(
     target: &Target,
     note: Option<&Note>,
-    besides: &str,
+    untracked_digest: &str,
     see: Observe,
 ) -> Remaining {
     let mut remaining = Remaining::default();
@@ -180,7 +186,7 @@ pub fn forget_unseen(
     remaining.causes.extend(gaps);
     for unit in units.iter().filter(|unit| !unit.is_checked_only()) {
         remaining.looked_at.insert(unit.folder.clone());
-        let Some(cause) = cause(unit, target, note, besides, see) else { continue };
+        let Some(cause) = cause(unit, target, note, untracked_digest, see) else { continue };
         log::debug(format_args!("{}: {cause}; made anew", unit.package));
         remaining.remove(&unit.package, &unit.folder, &unit.folder);
         if unit.kind == UnitKind::Run {
@@ -194,7 +200,7 @@ pub fn forget_unseen(
 /// Leaves nothing of the packages that can be edited: what they were compiled to, and cargo's word
 /// for it. For a target folder in which one package after the other is built that bears the same
 /// name, with times that say nothing. `is_apart`: nothing else is built there.
-pub fn forget_own(target: &Target, is_apart: bool, remaining: &mut Remaining) {
+pub fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &mut Remaining) {
     forget_by_name(target, remaining);
     let is_left = |unit: &Unit| target.can_be_edited(unit);
     if !is_apart {
@@ -294,7 +300,7 @@ fn cause(
     unit: &Unit,
     target: &Target,
     note: &Note,
-    besides: &str,
+    untracked_digest: &str,
     see: Observe,
 ) -> Option<&'static str> {
     let owners = owners(target, unit);
@@ -309,7 +315,9 @@ fn cause(
         _ => return None,
     };
     let is_ours = owners_are_of_a_path(target, unit);
-    if is_ours && noted.besides.get(target.root()).is_none_or(|noted| noted != besides) {
+    if is_ours
+        && noted.untracked_digest.get(target.root()).is_none_or(|noted| noted != untracked_digest)
+    {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();
@@ -366,7 +374,7 @@ fn witness(unit: &Unit) -> Witness {
 /// After a build: of an artifact whose file bears no hash there may be several units, of other
 /// features or flags. They overwrite each other's file, and cargo would call the old ones fresh by
 /// their times. Those that were not built now are removed.
-pub fn retire_twins(target: &Target, since: SystemTime) {
+pub fn remove_superseded_units(target: &Target, since: SystemTime) {
     let Some(package) = target.package() else { return };
     let units = units::read(&target.profiles()).units;
     let products: Vec<&Unit> =

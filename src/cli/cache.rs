@@ -10,7 +10,7 @@ use super::line::{Line, count, size, tame};
 use super::terminal::{FAINT, NAME, NOTICE, STRONG};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
-use crate::store::{Freed, Kept, Whole};
+use crate::store::{Cache, Freed, ProjectUsage};
 
 /// The store: where it is, what is in it, and removing it
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ enum Command {
 /// # Errors
 /// The store cannot be read, or something in it cannot be removed.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let whole = Whole::at(&context.environment)?;
+    let whole = Cache::at(&context.environment)?;
     match &arguments.command {
         Command::Dir => Ok(Answer::said(format!("{}\n", whole.folder.display()))),
         Command::Info { json } => info(&whole, *json, context),
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     }
 }
 
-fn confirm(whole: &Whole, context: &Context) -> Result<()> {
+fn confirm(whole: &Cache, context: &Context) -> Result<()> {
     let kept = whole.projects()?;
     let bytes = kept.iter().map(|kept| kept.bytes).sum::<u64>() + whole.shared_bytes();
     let refused = |cause: &str| Error::Missing {
@@ -122,7 +122,7 @@ fn removed(freed: &Freed) -> String {
     format!("Removed {}: {}.\n", parts.join(", "), size(*bytes))
 }
 
-fn info(whole: &Whole, json: bool, context: &Context) -> Result<Answer> {
+fn info(whole: &Cache, json: bool, context: &Context) -> Result<Answer> {
     let kept = whole.projects()?;
     let shared = whole.shared_bytes();
     let total = kept.iter().map(|kept| kept.bytes).sum::<u64>() + shared;
@@ -146,7 +146,7 @@ fn info(whole: &Whole, json: bool, context: &Context) -> Result<Answer> {
     let rows: Vec<[String; 4]> = kept
         .iter()
         .map(|kept| {
-            let Kept { builds, bytes, used, interpreters, .. } = kept;
+            let ProjectUsage { builds, bytes, used, interpreters, .. } = kept;
             let used = used.map_or_else(|| "never".to_owned(), |used| age(used, now));
             [count(*builds, "build"), size(*bytes), used, interpreters.join(", ")]
         })
@@ -186,9 +186,9 @@ fn info(whole: &Whole, json: bool, context: &Context) -> Result<Answer> {
     Ok(Answer::said(output))
 }
 
-fn as_json(kept: &Kept) -> serde_json::Value {
+fn as_json(kept: &ProjectUsage) -> serde_json::Value {
     // Without `..`, a new field does not compile until it is printed or left out on purpose.
-    let Kept { folder, root, builds, bytes, used, interpreters } = kept;
+    let ProjectUsage { folder, root, builds, bytes, used, interpreters } = kept;
     let used = used.and_then(|used| used.duration_since(UNIX_EPOCH).ok());
     serde_json::json!({
         "folder": folder.to_string_lossy(),

@@ -8,7 +8,7 @@ use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::fingerprint::{Value, part_name};
-use crate::hooks::look::{Seen as Input, Watched};
+use crate::hooks::inspect::{Seen as Input, Watched};
 use crate::inputs::{Kind, Part, Watch, ambient};
 use crate::report;
 use crate::uv::derive::Wanted;

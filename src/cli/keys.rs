@@ -8,7 +8,7 @@ use super::packages::Packages;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
-use crate::hooks::look::Watched;
+use crate::hooks::inspect::Watched;
 use crate::publish;
 use crate::store::original;
 use crate::switch::lines;

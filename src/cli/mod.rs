@@ -104,12 +104,12 @@ impl Context {
     ///
     /// # Errors
     /// The same as [`Self::session`].
-    pub fn session_apart(&self, root: PathBuf, artifact: Artifact) -> Result<Session> {
+    pub fn session_without_store(&self, root: PathBuf, artifact: Artifact) -> Result<Session> {
         let interpreter = self.interpreter.clone();
         let environment = self.environment.clone();
         let config_settings = Default::default();
         let request = Request { artifact, root, config_settings, interpreter, environment };
-        let session = Session::open_apart(request)?;
+        let session = Session::open_without_store(request)?;
         log::set_level(log::Level::Warn);
         Ok(session)
     }

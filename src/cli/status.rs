@@ -8,7 +8,7 @@ use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::freshness::{Reason, Verdict};
-use crate::hooks::look::Next;
+use crate::hooks::inspect::Next;
 use crate::inputs::{Kind, Part, ambient};
 use crate::installed::Distribution;
 use crate::report;

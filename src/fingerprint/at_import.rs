@@ -16,7 +16,7 @@ use serde_json::json;
 use super::observe::Observer;
 use super::package;
 use super::toml_view;
-use super::walk::{self, Look};
+use super::walk::{self, Probe};
 use super::{Inputs, Value};
 use crate::digest;
 use crate::inputs::target::entries;
@@ -29,7 +29,7 @@ const FORMAT: &str = "wheelprint check 1";
 
 /// What is compared at a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sight {
+pub enum ImportCheckEntry {
     /// The digest of its content.
     File(String),
     /// The digests of its bytes and of what they mean.
@@ -72,7 +72,7 @@ pub enum Counts {
 /// Everything an import compares with.
 #[derive(Debug, Clone, Default)]
 pub struct AtImport {
-    sights: BTreeSet<(PathBuf, Sight)>,
+    entries_at_import: BTreeSet<(PathBuf, ImportCheckEntry)>,
     variables: BTreeMap<String, Option<String>>,
     rustc: Option<Rustc>,
     products: Vec<PathBuf>,
@@ -162,24 +162,28 @@ impl Observer<'_> {
         for item in self.items(&compared, roots) {
             let Some(value) = inputs.get(&item.key) else { continue };
             match (item.look, value) {
-                (Look::Content(path, _), Value::Sha256(digest)) => {
-                    found.sights.insert((path, Sight::File(digest.clone())));
+                (Probe::Content(path, _), Value::Sha256(digest)) => {
+                    found.entries_at_import.insert((path, ImportCheckEntry::File(digest.clone())));
                 }
-                (Look::Content(path, _) | Look::Meaning(path, _), Value::Absent) => {
-                    found.sights.insert((path, Sight::Absent));
+                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Absent) => {
+                    found.entries_at_import.insert((path, ImportCheckEntry::Absent));
                 }
-                (Look::Content(path, _) | Look::Meaning(path, _), Value::Unreadable(_)) => {
-                    found.sights.insert((path, Sight::Unreadable));
+                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
+                    found.entries_at_import.insert((path, ImportCheckEntry::Unreadable));
                 }
-                (Look::Meaning(path, view), Value::Sha256(meaning)) => {
+                (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
                     let bytes = bytes_that_mean(&path, view, meaning);
                     let meaning = meaning.clone();
-                    found.sights.insert((path, Sight::Toml { bytes, view, meaning }));
+                    found
+                        .entries_at_import
+                        .insert((path, ImportCheckEntry::Toml { bytes, view, meaning }));
                 }
                 // A link that leads nowhere is none once there is something.
-                (Look::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
+                (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
                     let place = Place { root: item.key.root, path: item.key.name };
-                    found.sights.extend(roots.resolve(&place).map(|path| (path, Sight::Absent)));
+                    found
+                        .entries_at_import
+                        .extend(roots.resolve(&place).map(|path| (path, ImportCheckEntry::Absent)));
                 }
                 _ => {}
             }
@@ -192,7 +196,9 @@ impl Observer<'_> {
         if let Ok(content) = fs_err::read(&path) {
             let (bytes, meaning) =
                 (digest::bytes(&content), toml_view::digest(&content, View::Own));
-            found.sights.insert((path, Sight::Toml { bytes, view: View::Own, meaning }));
+            found
+                .entries_at_import
+                .insert((path, ImportCheckEntry::Toml { bytes, view: View::Own, meaning }));
         }
         let named = inputs.keys().filter(|key| key.kind == Kind::Variable);
         let is_counted = |name: &&String| {
@@ -213,8 +219,12 @@ impl Observer<'_> {
         match watch {
             Watch::Folder { place, .. } => {
                 if let Some(path) = roots.resolve(place) {
-                    let sight = if path.is_dir() { Sight::Folder } else { Sight::Absent };
-                    found.sights.insert((path, sight));
+                    let sight = if path.is_dir() {
+                        ImportCheckEntry::Folder
+                    } else {
+                        ImportCheckEntry::Absent
+                    };
+                    found.entries_at_import.insert((path, sight));
                 }
             }
             Watch::WorkspaceSearch { place, .. } => {
@@ -224,7 +234,7 @@ impl Observer<'_> {
                     match digest::file(&path) {
                         // No workspace yet.
                         Ok(digest) if !found.knows(&path) => {
-                            found.sights.insert((path, Sight::File(digest)));
+                            found.entries_at_import.insert((path, ImportCheckEntry::File(digest)));
                         }
                         Ok(_) => {}
                         Err(_) => found.add_absent(path),
@@ -238,7 +248,7 @@ impl Observer<'_> {
                     let [first, second] = ["config", "config.toml"].map(|name| folder.join(name));
                     if !folder.is_dir() {
                         let names = ["config", "config.toml"].map(str::to_owned).to_vec();
-                        found.sights.insert((folder, Sight::Lacking(names)));
+                        found.entries_at_import.insert((folder, ImportCheckEntry::Lacking(names)));
                     } else if !found.knows(&first) {
                         // The first takes the second's place.
                         found.add_absent(first);
@@ -275,7 +285,9 @@ impl Observer<'_> {
         let memory = self.toolchain_memory.as_deref();
         let mut deciding = toolchain::deciding(memory, self.environment);
         deciding.push(program.clone());
-        found.sights.extend(deciding.into_iter().map(|path| (path, Sight::Program)));
+        found
+            .entries_at_import
+            .extend(deciding.into_iter().map(|path| (path, ImportCheckEntry::Program)));
         let on_path = self.environment.which("rustc").as_ref() == Some(&program);
         found.rustc = Some(Rustc { program, version, on_path });
     }
@@ -284,7 +296,7 @@ impl Observer<'_> {
 impl AtImport {
     /// All that another one compares, too.
     pub fn add(&mut self, other: Self) {
-        self.sights.extend(other.sights);
+        self.entries_at_import.extend(other.entries_at_import);
         self.variables.extend(other.variables);
         self.rustc = other.rustc.or(self.rustc.take());
         self.products.extend(other.products);
@@ -302,16 +314,16 @@ impl AtImport {
         };
         if !start.is_dir() {
             let sight = if matches!(counts, Counts::Matching { .. }) {
-                Sight::Names { names: Vec::new(), counts: counts.clone() }
+                ImportCheckEntry::Names { names: Vec::new(), counts: counts.clone() }
             } else {
-                Sight::Absent
+                ImportCheckEntry::Absent
             };
-            self.sights.insert((start.to_owned(), sight));
+            self.entries_at_import.insert((start.to_owned(), sight));
             return;
         }
         for folder in walk::folders(start, depth, &is_left_out) {
             let Ok(entries) = entries(&folder) else {
-                self.sights.insert((folder, Sight::Unreadable));
+                self.entries_at_import.insert((folder, ImportCheckEntry::Unreadable));
                 continue;
             };
             let mut names = BTreeSet::new();
@@ -319,8 +331,12 @@ impl AtImport {
                 if is_left_out(&path) {
                     let marks = MARKS.map(|mark| path.join(mark));
                     let is_marked = |mark: &PathBuf| !walk::is_made(&path, roots) && mark.is_file();
-                    self.sights
-                        .extend(marks.into_iter().find(is_marked).map(|mark| (mark, Sight::Mark)));
+                    self.entries_at_import.extend(
+                        marks
+                            .into_iter()
+                            .find(is_marked)
+                            .map(|mark| (mark, ImportCheckEntry::Mark)),
+                    );
                 } else if let Some(name) = path.file_name() {
                     // What was a file and is a folder now is another thing.
                     let end = if path.is_dir() { "/" } else { "" };
@@ -331,7 +347,8 @@ impl AtImport {
                 self.add_git_rules_in(&folder);
             }
             let names = names.into_iter().collect();
-            self.sights.insert((folder, Sight::Names { names, counts: counts.clone() }));
+            self.entries_at_import
+                .insert((folder, ImportCheckEntry::Names { names, counts: counts.clone() }));
         }
     }
 
@@ -339,7 +356,7 @@ impl AtImport {
     fn add_git_rules_in(&mut self, folder: &Path) {
         let rules = folder.join(".gitignore");
         if let Ok(digest) = digest::file(&rules) {
-            self.sights.insert((rules, Sight::File(digest)));
+            self.entries_at_import.insert((rules, ImportCheckEntry::File(digest)));
         }
     }
 
@@ -350,8 +367,9 @@ impl AtImport {
             let mut files = vec![folder.join(".gitignore")];
             files.extend(is_root.then(|| folder.join(".git/info/exclude")));
             for file in files {
-                let sight = digest::file(&file).map_or(Sight::Absent, Sight::File);
-                self.sights.insert((file, sight));
+                let sight =
+                    digest::file(&file).map_or(ImportCheckEntry::Absent, ImportCheckEntry::File);
+                self.entries_at_import.insert((file, sight));
             }
             if is_root {
                 return;
@@ -363,10 +381,10 @@ impl AtImport {
     /// watches would be stale for ever.
     fn leave_out_environments(&mut self, project: &Path) {
         let mut known: BTreeMap<PathBuf, bool> = BTreeMap::new();
-        self.sights.retain(|(path, sight)| {
+        self.entries_at_import.retain(|(path, sight)| {
             let folder = match sight {
-                Sight::Mark => return true,
-                Sight::Names { .. } | Sight::Folder => path,
+                ImportCheckEntry::Mark => return true,
+                ImportCheckEntry::Names { .. } | ImportCheckEntry::Folder => path,
                 _ => path.parent().unwrap_or(path),
             };
             !*known.entry(folder.to_owned()).or_insert_with(|| is_in_environment(folder, project))
@@ -375,14 +393,16 @@ impl AtImport {
 
     /// Is its content compared?
     fn knows(&self, path: &Path) -> bool {
-        let is_file = |sight: &Sight| matches!(sight, Sight::File(_) | Sight::Toml { .. });
-        self.sights.iter().any(|(known, sight)| known == path && is_file(sight))
+        let is_file = |sight: &ImportCheckEntry| {
+            matches!(sight, ImportCheckEntry::File(_) | ImportCheckEntry::Toml { .. })
+        };
+        self.entries_at_import.iter().any(|(known, sight)| known == path && is_file(sight))
     }
 
     /// It was not there when the inputs were looked at, whatever is there by now.
     fn add_absent(&mut self, path: PathBuf) {
         if !self.knows(&path) && !path.is_dir() {
-            self.sights.insert((path, Sight::Absent));
+            self.entries_at_import.insert((path, ImportCheckEntry::Absent));
         }
     }
 
@@ -390,29 +410,29 @@ impl AtImport {
     /// there: no record that names it is ever matched either.
     pub fn to_bytes(&self, facts: &Facts<'_>) -> Vec<u8> {
         let (mut entries, mut paths) = (Vec::new(), Vec::new());
-        for (path, sight) in &self.sights {
+        for (path, sight) in &self.entries_at_import {
             let Some(path) = normalize(path).to_str().map(str::to_owned) else { continue };
             paths.push(path);
             entries.push(match sight {
-                Sight::File(digest) => json!(["file", digest]),
-                Sight::Toml { bytes, view, meaning } => {
+                ImportCheckEntry::File(digest) => json!(["file", digest]),
+                ImportCheckEntry::Toml { bytes, view, meaning } => {
                     json!(["toml", { "bytes": bytes, "view": view, "meaning": meaning }])
                 }
-                Sight::Absent => json!(["absent", null]),
-                Sight::Lacking(names) => json!(["lacking", names]),
-                Sight::Folder => json!(["folder", null]),
-                Sight::Unreadable => json!(["unreadable", null]),
-                Sight::Names { names, counts: Counts::All } => {
+                ImportCheckEntry::Absent => json!(["absent", null]),
+                ImportCheckEntry::Lacking(names) => json!(["lacking", names]),
+                ImportCheckEntry::Folder => json!(["folder", null]),
+                ImportCheckEntry::Unreadable => json!(["unreadable", null]),
+                ImportCheckEntry::Names { names, counts: Counts::All } => {
                     json!(["names", { "names": names, "all": true }])
                 }
-                Sight::Names { names, counts: Counts::Files { git } } => {
+                ImportCheckEntry::Names { names, counts: Counts::Files { git } } => {
                     json!(["names", { "names": names, "git": git }])
                 }
-                Sight::Names { names, counts: Counts::Matching { root, pattern } } => {
+                ImportCheckEntry::Names { names, counts: Counts::Matching { root, pattern } } => {
                     json!(["names", { "names": names, "root": root, "pattern": pattern }])
                 }
-                Sight::Mark => json!(["mark", null]),
-                Sight::Program => json!(["program", null]),
+                ImportCheckEntry::Mark => json!(["mark", null]),
+                ImportCheckEntry::Program => json!(["program", null]),
             });
         }
         // Never their values: who installs keeps them, or does not.

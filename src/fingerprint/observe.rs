@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::package::{self, Looked};
 use super::search;
 use super::snapshot::Snapshot;
-use super::walk::{self, Item, Look};
+use super::walk::{self, Item, Probe};
 use super::{Inputs, Value, toml_view};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
@@ -29,7 +29,7 @@ pub struct Observer<'a> {
     /// The variables that the build sees (see `interpreter`).
     pub environment: &'a Environment,
     /// The part of a variable's value that only says where the stable interpreter is.
-    pub hidden: &'a str,
+    pub stable_prefix: &'a str,
     pub digests: &'a Digests,
     /// The file that remembers the toolchain's version.
     pub toolchain_memory: Option<PathBuf>,
@@ -55,7 +55,7 @@ impl<'a> Observer<'a> {
         request: &'a Request,
         settings: &'a Settings,
         environment: &'a Environment,
-        hidden: &'a str,
+        stable_prefix: &'a str,
         digests: &'a Digests,
         toolchain_memory: Option<PathBuf>,
     ) -> Self {
@@ -65,7 +65,7 @@ impl<'a> Observer<'a> {
             request,
             settings,
             environment,
-            hidden,
+            stable_prefix,
             digests,
             toolchain_memory,
             toolchain_root,
@@ -85,11 +85,11 @@ impl<'a> Observer<'a> {
         let found = items.filter_map(|item| {
             let place = || item.key.as_place();
             let (path, view) = match &item.look {
-                Look::Content(path, _) => (Some(path.clone()), None),
-                Look::Meaning(path, view) => (Some(path.clone()), Some(*view)),
-                Look::Known(_) if item.key.root.is_empty() => (None, None),
-                Look::Known(_) => (roots.resolve(&place()), None),
-                Look::Holder(_) => return None,
+                Probe::Content(path, _) => (Some(path.clone()), None),
+                Probe::Meaning(path, view) => (Some(path.clone()), Some(*view)),
+                Probe::Known(_) if item.key.root.is_empty() => (None, None),
+                Probe::Known(_) => (roots.resolve(&place()), None),
+                Probe::DirMtime(_) => return None,
             };
             Some(Located { key: item.key, path, view })
         });
@@ -122,10 +122,10 @@ impl<'a> Observer<'a> {
         let places: Vec<(Key, PathBuf)> = items
             .iter()
             .filter_map(|item| match &item.look {
-                Look::Content(path, _) | Look::Meaning(path, _) | Look::Holder(path) => {
+                Probe::Content(path, _) | Probe::Meaning(path, _) | Probe::DirMtime(path) => {
                     Some((item.key.clone(), path.clone()))
                 }
-                Look::Known(_) => None,
+                Probe::Known(_) => None,
             })
             .collect();
         // Read the content first and the time second, so that an edit between the two is noticed.
@@ -185,10 +185,10 @@ impl<'a> Observer<'a> {
     fn look(&self, items: Vec<Item>) -> Inputs {
         let look = |item: Item| {
             let value = match &item.look {
-                Look::Known(value) => value.clone(),
-                Look::Holder(_) => return None,
-                Look::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
-                Look::Meaning(path, view) => {
+                Probe::Known(value) => value.clone(),
+                Probe::DirMtime(_) => return None,
+                Probe::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
+                Probe::Meaning(path, view) => {
                     content(self.digests.derived(path, &format!("{view:?}"), |path| {
                         Ok(toml_view::digest(&fs_err::read(path)?, *view))
                     }))
@@ -235,7 +235,7 @@ impl<'a> Observer<'a> {
                 located(*part, Kind::Toml, place, roots, items, |path, items| {
                     items.push(Item {
                         key: toml_key(*part, *view, place),
-                        look: Look::Meaning(path, *view),
+                        look: Probe::Meaning(path, *view),
                     });
                 });
             }
@@ -244,16 +244,16 @@ impl<'a> Observer<'a> {
                     let value =
                         if path.is_dir() { Value::Text("folder".into()) } else { Value::Absent };
                     let key = Key::place(*part, Kind::Folder, place);
-                    items.push(Item { key, look: Look::Known(value) });
+                    items.push(Item { key, look: Probe::Known(value) });
                 });
             }
             Watch::Listing { part, place } => {
                 located(*part, Kind::Folder, place, roots, items, |path, items| {
                     let key = Key::place(*part, Kind::Folder, place);
-                    let names = Look::Known(search::listing(&path));
+                    let names = Probe::Known(search::listing(&path));
                     items.push(Item { key: key.clone(), look: names });
                     // Also watch for a name that is added during the build.
-                    items.push(Item { key, look: Look::Holder(path) });
+                    items.push(Item { key, look: Probe::DirMtime(path) });
                 });
             }
             Watch::WorkspaceSearch { part, place } => {
@@ -267,7 +267,7 @@ impl<'a> Observer<'a> {
                     Kind::Folder,
                     &Place { root: root.clone(), path: glob.clone() },
                 );
-                items.push(Item { key, look: Look::Known(walk::names(root, glob, roots)) });
+                items.push(Item { key, look: Probe::Known(walk::names(root, glob, roots)) });
             }
             Watch::Glob { part, root, glob } => walk::globs(*part, root, &[glob], roots, items),
             Watch::Package { part, place } => {
@@ -307,14 +307,14 @@ impl<'a> Observer<'a> {
         let value = match self.environment.get(name) {
             None => Value::Absent,
             Some(value) => match value.to_str() {
-                Some(value) => {
-                    Value::Sha256(digest::bytes(value.replace(self.hidden, "{python}").as_bytes()))
-                }
+                Some(value) => Value::Sha256(digest::bytes(
+                    value.replace(self.stable_prefix, "{python}").as_bytes(),
+                )),
                 None => Value::Unreadable("the value is not UTF-8".into()),
             },
         };
         let key = Key::named(Part::Environment, Kind::Variable, name);
-        Item { key, look: Look::Known(value) }
+        Item { key, look: Probe::Known(value) }
     }
 
     fn toolchain(&self, items: &mut Vec<Item>) {
@@ -332,14 +332,14 @@ impl<'a> Observer<'a> {
         let python = Value::Text(self.request.interpreter.identity());
         for (name, value) in [("rustc", rustc.clone()), ("maturin", maturin), ("python", python)] {
             let key = Key::named(Part::Toolchain, Kind::Value, name);
-            items.push(Item { key, look: Look::Known(value) });
+            items.push(Item { key, look: Probe::Known(value) });
         }
     }
 
     fn request(&self, items: &mut Vec<Item>) {
         let mut value = |name: String, value: Value| {
             let key = Key::named(Part::Request, Kind::Value, name);
-            items.push(Item { key, look: Look::Known(value) });
+            items.push(Item { key, look: Probe::Known(value) });
         };
         value("artifact".into(), Value::Text(self.request.artifact.as_str().into()));
         value("wheelprint".into(), Value::Text(env!("CARGO_PKG_VERSION").into()));
@@ -401,7 +401,7 @@ fn located(
         Some(path) => expand(path, items),
         None => {
             let value = Value::Unreadable(format!("no folder is known for {}", place.root));
-            items.push(Item { key: Key::place(part, kind, place), look: Look::Known(value) });
+            items.push(Item { key: Key::place(part, kind, place), look: Probe::Known(value) });
         }
     }
 }
@@ -421,7 +421,7 @@ fn toml_key(part: Part, view: View, place: &Place) -> Key {
 fn whole_toml(part: Part, found: ambient::Found) -> Item {
     let place = Place { root: found.root.to_owned(), path: found.name };
     let key = Key::place(part, Kind::Toml, &place);
-    Item { key, look: Look::Meaning(found.path, View::Whole) }
+    Item { key, look: Probe::Meaning(found.path, View::Whole) }
 }
 
 #[cfg(test)]

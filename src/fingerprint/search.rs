@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Value;
 use super::observe::is_absence;
-use super::walk::{Item, Look};
+use super::walk::{Item, Probe};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, WORKSPACE};
 
@@ -42,7 +42,7 @@ pub(super) fn workspaces(
             let name = format!("{}{name}", prefix(place));
             let view = Some(View::Workspace);
             let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name, view };
-            items.push(Item { key, look: Look::Meaning(path, View::Workspace) });
+            items.push(Item { key, look: Probe::Meaning(path, View::Workspace) });
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::walk::{self, Item, Look};
+use super::walk::{self, Item, Probe};
 use super::{Value, search};
 use crate::digest;
 use crate::inputs::{Key, Roots};
@@ -48,7 +48,7 @@ impl Snapshot {
             snapshot.files.insert(path.to_owned(), Seen::of(path));
         }
         for item in items {
-            if let Look::Holder(path) = &item.look {
+            if let Probe::DirMtime(path) = &item.look {
                 snapshot.holders.insert(path.clone(), Seen::of(path));
             }
         }
@@ -142,7 +142,7 @@ impl Seen {
 
 fn path_of(item: &Item) -> Option<&Path> {
     match &item.look {
-        Look::Content(path, _) | Look::Meaning(path, _) => Some(path),
-        Look::Known(_) | Look::Holder(_) => None,
+        Probe::Content(path, _) | Probe::Meaning(path, _) => Some(path),
+        Probe::Known(_) | Probe::DirMtime(_) => None,
     }
 }

@@ -21,17 +21,17 @@ const PYTHONS_CACHE: &str = "__pycache__";
 /// One input to look at.
 pub(super) struct Item {
     pub(super) key: Key,
-    pub(super) look: Look,
+    pub(super) look: Probe,
 }
 
 /// How it is looked at.
-pub(super) enum Look {
+pub(super) enum Probe {
     /// With what was already asked of the file system.
     Content(PathBuf, Option<Stat>),
     Meaning(PathBuf, View),
     Known(Value),
     /// No input itself: a folder below which every file counts. Its time tells of removals.
-    Holder(PathBuf),
+    DirMtime(PathBuf),
 }
 
 /// A file is one input; a folder is all that is below it, links followed and empty folders too, as
@@ -40,7 +40,7 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
     let Ok(meta) = fs_err::metadata(path) else {
         // A link that leads nowhere is as good as nothing to whoever asks for this very file.
         let key = Key::place(part, Kind::File, place);
-        items.push(Item { key, look: Look::Content(path.to_owned(), None) });
+        items.push(Item { key, look: Probe::Content(path.to_owned(), None) });
         return;
     };
     if !meta.is_dir() {
@@ -66,9 +66,9 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
     for folder in folders {
         if let Some(relative) = folder.strip_prefix(path).ok().and_then(slashed) {
             let key = Key::place(part, Kind::Folder, &child(place, &relative));
-            items.push(Item { key, look: Look::Known(Value::Text("folder".into())) });
+            items.push(Item { key, look: Probe::Known(Value::Text("folder".into())) });
         }
-        items.push(Item { key: key.clone(), look: Look::Holder(folder) });
+        items.push(Item { key: key.clone(), look: Probe::DirMtime(folder) });
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items
                     &Place { root: root.to_owned(), path: (*glob).into() },
                 );
                 let value = Value::Unreadable("not a glob, or its root is not known".into());
-                items.push(Item { key, look: Look::Known(value) });
+                items.push(Item { key, look: Probe::Known(value) });
             }
         }
     }
@@ -196,7 +196,7 @@ pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
     globs(Part::Manifest, root, &[glob], roots, &mut items);
     // No glob at all: which names there are is not known, and must not look like none.
-    if let [Item { key, look: Look::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
+    if let [Item { key, look: Probe::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
         && key.name == glob
     {
         return unknown.clone();
@@ -275,7 +275,7 @@ pub(super) fn push_files(
                 let path = path.as_deref().and_then(|path| path.strip_prefix(folder).ok());
                 let name = path.map_or_else(|| "?".into(), Path::to_string_lossy);
                 let key = Key::place(part, Kind::Folder, &child(place, &name));
-                items.push(Item { key, look: Look::Known(Value::Unreadable(cause)) });
+                items.push(Item { key, look: Probe::Known(Value::Unreadable(cause)) });
                 continue;
             }
         };
@@ -285,12 +285,12 @@ pub(super) fn push_files(
         match path.strip_prefix(folder).ok().and_then(slashed) {
             Some(relative) if by_meaning && is_manifest(&relative) => items.push(Item {
                 key: Key::place(part, Kind::Toml, &child(place, &relative)),
-                look: Look::Meaning(path, view_of(&relative)),
+                look: Probe::Meaning(path, view_of(&relative)),
             }),
             Some(relative) => items.push(file(part, &child(place, &relative), &path, meta)),
             None => items.push(Item {
                 key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
-                look: Look::Known(Value::Unreadable(NOT_UTF8.into())),
+                look: Probe::Known(Value::Unreadable(NOT_UTF8.into())),
             }),
         }
     }
@@ -309,11 +309,11 @@ fn file(part: Part, place: &Place, path: &Path, meta: std::io::Result<std::fs::M
     };
     match special {
         Some(value) => {
-            Item { key: Key::place(part, Kind::Special, place), look: Look::Known(value) }
+            Item { key: Key::place(part, Kind::Special, place), look: Probe::Known(value) }
         }
         None => {
             let stat = meta.ok().as_ref().and_then(Stat::of);
-            let look = Look::Content(path.to_owned(), stat);
+            let look = Probe::Content(path.to_owned(), stat);
             Item { key: Key::place(part, Kind::File, place), look }
         }
     }
@@ -408,7 +408,7 @@ mod tests {
         let place = Place { root: "root".into(), path: "watched".into() };
         let mut items = Vec::new();
         path(Part::Rust, &place, &watched, &roots, &mut items);
-        let keys = items.iter().filter(|item| !matches!(item.look, Look::Holder(_)));
+        let keys = items.iter().filter(|item| !matches!(item.look, Probe::DirMtime(_)));
         let mut keys: Vec<_> = keys.map(|item| (item.key.kind, item.key.name.as_str())).collect();
         keys.sort_unstable();
         let expected = [
@@ -427,7 +427,7 @@ mod tests {
         assert!(crate::publish::link_to_folder(&watched, &other.join("back")));
         let mut items = Vec::new();
         path(Part::Rust, &place, &watched, &roots, &mut items);
-        let is_loop = |item: &Item| matches!(&item.look, Look::Known(Value::Unreadable(_)));
+        let is_loop = |item: &Item| matches!(&item.look, Probe::Known(Value::Unreadable(_)));
         assert_eq!(items.iter().filter(|item| is_loop(item)).count(), 1);
     }
 

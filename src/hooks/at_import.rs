@@ -38,8 +38,8 @@ impl Session {
         found: AtImport,
         folders: impl Iterator<Item = PathBuf>,
     ) -> AtImport {
-        let hidden = self.plan.hidden();
-        let mut observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let mut observer = self.observer(&stable_prefix);
         observer.all_of_packages = true;
         let mut roots = Roots::default();
         let mut watches = BTreeSet::new();
@@ -87,8 +87,8 @@ impl Session {
         else {
             return Ok(None);
         };
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let (watches, roots) = (&entry.record.watches, &entry.roots);
         let names = self.names_at_import(&observer, watches, roots);
         let inputs = observer.observe(watches, roots);

@@ -21,8 +21,8 @@ impl Session {
 
     /// The inputs that a record names, as they are now.
     pub fn observe(&self, record: &Record, roots: &Roots) -> Inputs {
-        let hidden = self.plan.hidden();
-        let observed = self.observer(&hidden).observe(&record.watches, roots);
+        let stable_prefix = self.plan.stable_prefix();
+        let observed = self.observer(&stable_prefix).observe(&record.watches, roots);
         self.digests.save();
         observed
     }

@@ -1,9 +1,10 @@
 //! The order of the steps, and nothing else (docs/design.md).
 //!
-//! `answer` delivers a stored wheel; `make` builds one through maturin; `pack` makes sdists;
-//! `unpacked` handles what is different when an unpacked sdist is built. `units` asks cargo and
-//! invalidates its units; `stamp` puts the record into the wheel; `at_import` makes the table that
-//! editable wheels compare; `look` answers commands; `tell` reports inputs that uv will not notice.
+//! `lookup` delivers a stored wheel, and `build` builds one through maturin; `pack` makes sdists,
+//! and `unpacked` has what differs where an unpacked sdist is built. `units` asks cargo and
+//! invalidates its units, `stamp` puts the record into the wheel, `at_import` makes the table that
+//! editable wheels compare, `inspect` answers commands, and `uv_hint` reports what uv will not
+//! notice.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -22,20 +23,20 @@ use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
 use crate::store::{Entry, Store};
 
-mod answer;
 mod at_import;
+mod build;
 mod compare;
-pub mod look;
-mod make;
+pub mod inspect;
+mod lookup;
 mod pack;
 mod remapped;
 mod stamp;
-mod tell;
 mod units;
 mod unpacked;
+mod uv_hint;
 mod wanted;
 
-use answer::Lookup;
+use lookup::Lookup;
 
 /// More than the coarsest clock tick of file times, in nanoseconds.
 const TICK: i128 = 20_000_000;
@@ -60,7 +61,7 @@ pub struct Session {
     /// tree.
     tree: Option<PathBuf>,
     /// If set, no program named by the sources is executed.
-    only_looks: bool,
+    never_executes: bool,
 }
 
 impl Session {
@@ -70,7 +71,7 @@ impl Session {
     /// pyproject.toml or a setting is wrong.
     pub fn open(request: Request, has_settings: bool) -> Result<Self> {
         let tree = unpacked::tree(&request);
-        let mut session = Self::open_apart(request)?;
+        let mut session = Self::open_without_store(request)?;
         session.has_settings = has_settings;
         let root = tree.as_deref().unwrap_or(&session.request.root);
         let name = session.project.name.as_deref();
@@ -91,7 +92,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_apart(request: Request) -> Result<Self> {
+    pub fn open_without_store(request: Request) -> Result<Self> {
         let opened = stat_cache::now();
         let project = Project::load(&request.root)?;
         let settings = Settings::resolve(&project, &request)?;
@@ -109,14 +110,14 @@ impl Session {
             opened,
             origin: OnceCell::new(),
             tree: None,
-            only_looks: false,
+            never_executes: false,
         })
     }
 
     /// Prepares the session for sources that anybody may have written: a compiler that they name is
     /// not asked for its version.
-    pub fn only_looking(mut self) -> Self {
-        self.only_looks = true;
+    pub fn without_execution(mut self) -> Self {
+        self.never_executes = true;
         self
     }
 
@@ -279,17 +280,17 @@ impl Session {
         }
     }
 
-    fn observer<'a>(&'a self, hidden: &'a str) -> Observer<'a> {
+    fn observer<'a>(&'a self, stable_prefix: &'a str) -> Observer<'a> {
         let memory = self.store.as_ref().map(Store::toolchain_memory);
         let mut observer = Observer::new(
             &self.request,
             &self.settings,
             &self.environment,
-            hidden,
+            stable_prefix,
             &self.digests,
-            memory.filter(|_| !self.only_looks),
+            memory.filter(|_| !self.never_executes),
         );
-        if self.only_looks {
+        if self.never_executes {
             observer.toolchain_root = std::env::temp_dir();
         }
         observer

@@ -13,7 +13,7 @@ use crate::inputs::{
 };
 use crate::interpreter::Plan;
 use crate::log;
-use crate::maturin::Begun;
+use crate::maturin::BackgroundHook;
 use crate::publish;
 use crate::report;
 use crate::sdist::pack::{Packing, packing};
@@ -106,9 +106,9 @@ impl Session {
         }
         roots.add(PROJECT, &self.project.root);
         watches.extend(self.own_watches(&layout, &manifest, &mut roots));
-        let hidden = self.plan.hidden();
+        let stable_prefix = self.plan.stable_prefix();
         self.digests.look_again();
-        let inputs = self.observer(&hidden).observe(&watches, &roots);
+        let inputs = self.observer(&stable_prefix).observe(&watches, &roots);
         let mut places: BTreeMap<String, String> = roots
             .iter()
             .filter(|(name, _)| {
@@ -191,7 +191,7 @@ impl Session {
 /// A running process that lists sources.
 pub(super) struct Sources {
     // The first field is dropped first: the process must end before its folder is removed.
-    begun: Begun,
+    begun: BackgroundHook,
     made: tempfile::TempDir,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Session;
-use super::make::Recorded;
+use super::build::Recorded;
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record;

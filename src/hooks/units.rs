@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Session;
-use crate::cargo_mtime::{self, Note, Remaining, Unsure};
+use crate::cargo_mtime::{self, Note, RacedInputs, Remaining};
 use crate::error::{Error, Result};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
@@ -79,32 +79,43 @@ impl Session {
         remaining: &Remaining,
     ) {
         let Some(store) = &self.store else { return };
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
         let is_gone = |watches: &BTreeSet<Watch>| {
             gone.iter().any(|path| observer.would_name(watches, roots, path))
         };
-        let unsure = Unsure { raced, remaining, is_gone: &is_gone };
+        let raced_inputs = RacedInputs { raced, remaining, is_gone: &is_gone };
         let extra = self.extra_watches();
-        let besides = cargo_mtime::besides(&extra, roots, Some(&unsure), &see);
+        let untracked_digest =
+            cargo_mtime::untracked_digest(&extra, roots, Some(&raced_inputs), &see);
         let before = store.note(&target.metadata.target_directory);
-        store.write_note(&Note::new(before, target, units, &besides, roots, &unsure, &see));
+        store.write_note(&Note::new(
+            before,
+            target,
+            units,
+            &untracked_digest,
+            roots,
+            &raced_inputs,
+            &see,
+        ));
     }
 
     /// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
-    pub(super) fn forget_unseen(&self, target: &Target) -> Remaining {
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+    pub(super) fn invalidate_stale_units(&self, target: &Target) -> Remaining {
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
         let note =
             self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
-        let besides = cargo_mtime::besides(&self.extra_watches(), &self.project_root(), None, &see);
-        let mut remaining = cargo_mtime::forget_unseen(target, note.as_ref(), &besides, &see);
+        let untracked_digest =
+            cargo_mtime::untracked_digest(&self.extra_watches(), &self.project_root(), None, &see);
+        let mut remaining =
+            cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked_digest, &see);
         // All files of an archive have the same time, whatever their content.
         if self.origin().is_some() {
             let is_apart = self.shares_target(&target.metadata.target_directory);
-            cargo_mtime::forget_own(target, is_apart, &mut remaining);
+            cargo_mtime::invalidate_own_units(target, is_apart, &mut remaining);
         }
         remaining
     }

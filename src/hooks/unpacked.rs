@@ -18,6 +18,7 @@ use crate::interpreter::Plan;
 use crate::request::{Artifact, Environment, Request};
 use crate::sdist::Origin;
 use crate::sdist::origin::{self, Seen};
+use crate::sdist::restore;
 use crate::store::{Entry, Store};
 
 const TARGET: &str = "CARGO_TARGET_DIR";
@@ -183,10 +184,7 @@ impl Session {
         record: &Record,
         files: &BTreeSet<&str>,
     ) -> bool {
-        // An invented folder, deep enough for roots that begin with `../`.
-        let tree = Path::new("/d/d/d/d/d/d/d/d");
-        let root = record.roots.get(&key.root).map(|place| normalize(&tree.join(place)));
-        let named = root.and_then(|root| relative(tree, &normalize(&root.join(&key.name))));
+        let named = record.roots.get(&key.root).and_then(|place| name_in_tree(place, &key.name));
         match (named, value) {
             // An archive holds no empty folder, so the folder must hold a packed file.
             (Some(name), Value::Text(_)) if key.kind == Kind::Folder => {
@@ -213,6 +211,14 @@ impl Session {
     }
 }
 
+/// How an input is named in the tree: `place` is where its root lies as seen from the project, and
+/// may lead up further than there are folders here.
+fn name_in_tree(place: &str, name: &str) -> Option<String> {
+    // An invented folder, as deep as a record may lead up.
+    let tree = PathBuf::from("/d".repeat(restore::DEPTH));
+    relative(&tree, &normalize(&tree.join(place).join(name)))
+}
+
 fn is_elsewhere(root: &str) -> bool {
     root == CARGO_HOME || root.starts_with("outside:")
 }
@@ -222,4 +228,21 @@ fn is_looked_at(key: &Key) -> bool {
     key.root == "above"
         || is_elsewhere(&key.root)
         || matches!(key.part, Part::Environment | Part::Toolchain | Part::Request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_lead_up_as_far_as_a_record_may() {
+        let up = "../".repeat(restore::DEPTH);
+        for (place, name, expected) in [
+            (".", "src/lib.rs", "src/lib.rs".to_owned()),
+            ("../core", "a/../b.rs", "../core/b.rs".to_owned()),
+            (&up[..], "b.rs", format!("{up}b.rs")),
+        ] {
+            assert_eq!(name_in_tree(place, name), Some(expected), "{place} {name}");
+        }
+    }
 }

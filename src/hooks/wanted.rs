@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use fs_err as fs;
 
 use super::Session;
-use super::look::Watched;
+use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
 use crate::inputs::{Key, Kind, PRODUCTS, Roots, WORKSPACE, Watch, ambient};

@@ -35,7 +35,7 @@ pub struct Origin {
     /// The names of the inputs in the archive's own record.
     known: BTreeSet<Key>,
     /// Files that reached the build and that are not from the archive, with their digests.
-    strangers: RefCell<BTreeMap<String, String>>,
+    unpacked_extras: RefCell<BTreeMap<String, String>>,
 }
 
 #[derive(Debug)]
@@ -111,10 +111,10 @@ impl Origin {
             (packed.path.clone(), found)
         });
         let files = files.collect();
-        let strangers = RefCell::default();
+        let unpacked_extras = RefCell::default();
         let known = record.inputs.iter().map(|input| input.key.clone()).collect();
         let root = root.to_owned();
-        Some(Self { root, id, files, tree, project, top, known, record, strangers })
+        Some(Self { root, id, files, tree, project, top, known, record, unpacked_extras })
     }
 
     /// Is this file as it was packed?
@@ -163,7 +163,7 @@ impl Origin {
                 files.insert(name.clone(), sha256);
             }
         }
-        files.extend(self.strangers.borrow().clone());
+        files.extend(self.unpacked_extras.borrow().clone());
         Source::new(files)
     }
 
@@ -281,7 +281,7 @@ impl Origin {
             && let Some(name) = relative(&self.project, &place)
             && let Ok(digest) = digest::file(path)
         {
-            self.strangers.borrow_mut().insert(name, digest);
+            self.unpacked_extras.borrow_mut().insert(name, digest);
         }
     }
 

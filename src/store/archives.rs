@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use super::cache::{Cache, Root, root_of};
 use super::prune::{Freed, bytes, is_older, remove};
 use super::shared::is_hex;
-use super::whole::{Root, Whole, root_of};
 use super::{Store, trusted_base};
 use crate::publish::{self, private};
 use crate::request::Environment;
@@ -45,7 +45,7 @@ impl Store {
         if !is_hex(id, 64) {
             return None;
         }
-        let whole = Whole { folder: trusted_base(environment)? };
+        let whole = Cache { folder: trusted_base(environment)? };
         // Clones of one project make equal archives, and some of the clones may be gone.
         whole.stores().ok()?.into_iter().find_map(|store| {
             let file = store.folder.join(ARCHIVES).join(id);

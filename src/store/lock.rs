@@ -19,7 +19,7 @@ pub struct BuildLock {
 }
 
 /// The result of trying a lock without waiting.
-pub(super) enum Now {
+pub(super) enum TryLock {
     Held(#[expect(dead_code, reason = "it is held")] BuildLock),
     /// No process holds the lock, and it can't be held: the folder is missing, or locks do not work
     /// there.
@@ -27,7 +27,7 @@ pub(super) enum Now {
     Busy,
 }
 
-impl Now {
+impl TryLock {
     /// Keeps the lock while its file is removed. A process that waits for the lock then sees that
     /// the file is gone, and makes a new one. On Windows the lock file is closed first, because an
     /// open file would prevent the removal of its folder.
@@ -58,8 +58,8 @@ impl Store {
     }
 
     /// Tries to get the lock without waiting for another build of this project.
-    pub(super) fn lock_now(&self) -> Now {
-        lock_now(&self.folder.join("build.lock"))
+    pub(super) fn try_lock(&self) -> TryLock {
+        try_lock(&self.folder.join("build.lock"))
     }
 
     /// Waits until no other project builds in the same target folder. maturin writes below it, and
@@ -97,12 +97,12 @@ fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
     }
 }
 
-pub(super) fn lock_now(path: &Path) -> Now {
-    let Some(file) = open(path) else { return Now::Free };
+pub(super) fn try_lock(path: &Path) -> TryLock {
+    let Some(file) = open(path) else { return TryLock::Free };
     match file.try_lock() {
-        Ok(()) if is_at(&file, path) => Now::Held(BuildLock { _file: file, waited: false }),
-        Ok(()) | Err(std::fs::TryLockError::WouldBlock) => Now::Busy,
-        Err(std::fs::TryLockError::Error(_)) => Now::Free,
+        Ok(()) if is_at(&file, path) => TryLock::Held(BuildLock { _file: file, waited: false }),
+        Ok(()) | Err(std::fs::TryLockError::WouldBlock) => TryLock::Busy,
+        Err(std::fs::TryLockError::Error(_)) => TryLock::Free,
     }
 }
 

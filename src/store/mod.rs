@@ -43,17 +43,17 @@ mod archives;
 mod lock;
 pub mod original;
 
+mod cache;
 mod promise;
 mod prune;
 mod seal;
 mod shared;
-mod whole;
 
+pub use cache::{Cache, ProjectUsage};
 pub use lock::BuildLock;
 pub use prune::Freed;
 use seal::{seal, unseal};
 use shared::Shared;
-pub use whole::{Kept, Whole};
 
 const METADATA: &str = "metadata";
 /// The file that contains the path of a project's root.
@@ -136,7 +136,7 @@ impl Store {
             .collect();
         let folder = base
             .join("projects")
-            .join(format!("{slug}-{}", whole::hash_of(&root.to_string_lossy())));
+            .join(format!("{slug}-{}", cache::hash_of(&root.to_string_lossy())));
         let store = Self { folder, root, warned: std::cell::Cell::new(false) };
         match store.make_folders() {
             Ok(()) => Some(store),
@@ -500,7 +500,7 @@ mod tests {
         let store = filled(folder.path(), &["a"]);
         let long_ago = SystemTime::now() - 2 * GRACE;
         let project = |name: &str, root: &Path, time: SystemTime| {
-            let name = format!("{name}-{}", whole::hash_of(&root.to_string_lossy()));
+            let name = format!("{name}-{}", cache::hash_of(&root.to_string_lossy()));
             let folder = store.folder.with_file_name(name);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(ROOT), root.to_string_lossy().as_bytes()).unwrap();

@@ -7,10 +7,10 @@ use std::time::Duration;
 use fs_err as fs;
 use walkdir::WalkDir;
 
-use super::lock::Now;
+use super::cache::{Cache, Root, root_of};
+use super::lock::TryLock;
 use super::seal::unseal;
 use super::shared::Shared;
-use super::whole::{Root, Whole, root_of};
 use super::{Entry, ROOT, Store};
 use crate::cargo_mtime::Note;
 use crate::error::{Error, Result};
@@ -73,13 +73,13 @@ impl Store {
     /// a new folder. Also removes notes about target folders that are gone.
     pub(super) fn prune_projects(&self) {
         let Some(base) = self.folder.parent().and_then(Path::parent) else { return };
-        let whole = Whole { folder: base.to_owned() };
+        let whole = Cache { folder: base.to_owned() };
         let mut freed = Freed::default();
         for store in whole.stores().unwrap_or_default() {
             let gone = matches!(root_of(&store.folder), Root::Known(root) if !root.exists());
             if gone && is_older(&store.folder.join(ROOT), GRACE) && store.folder != self.folder {
-                let lock = store.lock_now();
-                if !matches!(lock, Now::Busy) {
+                let lock = store.try_lock();
+                if !matches!(lock, TryLock::Busy) {
                     let _ = store.remove(lock, &mut freed);
                 }
             }

@@ -39,7 +39,11 @@ def variables(build_folders: Path) -> dict[str, str]:
 
 def another_cargo() -> str | None:
     """The cargo that replaces the one on PATH."""
-    return variant() if variant() not in ("", "new-layout", "build-dir") else None
+    if variant() in ("", "new-layout", "build-dir"):
+        return None
+    if shutil.which(variant()) is None:
+        pytest.exit(f"WHEELPRINT_TEST_CARGO: there is no cargo at {variant()}", returncode=2)
+    return variant()
 
 
 def host() -> str:

@@ -129,11 +129,11 @@ impl Tree {
     /// The folder has no project, or a setting is wrong.
     pub fn session(&self, artifact: Artifact, context: &Context) -> Result<Session> {
         let session = if self.is_apart {
-            context.session_apart(self.folder.clone(), artifact)
+            context.session_without_store(self.folder.clone(), artifact)
         } else {
             context.session(&self.folder, artifact, context.interpreter.clone())
         };
-        session.map(Session::only_looking)
+        session.map(Session::without_execution)
     }
 
     /// The folder of the project.

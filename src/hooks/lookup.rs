@@ -63,8 +63,8 @@ impl Session {
     fn search_for(&self, what: What) -> Lookup {
         let mut nearest = Lookup::Stale { reasons: vec![Reason::NoRecord], nearest: None };
         let Some(store) = &self.store else { return nearest };
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         // Builds of one project mostly have the same watches, so each set is observed only once.
         let mut looks: Vec<(BTreeSet<Watch>, Roots, Inputs)> = Vec::new();
         for entry in store.candidates(what) {

@@ -35,7 +35,7 @@ pub(super) struct Recorded {
 }
 
 /// A running build.
-struct Began<'a> {
+struct BuildContext<'a> {
     plan: &'a Plan,
     manifest: &'a Path,
     target: Option<&'a Target>,
@@ -96,12 +96,12 @@ impl Session {
         self.digests.look_again();
         let snapshot = self.snapshot(target.as_ref(), &layout, &manifest, nearest);
         let remaining =
-            target.as_ref().map(|target| self.forget_unseen(target)).unwrap_or_default();
+            target.as_ref().map(|target| self.invalidate_stale_units(target)).unwrap_or_default();
         let made = tempfile::Builder::new()
             .prefix("wheelprint-")
             .tempdir()
             .map_err(|error| Error::io("temporary folder", &error))?;
-        let began = Began {
+        let context = BuildContext {
             plan: &plan,
             manifest: &manifest,
             target: target.as_ref(),
@@ -115,7 +115,7 @@ impl Session {
         let remapped = self.remapped(&plan, target.as_ref());
         let built = self.maturin(&python, &remapped).build(started, hook, made.path(), metadata);
         if built.is_err() {
-            self.note_failure(&began);
+            self.note_failure(&context);
         }
         let built = self.or_obstacle(built);
         let products = before
@@ -125,7 +125,7 @@ impl Session {
             let wheel = made.path().join(&name);
             let source = sources.and_then(|sources| self.sources(sources));
             self.stamp(&wheel, folder, products.as_ref(), |modules| {
-                let mut recorded = self.record(&began, modules);
+                let mut recorded = self.record(&context, modules);
                 recorded.record.source = source.or(recorded.record.source);
                 recorded
             })
@@ -177,8 +177,9 @@ impl Session {
     }
 
     /// Finds the inputs of a finished build.
-    fn record(&self, began: &Began<'_>, modules: &BTreeSet<String>) -> Recorded {
-        let Began { plan, manifest, target, layout, snapshot: before, remaining, since } = began;
+    fn record(&self, context: &BuildContext<'_>, modules: &BTreeSet<String>) -> Recorded {
+        let BuildContext { plan, manifest, target, layout, snapshot: before, remaining, since } =
+            context;
         let since_time = time(*since);
         let environment = &plan.environment;
         // Packages that had to be downloaded are there now, so cargo can name all of them.
@@ -205,8 +206,8 @@ impl Session {
         found.watches.extend(own.iter().cloned());
 
         self.digests.look_again();
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let written = layout.python_root.join(&layout.folder);
         let at_import = self.names_at_import(&observer, &found.watches, &found.roots);
         let (inputs, raced) =
@@ -274,7 +275,7 @@ impl Session {
             None => Record::new(&inputs, found.watches, roots, untrusted),
         };
         if let Some(target) = target {
-            cargo_mtime::retire_twins(target, since_time);
+            cargo_mtime::remove_superseded_units(target, since_time);
             self.note(target, &found.units, &found.roots, &raced, &gone, remaining);
         }
         Recorded { record, roots: found.roots, at_import }
@@ -282,16 +283,17 @@ impl Session {
 
     /// Notes the units that a failed build compiled, so that the next build need not compile them
     /// again.
-    fn note_failure(&self, began: &Began<'_>) {
-        let Began { plan, target: Some(target), layout, snapshot, remaining, since, .. } = began
+    fn note_failure(&self, context: &BuildContext<'_>) {
+        let BuildContext { plan, target: Some(target), layout, snapshot, remaining, since, .. } =
+            context
         else {
             return;
         };
         let since_time = time(*since);
         let found = cargo::discover_units(&self.project, &plan.environment, target, since_time);
         self.digests.look_again();
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let written = layout.python_root.join(&layout.folder);
         let watches = found.units.values().flatten().cloned().collect();
         let (_, raced) = observer.observe_since(&watches, &found.roots, *since, snapshot, &written);
@@ -308,8 +310,8 @@ impl Session {
         manifest: &Path,
         nearest: Option<&Entry>,
     ) -> Snapshot {
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let mut roots = nearest.map(|entry| entry.roots.clone()).unwrap_or_default();
         roots.add(inputs::PROJECT, &self.project.root);
         let mut watches = nearest.map(|entry| entry.record.watches.clone()).unwrap_or_default();

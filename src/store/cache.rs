@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 
-use super::lock::{self, Now};
+use super::lock::{self, TryLock};
 use super::prune::{Freed, GRACE, bytes, is_older, remove};
 use super::seal::unseal;
 use super::shared::{Shared, is_hex, name_of};
@@ -41,13 +41,13 @@ const BUILD_LOCK: &str = "build.lock";
 
 /// The whole store, by its base folder.
 #[derive(Debug)]
-pub struct Whole {
+pub struct Cache {
     pub folder: PathBuf,
 }
 
 /// What the store holds for one project.
 #[derive(Debug)]
-pub struct Kept {
+pub struct ProjectUsage {
     pub folder: PathBuf,
     /// The project's folder; `None` if it is not known any more.
     pub root: Option<PathBuf>,
@@ -59,7 +59,7 @@ pub struct Kept {
     pub interpreters: Vec<String>,
 }
 
-impl Whole {
+impl Cache {
     /// Finds the place of the store, which need not exist.
     ///
     /// # Errors
@@ -79,8 +79,8 @@ impl Whole {
     ///
     /// # Errors
     /// The store can't be read.
-    pub fn projects(&self) -> Result<Vec<Kept>> {
-        let mut kept: Vec<Kept> = self.stores()?.iter().map(look).collect();
+    pub fn projects(&self) -> Result<Vec<ProjectUsage>> {
+        let mut kept: Vec<ProjectUsage> = self.stores()?.iter().map(look).collect();
         kept.sort_by(|one, other| (other.used, &one.folder).cmp(&(one.used, &other.folder)));
         Ok(kept)
     }
@@ -104,8 +104,8 @@ impl Whole {
                 Root::Unsure => false,
                 Root::Lost => look(&store).used.is_none_or(is_old),
             };
-            let lock = store.lock_now();
-            if matches!(lock, Now::Busy) {
+            let lock = store.try_lock();
+            if matches!(lock, TryLock::Busy) {
                 freed.busy.push(store.root.clone());
             } else if is_gone {
                 store.remove(lock, &mut freed)?;
@@ -203,7 +203,7 @@ impl Whole {
                 freed.other(&path)?;
             }
         }
-        store.remove(lock.map_or(Now::Free, Now::Held), freed)
+        store.remove(lock.map_or(TryLock::Free, TryLock::Held), freed)
     }
 
     /// The folders that are recognisably a project's part of the store.
@@ -249,7 +249,7 @@ impl Store {
 
     /// Removes this part of the store. Files that are not wheelprint's stay, and so does the
     /// folder.
-    pub(super) fn remove(&self, lock: Now, freed: &mut Freed) -> Result<()> {
+    pub(super) fn remove(&self, lock: TryLock, freed: &mut Freed) -> Result<()> {
         for part in PARTS {
             remove(&self.folder.join(part), freed)?;
         }
@@ -314,7 +314,7 @@ pub(super) fn hash_of(root: &str) -> String {
     tagged.finish()[..16].to_owned()
 }
 
-fn look(store: &Store) -> Kept {
+fn look(store: &Store) -> ProjectUsage {
     let files = store.entry_files();
     let memory = fs::metadata(store.stat_memory()).and_then(|meta| meta.modified()).ok();
     let interpreters = fs::read_dir(store.interpreters()).into_iter().flatten().flatten();
@@ -327,7 +327,7 @@ fn look(store: &Store) -> Kept {
         .collect();
     interpreters.sort();
     interpreters.dedup();
-    Kept {
+    ProjectUsage {
         root: match root_of(&store.folder) {
             Root::Known(root) => Some(root),
             Root::Unsure | Root::Lost => None,
@@ -348,8 +348,8 @@ fn is_metadata(entry: &Path) -> bool {
 /// Removes a file, unless it is a lock that is held.
 fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
     let is_lock = path.extension().is_some_and(|end| end == "lock");
-    let lock = if is_lock { lock::lock_now(path) } else { Now::Free };
-    if matches!(lock, Now::Busy) {
+    let lock = if is_lock { lock::try_lock(path) } else { TryLock::Free };
+    if matches!(lock, TryLock::Busy) {
         return Ok(());
     }
     let held = lock.held_while_removed();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Session;
-use super::answer::Lookup;
+use super::lookup::Lookup;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::Reason;
@@ -111,8 +111,8 @@ impl Session {
         if globs.is_empty() || self.origin().is_some() {
             return Vec::new();
         }
-        let (hidden, roots) = (self.plan.hidden(), self.project_root());
-        let observer = self.observer(&hidden);
+        let (stable_prefix, roots) = (self.plan.stable_prefix(), self.project_root());
+        let observer = self.observer(&stable_prefix);
         let matches = |glob: &str| {
             let watches = extra::watches_of(glob).into_iter().collect();
             !observer.places(&watches, &roots).is_empty()
@@ -126,8 +126,8 @@ impl Session {
     }
 
     pub(super) fn look_at(&self, watches: BTreeSet<Watch>, roots: Roots, exact: bool) -> Watched {
-        let hidden = self.plan.hidden();
-        let observer = self.observer(&hidden);
+        let stable_prefix = self.plan.stable_prefix();
+        let observer = self.observer(&stable_prefix);
         let inputs: Inputs = observer.observe(&watches, &roots);
         let places = observer.places(&watches, &roots).into_iter();
         let mut places: BTreeMap<Key, Option<PathBuf>> =
