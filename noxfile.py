@@ -300,6 +300,7 @@ def _cargo_variant(session: nox.Session) -> dict[str, str]:
     if chosen == "new-layout":
         return {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "true"}
     if chosen == "build-dir":
-        folders = Path(session.create_tmp()).resolve() / "build-folders"
+        # Not `create_tmp`, which makes a folder in this checkout the temporary one for all tests.
+        folders = session.cache_dir.resolve() / session.name / "build-folders"
         return {"CARGO_BUILD_BUILD_DIR": str(folders / "{workspace-path-hash}")}
     return {"CARGO": str(Path(chosen).resolve())} if chosen else {}
