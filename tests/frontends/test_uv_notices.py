@@ -33,6 +33,7 @@ NOT_EXPRESSED = {
     "build script: disappears": REMOVED,
     "configuration: disappears": REMOVED,
     "variable: a profile": FAMILY,
+    "variable: CPATH": FAMILY,
 }
 #: Cargo.lock has the package's own version.
 WRITES_THE_LOCK = {"manifest: the version", "manifest: an inherited version"}

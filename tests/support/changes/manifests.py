@@ -67,12 +67,12 @@ MANIFESTS = {
     ),
     "maturin's profile": Case(
         in_maturin_table('profile = "dev"'),
-        {"debug": "true", "built_in": containing("/target/debug/")},
+        {"debug": "true", "built_in": containing("/debug/")},
         "pyproject.toml changed",
     ),
     "maturin's profile for editable builds": Case(
         in_maturin_table('editable-profile = "dev"'),
-        {"debug": "true", "built_in": containing("/target/debug/")},
+        {"debug": "true", "built_in": containing("/debug/")},
         "pyproject.toml changed",
     ),
     "maturin's arguments for rustc": Case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import toolchains
 from ..cases import Case, containing
 from .edits import HELPER, NATIVE, OUTPUT_FOLDER, set_variable
 
@@ -135,3 +136,7 @@ VARIABLES = {
         besides=OUTPUT_FOLDER,
     ),
 }
+
+# The sample shows where its build script wrote, and that is in the build folder.
+if toolchains.variant() == "build-dir":
+    del VARIABLES["CARGO_TARGET_DIR"]
