@@ -305,7 +305,7 @@ def test_a_fingerprint_that_cannot_be_removed(every_input: Project) -> None:
     project = every_input
     asking.anew(project)
     asking.replace_old(project, HELPER, "helper 1", "helper 2")
-    (unit,) = {path.parent for path in project.target.rglob("lib-helper.json")}
+    (unit,) = {path.parent for path in project.compiled_files("lib-helper.json")}
     with privileges.mode(unit, remove=0o222):
         built = asking.build(project, prefix=prefix)
     assert built.seen["helper"] == "helper 1"
