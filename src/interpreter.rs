@@ -119,6 +119,12 @@ impl Plan {
             .map_or_else(|| "\0".to_owned(), |folder| folder.to_string_lossy().into_owned())
     }
 
+    /// The path of the stable interpreter, whether or not it exists; `None` if there is no store.
+    pub fn python(&self) -> Option<PathBuf> {
+        let name = format!("python{}", std::env::consts::EXE_SUFFIX);
+        Some(self.folder.as_ref()?.join(SCRIPTS).join(name))
+    }
+
     /// Makes the environment if it does not exist, and points it at the frontend's environment.
     /// Returns the path of its interpreter, or of the frontend's interpreter if there is no store.
     /// The caller must hold the project's build lock.
@@ -126,8 +132,9 @@ impl Plan {
     /// # Errors
     /// The environment cannot be made. The cause is the message of `venv`.
     pub fn prepare(&self, interpreter: &Interpreter) -> Result<PathBuf> {
-        let Some(folder) = &self.folder else { return Ok(interpreter.executable.clone()) };
-        let python = folder.join(SCRIPTS).join(format!("python{}", std::env::consts::EXE_SUFFIX));
+        let (Some(folder), Some(python)) = (&self.folder, self.python()) else {
+            return Ok(interpreter.executable.clone());
+        };
         let ready = match read_ready(folder) {
             // If the base interpreter was removed, `python` is a dangling link.
             Some(ready) if python.exists() => ready,
@@ -314,6 +321,7 @@ mod tests {
                 "/usr/lib/python3.11".into(),
                 format!("{prefix}/lib/python3.11/site-packages").into(),
             ],
+            backend: None,
         }
     }
 

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use pyo3::exceptions::{PySystemExit, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 
 use crate::cli;
 use crate::error::{Error, Result};
-use crate::hooks::Session;
+use crate::hooks::{self, Session};
 use crate::log;
 use crate::maturin;
 use crate::request::{Artifact, ConfigSettings, ConfigValue, Environment, Interpreter, Request};
@@ -25,8 +25,9 @@ enum Answer {
 /// Runs a hook by its PEP 517 name. A failure raises `SystemExit(1)` like maturin's hooks: the
 /// cause was printed, and a traceback through the build backend would not help.
 #[pyfunction]
+#[pyo3(pass_module)]
 fn call(
-    py: Python<'_>,
+    native: &Bound<'_, PyModule>,
     hook: &str,
     root: PathBuf,
     directory: Option<PathBuf>,
@@ -34,13 +35,17 @@ fn call(
     metadata_directory: Option<PathBuf>,
     interpreter: &Bound<'_, PyDict>,
 ) -> PyResult<Answer> {
+    let py = native.py();
     let (hook, artifact) = known_hook(hook)
         .ok_or_else(|| PyTypeError::new_err(format!("{hook}: not a hook of PEP 517 or 660")))?;
     let request = Request {
         artifact,
         root,
         config_settings: config_settings.map(settings).transpose()?.unwrap_or_default(),
-        interpreter: describe(interpreter)?,
+        interpreter: Interpreter {
+            backend: native.filename()?.extract().ok(),
+            ..describe(interpreter)?
+        },
         environment: Environment::current(),
     };
     if let Some(folder) = request.environment.non_empty(log::IMPORT_FOLDER) {
@@ -152,6 +157,7 @@ fn describe(given: &Bound<'_, PyDict>) -> PyResult<Interpreter> {
         extension_suffix: field("extension_suffix")?.extract()?,
         platform: field("platform")?.extract()?,
         sys_path: field("sys_path")?.extract()?,
+        backend: None,
     })
 }
 
@@ -177,10 +183,23 @@ fn command_line(
     }))
 }
 
+/// The verdict about the table of an editable install; see [`hooks::import_verdict`]. A failure is
+/// an exception with its cause, which the import shows.
+#[pyfunction]
+#[pyo3(name = "import_verdict")]
+fn verdict_for_import(py: Python<'_>, file: PathBuf) -> PyResult<Vec<u8>> {
+    let answer = py.detach(|| {
+        catch_unwind(|| hooks::import_verdict(Environment::current(), &file))
+            .unwrap_or_else(|_| Err(Error::Other("an internal error, please report it".into())))
+    });
+    answer.map_err(|error| PyRuntimeError::new_err(error.to_string()))
+}
+
 /// The compiled part of the Python package.
 #[pymodule]
 #[pyo3(name = "_native")]
 pub fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(command_line, module)?)?;
-    module.add_function(wrap_pyfunction!(call, module)?)
+    module.add_function(wrap_pyfunction!(call, module)?)?;
+    module.add_function(wrap_pyfunction!(verdict_for_import, module)?)
 }

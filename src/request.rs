@@ -62,6 +62,9 @@ pub struct Interpreter {
     pub platform: String,
     /// `sys.path` without empty entries
     pub sys_path: Vec<PathBuf>,
+    /// The file of wheelprint's compiled module, if this interpreter has loaded it.
+    #[serde(default)]
+    pub backend: Option<PathBuf>,
 }
 
 impl Interpreter {

@@ -304,6 +304,7 @@ fn describe(python: &Path) -> Interpreter {
         extension_suffix,
         platform,
         sys_path,
+        backend: None,
     }
 }
 

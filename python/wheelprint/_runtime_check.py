@@ -1,18 +1,21 @@
 """The import check of an editable install: did an input of the compiled module change?
 
 A copy of this file is next to the runtime hook in every editable wheel with compiled modules. The
-first import of the package loads it, never the start of the interpreter. ``_runtime_compare.py`` is
+first import of the package loads it, never the start of the interpreter. ``_runtime_ask.py`` is
 loaded only if an input was touched.
 
 The file ``inputs``, next to the modules, has the inputs of the module. Its fields are separated by
 NUL, so the usual case, in which nothing has changed, needs no parser:
 
-    wheelprint check 1 | cache folder | JSON | path | path | ...
+    wheelprint check 2 | cache folder | variables | prefixes of variables | JSON | path | path | ...
 
 If the stat values of all paths equal those of the last successful check, nothing has changed.
 Otherwise the paths that differ are hashed. On Windows every file is hashed, because programs can
-set all times of its ``stat``. The remembered values are in the cache folder and never in
-site-packages, where uv's files are links to its own cache. Deleting them changes no answer.
+set all times of its ``stat``. If the content differs too, only the backend can say what that means.
+It is asked in a child process, and answers with reasons or with a new table.
+
+The remembered values are in the cache folder and never in site-packages, where uv's files are links
+to its own cache. Deleting them changes no answer.
 Standard library only.
 """
 
@@ -25,15 +28,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = b"wheelprint check 1"
+FORMAT = b"wheelprint check 2"
 POLICIES = ("rebuild", "warn", "error", "ignore")
 # Set for the frontend of a rebuild and its child processes, so that they check nothing.
 GUARD = "_WHEELPRINT_REBUILD"
 # Variables that cargo sets for build scripts.
 BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
 STAT_TELLS = os.name != "nt"
+# A rebuild sets this variable for the frontend.
+SET_BY_REBUILDS = "MATURIN_NO_INSTALL_RUST"
 # Stat values of a missing file.
 ABSENT = (0, 0, 0)
+# Stat values that match no file, so that the input is compared again.
+UNSURE = (-1, -1, -1)
 # The maximum number of reasons in one line.
 NAMED = 3
 
@@ -91,7 +98,7 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
     if not stale:
         memory.save()
         return None
-    lost: str = load("_compare").lost(installed)
+    lost: str = load("_ask").lost(installed)
     if lost:
         # Without the sources nothing can be built.
         if policy == "error":
@@ -102,7 +109,7 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
         text = load("_rebuild").run(sys.modules[__name__], hook, installed, stale)
         return ImportError(text, name=package) if text else None
     installed.make_uv_look()
-    text = f"{installed.name} is stale: {reasons(stale)}; to rebuild it: {installed.remedy()}"
+    text = f"{installed.stale(stale)}; to rebuild it: {installed.remedy()}"
     if policy == "error":
         return ImportError(text, name=package)
     say(f"warning: {text}")
@@ -123,13 +130,6 @@ class Stale:
         self.key, self.text, self.token = key, text, token
 
 
-def reasons(stale: "list[Stale]") -> str:
-    """The first reasons, as text."""
-    text = ", ".join(one.text for one in stale[:NAMED])
-    more = len(stale) - NAMED
-    return f"{text} and {more} more" if more > 0 else text
-
-
 class Installed:
     """The file ``inputs`` of the installed wheel."""
 
@@ -138,10 +138,15 @@ class Installed:
         # must not count for the new one.
         self.identity = look([os.fsencode(path)])
         with open(path, "rb") as file:
-            version, cache, self._json, *self.paths = file.read().split(b"\0")
+            version, cache, *fields = file.read().split(b"\0")
         if version != FORMAT:
             raise ValueError(f"{path}: written by another version")
+        names, prefixes, self._json, *self.paths = fields
+        self.names = set(os.fsdecode(names).split("="))
+        self.prefixes = tuple(os.fsdecode(prefixes).split("="))
         self.path = path
+        # The reason why the backend could not be asked.
+        self.doubt = ""
         # Without a cache folder the path is below `os.devnull`, so no file can be written.
         folder = os.environ.get("WHEELPRINT_CACHE_DIR") or ""
         if not os.path.isabs(folder):
@@ -170,7 +175,7 @@ class Installed:
             import json
 
             self._facts = json.loads(self._json)
-            if len(self._facts["entries"]) != len(self.paths):
+            if len(self._facts["states"]) != len(self.paths):
                 raise ValueError(f"{self.path}: damaged")
         return self._facts
 
@@ -182,15 +187,25 @@ class Installed:
     def project(self) -> str:
         return self.facts["project"]
 
-    def named(self, path: bytes) -> str:
-        """A path in short form, for messages: relative to the project if it is near."""
-        text = os.fsdecode(path)
-        try:
-            short = os.path.relpath(text, self.project)
-        except ValueError:
-            return text
-        up = os.path.join(*[os.pardir] * 3)
-        return text if short.startswith(up) else short.replace(os.sep, "/")
+    def stale(self, stale: "list[Stale]") -> str:
+        """The first reasons, as text."""
+        text = ", ".join(one.text for one in stale[:NAMED])
+        more = len(stale) - NAMED
+        text += f" and {more} more" if more > 0 else ""
+        if self.doubt:
+            return f"{self.name} may be stale ({text}; wheelprint can't be asked: {self.doubt})"
+        return f"{self.name} is stale: {text}"
+
+    def environment(self) -> str:
+        """The digest of the variables that may count, and of the place of rustc. The backend
+        computes the same digest for a build."""
+        found = [
+            f"{name}={os.environ[name]}"
+            for name in os.environ
+            if (name in self.names or name.startswith(self.prefixes)) and name != SET_BY_REBUILDS
+        ]
+        text = "\0".join(sorted([*found, "rustc " + rustc_on_path()]))
+        return sha256()(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def installer(self) -> str:
         """The content of INSTALLER (PEP 376), in lower case."""
@@ -232,7 +247,8 @@ class Installed:
 
 
 class Memory:
-    """The values of the last successful check: stat values of every input, and the variables.
+    """The values of the last successful check in an environment like this one: the table, if the
+    backend gave a new one, and the stat values of its paths.
 
     ``accepted`` has differences that a rebuild did not remove, because they exist only here and not
     where the frontend builds."""
@@ -241,40 +257,50 @@ class Memory:
         self.installed = installed
         # Two installs may get the same name. The file contains the path of its install.
         place = "".join(char if char.isalnum() else "-" for char in installed.path)
-        self.path = os.path.join(installed.cache, place[-100:].lstrip("-"))
-        self.wheel = installed.identity
+        self.place = os.path.join(installed.cache, place[-100:].lstrip("-"))
+        self.environment = installed.environment()
+        self.path = f"{self.place}-{self.environment[:16]}"
+        self.paths = installed.paths
+        self._states: list[str] | None = None
         self.stats: list[int] = []
         self.accepted: dict[str, str] = {}
-        self.names: tuple[tuple[str, ...], ...] = ()
-        self.variables: str | None = None
-        self.rustc: str | None = None
+        self.knows_environment = False
         try:
             with open(self.path + ".memory", "rb") as file:
                 sum_, _, content = file.read().partition(b"\n")
             if sum_ != checksum(content):
                 return
-            path, wheel, stats, names, variables, rustc, accepted = marshal.loads(content)
+            about, paths, states, stats, accepted = marshal.loads(content)
         except Exception:
             # A damaged file counts as missing.
             return
-        if path == installed.path:
+        path, environment, identity = about
+        if (path, environment) == (installed.path, self.environment):
             self.accepted = accepted
-            if wheel == self.wheel:
-                self.stats, self.names, self.variables, self.rustc = stats, names, variables, rustc
+            if identity == installed.identity:
+                self.stats, self.knows_environment = stats, True
+                if paths:
+                    self.take(paths, states)
+                    self.stats = stats
+
+    @property
+    def states(self) -> "list[str]":
+        """The states of the paths. Those of the wheel are parsed only if an input was touched."""
+        return self.installed.facts["states"] if self._states is None else self._states
+
+    def take(self, paths: "list[bytes]", states: "list[str]") -> None:
+        """Takes over the backend's table. The environment was judged too."""
+        known = dict(zip(self.paths, zip(*[iter(self.stats)] * 3)))
+        self.paths, self._states, self.knows_environment = paths, states, True
+        self.stats = [value for path in paths for value in known.get(path, UNSURE)]
 
     def is_as_remembered(self) -> bool:
         """The fast check of the usual case: nothing was touched."""
-        return (
-            STAT_TELLS
-            and self.variables is not None
-            and self.variables == digest_of(set_variables(self.names))
-            and self.rustc == rustc_on_path()
-            and self.stats == look(self.installed.paths)
-        )
+        return STAT_TELLS and bool(self.stats) and self.stats == look(self.paths)
 
     def compare(self) -> "list[Stale]":
         """Returns all changed inputs, and updates the values of the others."""
-        found: list[Stale] = load("_compare").compare(self)
+        found: list[Stale] = load("_ask").compare(self)
         return [one for one in found if self.accepted.get(one.key) != one.token]
 
     def accept(self, stale: "list[Stale]") -> None:
@@ -282,20 +308,20 @@ class Memory:
         self.accepted.update((one.key, one.token) for one in stale)
 
     def save(self) -> None:
-        known = (self.installed.path, self.wheel, self.stats, self.names)
-        known += (self.variables, self.rustc, self.accepted)  # type: ignore[assignment]
-        content = marshal.dumps(known)
-        self.write(".memory", checksum(content) + b"\n" + content)
+        about = (self.installed.path, self.environment, self.installed.identity)
+        table = ([], []) if self._states is None else (self.paths, self._states)
+        content = marshal.dumps((about, *table, self.stats, self.accepted))
+        self.write(self.path + ".memory", checksum(content) + b"\n" + content)
 
-    def write(self, end: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes) -> None:
         """Writes a temporary file and renames it. If that fails, the next check is only slower."""
-        beside = f"{self.path}.{os.getpid()}-{_thread.get_ident()}"
+        beside = f"{self.place}.{os.getpid()}-{_thread.get_ident()}"
         try:
             make_private(self.installed.cache)
             try:
                 with open(beside, "xb", opener=privately) as file:
                     file.write(content)
-                os.replace(beside, self.path + end)
+                os.replace(beside, path)
             except OSError:
                 os.unlink(beside)
         except OSError:
@@ -364,32 +390,6 @@ def digest_of(lines: "list[str]") -> str:
     if not lines:
         return ""
     return sha256()("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def as_environ_has(names: "dict[str, Any]", windows: bool = os.name == "nt") -> "dict[str, Any]":
-    """Variables by the names that ``os.environ`` has: on Windows all are in capitals there."""
-    return {name.upper(): value for name, value in names.items()} if windows else names
-
-
-def set_variables(names: "tuple[tuple[str, ...], ...]") -> "list[str]":
-    """The variables that count and are set, as ``NAME=value``."""
-    if not names:
-        return []
-    named, exact, prefixes, exceptions = names
-    found = []
-    for name in os.environ:
-        if (
-            name in named
-            or name == "RUSTUP_TOOLCHAIN"
-            or (
-                (name in exact or name.startswith(prefixes))
-                and not any(
-                    name.startswith(no) if no.endswith("_") else name == no for no in exceptions
-                )
-            )
-        ):
-            found.append(f"{name}={os.environ[name]}")
-    return sorted(found)
 
 
 def rustc_on_path() -> str:

@@ -52,7 +52,7 @@ def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str |
         known = failures.known(stale, asked)
         if known is not None:
             return _failure(installed, known)
-        check.say(f"{installed.name} is stale: {check.reasons(stale)}; rebuilding")
+        check.say(f"{installed.stale(stale)}; rebuilding")
         began = time.monotonic()
         build = _Build(check, installed)
         outcome = build.run()
@@ -167,7 +167,7 @@ class _Lock:
     def __enter__(self) -> _Lock:
         try:
             self.check.make_private(self.installed.cache)
-            path = self.check.Memory(self.installed).path + ".lock"
+            path = self.check.Memory(self.installed).place + ".lock"
             self.file = open(path, "a+b", opener=self.check.privately)
         except OSError:
             return self
@@ -219,7 +219,7 @@ class _Failures:
 
     def known(self, stale: list[Any], asked: float) -> str | None:
         try:
-            path = self.memory.path + ".failure"
+            path = self.memory.place + ".failure"
             with open(path, encoding="utf-8", errors="replace") as file:
                 state, when, output = file.read().split("\n", 2)
             is_ours = state == self._state(stale) and float(when) >= asked
@@ -229,7 +229,7 @@ class _Failures:
 
     def remember(self, stale: list[Any], output: str) -> None:
         text = f"{self._state(stale)}\n{time.time()}\n{output}"
-        self.memory.write(".failure", text.encode("utf-8", "replace"))
+        self.memory.write(self.memory.place + ".failure", text.encode("utf-8", "replace"))
 
 
 class _Build:
@@ -296,7 +296,7 @@ class _Build:
         installed = self.installed
         by_uv = installed.installer() == "uv"
         settings = _settings(installed) if by_uv else {}
-        lost = [name for name in installed.facts["settings"] if name not in settings]
+        lost = [name for name in installed.facts["config-settings"] if name not in settings]
         if lost:
             raise LookupError(f"only who installed it knows its config settings: {', '.join(lost)}")
         # uv adds the settings of its own configuration, so these must not be given again.

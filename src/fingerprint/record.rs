@@ -51,6 +51,13 @@ pub struct Input {
     pub value: Value,
 }
 
+impl Input {
+    /// The inputs in the order of their keys.
+    pub fn list(inputs: &Inputs) -> Vec<Self> {
+        inputs.iter().map(|(key, value)| Self { key: key.clone(), value: value.clone() }).collect()
+    }
+}
+
 /// The form in which an [`Input`] is read. Reading with `serde(flatten)` takes twice as long.
 #[derive(Deserialize)]
 struct Flat {
@@ -83,10 +90,7 @@ impl Record {
             fingerprint: Fingerprint::of(inputs),
             roots,
             watches,
-            inputs: inputs
-                .iter()
-                .map(|(key, value)| Input { key: key.clone(), value: value.clone() })
-                .collect(),
+            inputs: Input::list(inputs),
             untrusted,
             source: None,
             packed: Vec::new(),

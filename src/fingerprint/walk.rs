@@ -168,12 +168,6 @@ pub(super) fn start_of_glob(glob: &str, folder: &Path) -> (PathBuf, usize) {
     (start, depth)
 }
 
-/// The glob as a regular expression over paths with `/`.
-pub(super) fn pattern(glob: &str) -> Option<String> {
-    let glob = GlobBuilder::new(glob).literal_separator(true).build().ok()?;
-    Some(glob.regex().trim_start_matches("(?-u)").to_owned())
-}
-
 /// A folder and all folders below it in which files up to that depth may lie.
 pub(super) fn folders(
     folder: &Path,

@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::Session;
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::at_import::{AtImport, Facts};
+use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
 use crate::inputs::{PROJECT, Part, Place, Roots, Watch};
@@ -17,6 +17,20 @@ use crate::project::{self, Project};
 use crate::request::Artifact;
 use crate::store::{self, Entry, What};
 use crate::wheel::{Edit, Wheel};
+
+/// Loads the module at the path in the first argument, and asks for its verdict about the table at
+/// the second one. Isolated from the user's settings, and without the packages of an environment.
+const ASK: [&str; 4] = [
+    "-I",
+    "-S",
+    "-c",
+    "from importlib import machinery, util
+import sys
+loader = machinery.ExtensionFileLoader('_native', sys.argv[1])
+native = util.module_from_spec(util.spec_from_loader('_native', loader))
+loader.exec_module(native)
+sys.stdout.buffer.write(native.import_verdict(sys.argv[2]))",
+];
 
 impl Session {
     /// Lists the names in the watched folders. Call this before the inputs are observed: a file
@@ -28,14 +42,14 @@ impl Session {
         roots: &Roots,
     ) -> AtImport {
         let mut found = observer.names_at_import(watches, roots);
-        found.left_out = self.variables_of_uv();
+        found.leave_out(self.variables_of_uv());
         found
     }
 
     /// Adds every file of these packages to the table. Used if it is not known what was built.
     pub(super) fn whole_packages(
         &self,
-        found: AtImport,
+        mut found: AtImport,
         folders: impl Iterator<Item = PathBuf>,
     ) -> AtImport {
         let stable_prefix = self.plan.stable_prefix();
@@ -51,9 +65,9 @@ impl Session {
         }
         let names = observer.names_at_import(&watches, &roots);
         let inputs = observer.observe(&watches, &roots);
-        let mut all = observer.at_import(names, &watches, &roots, &inputs);
-        all.add(found);
-        all
+        let all = observer.at_import(names, &watches, &roots, &inputs);
+        found.add_whole(all, watches, &inputs);
+        found
     }
 
     /// The table as the file that is put into the wheel.
@@ -63,15 +77,29 @@ impl Session {
         fingerprint: &str,
         dist_info: &str,
     ) -> Vec<u8> {
-        let cache = store::base_folder(&self.request.environment);
-        at_import.to_bytes(&Facts {
-            cache: cache.as_deref(),
-            project: &self.project.root,
-            name: self.project.name.as_deref().unwrap_or(editable::project_name(dist_info)),
-            dist_info,
-            settings: &self.request.config_settings,
-            fingerprint,
-        })
+        let environment = &self.request.environment;
+        let name = self.project.name.as_deref().unwrap_or(editable::project_name(dist_info));
+        let head = Head {
+            project: self.project.root.clone(),
+            name: name.to_owned(),
+            dist_info: dist_info.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            config_settings: self.request.config_settings.keys().cloned().collect(),
+            ask: self.ask_command().unwrap_or_default(),
+            store: self.store.as_ref().map(|store| store.folder().to_owned()),
+        };
+        at_import.to_bytes(head, store::base_folder(environment).as_deref(), environment)
+    }
+
+    /// The command with which an import asks this backend: the stable interpreter, and a copy of our
+    /// compiled module in the store. An import must not load the module into its own process, and
+    /// the frontend's environment is removed after the build. `None` without a store.
+    fn ask_command(&self) -> Option<Vec<String>> {
+        let python = self.plan.python()?;
+        let module = self.request.interpreter.backend.as_ref()?;
+        let copy = self.store.as_ref()?.keep_backend(module, &self.digests)?;
+        let [python, copy] = [python, copy].map(|path| path.to_str().map(str::to_owned));
+        Some([python?].into_iter().chain(ASK.map(str::to_owned)).chain([copy?]).collect())
     }
 
     /// Updates the table of a stored editable wheel to the current tree. A change that makes no

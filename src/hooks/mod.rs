@@ -26,6 +26,7 @@ use crate::store::{Entry, Store};
 mod at_import;
 mod build;
 mod compare;
+mod import_verdict;
 pub mod inspect;
 mod lookup;
 mod pack;
@@ -36,6 +37,7 @@ mod unpacked;
 mod uv_hint;
 mod wanted;
 
+pub use import_verdict::import_verdict;
 use lookup::Lookup;
 
 /// More than the coarsest clock tick of file times, in nanoseconds.

@@ -119,10 +119,18 @@ const NOT_AT_IMPORT: &[&str] = &[
     "VIRTUAL_ENV",
 ];
 
-/// The well-known variables for the check at import: exact names, prefixes, exceptions (a prefix if
-/// it ends in `_`).
-pub fn families_at_import() -> [Vec<&'static str>; 3] {
-    [EXACT.to_vec(), PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
+/// The variables that an import compares although no source names them: exact names, and prefixes.
+/// A prefix has no exceptions here: the backend decides what a difference means.
+pub fn families_at_import() -> (Vec<&'static str>, &'static [&'static str]) {
+    let mut exact: Vec<_> = EXACT.iter().copied().filter(|name| counts_at_import(name)).collect();
+    // The variable only selects a rustc, and rustc's version is compared.
+    exact.push("RUSTUP_TOOLCHAIN");
+    (exact, PREFIXES)
+}
+
+/// The name that Python's `os.environ` has for a variable: on Windows in capitals.
+pub fn as_environ_has(name: String) -> String {
+    if cfg!(windows) { name.to_uppercase() } else { name }
 }
 
 /// Whether this variable means the same at the build and at the import.

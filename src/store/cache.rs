@@ -119,7 +119,7 @@ impl Cache {
                 freed.other(&path)?;
             }
         }
-        for shared in [Shared::Locks, Shared::Imports] {
+        for shared in [Shared::Locks, Shared::Imports, Shared::Backends] {
             for path in shared.files(&self.folder).filter(|path| is_older(path, OLD)) {
                 remove_unlocked(&path, &mut freed)?;
             }
@@ -166,8 +166,10 @@ impl Cache {
                 remove_unlocked(&path, &mut freed)?;
             }
         }
-        for path in Shared::Originals.files(&self.folder) {
-            freed.other(&path)?;
+        for shared in [Shared::Originals, Shared::Backends] {
+            for path in shared.files(&self.folder) {
+                freed.other(&path)?;
+            }
         }
         for shared in Shared::ALL {
             for path in shared.temporaries(&self.folder) {

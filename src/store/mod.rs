@@ -16,7 +16,9 @@
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
-//! imports/PLACE.memory, PLACE.lock, PLACE.failure         see `_runtime_check.py`
+//! imports/PLACE-ENVIRONMENT.memory, PLACE.lock, PLACE.failure
+//!                                                         see `_runtime_check.py`
+//! backend/DIGEST.so                                       copies of the compiled module
 //! ```
 //!
 //! Only folders that nobody but the user can write to are used (`publish::private`).
@@ -38,6 +40,7 @@ use crate::inputs::Roots;
 use crate::log;
 use crate::publish::{self, private};
 use crate::request::{Artifact, Environment};
+use crate::stat_cache::Digests;
 
 mod archives;
 mod lock;
@@ -62,6 +65,16 @@ const ROOT: &str = "root";
 const VERSION: u32 = 2;
 /// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
 const CANDIDATES: usize = 32;
+
+/// The file of the stat cache in a project's part of the store.
+pub fn stat_memory(store: &Path) -> PathBuf {
+    store.join("stat.json")
+}
+
+/// The file that remembers the toolchain's version, in a project's part of the store.
+pub fn toolchain_memory(store: &Path) -> PathBuf {
+    store.join("toolchain.json")
+}
 
 /// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,14 +194,40 @@ impl Store {
         Ok(())
     }
 
+    /// This project's folder in the store.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The file of the stat cache.
     pub fn stat_memory(&self) -> PathBuf {
-        self.folder.join("stat.json")
+        stat_memory(&self.folder)
     }
 
     /// The file that remembers the toolchain's version.
     pub fn toolchain_memory(&self) -> PathBuf {
-        self.folder.join("toolchain.json")
+        toolchain_memory(&self.folder)
+    }
+
+    /// Keeps a copy of our compiled module, which imports of editable installs ask. Gives its path;
+    /// `None` if it can't be made: such an import calls the frontend.
+    pub fn keep_backend(&self, module: &Path, digests: &Digests) -> Option<PathBuf> {
+        let base = self.folder.parent()?.parent()?;
+        let digest = digests.file(module).ok()?;
+        let folder = base.join(Shared::Backends.name());
+        private::make(&folder).ok()?;
+        let copy = folder.join(format!("{}.{}", &digest[..16], module.extension()?.to_str()?));
+        if digests.file(&copy).ok().as_ref() == Some(&digest) {
+            // The time of the last use, for pruning.
+            let file = fs::OpenOptions::new().write(true).open(&copy);
+            let _ = file.map(|file| file.into_parts().0.set_modified(SystemTime::now()));
+            return Some(copy);
+        }
+        let mut file = publish::beside(&copy).ok()?;
+        let (copied, _) = digest::copy(module, &mut file).ok()?;
+        (copied == digest).then_some(())?;
+        publish::persist_unsynced(file, &copy).ok()?;
+        Some(copy)
     }
 
     /// The folder of the stable interpreters.

@@ -17,11 +17,14 @@ pub(super) enum Shared {
     Imports,
     /// The files that `wheelprint init --undo` restores.
     Originals,
+    /// Copies of the compiled module, for imports of editable installs.
+    Backends,
 }
 
 impl Shared {
     /// All these folders.
-    pub(super) const ALL: [Self; 4] = [Self::Notes, Self::Locks, Self::Imports, Self::Originals];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Notes, Self::Locks, Self::Imports, Self::Originals, Self::Backends];
 
     /// wheelprint's own files in this folder, sorted.
     pub(super) fn files(self, base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -53,6 +56,7 @@ impl Shared {
             Self::Locks => "locks",
             Self::Imports => "imports",
             Self::Originals => "init",
+            Self::Backends => "backend",
         }
     }
 
@@ -76,6 +80,7 @@ impl Shared {
                 _ => false,
             },
             Self::Originals => is_hex(&name, 32) && begins(u8::is_ascii_hexdigit),
+            Self::Backends => is_hex(stem, 16) && ["so", "pyd"].contains(&end),
         }
     }
 
@@ -90,7 +95,9 @@ impl Shared {
                         .split_once('-')
                         .is_some_and(|(process, thread)| is_number(process) && is_number(thread))
             }),
-            Self::Notes | Self::Locks | Self::Originals => name.starts_with(publish::TEMPORARY),
+            Self::Notes | Self::Locks | Self::Originals | Self::Backends => {
+                name.starts_with(publish::TEMPORARY)
+            }
         }
     }
 }

@@ -125,16 +125,3 @@ def test_a_module_that_is_in_use_is_named(
     place = rebuild.in_use(installed, opened, (0, 0))
     assert place == (str(tmp_path / found) if found else "").replace("/", rebuild.os.sep)
     assert all((tmp_path / name).read_bytes() == b"old" for name in names)
-
-
-@pytest.mark.parametrize(
-    ("named", "windows", "found"),
-    [
-        ({"MyVar": "1", "CC": None}, True, {"MYVAR": "1", "CC": None}),
-        ({"MyVar": "1", "CC": None}, False, {"MyVar": "1", "CC": None}),
-    ],
-)
-def test_variables_have_the_names_that_the_system_gives_them(
-    named: dict[str, str | None], windows: bool, found: dict[str, str | None]
-) -> None:
-    assert loaded("_runtime_check.py").as_environ_has(named, windows) == found

@@ -54,7 +54,7 @@ MISSING = {
     "all of it": ("_wheelprint_*", "*.editable"),
     "the finder": ("_wheelprint_*_finder.py",),
     "the check": ("_wheelprint_*_check.py",),
-    "the comparison": ("_wheelprint_*_compare.py",),
+    "the question": ("_wheelprint_*_ask.py",),
     "the inputs": ("*.editable/inputs",),
     "the module": ("*.editable/*/*/*.so",),
 }

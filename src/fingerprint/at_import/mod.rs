@@ -1,0 +1,220 @@
+//! The table that an editable install compares at import (docs/design.md, D9).
+//!
+//! The table needs no judgement: it has paths of this machine, each with a [`State`], and a digest of
+//! the environment. `python/wheelprint/_runtime_check.py` compares it. An import that finds a
+//! difference asks the backend what the difference means (`hooks::import_check`), so no rule of what
+//! counts exists twice. The table may hold more than what counts, and never less.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::observe::Observer;
+use super::walk::{self, Probe};
+use super::{Inputs, Value, package, toml_view};
+use crate::digest;
+use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
+use crate::request::Environment;
+use crate::toolchain;
+
+mod table;
+
+pub use table::{AtImport, Facts, Head, Whole, is_in_environment, parse};
+use table::{State, is_environment};
+
+impl Observer<'_> {
+    /// The names in the folders that these watches look into. To be called before the inputs are
+    /// observed: a file that is added in between must be new to an import.
+    pub fn names_at_import(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> AtImport {
+        let mut found = AtImport::default();
+        // An environment is never looked at: installing changes it again.
+        let is_made = |path: &Path| is_environment(path) || walk::is_made(path, roots);
+        let is_junk = |path: &Path| is_environment(path) || walk::is_junk(path, roots);
+        for watch in watches.iter().filter(|watch| is_compared(watch)) {
+            match watch {
+                Watch::Path { place, .. } => {
+                    if let Some(path) = roots.resolve(place).filter(|path| path.is_dir()) {
+                        found.add_folders(&path, usize::MAX, roots, &is_made);
+                    }
+                }
+                Watch::Listing { place, .. } => {
+                    if let Some(path) = roots.resolve(place) {
+                        found.add_folders(&path, 1, roots, &is_made);
+                    }
+                }
+                Watch::Package { place, .. } => {
+                    if let Some(path) = roots.resolve(place) {
+                        found.add_folders(&path, usize::MAX, roots, &is_junk);
+                        if !package::Rules::read(&path).has_include {
+                            found.add_git_rules(&path);
+                        }
+                    }
+                }
+                Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
+                    if let Some(root) = roots.get(root) {
+                        let (start, depth) = walk::start_of_glob(glob, root);
+                        found.add_folders(&start, depth, roots, &is_junk);
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Adds all other paths. `inputs` are the recorded inputs of these watches.
+    pub fn at_import(
+        &self,
+        mut found: AtImport,
+        watches: &BTreeSet<Watch>,
+        roots: &Roots,
+        inputs: &Inputs,
+    ) -> AtImport {
+        let compared: BTreeSet<Watch> =
+            watches.iter().filter(|watch| is_compared(watch)).cloned().collect();
+        for item in self.items(&compared, roots) {
+            let Some(value) = inputs.get(&item.key) else { continue };
+            match (item.look, value) {
+                (Probe::Content(path, _), Value::Sha256(digest)) => {
+                    found.add(path, State::File(digest.clone()));
+                }
+                (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
+                    let state = bytes_that_mean(&path, view, meaning);
+                    found.add(path, state);
+                }
+                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Absent) => {
+                    found.add(path, State::Absent);
+                }
+                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
+                    found.add(path, State::Unknown);
+                }
+                // A link that leads nowhere is one no longer if something is there.
+                (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
+                    let place = Place { root: item.key.root, path: item.key.name };
+                    if let Some(path) = roots.resolve(&place) {
+                        found.add(path, State::Absent);
+                    }
+                }
+                _ => {}
+            }
+        }
+        found.leave_out_environments(&self.request.root);
+        for watch in &compared {
+            self.add_absences(watch, roots, &mut found);
+        }
+        let pyproject = self.request.root.join("pyproject.toml");
+        if let Ok(content) = fs_err::read(&pyproject) {
+            found.facts.settings = toml_view::digest(&content, View::Own);
+            found.add(pyproject, State::File(digest::bytes(&content)));
+        }
+        for key in inputs.keys().filter(|key| key.kind == Kind::Variable) {
+            if counts(&key.name, &found.facts.left_out) {
+                let value = digest_of(&self.request.environment, &key.name);
+                found.facts.variables.insert(key.name.clone(), value);
+            }
+        }
+        let memory = self.toolchain_memory.as_deref();
+        let program = ambient::rustc(&self.request.root, self.environment);
+        for path in toolchain::deciding(memory, self.environment).into_iter().chain(program) {
+            let state = State::of_program(&path);
+            found.paths.insert(path, state);
+        }
+        found.facts.roots = roots.clone();
+        found
+    }
+
+    fn add_absences(&self, watch: &Watch, roots: &Roots, found: &mut AtImport) {
+        let root = &self.request.root;
+        match watch {
+            Watch::Folder { place, .. } => {
+                if let Some(path) = roots.resolve(place) {
+                    let state = if path.is_dir() { State::Folder } else { State::Absent };
+                    found.add(path, state);
+                }
+            }
+            Watch::WorkspaceSearch { place, .. } => {
+                let folders = roots.resolve(place);
+                for folder in folders.iter().flat_map(|folder| folder.ancestors().skip(1)) {
+                    let path = folder.join("Cargo.toml");
+                    if !found.paths.contains_key(&path) {
+                        let state = State::of_file(&path);
+                        found.add(path, state);
+                    }
+                }
+            }
+            Watch::CargoConfig => {
+                let home = ambient::cargo_home(self.environment);
+                let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home);
+                for folder in folders {
+                    let [first, second] = ["config", "config.toml"].map(|name| folder.join(name));
+                    if !folder.is_dir() {
+                        found.add_absent(folder);
+                    } else if !found.knows(&first) {
+                        // The first takes the second's place.
+                        found.add_absent(first);
+                        found.add_absent(second);
+                    }
+                }
+            }
+            Watch::ToolchainFile => {
+                for folder in root.ancestors() {
+                    let names = ["rust-toolchain", "rust-toolchain.toml"];
+                    let [first, second] = names.map(|name| folder.join(name));
+                    let is_nearest = found.knows(&first) || found.knows(&second);
+                    found.add_absent(first);
+                    if is_nearest {
+                        break;
+                    }
+                    found.add_absent(second);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the variable is compared at import.
+pub fn counts(name: &str, left_out: &BTreeSet<String>) -> bool {
+    ambient::counts_at_import(name) && !left_out.contains(name)
+}
+
+/// The digest of a variable; `None` if it is not set.
+pub fn digest_of(environment: &Environment, name: &str) -> Option<String> {
+    environment.get(name).map(|value| digest::bytes(value.as_encoded_bytes()))
+}
+
+/// Whether the inputs of this watch reach the compiled module. Python sources of an editable install
+/// are read from the tree.
+pub fn is_compared(watch: &Watch) -> bool {
+    match watch {
+        Watch::Path { part, .. }
+        | Watch::Toml { part, .. }
+        | Watch::Folder { part, .. }
+        | Watch::Listing { part, .. }
+        | Watch::WorkspaceSearch { part, .. }
+        | Watch::Names { part, .. }
+        | Watch::Glob { part, .. }
+        | Watch::Package { part, .. }
+        | Watch::Python { part, .. } => is_of_module(*part),
+        Watch::CargoConfig | Watch::ToolchainFile => true,
+        Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
+    }
+}
+
+/// Whether the input was found by a watch that [`is_compared`].
+pub fn is_compared_key(key: &Key) -> bool {
+    is_of_module(key.part) || key.part == Part::Toolchain && key.kind != Kind::Value
+}
+
+fn is_of_module(part: Part) -> bool {
+    matches!(part, Part::Rust | Part::Manifest)
+}
+
+/// The state of a TOML file whose meaning was recorded.
+fn bytes_that_mean(path: &Path, view: View, meaning: &str) -> State {
+    match fs_err::read(path) {
+        Ok(bytes) if toml_view::digest(&bytes, view) == meaning => {
+            State::File(digest::bytes(&bytes))
+        }
+        _ => State::Unknown,
+    }
+}
