@@ -117,6 +117,56 @@ def test_what_the_memory_holds_changes_no_answer(editable: Editable) -> None:
     assert editable.imports().said == REBUILT
 
 
+# Without a backend to ask
+
+COMMENT = "# a comment\n[tool.other]\nx = 1\n"
+DOUBT = f"{SAMPLE} may be stale (pyproject.toml changed; wheelprint can't be asked: "
+
+
+def lose_backend(editable: Editable) -> None:
+    for path in (editable.project.cache / "backend").iterdir():
+        path.unlink()
+
+
+def test_what_is_as_it_was_built_needs_no_backend(editable: Editable) -> None:
+    shutil.rmtree(editable.project.cache / "imports")
+    lose_backend(editable)
+    editable.is_quiet(OLD)
+    editable.project.touch(editable.project.sample.source)
+    editable.is_quiet(OLD)
+
+
+def test_warn_and_error_say_what_cannot_be_told(editable: Editable) -> None:
+    lose_backend(editable)
+    editable.project.append("pyproject.toml", COMMENT)
+    imported = editable.imports(WHEELPRINT_ON_STALE="warn")
+    assert imported.shows == OLD
+    assert imported.said[0].startswith(f"warning: {DOUBT}"), imported.said
+    run = editable.imports(WHEELPRINT_ON_STALE="error").run.failed()
+    assert run.last_line.startswith(f"ImportError: {DOUBT}"), run.last_line
+
+
+def test_a_rebuild_asks_the_frontend_instead(editable: Editable) -> None:
+    lose_backend(editable)
+    editable.project.append("pyproject.toml", COMMENT)
+    said = editable.imports().said
+    assert said[0].startswith(DOUBT), said
+    assert said[0].endswith("; rebuilding"), said
+    assert said[1:] == [f"{SAMPLE} needed no build (N s)"]
+    # The frontend's build has left another copy.
+    editable.project.append("pyproject.toml", "# another comment\n")
+    editable.is_quiet(OLD)
+
+
+def test_a_backend_that_is_damaged(editable: Editable) -> None:
+    for path in (editable.project.cache / "backend").iterdir():
+        path.write_bytes(b"damaged")
+    editable.project.edit()
+    said = editable.imports().said
+    assert "wheelprint can't be asked: " in said[0], said
+    assert said[1:] == REBUILT[1:]
+
+
 # The policies
 
 

@@ -338,3 +338,98 @@ pub fn is_in_environment(path: &Path, project: &Path) -> bool {
 pub(super) fn is_environment(folder: &Path) -> bool {
     folder.join("pyvenv.cfg").is_file()
 }
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    #[test]
+    fn names_of_a_folder_are_compared_by_kind_and_without_pythons_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let state = || State::of_names(folder);
+        let mut before = state();
+        assert!(matches!(before, State::Names(_)));
+        fs::create_dir(folder.join("__pycache__")).unwrap();
+        assert_eq!(state(), before);
+        for change in [
+            &|| fs::write(folder.join("a"), "").unwrap() as (),
+            &|| {
+                fs::remove_file(folder.join("a")).unwrap();
+                fs::create_dir(folder.join("a")).unwrap();
+            },
+            &|| fs::rename(folder.join("a"), folder.join("b")).unwrap(),
+        ] as [&dyn Fn(); 3]
+        {
+            change();
+            assert_ne!(state(), before);
+            before = state();
+        }
+        assert_eq!(State::of_names(&folder.join("none")), State::Unknown);
+    }
+
+    #[test]
+    fn two_states_of_one_path_cannot_be_compared() {
+        let names = || State::Names("1".into());
+        let file = |digest: &str| State::File(digest.into());
+        for (one, other, both) in [
+            (file("1"), file("1"), file("1")),
+            (file("1"), file("2"), State::Unknown),
+            (file("1"), State::Absent, State::Unknown),
+            (names(), State::Folder, names()),
+            (State::Folder, names(), names()),
+            (State::Folder, State::Absent, State::Unknown),
+        ] {
+            let mut table = AtImport::default();
+            table.add("path".into(), one);
+            table.add("path".into(), other);
+            assert_eq!(table.paths[Path::new("path")], both);
+        }
+    }
+
+    #[test]
+    fn the_file_holds_no_value_of_a_variable() {
+        let mut environment = Environment::default();
+        environment.set("RUSTFLAGS", "--cfg=secret");
+        environment.set("CARGO_REGISTRY_TOKEN", "secret");
+        let mut table = AtImport::default();
+        table.facts.variables.insert("RUSTFLAGS".into(), Some("digest".into()));
+        table.add("src/lib.rs".into(), State::File("1".into()));
+        let head = Head {
+            project: "project".into(),
+            name: "name".into(),
+            dist_info: "name-1.dist-info".into(),
+            fingerprint: "2".into(),
+            config_settings: Vec::new(),
+            ask: Vec::new(),
+            store: None,
+        };
+        let bytes = table.to_bytes(head, None, &environment);
+        assert!(!String::from_utf8_lossy(&bytes).contains("secret"));
+        let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
+        assert_eq!(
+            (fields.len(), fields[0], fields[5]),
+            (6, FORMAT.as_bytes(), &b"src/lib.rs"[..])
+        );
+        let (head, facts) = parse(&bytes).unwrap();
+        assert_eq!((head.name.as_str(), facts.variables.len()), ("name", 1));
+        assert!(parse(b"wheelprint check 2\0\0").is_err());
+    }
+
+    #[test]
+    fn another_environment_has_another_digest() {
+        let digest = |variables: &[(&str, &str)]| {
+            let mut environment = Environment::default();
+            variables.iter().for_each(|(name, value)| environment.set(name, *value));
+            environment_digest(&["CC".to_owned()], &["CARGO_"], &environment)
+        };
+        let none = digest(&[]);
+        assert_eq!(digest(&[("HOME", "/home"), ("MATURIN_NO_INSTALL_RUST", "1")]), none);
+        let seen = [&[("CC", "a")][..], &[("CC", "b")], &[("CARGO_X", "a")], &[("CC", "")]];
+        let mut digests: BTreeSet<String> = seen.into_iter().map(digest).collect();
+        digests.insert(none);
+        assert_eq!(digests.len(), 5);
+    }
+}
