@@ -32,9 +32,10 @@ def compare(memory: "Any") -> "list[Any]":
     for _ in range(TRIES):
         since = time.time_ns() - AT_REST
         differing = differences(memory, since, asked)
-        if not (memory.knows_environment or memory.environment == facts["environment"]):
+        here, there = (memory.environment, memory.rustc), (facts["environment"], facts["rustc"])
+        if not memory.knows_environment and here != there:
             text = "the variables or the rustc on PATH differ"
-            differing.append(check.Stale("variable", text, memory.environment))
+            differing.append(check.Stale("variable", text, "".join(here)))
         if not differing:
             break
         try:

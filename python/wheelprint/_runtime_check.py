@@ -7,7 +7,7 @@ loaded only if an input was touched.
 The file ``inputs``, next to the modules, has the inputs of the module. Its fields are separated by
 NUL, so the usual case, in which nothing has changed, needs no parser:
 
-    wheelprint check 2 | cache folder | variables | prefixes of variables | JSON | path | path | ...
+    wheelprint check 2 | cache folder | variables | prefixes | exceptions | JSON | path | path | ...
 
 If the stat values of all paths equal those of the last successful check, nothing has changed.
 Otherwise the paths that differ are hashed. On Windows every file is hashed, because programs can
@@ -35,8 +35,6 @@ GUARD = "_WHEELPRINT_REBUILD"
 # Variables that cargo sets for build scripts.
 BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
 STAT_TELLS = os.name != "nt"
-# A rebuild sets this variable for the frontend.
-SET_BY_REBUILDS = "MATURIN_NO_INSTALL_RUST"
 # Stat values of a missing file.
 ABSENT = (0, 0, 0)
 # Stat values that match no file, so that the input is compared again.
@@ -141,9 +139,11 @@ class Installed:
             version, cache, *fields = file.read().split(b"\0")
         if version != FORMAT:
             raise ValueError(f"{path}: written by another version")
-        names, prefixes, self._json, *self.paths = fields
-        self.names = set(os.fsdecode(names).split("="))
-        self.prefixes = tuple(os.fsdecode(prefixes).split("="))
+        *names, self._json = fields[:4]
+        self.paths = fields[4:]
+        self.names, self.prefixes, self.exceptions = (
+            tuple(os.fsdecode(field).split("=")) for field in names
+        )
         self.path = path
         # The reason why the backend could not be asked.
         self.doubt = ""
@@ -197,15 +197,20 @@ class Installed:
         return f"{self.name} is stale: {text}"
 
     def environment(self) -> str:
-        """The digest of the variables that may count, and of the place of rustc. The backend
-        computes the same digest for a build."""
+        """The digest of the variables that may count; empty if none is set.
+
+        The backend computes the same digest for a build."""
+        never = tuple(name for name in self.exceptions if name.endswith("_"))
         found = [
             f"{name}={os.environ[name]}"
             for name in os.environ
-            if (name in self.names or name.startswith(self.prefixes)) and name != SET_BY_REBUILDS
+            if name in self.names
+            or (
+                name.startswith(self.prefixes)
+                and not (name in self.exceptions or name.startswith(never))
+            )
         ]
-        text = "\0".join(sorted([*found, "rustc " + rustc_on_path()]))
-        return sha256()(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return digest_of(sorted(found))
 
     def installer(self) -> str:
         """The content of INSTALLER (PEP 376), in lower case."""
@@ -259,7 +264,8 @@ class Memory:
         place = "".join(char if char.isalnum() else "-" for char in installed.path)
         self.place = os.path.join(installed.cache, place[-100:].lstrip("-"))
         self.environment = installed.environment()
-        self.path = f"{self.place}-{self.environment[:16]}"
+        self.rustc = rustc_on_path()
+        self.path = f"{self.place}-{self.environment[:16]}".rstrip("-")
         self.paths = installed.paths
         self._states: list[str] | None = None
         self.stats: list[int] = []
@@ -274,14 +280,13 @@ class Memory:
         except Exception:
             # A damaged file counts as missing.
             return
-        path, environment, identity = about
+        path, environment, identity, rustc = about
         if (path, environment) == (installed.path, self.environment):
             self.accepted = accepted
             if identity == installed.identity:
-                self.stats, self.knows_environment = stats, True
+                self.stats, self.knows_environment = stats, rustc == self.rustc
                 if paths:
-                    self.take(paths, states)
-                    self.stats = stats
+                    self.paths, self._states = paths, states
 
     @property
     def states(self) -> "list[str]":
@@ -296,7 +301,7 @@ class Memory:
 
     def is_as_remembered(self) -> bool:
         """The fast check of the usual case: nothing was touched."""
-        return STAT_TELLS and bool(self.stats) and self.stats == look(self.paths)
+        return STAT_TELLS and self.knows_environment and self.stats == look(self.paths)
 
     def compare(self) -> "list[Stale]":
         """Returns all changed inputs, and updates the values of the others."""
@@ -308,7 +313,7 @@ class Memory:
         self.accepted.update((one.key, one.token) for one in stale)
 
     def save(self) -> None:
-        about = (self.installed.path, self.environment, self.installed.identity)
+        about = (self.installed.path, self.environment, self.installed.identity, self.rustc)
         table = ([], []) if self._states is None else (self.paths, self._states)
         content = marshal.dumps((about, *table, self.stats, self.accepted))
         self.write(self.path + ".memory", checksum(content) + b"\n" + content)

@@ -119,13 +119,13 @@ const NOT_AT_IMPORT: &[&str] = &[
     "VIRTUAL_ENV",
 ];
 
-/// The variables that an import compares although no source names them: exact names, and prefixes.
-/// A prefix has no exceptions here: the backend decides what a difference means.
-pub fn families_at_import() -> (Vec<&'static str>, &'static [&'static str]) {
+/// The variables that an import compares although no source names them: exact names, prefixes, and
+/// the exceptions from the prefixes. An exception that ends in `_` is a prefix itself.
+pub fn families_at_import() -> [Vec<&'static str>; 3] {
     let mut exact: Vec<_> = EXACT.iter().copied().filter(|name| counts_at_import(name)).collect();
     // The variable only selects a rustc, and rustc's version is compared.
     exact.push("RUSTUP_TOOLCHAIN");
-    (exact, PREFIXES)
+    [exact, PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
 }
 
 /// The name that Python's `os.environ` has for a variable: on Windows in capitals.

@@ -424,7 +424,7 @@ def test_the_file_says_what_it_is_about(check_out: CheckOut) -> None:
     (inputs,) = editable.site.glob("*.editable/inputs")
     text = inputs.read_bytes()
     assert b"secret_flag" not in text
-    facts = json.loads(text.split(b"\0")[4])["facts"]
+    facts = json.loads(text.split(b"\0")[5])["facts"]
     assert len(facts["variables"]["RUSTFLAGS"]) == 64
 
 

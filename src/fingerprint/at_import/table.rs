@@ -23,8 +23,6 @@ const BETWEEN_NAMES: &str = "=";
 const MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
 /// The only name in a folder that is left out: Python makes it at an import.
 const PYTHONS_CACHE: &str = "__pycache__";
-/// A rebuild at import sets this variable for the frontend.
-const SET_BY_REBUILDS: &str = "MATURIN_NO_INSTALL_RUST";
 
 /// The recorded state of a path. An import can compare it without knowing what the path is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,8 +144,9 @@ struct Document {
     #[serde(flatten)]
     head: Head,
     raced: Vec<String>,
-    /// The digest of the environment at the build.
+    /// The digest of the variables at the build, and the rustc on PATH.
     environment: String,
+    rustc: String,
     facts: Facts,
     /// The states of the paths that follow, in their order.
     states: Vec<String>,
@@ -158,7 +157,7 @@ struct Document {
 /// # Errors
 /// The reason why the file can't be used.
 pub fn parse(bytes: &[u8]) -> Result<(Head, Facts), serde_json::Error> {
-    let json = bytes.split(|byte| *byte == 0).nth(4).unwrap_or_default();
+    let json = bytes.split(|byte| *byte == 0).nth(5).unwrap_or_default();
     let Document { head, facts, .. } = serde_json::from_slice(json)?;
     Ok((head, facts))
 }
@@ -290,7 +289,7 @@ impl AtImport {
 
     /// The file in the wheel.
     pub fn to_bytes(&self, head: Head, cache: Option<&Path>, environment: &Environment) -> Vec<u8> {
-        let (exact, prefixes) = ambient::families_at_import();
+        let [exact, prefixes, exceptions] = ambient::families_at_import();
         let exact = exact.into_iter().map(str::to_owned);
         let names: BTreeSet<String> = self.facts.variables.keys().cloned().chain(exact).collect();
         let names: Vec<String> = names.into_iter().map(ambient::as_environ_has).collect();
@@ -298,36 +297,45 @@ impl AtImport {
         let document = Document {
             head,
             raced: self.raced.clone(),
-            environment: environment_digest(&names, prefixes, environment),
+            environment: environment_digest(&names, &prefixes, &exceptions, environment),
+            rustc: environment.which("rustc").unwrap_or_default().to_string_lossy().into_owned(),
             facts: self.facts.clone(),
             states,
         };
         let cache = cache.map(Path::as_os_str).and_then(OsStr::to_str).unwrap_or_default();
         let json = serde_json::to_string(&document).unwrap_or_default();
-        let (names, prefixes) = (names.join(BETWEEN_NAMES), prefixes.join(BETWEEN_NAMES));
-        let mut fields = vec![FORMAT.to_owned(), cache.to_owned(), names, prefixes, json];
+        let names = names.join(BETWEEN_NAMES);
+        let [prefixes, exceptions] = [prefixes, exceptions].map(|list| list.join(BETWEEN_NAMES));
+        let mut fields =
+            vec![FORMAT.to_owned(), cache.to_owned(), names, prefixes, exceptions, json];
         fields.extend(paths);
         fields.join("\0").into_bytes()
     }
 }
 
-/// The digest that `Installed.environment` in `_runtime_check.py` computes, too. If the two differ,
-/// the backend is asked once.
-fn environment_digest(names: &[String], prefixes: &[&str], environment: &Environment) -> String {
-    let is_compared = |name: &str| {
-        name != SET_BY_REBUILDS
-            && (names.iter().any(|known| known == name)
-                || prefixes.iter().any(|prefix| name.starts_with(prefix)))
+/// The digest that `Installed.environment` in `_runtime_check.py` computes, too; empty if no such
+/// variable is set. If the two differ, the backend is asked once.
+fn environment_digest(
+    names: &[String],
+    prefixes: &[&str],
+    exceptions: &[&str],
+    environment: &Environment,
+) -> String {
+    let is_exception = |name: &str| {
+        let is =
+            |not: &&str| if not.ends_with('_') { name.starts_with(*not) } else { name == *not };
+        exceptions.iter().any(is)
     };
+    let is_in_family =
+        |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix)) && !is_exception(name);
+    let is_compared = |name: &str| names.iter().any(|known| known == name) || is_in_family(name);
     let mut lines: Vec<Vec<u8>> = environment
         .iter()
         .filter(|(name, _)| name.to_str().is_some_and(is_compared))
         .map(|(name, value)| [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat())
         .collect();
-    let rustc = environment.which("rustc").unwrap_or_default();
-    lines.push([b"rustc ", rustc.as_os_str().as_encoded_bytes()].concat());
     lines.sort();
-    digest::bytes(&lines.join(&0))
+    if lines.is_empty() { String::new() } else { digest::bytes(&lines.join(&0)) }
 }
 
 /// Whether the path is in a virtual environment that does not contain the whole project.
@@ -415,7 +423,7 @@ mod tests {
         );
         let (head, facts) = parse(&bytes).unwrap();
         assert_eq!((head.name.as_str(), facts.variables.len()), ("name", 1));
-        assert!(parse(b"wheelprint check 2\0\0").is_err());
+        assert!(parse(b"wheelprint check 2\0\0\0").is_err());
     }
 
     #[test]
@@ -423,11 +431,17 @@ mod tests {
         let digest = |variables: &[(&str, &str)]| {
             let mut environment = Environment::default();
             variables.iter().for_each(|(name, value)| environment.set(name, *value));
-            environment_digest(&["CC".to_owned()], &["CARGO_"], &environment)
+            environment_digest(
+                &["CC".to_owned()],
+                &["CARGO_"],
+                &["CARGO_HOME", "CARGO_PKG_"],
+                &environment,
+            )
         };
         let none = digest(&[]);
-        assert_eq!(digest(&[("HOME", "/home"), ("MATURIN_NO_INSTALL_RUST", "1")]), none);
-        let seen = [&[("CC", "a")][..], &[("CC", "b")], &[("CARGO_X", "a")], &[("CC", "")]];
+        assert!(none.is_empty());
+        assert_eq!(digest(&[("HOME", "/home"), ("CARGO_HOME", "/"), ("CARGO_PKG_X", "1")]), none);
+        let seen = [&[("CC", "a")][..], &[("CC", "b")], &[("CARGO_HOMES", "a")], &[("CC", "")]];
         let mut digests: BTreeSet<String> = seen.into_iter().map(digest).collect();
         digests.insert(none);
         assert_eq!(digests.len(), 5);
