@@ -87,6 +87,7 @@ use crate::digest::Tagged;
 use crate::inputs::{Key, Part};
 
 pub mod at_import;
+mod expand;
 pub mod observe;
 mod package;
 pub mod record;
