@@ -70,12 +70,14 @@ impl Session {
         found
     }
 
-    /// The table as the file that is put into the wheel.
+    /// The table as the file that is put into the wheel. `is_built`: the wheel was just built, and is
+    /// not a stored one.
     pub(super) fn inputs_file(
         &self,
         at_import: &AtImport,
         fingerprint: &str,
         dist_info: &str,
+        is_built: bool,
     ) -> Vec<u8> {
         let environment = &self.request.environment;
         let name = self.project.name.as_deref().unwrap_or(editable::project_name(dist_info));
@@ -85,7 +87,7 @@ impl Session {
             dist_info: dist_info.to_owned(),
             fingerprint: fingerprint.to_owned(),
             config_settings: self.request.config_settings.keys().cloned().collect(),
-            ask: self.ask_command().unwrap_or_default(),
+            ask: self.ask_command(is_built).unwrap_or_default(),
             store: self.store.as_ref().map(|store| store.folder().to_owned()),
         };
         at_import.to_bytes(head, store::base_folder(environment).as_deref(), environment)
@@ -94,10 +96,10 @@ impl Session {
     /// The command with which an import asks this backend: the stable interpreter, and a copy of our
     /// compiled module in the store. An import must not load the module into its own process, and
     /// the frontend's environment is removed after the build. `None` without a store.
-    fn ask_command(&self) -> Option<Vec<String>> {
+    fn ask_command(&self, is_built: bool) -> Option<Vec<String>> {
         let python = self.plan.python()?;
         let module = self.request.interpreter.backend.as_ref()?;
-        let copy = self.store.as_ref()?.keep_backend(module, &self.digests)?;
+        let copy = self.store.as_ref()?.keep_backend(module, is_built)?;
         let [python, copy] = [python, copy].map(|path| path.to_str().map(str::to_owned));
         Some([python?].into_iter().chain(ASK.map(str::to_owned)).chain([copy?]).collect())
     }
@@ -132,7 +134,8 @@ impl Session {
         }
         let at_import = observer.at_import(names, watches, roots, &inputs);
         let dist_info = editable::dist_info(&wheel.file_name);
-        let bytes = self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info);
+        let bytes =
+            self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info, false);
         let digest = crate::digest::bytes(&bytes);
         if digest == *known {
             return Ok(None);

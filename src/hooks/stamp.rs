@@ -35,7 +35,7 @@ impl Session {
             Some(products) => {
                 products.edit(&mut wheel, self.settings.on_stale.as_str(), |dist_info| {
                     let fingerprint = &recorded.record.fingerprint.sha256;
-                    let bytes = self.inputs_file(&recorded.at_import, fingerprint, dist_info);
+                    let bytes = self.inputs_file(&recorded.at_import, fingerprint, dist_info, true);
                     inputs_file = Some(crate::digest::bytes(&bytes));
                     bytes
                 })?

@@ -40,7 +40,6 @@ use crate::inputs::Roots;
 use crate::log;
 use crate::publish::{self, private};
 use crate::request::{Artifact, Environment};
-use crate::stat_cache::Digests;
 
 mod archives;
 mod lock;
@@ -210,23 +209,24 @@ impl Store {
     }
 
     /// Keeps a copy of our compiled module, which imports of editable installs ask. Gives its path;
-    /// `None` if it can't be made: such an import calls the frontend.
-    pub fn keep_backend(&self, module: &Path, digests: &Digests) -> Option<PathBuf> {
-        let base = self.folder.parent()?.parent()?;
-        let digest = digests.file(module).ok()?;
-        let folder = base.join(Shared::Backends.name());
-        private::make(&folder).ok()?;
-        let copy = folder.join(format!("{}.{}", &digest[..16], module.extension()?.to_str()?));
-        if digests.file(&copy).ok().as_ref() == Some(&digest) {
+    /// `None` if it can't be made: such an import calls the frontend. A copy that exists is compared
+    /// with the module only if `is_checked`.
+    pub fn keep_backend(&self, module: &Path, is_checked: bool) -> Option<PathBuf> {
+        let folder = self.folder.parent()?.parent()?.join(Shared::Backends.name());
+        let extension = module.extension()?.to_str()?;
+        let copy = folder.join(format!("{}.{extension}", env!("WHEELPRINT_BUILD")));
+        if copy.is_file() && !is_checked {
+            return Some(copy);
+        }
+        let bytes = fs::read(module).ok()?;
+        if fs::read(&copy).is_ok_and(|known| known == bytes) {
             // The time of the last use, for pruning.
             let file = fs::OpenOptions::new().write(true).open(&copy);
             let _ = file.map(|file| file.into_parts().0.set_modified(SystemTime::now()));
             return Some(copy);
         }
-        let mut file = publish::beside(&copy).ok()?;
-        let (copied, _) = digest::copy(module, &mut file).ok()?;
-        (copied == digest).then_some(())?;
-        publish::persist_unsynced(file, &copy).ok()?;
+        private::make(&folder).ok()?;
+        publish::bytes(&copy, &bytes).ok()?;
         Some(copy)
     }
 
