@@ -59,8 +59,12 @@ pub fn compare<'a>(
     observed: &Inputs,
 ) -> Verdict {
     let mut reasons: Vec<Reason> = untrusted.iter().cloned().map(Reason::Untrusted).collect();
-    let added = |key: &Key, new: &Value| {
-        (*new != Value::Absent).then(|| Reason::Added { key: key.clone(), new: new.clone() })
+    let added = |key: &Key, new: &Value| match new {
+        Value::Absent => None,
+        Value::Unreadable(cause) => {
+            Some(Reason::Unreadable { key: key.clone(), cause: cause.clone() })
+        }
+        _ => Some(Reason::Added { key: key.clone(), new: new.clone() }),
     };
     let mut now = observed.iter().peekable();
     let mut inputs = 0;
@@ -150,6 +154,13 @@ mod tests {
         };
         assert_eq!(reasons.len(), 6, "{reasons:?}");
         assert_eq!(reasons[0], Reason::Untrusted("raced".into()));
+    }
+
+    #[test]
+    fn a_new_input_that_cannot_be_read_is_not_called_new() {
+        let observed = inputs(&[("a", Value::Unreadable("permission denied".into()))]);
+        let reason = Reason::Unreadable { key: key("a"), cause: "permission denied".into() };
+        assert_eq!(compare(&Inputs::new(), &[], &observed), Verdict::Stale(vec![reason]));
     }
 
     #[test]
