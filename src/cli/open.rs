@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use super::{Context, packages};
 use crate::error::{Error, PathContext as _, Result};
-use crate::hooks::Session;
+use crate::hooks::{self, Access, Call};
 use crate::installed::{self, Distribution, Moved};
 use crate::project::Project;
 use crate::request::{Artifact, Interpreter};
@@ -26,7 +26,7 @@ pub struct Where {
 
 /// A project that a command works on, and its installation in the environment.
 pub struct Opened {
-    pub session: Session,
+    pub call: Call,
     /// The environment's interpreter; `None` if there is no environment.
     pub interpreter: Option<Interpreter>,
     pub installed: Option<Distribution>,
@@ -85,20 +85,20 @@ impl Opened {
             .zip(name.as_deref())
             .and_then(|(interpreter, name)| installed::find(interpreter, name));
         let used = interpreter.clone().unwrap_or_else(|| context.interpreter.clone());
-        let session = context.session(&given.dir, Artifact::Editable, used)?;
-        Ok(Self { session, interpreter, installed })
+        let call = context.call(&given.dir, Artifact::Editable, used, Access::All)?;
+        Ok(Self { call, interpreter, installed })
     }
 
     /// Warns about globs of `extra-inputs` that match nothing, because they may be misspelt.
     pub fn warn_of_unmatched_inputs(&self, context: &Context) {
-        for line in self.session.unmatched_inputs() {
+        for line in hooks::unmatched_inputs(&self.call) {
             context.terminal.warn(&line);
         }
     }
 
     /// The folder of pyproject.toml.
     pub fn root(&self) -> &Path {
-        &self.session.project().root
+        &self.call.project().root
     }
 
     /// The path and the text of pyproject.toml.
