@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::open::{Opened, Where};
+use super::open::Opened;
 use super::packages::Packages;
+use super::place::Where;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};

@@ -28,6 +28,7 @@ mod names;
 mod new;
 mod open;
 mod packages;
+mod place;
 mod status;
 mod template;
 pub mod terminal;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use super::place::Where;
 use super::{Context, packages};
 use crate::error::{Error, PathContext as _, Result};
 use crate::hooks::{self, Access, Call};
@@ -12,17 +13,6 @@ use crate::project::Project;
 use crate::request::{Artifact, Interpreter};
 use crate::switch::{self, lines};
 use crate::uv::{self, CacheKey, edit};
-
-/// The arguments of every command about a project.
-#[derive(Debug, clap::Args)]
-pub struct Where {
-    /// The folder with pyproject.toml, or that file
-    #[arg(default_value = ".")]
-    pub dir: PathBuf,
-    /// The interpreter, or the environment, that the project is installed in
-    #[arg(long, value_name = "PATH")]
-    pub python: Option<PathBuf>,
-}
 
 /// A project that a command works on, and its installation in the environment.
 pub struct Opened {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::open::{Opened, Where};
+use super::open::Opened;
 use super::packages::Packages;
+use super::place::Where;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
