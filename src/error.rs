@@ -53,7 +53,7 @@ pub enum Error {
 
     /// maturin failed. Its own output, which ends with the compiler's, has been shown already.
     #[error("maturin: {hook} failed")]
-    BuildFailed { hook: &'static str },
+    BuildFailed { hook: String },
 
     /// maturin returned a file that is no valid wheel.
     #[error("{}: {cause}", wheel.display())]

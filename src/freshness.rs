@@ -28,6 +28,15 @@ pub enum Reason {
     Untrusted(String),
     /// There is no earlier build to compare with.
     NoRecord,
+    /// The earlier build is of other sources than those that are unpacked here.
+    OtherSources,
+    /// All inputs are unchanged, but the stored wheel is missing.
+    WheelMissing,
+    /// All inputs are unchanged, but the stored wheel is damaged.
+    WheelDamaged,
+    /// All inputs are unchanged, but the stored wheel does not have the metadata that
+    /// `prepare_metadata_for_build_*` gave.
+    OtherMetadata,
     /// The setting `reuse` requests a build.
     NotReused,
 }
@@ -40,7 +49,13 @@ impl Reason {
             | Self::Added { key, .. }
             | Self::Removed { key, .. }
             | Self::Unreadable { key, .. } => Some(key),
-            Self::Untrusted(_) | Self::NoRecord | Self::NotReused => None,
+            Self::Untrusted(_)
+            | Self::NoRecord
+            | Self::OtherSources
+            | Self::WheelMissing
+            | Self::WheelDamaged
+            | Self::OtherMetadata
+            | Self::NotReused => None,
         }
     }
 

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::inputs::ambient;
 use crate::log;
-use crate::request::{ConfigSettings, Environment, Interpreter};
+use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
 
 /// The supported versions. The test suite runs the lowest and the newest one.
 pub const REQUIREMENT: &str = "maturin>=1.9,<2";
@@ -82,28 +82,39 @@ impl Maturin<'_> {
     pub fn build(
         &self,
         started: Option<HookProcess>,
-        hook: &'static str,
+        artifact: Artifact,
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
         let started = started.map_or_else(|| self.start(), Ok)?;
-        started.call(hook, &json!([folder, self.config_settings, metadata]))
+        started.call(Hook::Build(artifact), &json!([folder, self.config_settings, metadata]))
     }
 
-    /// Calls `build_sdist` or `prepare_metadata_*`. Returns the name of the result in `folder`.
+    /// Calls `build_sdist`. Returns the name of the archive in `folder`.
     ///
     /// # Errors
     /// The same as [`Self::build`].
-    pub fn make(&self, hook: &'static str, folder: &Path) -> Result<String> {
+    pub fn build_sdist(&self, folder: &Path) -> Result<String> {
+        let hook = Hook::Build(Artifact::Sdist);
         self.start()?.call(hook, &json!([folder, self.config_settings]))
     }
 
-    /// Starts a hook in the background, without output: for results that the frontend did not
-    /// request.
+    /// Calls `prepare_metadata_for_build_*`. Returns the name of the dist-info folder in `folder`.
+    ///
+    /// # Errors
+    /// The same as [`Self::build`].
+    pub fn prepare_metadata(&self, artifact: Artifact, folder: &Path) -> Result<String> {
+        let hook = Hook::PrepareMetadata(artifact);
+        self.start()?.call(hook, &json!([folder, self.config_settings]))
+    }
+
+    /// Starts `build_sdist` in the background, without output: for an archive that the frontend did
+    /// not request.
     ///
     /// # Errors
     /// The process cannot be started.
-    pub fn begin(&self, hook: &'static str, folder: &Path) -> Result<BackgroundHook> {
+    pub fn begin_sdist(&self, folder: &Path) -> Result<BackgroundHook> {
+        let hook = Hook::Build(Artifact::Sdist);
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut started = self.spawn(command)?;
@@ -111,12 +122,12 @@ impl Maturin<'_> {
         Ok(BackgroundHook { hook, started })
     }
 
-    /// Calls `get_requires_*`. Returns the requirements.
+    /// Calls `get_requires_for_build_*`. Returns the requirements.
     ///
     /// # Errors
     /// The same as [`Self::build`].
-    pub fn requires(&self, hook: &'static str) -> Result<Vec<String>> {
-        self.start()?.call(hook, &json!([self.config_settings]))
+    pub fn requires(&self, artifact: Artifact) -> Result<Vec<String>> {
+        self.start()?.call(Hook::GetRequires(artifact), &json!([self.config_settings]))
     }
 
     fn command(&self) -> Command {
@@ -149,7 +160,7 @@ pub struct HookProcess {
 impl HookProcess {
     fn call<T: serde::de::DeserializeOwned>(
         mut self,
-        hook: &'static str,
+        hook: Hook,
         arguments: &serde_json::Value,
     ) -> Result<T> {
         self.tell(hook, arguments);
@@ -163,15 +174,16 @@ impl HookProcess {
         }
         tail.finish();
         if !status.success() {
-            return Err(Error::BuildFailed { hook });
+            return Err(Error::BuildFailed { hook: hook.to_string() });
         }
         self.answer.read(hook)
     }
 
     /// Sends the call. A failed write is ignored, because a process that has ended shows the cause
     /// by its exit code.
-    fn tell(&mut self, hook: &str, arguments: &serde_json::Value) {
-        let call = json!({"hook": hook, "arguments": arguments, "result": self.answer.path()});
+    fn tell(&mut self, hook: Hook, arguments: &serde_json::Value) {
+        let result = self.answer.path();
+        let call = json!({"hook": hook.to_string(), "arguments": arguments, "result": result});
         if let Some(mut stdin) = self.child.stdin.take() {
             let _ = writeln!(stdin, "{call}");
         }
@@ -199,7 +211,7 @@ impl Answer {
         self.0.path().join("result.json")
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, hook: &str) -> Result<T> {
+    fn read<T: serde::de::DeserializeOwned>(&self, hook: Hook) -> Result<T> {
         let result = self.path();
         let bytes = fs_err::read(&result).map_err(|error| Error::io(&result, &error))?;
         serde_json::from_slice(&bytes)
@@ -209,7 +221,7 @@ impl Answer {
 
 /// A hook that runs in the background.
 pub struct BackgroundHook {
-    hook: &'static str,
+    hook: Hook,
     started: HookProcess,
 }
 
@@ -220,7 +232,7 @@ impl BackgroundHook {
     /// The hook failed.
     pub fn finish(mut self) -> Result<String> {
         if !self.started.wait()?.success() {
-            return Err(Error::BuildFailed { hook: self.hook });
+            return Err(Error::BuildFailed { hook: self.hook.to_string() });
         }
         self.started.answer.read(self.hook)
     }

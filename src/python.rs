@@ -10,10 +10,12 @@ use pyo3::types::{PyBool, PyDict};
 
 use crate::cli;
 use crate::error::{Error, Result};
-use crate::hooks::{self, Session};
+use crate::hooks::{self, Access, Call};
 use crate::log;
 use crate::maturin;
-use crate::request::{Artifact, ConfigSettings, ConfigValue, Environment, Interpreter, Request};
+use crate::request::{
+    Artifact, ConfigSettings, ConfigValue, Environment, Hook, Interpreter, Request,
+};
 
 /// The result of a hook.
 #[derive(IntoPyObject)]
@@ -36,10 +38,10 @@ fn call(
     interpreter: &Bound<'_, PyDict>,
 ) -> PyResult<Answer> {
     let py = native.py();
-    let (hook, artifact) = known_hook(hook)
+    let hook = Hook::named(hook)
         .ok_or_else(|| PyTypeError::new_err(format!("{hook}: not a hook of PEP 517 or 660")))?;
     let request = Request {
-        artifact,
+        artifact: hook.artifact(),
         root,
         config_settings: config_settings.map(settings).transpose()?.unwrap_or_default(),
         interpreter: Interpreter {
@@ -60,7 +62,7 @@ fn call(
                 Err(Error::Other(format!("{hook}: an internal error, please report it")))
             })
     });
-    if answer.is_ok() && hook == "build_editable" {
+    if answer.is_ok() && hook == Hook::Build(Artifact::Editable) {
         log::import_state("built");
     }
     answer.map_err(|error| {
@@ -89,37 +91,23 @@ fn tell_import(error: &Error) {
 }
 
 fn run(
-    hook: &'static str,
+    hook: Hook,
     request: Request,
     has_settings: bool,
     directory: Option<PathBuf>,
     metadata: Option<PathBuf>,
 ) -> Result<Answer> {
-    let session = Session::open(request, has_settings)?;
+    let call = Call::open(request, has_settings, Access::All)?;
     let directory = directory.unwrap_or_default();
     let name = match hook {
-        "build_wheel" | "build_editable" => session.build(hook, &directory, metadata.as_deref()),
-        "build_sdist" => session.build_sdist(&directory),
-        "prepare_metadata_for_build_wheel" | "prepare_metadata_for_build_editable" => {
-            session.prepare_metadata(hook, &directory)
+        Hook::GetRequires(_) => return hooks::get_requires(&call).map(Answer::Requirements),
+        Hook::PrepareMetadata(_) => hooks::prepare_metadata(&call, &directory),
+        Hook::Build(Artifact::Wheel | Artifact::Editable) => {
+            hooks::build_wheel(&call, &directory, metadata.as_deref())
         }
-        _ => return session.requires(hook).map(Answer::Requirements),
+        Hook::Build(Artifact::Sdist) => hooks::build_sdist(&call, &directory),
     };
     name.map(Answer::Name)
-}
-
-fn known_hook(name: &str) -> Option<(&'static str, Artifact)> {
-    const HOOKS: [(&str, Artifact); 8] = [
-        ("build_wheel", Artifact::Wheel),
-        ("build_editable", Artifact::Editable),
-        ("build_sdist", Artifact::Sdist),
-        ("prepare_metadata_for_build_wheel", Artifact::Wheel),
-        ("prepare_metadata_for_build_editable", Artifact::Editable),
-        ("get_requires_for_build_wheel", Artifact::Wheel),
-        ("get_requires_for_build_editable", Artifact::Editable),
-        ("get_requires_for_build_sdist", Artifact::Sdist),
-    ];
-    HOOKS.into_iter().find(|(hook, _)| *hook == name)
 }
 
 /// Converts the config settings. Frontends pass strings, lists of strings and sometimes flags.

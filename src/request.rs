@@ -27,6 +27,54 @@ impl Artifact {
     }
 }
 
+/// A hook of PEP 517 or 660, with the artifact that it makes or asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    GetRequires(Artifact),
+    /// There is no such hook for an sdist.
+    PrepareMetadata(Artifact),
+    Build(Artifact),
+}
+
+impl Hook {
+    /// All hooks.
+    pub const ALL: [Self; 8] = [
+        Self::GetRequires(Artifact::Wheel),
+        Self::GetRequires(Artifact::Editable),
+        Self::GetRequires(Artifact::Sdist),
+        Self::PrepareMetadata(Artifact::Wheel),
+        Self::PrepareMetadata(Artifact::Editable),
+        Self::Build(Artifact::Wheel),
+        Self::Build(Artifact::Editable),
+        Self::Build(Artifact::Sdist),
+    ];
+
+    /// The hook of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hook| hook.to_string() == name)
+    }
+
+    pub fn artifact(self) -> Artifact {
+        match self {
+            Self::GetRequires(artifact)
+            | Self::PrepareMetadata(artifact)
+            | Self::Build(artifact) => artifact,
+        }
+    }
+}
+
+/// The name in PEP 517 and 660.
+impl std::fmt::Display for Hook {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self {
+            Self::GetRequires(_) => "get_requires_for_build",
+            Self::PrepareMetadata(_) => "prepare_metadata_for_build",
+            Self::Build(_) => "build",
+        };
+        write!(formatter, "{kind}_{}", self.artifact().as_str())
+    }
+}
+
 /// One value of PEP 517's `config_settings`. Frontends pass strings, lists of strings or flags.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
@@ -260,6 +308,19 @@ mod tests {
         assert_eq!(split(r#""a\\b" "\$c" "\`d""#), [r"a\b", r"\$c", r"\`d"]);
         assert_eq!(split(r#"C:\x 'C:\x' "e\"f""#), ["C:x", r"C:\x", "e\"f"]);
         assert_eq!(split("a\\\nb \"c\\\nd\" 'e'\"f\"g"), ["a\nb", "c\\\nd", "efg"]);
+    }
+
+    #[test]
+    fn hooks_have_the_names_of_the_standards() {
+        let names = Hook::ALL.map(|hook| hook.to_string());
+        assert_eq!(
+            names.join(" "),
+            "get_requires_for_build_wheel get_requires_for_build_editable \
+             get_requires_for_build_sdist prepare_metadata_for_build_wheel \
+             prepare_metadata_for_build_editable build_wheel build_editable build_sdist"
+        );
+        assert_eq!(Hook::named("build_editable"), Some(Hook::Build(Artifact::Editable)));
+        assert_eq!(Hook::named("prepare_metadata_for_build_sdist"), None);
     }
 
     #[test]

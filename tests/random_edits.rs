@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use wheelprint::hooks::Session;
+use wheelprint::hooks::{self, Access, Call};
 use wheelprint::request::{Artifact, Environment, Interpreter, Request};
 
 const FILES: usize = 4;
@@ -274,8 +274,8 @@ impl Bench {
             interpreter: self.interpreter.clone(),
             environment: self.environment.clone(),
         };
-        let session = Session::open(request, false).unwrap();
-        let name = session.build("build_editable", out.path(), None).unwrap();
+        let call = Call::open(request, false, Access::All).unwrap();
+        let name = hooks::build_wheel(&call, out.path(), None).unwrap();
         let unpacked = out.path().join("unpacked");
         let mut wheel =
             zip::ZipArchive::new(fs::File::open(out.path().join(name)).unwrap()).unwrap();

@@ -2,13 +2,15 @@
 
 use serde_json::{Value as Json, json};
 
-use super::open::{Opened, Where};
+use super::open::Opened;
 use super::packages::Packages;
+use super::place::Where;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::fingerprint::{Value, part_name};
-use crate::hooks::inspect::{Seen as Input, Watched};
+use crate::hooks::inspect::{self, Seen as Input, Watched};
+use crate::hooks::wanted::wanted;
 use crate::inputs::{Kind, Part, Watch, ambient};
 use crate::report;
 use crate::uv::derive::Wanted;
@@ -40,10 +42,10 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     let opened = Opened::open(place, context)?;
     opened.warn_of_unmatched_inputs(context);
     let progress = context.terminal.progress("looking at the sources");
-    let watched = opened.session.watched(opened.record())?;
+    let watched = inspect::watched(&opened.call, opened.record())?;
     drop(progress);
     let (keys, _) = opened.keys()?;
-    let wanted = opened.session.wanted(&watched);
+    let wanted = wanted(&opened.call, &watched);
     let seen = Seen::new(&wanted.root, &keys);
     let rows: Vec<Row> =
         watched.inputs.iter().map(|input| Row::new(input, &watched, &wanted, &seen)).collect();
@@ -51,7 +53,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
         let inputs: Vec<Json> = rows.iter().map(Row::json).collect();
         return Ok(Answer::json(&json!({
             "schema": 1,
-            "project": { "name": opened.session.project().name, "root": opened.root() },
+            "project": { "name": opened.call.project().name, "root": opened.root() },
             "exact": watched.exact,
             "inputs": inputs,
         })));

@@ -192,8 +192,9 @@ impl<'a> Found<'a> {
     fn was_built(&self) -> bool {
         let (request, name) = (&self.request, self.project.name.as_deref());
         let store = Store::open(&request.environment, &request.root, name);
-        let is_known =
-            |what| store.as_ref().is_some_and(|store| store.candidates(what).next().is_some());
+        let is_known = |what| {
+            store.as_ref().is_some_and(|store| store.candidates(what).any(|entry| entry.is_ok()))
+        };
         is_known(What::Artifact(Artifact::Editable))
             || is_known(What::Artifact(Artifact::Wheel))
             || is_known(What::Metadata)

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::open::{Opened, Where};
+use super::open::Opened;
 use super::packages::Packages;
+use super::place::Where;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
-use crate::hooks::inspect::Watched;
+use crate::hooks::inspect::{self, Watched};
+use crate::hooks::wanted::wanted;
 use crate::publish;
 use crate::store::original;
 use crate::switch::lines;
@@ -50,7 +52,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     let plain = lines::plain(&text);
     let known = edit::read(&path, &plain)?;
     let watched = looked_at(&opened, &context.terminal)?;
-    let wanted = opened.session.wanted(&watched);
+    let wanted = wanted(&opened.call, &watched);
     if !watched.exact {
         context.terminal.note(BEFORE_A_BUILD);
     }
@@ -113,13 +115,13 @@ pub fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
         return Ok(text.to_owned());
     }
     let watched = looked_at(&opened, &context.terminal)?;
-    let wanted = opened.session.wanted(&watched);
+    let wanted = wanted(&opened.call, &watched);
     edit::write(&path, text, &derive::missing(&wanted, &known.theirs))
 }
 
 fn looked_at(opened: &Opened, terminal: &Terminal) -> Result<Watched> {
     let _progress = terminal.progress("looking at the sources");
-    opened.session.watched(opened.record())
+    inspect::watched(&opened.call, opened.record())
 }
 
 fn check(

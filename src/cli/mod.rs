@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::hooks::Session;
+use crate::hooks::{Access, Call};
 use crate::log;
 use crate::request::{Artifact, Environment, Interpreter, Request};
 use crate::uv;
@@ -28,6 +28,7 @@ mod names;
 mod new;
 mod open;
 mod packages;
+mod place;
 mod status;
 mod template;
 pub mod terminal;
@@ -80,12 +81,13 @@ impl Context {
     ///
     /// # Errors
     /// The folder has no project, or a setting is wrong.
-    pub fn session(
+    pub fn call(
         &self,
         folder: &Path,
         artifact: Artifact,
         interpreter: Interpreter,
-    ) -> Result<Session> {
+        access: Access,
+    ) -> Result<Call> {
         let root = self.path(folder);
         let mut environment = self.environment.clone();
         let (config_settings, variables) = uv::build_settings(&root);
@@ -94,24 +96,24 @@ impl Context {
         }
         let has_settings = !config_settings.is_empty();
         let request = Request { artifact, root, config_settings, interpreter, environment };
-        let session = Session::open(request, has_settings)?;
+        let call = Call::open(request, has_settings, access)?;
         // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
         log::set_level(log::Level::Warn);
-        Ok(session)
+        Ok(call)
     }
 
-    /// Opens the project in a temporary folder. The session has no store, so it keeps nothing.
+    /// Opens the project in a temporary folder, and keeps nothing of it.
     ///
     /// # Errors
-    /// The same as [`Self::session`].
-    pub fn session_without_store(&self, root: PathBuf, artifact: Artifact) -> Result<Session> {
+    /// The same as [`Self::call`].
+    pub fn call_in_temporary(&self, root: PathBuf, artifact: Artifact) -> Result<Call> {
         let interpreter = self.interpreter.clone();
         let environment = self.environment.clone();
         let config_settings = Default::default();
         let request = Request { artifact, root, config_settings, interpreter, environment };
-        let session = Session::open_without_store(request)?;
+        let call = Call::open(request, false, Access::ProjectOnly)?;
         log::set_level(log::Level::Warn);
-        Ok(session)
+        Ok(call)
     }
 
     /// The folder of a project. The user may name the folder or the pyproject.toml in it.

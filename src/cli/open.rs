@@ -4,29 +4,19 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use super::place::Where;
 use super::{Context, packages};
 use crate::error::{Error, PathContext as _, Result};
-use crate::hooks::Session;
+use crate::hooks::{self, Access, Call};
 use crate::installed::{self, Distribution, Moved};
 use crate::project::Project;
 use crate::request::{Artifact, Interpreter};
 use crate::switch::{self, lines};
 use crate::uv::{self, CacheKey, edit};
 
-/// The arguments of every command about a project.
-#[derive(Debug, clap::Args)]
-pub struct Where {
-    /// The folder with pyproject.toml, or that file
-    #[arg(default_value = ".")]
-    pub dir: PathBuf,
-    /// The interpreter, or the environment, that the project is installed in
-    #[arg(long, value_name = "PATH")]
-    pub python: Option<PathBuf>,
-}
-
 /// A project that a command works on, and its installation in the environment.
 pub struct Opened {
-    pub session: Session,
+    pub call: Call,
     /// The environment's interpreter; `None` if there is no environment.
     pub interpreter: Option<Interpreter>,
     pub installed: Option<Distribution>,
@@ -85,20 +75,20 @@ impl Opened {
             .zip(name.as_deref())
             .and_then(|(interpreter, name)| installed::find(interpreter, name));
         let used = interpreter.clone().unwrap_or_else(|| context.interpreter.clone());
-        let session = context.session(&given.dir, Artifact::Editable, used)?;
-        Ok(Self { session, interpreter, installed })
+        let call = context.call(&given.dir, Artifact::Editable, used, Access::All)?;
+        Ok(Self { call, interpreter, installed })
     }
 
     /// Warns about globs of `extra-inputs` that match nothing, because they may be misspelt.
     pub fn warn_of_unmatched_inputs(&self, context: &Context) {
-        for line in self.session.unmatched_inputs() {
+        for line in hooks::unmatched_inputs(&self.call) {
             context.terminal.warn(&line);
         }
     }
 
     /// The folder of pyproject.toml.
     pub fn root(&self) -> &Path {
-        &self.session.project().root
+        &self.call.project().root
     }
 
     /// The path and the text of pyproject.toml.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::line::tame;
-use super::open::Where;
+use super::place::Where;
 use super::terminal::STRONG;
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::open::{Opened, Where};
+use super::open::Opened;
 use super::packages::Packages;
+use super::place::Where;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::freshness::{Reason, Verdict};
-use crate::hooks::inspect::Next;
+use crate::hooks::inspect::{self, Next};
+use crate::hooks::obstacle::obstacle;
+use crate::hooks::wanted::wanted;
+use crate::hooks::{Access, compare};
 use crate::inputs::{Kind, Part, ambient};
 use crate::installed::Distribution;
 use crate::report;
@@ -53,7 +57,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     let progress = terminal.progress("comparing the sources");
     let verdict = verdict(&opened, context)?;
     let uv = uv(&opened, context)?;
-    let next = opened.session.next();
+    let next = inspect::next(&opened.call);
     let (verdict, obstacle) = with_obstacle(verdict, &next, &opened)?;
     let is_unseen = matches!((&uv, &verdict), (Uv::NoChange, Verdict::Stale(_)));
     let is_missing_keys = is_unseen && is_missing_keys(&opened)?;
@@ -92,11 +96,14 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
         Some(Ok(record)) => record,
     };
     let verdict = if installed.editable {
-        opened.session.compare(record)
+        compare::compare(&opened.call, record)
     } else {
         // A wheel that is not editable contains the Python sources, so they count too.
         let interpreter = opened.interpreter.clone().unwrap_or_default();
-        context.session(opened.root(), Artifact::Wheel, interpreter)?.compare(record)
+        compare::compare(
+            &context.call(opened.root(), Artifact::Wheel, interpreter, Access::All)?,
+            record,
+        )
     };
     Ok(match verdict {
         Verdict::Stale(mut reasons) => {
@@ -130,7 +137,7 @@ fn with_obstacle(
     if !matches!(next, Next::Build { .. }) && !reasons.iter().any(is_unreadable) {
         return Ok((Verdict::Stale(reasons), None));
     }
-    let Some(obstacle) = opened.session.obstacle() else {
+    let Some(obstacle) = obstacle(&opened.call) else {
         return Ok((Verdict::Stale(reasons), None));
     };
     reasons.retain(|reason| !is_unreadable(reason));
@@ -164,9 +171,9 @@ fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
 
 fn is_missing_keys(opened: &Opened) -> Result<bool> {
     let Some(record) = opened.record() else { return Ok(false) };
-    let watched = opened.session.watched(Some(record))?;
+    let watched = inspect::watched(&opened.call, Some(record))?;
     let (keys, _) = opened.keys()?;
-    Ok(!derive::missing(&opened.session.wanted(&watched), &keys).is_empty())
+    Ok(!derive::missing(&wanted(&opened.call, &watched), &keys).is_empty())
 }
 
 struct Shown<'a> {
@@ -217,7 +224,7 @@ impl Shown<'_> {
             let name = terminal.paint(terminal::STRONG, format_args!("{name:<13}"));
             lines.push(format!("{name}{}", terminal.wrap(&text, 13)));
         };
-        let project = self.opened.session.project();
+        let project = self.opened.call.project();
         row("project", project.name.clone().unwrap_or_else(|| "(no name)".to_owned()));
         row("environment", self.environment(context));
         row("installed", self.installed());
@@ -301,7 +308,7 @@ impl Shown<'_> {
             return if self.is_fresh() {
                 "does nothing".to_owned()
             } else {
-                let policy = self.opened.session.settings().on_stale.as_str();
+                let policy = self.opened.call.settings().on_stale.as_str();
                 format!("does nothing; the next import finds out (on-stale = \"{policy}\")")
             };
         }
@@ -366,7 +373,7 @@ impl Shown<'_> {
         });
         let more = json!({
             "schema": 1,
-            "project": { "name": opened.session.project().name, "root": opened.root() },
+            "project": { "name": opened.call.project().name, "root": opened.root() },
             "environment": environment,
             "installed": installed,
             "moved": moved,

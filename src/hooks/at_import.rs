@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use fs_err as fs;
 
-use super::Session;
+use super::call::Call;
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::at_import::{AtImport, Head};
@@ -15,7 +15,7 @@ use crate::freshness::{self, Verdict};
 use crate::inputs::{PROJECT, Part, Place, Roots, Watch};
 use crate::project::{self, Project};
 use crate::request::Artifact;
-use crate::store::{self, Entry, What};
+use crate::store::{self, Delivery, Entry, What};
 use crate::wheel::{Edit, Wheel};
 
 /// Loads the module at the path in the first argument, and asks for its verdict about the table at
@@ -32,7 +32,7 @@ loader.exec_module(native)
 sys.stdout.buffer.write(native.import_verdict(sys.argv[2]))",
 ];
 
-impl Session {
+impl Call {
     /// Lists the names in the watched folders. Call this before the inputs are observed: a file
     /// that is added in between must be new to an import.
     pub(super) fn names_at_import(
@@ -52,8 +52,7 @@ impl Session {
         mut found: AtImport,
         folders: impl Iterator<Item = PathBuf>,
     ) -> AtImport {
-        let stable_prefix = self.plan.stable_prefix();
-        let mut observer = self.observer(&stable_prefix);
+        let mut observer = self.observer();
         observer.all_of_packages = true;
         let mut roots = Roots::default();
         let mut watches = BTreeSet::new();
@@ -117,8 +116,7 @@ impl Session {
         else {
             return Ok(None);
         };
-        let stable_prefix = self.plan.stable_prefix();
-        let observer = self.observer(&stable_prefix);
+        let observer = self.observer();
         let (watches, roots) = (&entry.record.watches, &entry.roots);
         let names = self.names_at_import(&observer, watches, roots);
         let inputs = observer.observe(watches, roots);
@@ -126,7 +124,7 @@ impl Session {
         if !matches!(verdict, Verdict::Fresh { .. }) {
             return Ok(None);
         }
-        // pyproject.toml was read when the session was opened. If it changed since then,
+        // pyproject.toml was read when the call began. If it changed since then,
         // `[tool.wheelprint]` may have changed.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
@@ -143,7 +141,7 @@ impl Session {
         let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
         let unpacked = folder.path().join("stored");
         fs::create_dir(&unpacked).at(&unpacked)?;
-        let Some(name) = self.deliver(entry, &unpacked)? else { return Ok(None) };
+        let Delivery::Done(name) = store.deliver(entry, &unpacked)? else { return Ok(None) };
         let mut wheel = Wheel::open(&unpacked.join(&name))?;
         let target = folder.path().join(&name);
         let file = fs::File::create(&target).at(&target)?;

@@ -1,11 +1,10 @@
 //! Putting the record into the wheel that maturin made, and delivering the wheel.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::Session;
-use super::build::Recorded;
-use crate::editable;
+use super::build::Built;
+use super::call::Call;
+use super::record::Recorded;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record;
 use crate::inputs;
@@ -13,55 +12,56 @@ use crate::publish;
 use crate::request::Artifact;
 use crate::wheel::{Edit, Wheel, sbom};
 
-impl Session {
-    /// Writes the finished wheel, with its record, into the frontend's folder. Gives the file name,
-    /// the inputs, and for an editable wheel the digest of its import table.
-    pub(super) fn stamp(
-        &self,
-        source: &Path,
-        folder: &Path,
-        products: Option<&editable::Products>,
-        record: impl FnOnce(&BTreeSet<String>) -> Recorded,
-    ) -> Result<(String, Recorded, Option<String>)> {
-        let mut wheel = Wheel::open(source)?;
-        let mut modules: BTreeSet<String> =
-            wheel.files().map(|(_, digest)| digest.to_owned()).collect();
-        for (path, _) in products.iter().flat_map(|products| &products.files) {
-            modules.insert(crate::digest::file(path).at(path)?);
-        }
-        let recorded = record(&modules);
-        let mut inputs_file = None;
-        let mut edit = match products {
-            Some(products) => {
-                products.edit(&mut wheel, self.settings.on_stale.as_str(), |dist_info| {
-                    let fingerprint = &recorded.record.fingerprint.sha256;
-                    let bytes = self.inputs_file(&recorded.at_import, fingerprint, dist_info, true);
-                    inputs_file = Some(crate::digest::bytes(&bytes));
-                    bytes
-                })?
-            }
-            None => Default::default(),
-        };
-        settle_sboms(&mut wheel, &mut edit, &self.project.root)?;
-        edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), recorded.record.to_json()));
+/// A wheel with a record, in the frontend's folder.
+pub(super) struct Stamped {
+    pub name: String,
+    /// Digest of the import table; `None` if the wheel has none.
+    pub at_import: Option<String>,
+}
 
-        let name = source
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| Error::wheel(source, "its name is not UTF-8"))?
-            .to_owned();
-        let target = folder.join(&name);
-        let mut file = publish::beside(&target).at(folder)?;
-        wheel.rewrite(file.as_file_mut(), &target, edit)?;
-        publish::share(&file).at(&target)?;
-        // An editable wheel is installed at once and then deleted, so it need not be synced.
-        match self.request.artifact {
-            Artifact::Editable => publish::persist_unsynced(file, &target),
-            Artifact::Wheel | Artifact::Sdist => publish::persist(file, &target),
+/// Writes the finished wheel, with its record, into the frontend's folder.
+///
+/// # Errors
+/// The wheel can't be read, or the folder can't be written to.
+pub(super) fn stamp(
+    call: &Call,
+    built: Built,
+    recorded: &Recorded,
+    folder: &Path,
+) -> Result<Stamped> {
+    // `built` keeps its temporary folder until the end.
+    let Built { mut wheel, path, products, .. } = built;
+    let mut table_digest = None;
+    let mut edit = match &products {
+        Some(products) => {
+            products.edit(&mut wheel, call.settings.on_stale.as_str(), |dist_info| {
+                let fingerprint = &recorded.record.fingerprint.sha256;
+                let bytes = call.inputs_file(&recorded.at_import, fingerprint, dist_info, true);
+                table_digest = Some(crate::digest::bytes(&bytes));
+                bytes
+            })?
         }
-        .at(&target)?;
-        Ok((name, recorded, inputs_file))
+        None => Edit::default(),
+    };
+    settle_sboms(&mut wheel, &mut edit, &call.project.root)?;
+    edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), recorded.record.to_json()));
+
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| Error::wheel(&path, "its name is not UTF-8"))?
+        .to_owned();
+    let target = folder.join(&name);
+    let mut file = publish::beside(&target).at(folder)?;
+    wheel.rewrite(file.as_file_mut(), &target, edit)?;
+    publish::share(&file).at(&target)?;
+    // An editable wheel is installed at once and then deleted, so it need not be synced.
+    match call.request.artifact {
+        Artifact::Editable => publish::persist_unsynced(file, &target),
+        Artifact::Wheel | Artifact::Sdist => publish::persist(file, &target),
     }
+    .at(&target)?;
+    Ok(Stamped { name, at_import: table_digest })
 }
 
 /// Replaces random values in the SBOMs that maturin generated (see `wheel::sbom`).

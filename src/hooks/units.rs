@@ -1,122 +1,80 @@
-//! Before the build: check for cargo, ask it for the packages, and invalidate stale units. After
-//! the build: note the inputs of the units.
+//! Before the build: asking cargo for the packages, and invalidating stale units.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::Session;
-use crate::cargo_mtime::{self, Note, RacedInputs, Remaining};
-use crate::error::{Error, Result};
+use super::call::Call;
+use super::obstacle::{installs_rust, obstacle};
+use super::untracked;
+use crate::cargo_mtime::{self, Remaining};
+use crate::error::Result;
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Roots, Watch};
-use crate::interpreter::Plan;
+use crate::inputs::{Part, Roots, Watch};
 use crate::log;
-use crate::maturin;
+use crate::request::Environment;
 
-impl Session {
-    pub(super) fn need_cargo(&self) -> Result<()> {
-        if self.plan.environment.which("cargo").is_none() && !self.installs_rust() {
-            return Err(Error::missing_cargo());
+/// Asks cargo for the packages before the build. If Cargo.lock may be out of date, cargo is asked
+/// in the way that updates it: a lock file written during the build would look like a race. `None`
+/// if cargo can't answer and maturin will say why.
+///
+/// # Errors
+/// An obstacle prevents the build.
+pub(super) fn target(
+    call: &Call,
+    environment: &Environment,
+    manifest: &Path,
+    reasons: &[Reason],
+) -> Result<Option<Target>> {
+    let resolves = reasons.iter().any(|reason| match reason {
+        Reason::NoRecord
+        | Reason::OtherSources
+        | Reason::WheelMissing
+        | Reason::WheelDamaged
+        | Reason::OtherMetadata
+        | Reason::NotReused => true,
+        Reason::Changed { key, .. } | Reason::Added { key, .. } | Reason::Removed { key, .. } => {
+            key.part == Part::Manifest
         }
-        Ok(())
-    }
-
-    /// Does maturin install Rust for this build because cargo is missing?
-    pub(super) fn installs_rust(&self) -> bool {
-        maturin::has_package(&self.request.interpreter, "puccinialin")
-            && self.request.environment.non_empty("MATURIN_NO_INSTALL_RUST").is_none()
-            && self.plan.environment.which("cargo").is_none()
-    }
-
-    /// Asks cargo for the packages before the build. If Cargo.lock may be out of date, cargo is
-    /// asked in the way that updates it: a lock file written during the build would look like a
-    /// race.
-    pub(super) fn target(
-        &self,
-        plan: &Plan,
-        manifest: &Path,
-        reasons: &[Reason],
-    ) -> Result<Option<Target>> {
-        let resolves = reasons.iter().any(|reason| match reason {
-            Reason::NoRecord | Reason::NotReused => true,
-            Reason::Changed { key, .. }
-            | Reason::Added { key, .. }
-            | Reason::Removed { key, .. } => key.part == Part::Manifest,
-            Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
-        });
-        match Target::read(&self.project, &self.request, &plan.environment, manifest, resolves) {
-            // Cargo could not resolve the packages. maturin would explain this over many lines.
-            Ok(target) if resolves && !target.knows_all_packages() => match self.obstacle() {
-                Some(obstacle) => Err(obstacle),
-                None => Ok(Some(target)),
-            },
-            Ok(target) => Ok(Some(target)),
-            // Rust is not installed yet.
-            Err(error) if self.installs_rust() => {
+        Reason::Unreadable { .. } | Reason::Untrusted(_) => false,
+    });
+    match Target::read(&call.project, &call.request, environment, manifest, resolves) {
+        // Cargo could not resolve the packages. maturin would explain this over many lines.
+        Ok(target) if resolves && !target.knows_all_packages() => match obstacle(call) {
+            Some(obstacle) => Err(obstacle),
+            None => Ok(Some(target)),
+        },
+        Ok(target) => Ok(Some(target)),
+        // Rust is not installed yet.
+        Err(error) if installs_rust(call) => {
+            log::debug(error);
+            Ok(None)
+        }
+        Err(error) => match obstacle(call) {
+            Some(obstacle) => Err(obstacle),
+            // maturin meets the same error and reports it in its own words.
+            None => {
                 log::debug(error);
                 Ok(None)
             }
-            Err(error) => match self.obstacle() {
-                Some(obstacle) => Err(obstacle),
-                // maturin meets the same error and reports it in its own words.
-                None => {
-                    log::debug(error);
-                    Ok(None)
-                }
-            },
-        }
+        },
     }
+}
 
-    /// Notes the inputs of the units in the target folder.
-    pub(super) fn note(
-        &self,
-        target: &Target,
-        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
-        roots: &Roots,
-        raced: &BTreeSet<Key>,
-        gone: &[&Path],
-        remaining: &Remaining,
-    ) {
-        let Some(store) = &self.store else { return };
-        let stable_prefix = self.plan.stable_prefix();
-        let observer = self.observer(&stable_prefix);
-        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
-        let is_gone = |watches: &BTreeSet<Watch>| {
-            gone.iter().any(|path| observer.would_name(watches, roots, path))
-        };
-        let raced_inputs = RacedInputs { raced, remaining, is_gone: &is_gone };
-        let extra = self.extra_watches();
-        let untracked_digest =
-            cargo_mtime::untracked_digest(&extra, roots, Some(&raced_inputs), &see);
-        let before = store.note(&target.metadata.target_directory);
-        store.write_note(&Note::new(
-            before,
-            target,
-            units,
-            &untracked_digest,
-            roots,
-            &raced_inputs,
-            &see,
-        ));
+/// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
+pub(super) fn invalidate_stale(call: &Call, target: &Target, is_unpacked: bool) -> Remaining {
+    let observer = call.observer();
+    let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
+    let folder = &target.metadata.target_directory;
+    let note = call.store.as_ref().and_then(|store| store.note(folder));
+    let extra = untracked::extra_watches(&call.settings);
+    let roots = untracked::project_root(&call.project);
+    let untracked_digest = cargo_mtime::untracked_digest(&extra, &roots, None, &see);
+    let mut remaining =
+        cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked_digest, &see);
+    // All files of an archive have the same time, whatever their content.
+    if is_unpacked {
+        cargo_mtime::invalidate_own_units(target, call.shares_target(folder), &mut remaining);
     }
-
-    /// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
-    pub(super) fn invalidate_stale_units(&self, target: &Target) -> Remaining {
-        let stable_prefix = self.plan.stable_prefix();
-        let observer = self.observer(&stable_prefix);
-        let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
-        let note =
-            self.store.as_ref().and_then(|store| store.note(&target.metadata.target_directory));
-        let untracked_digest =
-            cargo_mtime::untracked_digest(&self.extra_watches(), &self.project_root(), None, &see);
-        let mut remaining =
-            cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked_digest, &see);
-        // All files of an archive have the same time, whatever their content.
-        if self.origin().is_some() {
-            let is_apart = self.shares_target(&target.metadata.target_directory);
-            cargo_mtime::invalidate_own_units(target, is_apart, &mut remaining);
-        }
-        remaining
-    }
+    remaining
 }

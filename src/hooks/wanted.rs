@@ -7,101 +7,99 @@ use std::time::SystemTime;
 
 use fs_err as fs;
 
-use super::Session;
+use super::call::Call;
 use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
 use crate::inputs::{Key, Kind, PRODUCTS, Roots, WORKSPACE, Watch, ambient};
 use crate::uv::derive::Wanted;
 
-impl Session {
-    /// The inputs that cache keys could name.
-    pub fn wanted(&self, watched: &Watched) -> Wanted {
-        let root = &self.project.root;
-        let mut wanted = Wanted { root: root.clone(), ..Wanted::default() };
-        let repository = root.ancestors().find(|folder| folder.join(".git").exists());
-        wanted.within.extend(repository.map(Path::to_owned));
-        wanted.within.insert(root.clone());
-        for (name, folder) in watched.roots.iter() {
-            if name == WORKSPACE || name.starts_with("crate:") {
-                wanted.within.insert(folder.to_owned());
-            } else if name.starts_with(PRODUCTS) {
-                wanted.made.insert(folder.to_owned());
-            }
+/// The inputs that cache keys could name.
+pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
+    let root = &call.project.root;
+    let mut wanted = Wanted { root: root.clone(), ..Wanted::default() };
+    let repository = root.ancestors().find(|folder| folder.join(".git").exists());
+    wanted.within.extend(repository.map(Path::to_owned));
+    wanted.within.insert(root.clone());
+    for (name, folder) in watched.roots.iter() {
+        if name == WORKSPACE || name.starts_with("crate:") {
+            wanted.within.insert(folder.to_owned());
+        } else if name.starts_with(PRODUCTS) {
+            wanted.made.insert(folder.to_owned());
         }
-        let runs = script_runs(&wanted.made);
-        for seen in &watched.inputs {
-            // A folder is as new as the last file that was put there, so only files are compared.
-            let meta = seen.path.as_deref().and_then(|path| fs::metadata(path).ok());
-            let written = meta.filter(|meta| meta.is_file()).and_then(|meta| meta.modified().ok());
-            if let Some(path) = &seen.path
-                && written.is_some_and(|written| runs.iter().any(|run| run.contains(&written)))
-            {
-                wanted.made.insert(path.clone());
-            }
-            wanted.add_input(&seen.key, &seen.value, seen.path.as_deref());
-        }
-        for watch in &watched.watches {
-            self.add_watch(watch, &watched.roots, &mut wanted);
-        }
-        let left_out = self.variables_of_uv();
-        wanted.variables.retain(|name| ambient::counts_at_import(name) && !left_out.contains(name));
-        wanted
     }
+    let runs = script_runs(&wanted.made);
+    for seen in &watched.inputs {
+        // A folder is as new as the last file that was put there, so only files are compared.
+        let meta = seen.path.as_deref().and_then(|path| fs::metadata(path).ok());
+        let written = meta.filter(|meta| meta.is_file()).and_then(|meta| meta.modified().ok());
+        if let Some(path) = &seen.path
+            && written.is_some_and(|written| runs.iter().any(|run| run.contains(&written)))
+        {
+            wanted.made.insert(path.clone());
+        }
+        wanted.add_input(&seen.key, &seen.value, seen.path.as_deref());
+    }
+    for watch in &watched.watches {
+        add_watch(&call.project.root, watch, &watched.roots, &mut wanted);
+    }
+    let left_out = call.variables_of_uv();
+    wanted.variables.retain(|name| ambient::counts_at_import(name) && !left_out.contains(name));
+    wanted
+}
 
-    fn add_watch(&self, watch: &Watch, roots: &Roots, wanted: &mut Wanted) {
-        // Stop at the checkout: folders above it belong to this machine, not to the project.
-        let above = |folder: &Path| -> Vec<PathBuf> {
-            let is_ours =
-                |folder: &&Path| wanted.within.iter().any(|within| folder.starts_with(within));
-            folder.ancestors().take_while(is_ours).map(Path::to_owned).collect()
-        };
-        let mut absent = Vec::new();
-        match watch {
-            Watch::Path { place, .. } => {
-                if let Some(path) = roots.resolve(place) {
-                    if path.is_dir() {
-                        wanted.folders.insert(path);
-                    } else if !path.exists() && may_be_folder(&path) {
-                        // maturin's data folder is never a file.
-                        if path.extension().is_some_and(|extension| extension == "data") {
-                            wanted.absent.remove(&path);
-                        }
-                        wanted.places.insert(path);
+fn add_watch(project: &Path, watch: &Watch, roots: &Roots, wanted: &mut Wanted) {
+    // Stop at the checkout: folders above it belong to this machine, not to the project.
+    let above = |folder: &Path| -> Vec<PathBuf> {
+        let is_ours =
+            |folder: &&Path| wanted.within.iter().any(|within| folder.starts_with(within));
+        folder.ancestors().take_while(is_ours).map(Path::to_owned).collect()
+    };
+    let mut absent = Vec::new();
+    match watch {
+        Watch::Path { place, .. } => {
+            if let Some(path) = roots.resolve(place) {
+                if path.is_dir() {
+                    wanted.folders.insert(path);
+                } else if !path.exists() && may_be_folder(&path) {
+                    // maturin's data folder is never a file.
+                    if path.extension().is_some_and(|extension| extension == "data") {
+                        wanted.absent.remove(&path);
                     }
+                    wanted.places.insert(path);
                 }
             }
-            Watch::Package { place, .. } => wanted.packages.extend(roots.resolve(place)),
-            Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
-                wanted.globs.extend(roots.get(root).map(|root| (root.to_owned(), glob.clone())));
-            }
-            Watch::Listing { place, .. } => {
-                wanted.folders.extend(roots.resolve(place).filter(|path| path.is_dir()));
-            }
-            Watch::Folder { place, .. } => wanted.places.extend(roots.resolve(place)),
-            Watch::Variable { name } => {
-                wanted.variables.insert(name.clone());
-            }
-            Watch::WorkspaceSearch { place, .. } => {
-                let folders = roots.resolve(place).map(|folder| above(&folder)).unwrap_or_default();
-                absent.extend(folders.iter().skip(1).map(|folder| folder.join("Cargo.toml")));
-            }
-            Watch::CargoConfig => {
-                for folder in above(&self.project.root) {
-                    let names = ["config", "config.toml"];
-                    absent.extend(names.map(|name| folder.join(".cargo").join(name)));
-                }
-            }
-            Watch::ToolchainFile => {
-                for folder in above(&self.project.root) {
-                    let names = ["rust-toolchain", "rust-toolchain.toml"];
-                    absent.extend(names.map(|name| folder.join(name)));
-                }
-            }
-            _ => {}
         }
-        wanted.absent.extend(absent.into_iter().filter(|path| !path.is_file()));
+        Watch::Package { place, .. } => wanted.packages.extend(roots.resolve(place)),
+        Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
+            wanted.globs.extend(roots.get(root).map(|root| (root.to_owned(), glob.clone())));
+        }
+        Watch::Listing { place, .. } => {
+            wanted.folders.extend(roots.resolve(place).filter(|path| path.is_dir()));
+        }
+        Watch::Folder { place, .. } => wanted.places.extend(roots.resolve(place)),
+        Watch::Variable { name } => {
+            wanted.variables.insert(name.clone());
+        }
+        Watch::WorkspaceSearch { place, .. } => {
+            let folders = roots.resolve(place).map(|folder| above(&folder)).unwrap_or_default();
+            absent.extend(folders.iter().skip(1).map(|folder| folder.join("Cargo.toml")));
+        }
+        Watch::CargoConfig => {
+            for folder in above(project) {
+                let names = ["config", "config.toml"];
+                absent.extend(names.map(|name| folder.join(".cargo").join(name)));
+            }
+        }
+        Watch::ToolchainFile => {
+            for folder in above(project) {
+                let names = ["rust-toolchain", "rust-toolchain.toml"];
+                absent.extend(names.map(|name| folder.join(name)));
+            }
+        }
+        _ => {}
     }
+    wanted.absent.extend(absent.into_iter().filter(|path| !path.is_file()));
 }
 
 impl Wanted {

@@ -14,6 +14,7 @@ pub mod ambient;
 pub mod cargo;
 pub mod cargo_metadata;
 pub mod dep_info;
+mod entries;
 pub mod extra;
 pub mod generators;
 pub mod metadata;

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::target::entries;
+use super::entries::entries;
 use super::{dep_info, normalize};
 
 /// The kind of a unit.

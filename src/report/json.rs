@@ -51,6 +51,10 @@ pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> serde_json::
         Reason::Unreadable { key, cause } => of("unreadable", key, None, None, Some(cause)),
         Reason::Untrusted(cause) => plain("untrusted", Some(cause)),
         Reason::NoRecord => plain("no-record", None),
+        Reason::OtherSources => plain("other-sources", None),
+        Reason::WheelMissing => plain("wheel-missing", None),
+        Reason::WheelDamaged => plain("wheel-damaged", None),
+        Reason::OtherMetadata => plain("other-metadata", None),
         Reason::NotReused => plain("not-reused", None),
     };
     serde_json::to_value(written).unwrap_or_default()
@@ -133,6 +137,10 @@ mod tests {
         let rustc = key(Part::Toolchain, Kind::Value, "", "rustc");
         let reasons = vec![
             Reason::NoRecord,
+            Reason::OtherSources,
+            Reason::WheelMissing,
+            Reason::WheelDamaged,
+            Reason::OtherMetadata,
             Reason::NotReused,
             Reason::Untrusted("src/a.rs changed while it was being built".into()),
             Reason::Changed { key: file.clone(), old: sha("aa"), new: sha("bb") },
@@ -163,6 +171,13 @@ mod tests {
             "verdict": "stale",
             "reasons": [
                 { "reason": "no-record", "text": "no earlier build to compare with" },
+                { "reason": "other-sources", "text": "the earlier build is of other sources" },
+                { "reason": "wheel-missing", "text": "the stored wheel is missing" },
+                { "reason": "wheel-damaged", "text": "the stored wheel is damaged" },
+                {
+                    "reason": "other-metadata",
+                    "text": "the stored wheel has other metadata than the frontend prepared",
+                },
                 { "reason": "not-reused", "text": "always built, as `reuse` has it" },
                 {
                     "reason": "untrusted",

@@ -55,6 +55,12 @@ pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
         }
         Reason::Untrusted(cause) => cause.clone(),
         Reason::NoRecord => "no earlier build to compare with".to_owned(),
+        Reason::OtherSources => "the earlier build is of other sources".to_owned(),
+        Reason::WheelMissing => "the stored wheel is missing".to_owned(),
+        Reason::WheelDamaged => "the stored wheel is damaged".to_owned(),
+        Reason::OtherMetadata => {
+            "the stored wheel has other metadata than the frontend prepared".to_owned()
+        }
         Reason::NotReused => "always built, as `reuse` has it".to_owned(),
     }
 }

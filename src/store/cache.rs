@@ -249,6 +249,29 @@ impl Store {
         Some(Self { folder, root, warned: std::cell::Cell::new(false) })
     }
 
+    /// Removes what is stored for projects whose folder is gone: `uv build` unpacks each sdist into
+    /// a new folder. Also removes notes about target folders that are gone.
+    pub(super) fn prune_projects(&self) {
+        let Some(base) = self.folder.parent().and_then(Path::parent) else { return };
+        let whole = Cache { folder: base.to_owned() };
+        let mut freed = Freed::default();
+        for store in whole.stores().unwrap_or_default() {
+            let gone = matches!(root_of(&store.folder), Root::Known(root) if !root.exists());
+            if gone && is_older(&store.folder.join(ROOT), GRACE) && store.folder != self.folder {
+                let lock = store.try_lock();
+                if !matches!(lock, TryLock::Busy) {
+                    let _ = store.remove(lock, &mut freed);
+                }
+            }
+        }
+        for note in Shared::Notes.files(base) {
+            let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
+            if known.is_none_or(|known| !known.target.exists()) {
+                let _ = fs::remove_file(note);
+            }
+        }
+    }
+
     /// Removes this part of the store. Files that are not wheelprint's stay, and so does the
     /// folder.
     pub(super) fn remove(&self, lock: TryLock, freed: &mut Freed) -> Result<()> {

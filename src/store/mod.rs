@@ -128,6 +128,22 @@ pub struct StoredWheel {
     size: u64,
 }
 
+/// An entry that can't be used.
+#[derive(Debug)]
+pub struct Damaged {
+    path: PathBuf,
+    cause: String,
+}
+
+/// Result of copying a stored wheel out of the store.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The wheel has this name in the folder.
+    Done(String),
+    Missing,
+    Damaged,
+}
+
 impl Store {
     /// Opens a project's part of the store, and makes it if needed. `None`, after one warning, if
     /// it can't be written: builds go on without it.
@@ -237,7 +253,10 @@ impl Store {
 
     /// Entries of earlier builds, the last used first. Each entry is read only when it is asked
     /// for, because usually the first one matches.
-    pub fn candidates(&self, what: What) -> impl Iterator<Item = Entry> + use<'_> {
+    pub fn candidates(
+        &self,
+        what: What,
+    ) -> impl Iterator<Item = std::result::Result<Entry, Damaged>> + use<'_> {
         let mut files = self.entry_files();
         files.retain(|(path, _)| {
             path.file_name().is_some_and(|name| {
@@ -245,7 +264,7 @@ impl Store {
             })
         });
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        files.into_iter().take(CANDIDATES).filter_map(move |(path, _)| self.read_entry(&path, what))
+        files.into_iter().take(CANDIDATES).map(move |(path, _)| self.read_entry(&path, what))
     }
 
     /// Changes whenever a build is stored, unless the clock is coarse.
@@ -262,18 +281,18 @@ impl Store {
             .collect()
     }
 
-    fn read_entry(&self, path: &Path, what: What) -> Option<Entry> {
-        let entry = fs::read(path)
+    fn read_entry(&self, path: &Path, what: What) -> std::result::Result<Entry, Damaged> {
+        fs::read(path)
             .map_err(|error| error.to_string())
-            .and_then(|bytes| self.checked(unseal(&bytes)?, what));
-        match entry {
-            Ok(entry) => Some(entry),
-            Err(cause) => {
-                self.warn(format_args!("{}: {cause}; it is not used", path.display()));
-                discard(path);
-                None
-            }
-        }
+            .and_then(|bytes| self.checked(unseal(&bytes)?, what))
+            .map_err(|cause| Damaged { path: path.to_owned(), cause })
+    }
+
+    /// Removes an entry that can't be used, and warns of it.
+    pub fn discard(&self, damaged: &Damaged) {
+        let Damaged { path, cause } = damaged;
+        self.warn(format_args!("{}: {cause}; it is not used", path.display()));
+        discard(path);
     }
 
     /// Checks that an entry is of this version and project, and of the kind that is asked for.
@@ -290,16 +309,15 @@ impl Store {
         Ok(entry)
     }
 
-    /// Copies a stored wheel into a folder and gives its name. `None` if the wheel is missing or
-    /// damaged: its entry is then removed.
+    /// Copies a stored wheel into a folder. If the wheel can't be used, its entry is removed.
     ///
     /// # Errors
     /// The folder can't be written to.
-    pub fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Option<String>> {
-        let Some(wheel) = &entry.wheel else { return Ok(None) };
+    pub fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Delivery> {
+        let Some(wheel) = &entry.wheel else { return Ok(Delivery::Missing) };
         let delivered = self.deliver_wheel(wheel, folder)?;
         let path = self.entry_path(entry);
-        if delivered.is_none() {
+        if !matches!(delivered, Delivery::Done(_)) {
             discard(&path);
         } else if let Ok(file) = fs::OpenOptions::new().write(true).open(&path) {
             // The time of the last use. Recently used entries are compared first and removed last.
@@ -308,28 +326,29 @@ impl Store {
         Ok(delivered)
     }
 
-    fn deliver_wheel(&self, wheel: &StoredWheel, folder: &Path) -> Result<Option<String>> {
-        let Some(stored) = self.wheel_path(wheel) else { return Ok(None) };
+    fn deliver_wheel(&self, wheel: &StoredWheel, folder: &Path) -> Result<Delivery> {
+        let Some(stored) = self.wheel_path(wheel) else { return Ok(Delivery::Damaged) };
         let target = folder.join(&wheel.file_name);
         let mut file = publish::beside(&target).at(folder)?;
         match digest::copy(&stored, &mut file) {
             Ok((sha256, size)) if sha256 == wheel.sha256 && size == wheel.size => {
                 publish::share(&file).at(&target)?;
                 publish::persist_unsynced(file, &target).at(&target)?;
-                Ok(Some(wheel.file_name.clone()))
+                Ok(Delivery::Done(wheel.file_name.clone()))
             }
             Ok(_) => {
                 self.warn(format_args!("{}: damaged; it is not used", stored.display()));
                 discard(&stored);
-                Ok(None)
+                Ok(Delivery::Damaged)
             }
             // A stored wheel that can't be opened counts as missing. Other failures are errors.
-            Err(_) if fs::File::open(&stored).is_err() => Ok(None),
+            Err(_) if fs::File::open(&stored).is_err() => Ok(Delivery::Missing),
             Err(error) => Err(error).at(target),
         }
     }
 
-    /// The path of a stored wheel, for reading; its content is not checked yet.
+    /// The path of a stored wheel, for reading; its content is not checked yet. `None` if its name
+    /// would lead out of the store.
     fn wheel_path(&self, wheel: &StoredWheel) -> Option<PathBuf> {
         let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
         (plain(&wheel.file_name) && plain(&wheel.sha256))
@@ -497,12 +516,14 @@ mod tests {
     fn what_was_stored_is_delivered() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path(), &["a", "b"]);
-        let candidates: Vec<Entry> = store.candidates(EDITABLE).collect();
+        let candidates: Vec<Entry> = store.candidates(EDITABLE).flatten().collect();
         assert_eq!(candidates.len(), 2);
         assert!(store.candidates(What::Artifact(Artifact::Wheel)).next().is_none());
         let entry = candidates.iter().find(|entry| entry.record == record("a")).unwrap();
-        let name = store.deliver(entry, folder.path()).unwrap().unwrap();
-        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "a");
+        let name = entry.wheel.as_ref().unwrap().file_name.clone();
+        let delivered = store.deliver(entry, folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(&name)).unwrap(), "a");
+        assert_eq!(delivered, Delivery::Done(name));
     }
 
     #[test]
@@ -515,13 +536,13 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
             fs::write(&path, &damaged).unwrap();
-            assert!(store.candidates(EDITABLE).next().is_none(), "byte {position}");
+            assert!(store.candidates(EDITABLE).next().unwrap().is_err(), "byte {position}");
         }
         fs::write(&path, &bytes).unwrap();
-        let entry = store.candidates(EDITABLE).next().unwrap();
+        let entry = store.candidates(EDITABLE).next().unwrap().unwrap();
         let wheel = store.wheel_path(entry.wheel.as_ref().unwrap()).unwrap();
         fs::write(wheel, "b").unwrap();
-        assert_eq!(store.deliver(&entry, folder.path()).unwrap(), None);
+        assert_eq!(store.deliver(&entry, folder.path()).unwrap(), Delivery::Damaged);
     }
 
     #[test]
@@ -530,7 +551,7 @@ mod tests {
         let (store, other) = (filled(one.path(), &["a"]), filled(two.path(), &[]));
         let path = store.entry_files()[0].0.clone();
         fs::copy(&path, other.folder.join("entries").join(path.file_name().unwrap())).unwrap();
-        assert!(other.candidates(EDITABLE).next().is_none());
+        assert!(other.candidates(EDITABLE).next().unwrap().is_err());
     }
 
     #[test]

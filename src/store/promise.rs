@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::{seal, unseal};
 use super::shared::is_hex;
-use super::{Entry, Store, What, discard};
+use super::{Entry, Store, What};
 use crate::digest::Tagged;
 use crate::publish;
 use crate::request::Request;
@@ -40,7 +40,7 @@ impl Store {
         }
     }
 
-    /// The entry that was promised for this request, if any.
+    /// The entry that was promised for this request; `None` if no promise counts now.
     pub fn promised(&self, request: &Request) -> Option<Entry> {
         let path = self.promise_path(request);
         let made = fs::metadata(&path).ok()?.modified().ok()?;
@@ -50,17 +50,14 @@ impl Store {
             return None;
         }
         let promise = fs::read(&path).ok().and_then(|bytes| unseal::<Promise>(&bytes).ok());
-        let Some(promise) = promise.filter(|promise| promise.key == key(request)) else {
-            discard(&path);
-            return None;
-        };
-        let Promise { fingerprint, .. } = promise;
+        let promise = promise.filter(|promise| promise.key == key(request));
+        let Promise { fingerprint, .. } = promise?;
         if !is_hex(&fingerprint, 64) {
             return None;
         }
         let what = What::Artifact(request.artifact);
         let path = self.entry_file(what.as_str(), &fingerprint[..40]);
-        let entry = path.is_file().then(|| self.read_entry(&path, what))??;
+        let entry = path.is_file().then(|| self.read_entry(&path, what).ok())??;
         // The file may hold another entry by now.
         (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
     }
@@ -99,7 +96,7 @@ mod tests {
     fn only_what_was_promised_is_given() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path(), &["a", "b"]);
-        let entries: Vec<Entry> = store.candidates(EDITABLE).collect();
+        let entries: Vec<Entry> = store.candidates(EDITABLE).flatten().collect();
         let request = Request {
             artifact: Artifact::Editable,
             root: folder.path().to_owned(),

@@ -7,12 +7,8 @@ use std::time::Duration;
 use fs_err as fs;
 use walkdir::WalkDir;
 
-use super::cache::{Cache, Root, root_of};
-use super::lock::TryLock;
 use super::seal::unseal;
-use super::shared::Shared;
-use super::{Entry, ROOT, Store};
-use crate::cargo_mtime::Note;
+use super::{Entry, Store};
 use crate::error::{Error, Result};
 use crate::publish;
 
@@ -69,29 +65,6 @@ pub(super) fn is_older(path: &Path, age: Duration) -> bool {
 }
 
 impl Store {
-    /// Removes what is stored for projects whose folder is gone: `uv build` unpacks each sdist into
-    /// a new folder. Also removes notes about target folders that are gone.
-    pub(super) fn prune_projects(&self) {
-        let Some(base) = self.folder.parent().and_then(Path::parent) else { return };
-        let whole = Cache { folder: base.to_owned() };
-        let mut freed = Freed::default();
-        for store in whole.stores().unwrap_or_default() {
-            let gone = matches!(root_of(&store.folder), Root::Known(root) if !root.exists());
-            if gone && is_older(&store.folder.join(ROOT), GRACE) && store.folder != self.folder {
-                let lock = store.try_lock();
-                if !matches!(lock, TryLock::Busy) {
-                    let _ = store.remove(lock, &mut freed);
-                }
-            }
-        }
-        for note in Shared::Notes.files(base) {
-            let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
-            if known.is_none_or(|known| !known.target.exists()) {
-                let _ = fs::remove_file(note);
-            }
-        }
-    }
-
     /// Keeps the store within its limits. The least recently used entries are removed first, then
     /// wheels that no entry names, then temporary files that killed processes left. Files that
     /// can't be removed stay.

@@ -7,7 +7,7 @@ use super::super::{Context, packages};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
-use crate::hooks::Session;
+use crate::hooks::{Access, Call};
 use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
@@ -26,7 +26,7 @@ pub struct Tree {
     pub stated: Inputs,
     /// Submodules that the checked-out revision names but does not contain.
     pub submodules: Vec<PathBuf>,
-    /// Whether the folder is temporary, so that the session must keep nothing of it.
+    /// Whether the folder is temporary, so that nothing of it must be kept.
     is_apart: bool,
     /// Deletes the temporary folder on drop.
     _made: Option<tempfile::TempDir>,
@@ -123,17 +123,16 @@ impl Tree {
         Self { folder, stated, submodules, is_apart: false, _made: None }
     }
 
-    /// Opens a session in the folder, as for a build of `artifact`.
+    /// Opens the folder as for a build of `artifact`. No program that the sources name is executed.
     ///
     /// # Errors
     /// The folder has no project, or a setting is wrong.
-    pub fn session(&self, artifact: Artifact, context: &Context) -> Result<Session> {
-        let session = if self.is_apart {
-            context.session_without_store(self.folder.clone(), artifact)
-        } else {
-            context.session(&self.folder, artifact, context.interpreter.clone())
-        };
-        session.map(Session::without_execution)
+    pub fn call(&self, artifact: Artifact, context: &Context) -> Result<Call> {
+        if self.is_apart {
+            return context.call_in_temporary(self.folder.clone(), artifact);
+        }
+        let interpreter = context.interpreter.clone();
+        context.call(&self.folder, artifact, interpreter, Access::NoPrograms)
     }
 
     /// The folder of the project.

@@ -9,6 +9,7 @@ use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
+use crate::hooks::compare;
 use crate::inputs::{
     CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, is_device, normalize,
 };
@@ -173,17 +174,17 @@ fn in_tree(
     let refused = |cause: &str, hint: &str| {
         Err(Error::Given { path: path.to_owned(), cause: cause.into(), hint: Some(hint.into()) })
     };
-    let session = tree.session(artifact, context)?;
-    let roots = session.roots_of(record);
+    let call = tree.call(artifact, context)?;
+    let roots = compare::roots_of(&call, record);
     if let Some(name) = no_manifest(record, &roots) {
         let cause = format!("its record names {} as a TOML file, which it is not", tame(&name));
         return refused(&cause, "is this the right --source?");
     }
-    let mut observed = session.observe(record, &roots);
+    let mut observed = compare::observe(&call, record, &roots);
     observed.extend(unseen(tree, &observed, artifact));
     let mut findings = compare(record, &observed, &roots);
     if let Some(source) = &record.source {
-        pass_over_left_out(&mut findings, session.project(), tree, &roots);
+        pass_over_left_out(&mut findings, call.project(), tree, &roots);
         let lies_below = |name: &&String| {
             let path = normalize(&tree.folder().join(name));
             tree.submodules.iter().any(|folder| path.starts_with(folder))

@@ -1,12 +1,12 @@
 //! Folders in a target folder: where cargo has compiled, and which of them made an artifact.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{FINGERPRINTS, INNER, Target};
 use crate::digest;
+use crate::inputs::entries::{entries, subfolders};
 
 impl Target {
     /// Every folder of that name that cargo has compiled in, for whatever triple.
@@ -128,27 +128,6 @@ pub(super) fn is_profile(folder: &Path) -> bool {
     };
     [FINGERPRINTS, ".cargo-lock", ".cargo-build-lock"].iter().any(|it| folder.join(it).exists())
         || has_units()
-}
-
-/// The folders in a folder, sorted; none of one that can't be read.
-pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let entries = entries(folder).unwrap_or_default();
-    entries.into_iter().filter(|path| path.is_dir()).collect()
-}
-
-/// What is in a folder, sorted; nothing, if there is no such folder.
-///
-/// # Errors
-/// It can't be read, or not to its end.
-pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries = match fs_err::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let paths = entries.map(|entry| Ok(entry?.path()));
-    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ const FINGERPRINTS: &str = ".fingerprint";
 
 mod folders;
 
+pub use crate::inputs::entries::{entries, subfolders};
 use folders::is_profile;
-pub use folders::{entries, subfolders};
 
 /// A package, and the target folder it is built in.
 #[derive(Debug)]

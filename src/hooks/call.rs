@@ -1,0 +1,175 @@
+//! One call: what a hook, or a command about the same build, works on.
+
+use std::path::{Path, PathBuf};
+
+use super::archive_target;
+use crate::error::Result;
+use crate::fingerprint::observe::Observer;
+use crate::interpreter::Plan;
+use crate::log;
+use crate::maturin::Maturin;
+use crate::project::Project;
+use crate::request::{Artifact, Environment, Request};
+use crate::settings::{Reuse, Settings};
+use crate::stat_cache::{self, Digests};
+use crate::store::Store;
+
+/// What a call may use besides the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The store, and the compiler that the project names.
+    All,
+    /// The store. No program that the sources name is executed, because anybody may have written
+    /// them.
+    NoPrograms,
+    /// Neither: earlier builds are not known, and nothing is kept.
+    ProjectOnly,
+}
+
+/// The context of every stage. It is made once, and no stage changes it.
+pub struct Call {
+    pub(super) request: Request,
+    /// Did the frontend pass config settings at all? maturin gets settings only if it did.
+    has_settings: bool,
+    pub(super) project: Project,
+    pub(super) settings: Settings,
+    /// The project's part of the store; `None` if it may not be used, or after a warning.
+    pub(super) store: Option<Store>,
+    /// The tree on this machine that the unpacked archive was made from. The store is that of the
+    /// tree then.
+    pub(super) tree: Option<PathBuf>,
+    pub(super) plan: Plan,
+    stable_prefix: String,
+    /// The environment whose variables count as inputs (see `archive_target::plan`).
+    pub(super) counted: Environment,
+    pub(super) digests: Digests,
+    access: Access,
+    /// When the call began, in nanoseconds since 1970.
+    pub(super) began: i128,
+}
+
+impl Call {
+    /// Reads the project, and opens the store.
+    ///
+    /// # Errors
+    /// pyproject.toml or a setting is wrong.
+    pub fn open(request: Request, has_settings: bool, access: Access) -> Result<Self> {
+        let began = stat_cache::now();
+        let project = Project::load(&request.root)?;
+        let settings = Settings::resolve(&project, &request)?;
+        log::set_level(settings.log);
+        let (tree, store) = match access {
+            Access::All | Access::NoPrograms => {
+                let tree = archive_target::tree(&request);
+                let root = tree.as_deref().unwrap_or(&request.root);
+                let name = project.name.as_deref();
+                let store = Store::open(&request.environment, root, name);
+                (tree, store)
+            }
+            Access::ProjectOnly => (None, None),
+        };
+        let (plan, counted) = archive_target::plan(&request, store.as_ref(), tree.is_some());
+        // An unpacked archive is built only once, so digests of its files are not worth
+        // remembering.
+        let digests = match &store {
+            Some(store) if tree.is_none() => Digests::load(store.stat_memory()),
+            _ => Digests::default(),
+        };
+        Ok(Self {
+            request,
+            has_settings,
+            project,
+            settings,
+            store,
+            tree,
+            stable_prefix: plan.stable_prefix(),
+            plan,
+            counted,
+            digests,
+            access,
+            began,
+        })
+    }
+
+    /// The project's pyproject.toml.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The settings in force for the project.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// May this artifact be delivered from the store?
+    pub(super) fn reuses(&self) -> bool {
+        match (self.settings.reuse, self.request.artifact) {
+            (Reuse::Never, _) | (_, Artifact::Sdist) => false,
+            (Reuse::Always, _) => true,
+            (Reuse::Editable, artifact) => artifact == Artifact::Editable,
+        }
+    }
+
+    /// Reads inputs as they are now.
+    pub(super) fn observer(&self) -> Observer<'_> {
+        let may_execute = self.access == Access::All;
+        let memory = self.store.as_ref().map(Store::toolchain_memory);
+        let mut observer = Observer::new(
+            &self.request,
+            &self.settings,
+            &self.counted,
+            &self.stable_prefix,
+            &self.digests,
+            memory.filter(|_| may_execute),
+        );
+        if !may_execute {
+            observer.toolchain_root = std::env::temp_dir();
+        }
+        observer
+    }
+
+    /// Is an unpacked archive built in the target folder that archives share?
+    pub(super) fn shares_target(&self, target: &Path) -> bool {
+        let shared = self.store.as_ref().map(Store::archive_target);
+        self.tree.is_some() && shared.as_deref() == Some(target)
+    }
+}
+
+/// The interpreter that runs maturin's hooks, and the plan with their variables.
+pub(super) struct BuildInterpreter {
+    pub python: PathBuf,
+    pub plan: Plan,
+}
+
+impl BuildInterpreter {
+    /// The stable interpreter, or the frontend's own one if no stable interpreter can be made.
+    pub fn prepare(call: &Call) -> Self {
+        let interpreter = &call.request.interpreter;
+        match call.plan.prepare(interpreter) {
+            Ok(python) => Self { python, plan: call.plan.clone() },
+            Err(error) => {
+                log::warn(format_args!(
+                    "no stable interpreter, the build will compile more than it must: {error}"
+                ));
+                let mut plan = Plan::new(interpreter, &call.request.environment, None);
+                archive_target::set(&mut plan.environment, &call.plan.environment);
+                Self { python: interpreter.executable.clone(), plan }
+            }
+        }
+    }
+
+    /// maturin with the variables of this plan.
+    pub fn maturin<'a>(&'a self, call: &'a Call) -> Maturin<'a> {
+        self.maturin_in(call, &self.plan.environment)
+    }
+
+    /// maturin with these variables.
+    pub fn maturin_in<'a>(&'a self, call: &'a Call, environment: &'a Environment) -> Maturin<'a> {
+        Maturin {
+            python: &self.python,
+            root: &call.request.root,
+            environment,
+            config_settings: call.has_settings.then(|| call.request.maturin_settings()),
+        }
+    }
+}

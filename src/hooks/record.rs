@@ -1,0 +1,132 @@
+//! Making the record of a finished build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::after::After;
+use super::before::Before;
+use super::call::Call;
+use super::{archive_target, unpacked};
+use crate::fingerprint::at_import::{AtImport, is_in_environment};
+use crate::fingerprint::{Record, Source, Value};
+use crate::inputs::{self, Key, Roots, Watch};
+use crate::log;
+use crate::project::Project;
+use crate::report;
+use crate::sdist::Origin;
+
+/// The record of a finished build, with what only this machine knows.
+pub(super) struct Recorded {
+    pub record: Record,
+    pub roots: Roots,
+    /// The inputs that an editable wheel compares at import.
+    pub at_import: AtImport,
+}
+
+impl Recorded {
+    /// Makes the record of the inputs after the build. `source` is the list of the tree's files.
+    pub fn of(
+        call: &Call,
+        origin: Option<&Origin>,
+        before: &Before,
+        after: After,
+        source: Option<Source>,
+    ) -> Self {
+        let root = &call.project.root;
+        let roots = relative_roots(root, &after.found.roots, &after.watches);
+        let describe =
+            |key: &Key| format!("{} changed while it was being built", report::name(key, &roots));
+        let races = races(call, origin, before, &after);
+        // Environments change all the time while packages are installed into them.
+        let is_outside = |key: &&Key| {
+            let path = after.found.roots.resolve(&key.as_place());
+            !path.is_some_and(|path| is_in_environment(&path, root))
+        };
+        let mut at_import = after.at_import;
+        at_import.raced.extend(after.raced.iter().filter(is_outside).map(describe));
+        at_import.raced.extend(races.iter().cloned());
+        let mut untrusted = [after.found.gaps, races].concat();
+        untrusted.extend(after.raced.iter().map(describe));
+        let planned = &call.plan.environment;
+        untrusted.extend(archive_target::is_read(&call.counted, planned, &after.watches));
+        if call.request.is_profile_guided() {
+            untrusted.push("a training run decides on the code (--pgo)".to_owned());
+        }
+        untrusted.extend(unreadable(&after.inputs, &roots));
+        let here = after.found.roots;
+        let mut record = match origin {
+            Some(origin) => {
+                let (by_cargo, own) = (&after.found.watches, &after.untracked);
+                let observer = call.observer();
+                unpacked::record_of_tree(&observer, origin, by_cargo, &here, &after.inputs, own)
+            }
+            None => Record::new(&after.inputs, after.watches, roots, Vec::new()),
+        };
+        record.untrusted = untrusted;
+        record.source = source.or(record.source);
+        Self { record, roots: here, at_import }
+    }
+
+    /// Says why the build will not be reused, if so.
+    pub fn tell_untrusted(&self) {
+        let untrusted = &self.record.untrusted;
+        if !untrusted.is_empty() {
+            let causes = report::named(untrusted.iter().cloned());
+            log::info(format_args!("this build will not be reused: {causes}"));
+        }
+    }
+}
+
+/// What changed during the build, apart from the inputs that changed.
+fn races(call: &Call, origin: Option<&Origin>, before: &Before, after: &After) -> Vec<String> {
+    let root = &call.project.root;
+    let mut races = before.remaining.causes.clone();
+    // pyproject.toml was read once at the start, perhaps long before we had the lock. maturin reads
+    // it again.
+    let now = Project::load(root).map(|project| project.document);
+    if now.ok().as_ref() != Some(&call.project.document) {
+        races.push("pyproject.toml changed while a build was waited for".to_owned());
+    }
+    // An unpacked archive was read before the wait for the lock, too.
+    if let Some(name) = origin.and_then(Origin::changed_since) {
+        races.push(format!("{name} changed while a build was waited for"));
+    }
+    let observer = call.observer();
+    let is_named = |path: &&Path| observer.would_name(&after.watches, &after.found.roots, path);
+    for path in after.gone.iter().map(|path| path.as_path()).filter(is_named) {
+        let name = inputs::relative(root, path);
+        let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
+        races.push(format!("{name} was removed while it was being built"));
+    }
+    races
+}
+
+/// Reasons not to trust a record with these inputs: one for each input that can't be read.
+pub(super) fn unreadable<'a>(
+    inputs: impl IntoIterator<Item = (&'a Key, &'a Value)>,
+    roots: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let reason = |(key, value): (&Key, &Value)| match value {
+        Value::Unreadable(cause) => {
+            Some(format!("{} can't be relied on: {cause}", report::name(key, roots)))
+        }
+        _ => None,
+    };
+    inputs.into_iter().filter_map(reason).collect()
+}
+
+/// Folders of the roots that the watches use, relative to the project. Cargo's home, roots named
+/// `outside:` and folders without a relative path are left out.
+fn relative_roots(
+    project: &Path,
+    roots: &Roots,
+    watches: &BTreeSet<Watch>,
+) -> BTreeMap<String, String> {
+    let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
+    roots
+        .iter()
+        .filter(|(name, _)| used.contains(name))
+        .filter(|(name, _)| !name.starts_with("outside:") && *name != inputs::CARGO_HOME)
+        .filter_map(|(name, folder)| Some((name.to_owned(), inputs::relative(project, folder)?)))
+        .collect()
+}

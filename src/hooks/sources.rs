@@ -1,0 +1,53 @@
+//! Listing the sources of a wheel that is built in a tree: the files that maturin would put into an
+//! sdist of that tree. Listing takes as long as a small build, so it runs beside the build.
+
+use super::call::{BuildInterpreter, Call};
+use crate::error::{Error, Result};
+use crate::fingerprint::Source;
+use crate::log;
+use crate::maturin::BackgroundHook;
+use crate::sdist::Archive;
+use crate::sdist::pack::packing;
+
+/// A running process that lists sources.
+pub(super) struct Listing {
+    // The first field is dropped first: the process must end before its folder is removed.
+    begun: BackgroundHook,
+    made: tempfile::TempDir,
+}
+
+impl Listing {
+    /// Starts the process. `None` if it can't be started: the record then has no list.
+    pub fn begin(call: &Call, interpreter: &BuildInterpreter) -> Option<Self> {
+        let made = temporary().ok()?;
+        let begun = interpreter.maturin(call).begin_sdist(made.path());
+        let begun = begun.inspect_err(|error| log::debug(error)).ok()?;
+        Some(Self { begun, made })
+    }
+
+    /// Waits for the list. `None` if maturin can't make an sdist, or if a source changed meanwhile.
+    pub fn finish(self, call: &Call) -> Option<Source> {
+        let Self { begun, made } = self;
+        let found = begun.finish().and_then(|name| {
+            let archive = Archive::open(&made.path().join(name))?;
+            Ok(packing(&archive, &call.request.root))
+        });
+        match found {
+            Ok(packing) if packing.raced.is_empty() => Some(packing.source),
+            Ok(packing) => {
+                log::debug(format_args!("{} changed while sources were listed", packing.raced[0]));
+                None
+            }
+            Err(error) => {
+                log::debug(format_args!("no list of sources: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// A folder for an archive that maturin makes.
+pub(super) fn temporary() -> Result<tempfile::TempDir> {
+    let made = tempfile::Builder::new().prefix("wheelprint-").tempdir();
+    made.map_err(|error| Error::io("temporary folder", &error))
+}

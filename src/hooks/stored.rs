@@ -1,0 +1,339 @@
+//! Answering a hook with a stored wheel: without maturin and without cargo.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+use super::call::Call;
+use super::lookup::{self, Found, Stale};
+use super::record::Recorded;
+use super::{requires, unpacked};
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::{Record, Value, record};
+use crate::freshness::Reason;
+use crate::inputs::Roots;
+use crate::log;
+use crate::renew;
+use crate::report;
+use crate::request::Artifact;
+use crate::sdist::Origin;
+use crate::settings::Reuse;
+use crate::store::{BuildLock, Delivery, Entry, Store, What};
+use crate::wheel::{Edit, Wheel};
+
+/// The store's answer to a hook.
+pub(super) enum Answer {
+    Wheel {
+        entry: Box<Entry>,
+        /// Log line for the delivery.
+        line: String,
+    },
+    Build(Stale),
+}
+
+/// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
+/// nearest wheel is stored again with their new contents.
+pub(super) fn wheel(call: &Call, origin: Option<&Origin>) -> Answer {
+    if !call.reuses() {
+        return Answer::Build(Stale::because(Reason::NotReused));
+    }
+    let what = What::Artifact(call.request.artifact);
+    let (store, stale) = match (&call.store, answer(call, what, origin)) {
+        (Some(store), Answer::Build(stale)) => (store, stale),
+        (_, answer) => return answer,
+    };
+    match renew(store, what, &stale) {
+        Ok(Some(renewed)) => {
+            let roots = stale.nearest.map(|entry| entry.record.roots).unwrap_or_default();
+            let line = report::stale(&stale.reasons, &roots);
+            let line = format!("{line}; only the metadata was renewed");
+            Answer::Wheel { entry: Box::new(renewed), line }
+        }
+        Ok(None) => Answer::Build(stale),
+        Err(error) => {
+            log::debug(format_args!("the metadata could not be renewed: {error}"));
+            Answer::Build(stale)
+        }
+    }
+}
+
+/// Looks for stored dist-info of a wheel that was built from the current inputs. Needed where
+/// wheels themselves are not stored.
+pub(super) fn metadata(call: &Call, origin: Option<&Origin>) -> Answer {
+    match (call.settings.reuse, call.request.artifact) {
+        (Reuse::Editable, Artifact::Wheel) => answer(call, What::Metadata, origin),
+        _ => Answer::Build(Stale::because(Reason::NotReused)),
+    }
+}
+
+fn answer(call: &Call, what: What, origin: Option<&Origin>) -> Answer {
+    match search(call, what, origin) {
+        Found::Fresh { entry, inputs } => Answer::Wheel { entry, line: report::fresh(inputs) },
+        Found::Stale(stale) => Answer::Build(stale),
+    }
+}
+
+/// Looks in the store. The lookup itself writes nothing, so that what it learned is written here.
+pub(super) fn search(call: &Call, what: What, origin: Option<&Origin>) -> Found {
+    let Some(store) = &call.store else {
+        return Found::Stale(Stale::because(Reason::NoRecord));
+    };
+    let lookup = lookup::search(store, what, origin, &call.observer());
+    lookup.damaged.iter().for_each(|entry| store.discard(entry));
+    if matches!(lookup.found, Found::Fresh { .. }) {
+        call.digests.save();
+    }
+    lookup.found
+}
+
+/// Was the wheel delivered, or is a build needed?
+pub(super) enum Outcome {
+    /// The wheel's file name.
+    Delivered(String),
+    Build(Stale),
+}
+
+/// Delivers a stored wheel that was built from the current inputs. `prepared` is the metadata that
+/// the wheel must have.
+///
+/// # Errors
+/// The folder can't be written to.
+pub(super) fn deliver_fresh(
+    call: &Call,
+    origin: Option<&Origin>,
+    folder: &Path,
+    prepared: Option<&Path>,
+) -> Result<Outcome> {
+    let (store, entry, line) = match (&call.store, wheel(call, origin)) {
+        (Some(store), Answer::Wheel { entry, line }) => (store, entry, line),
+        (None, Answer::Wheel { .. }) => {
+            return Ok(Outcome::Build(Stale::because(Reason::NoRecord)));
+        }
+        (_, Answer::Build(stale)) => return Ok(Outcome::Build(stale)),
+    };
+    if let Some(prepared) = prepared {
+        let checked = check_metadata(store, &entry, prepared).unwrap_or_else(|error| {
+            log::debug(format_args!("the metadata could not be compared: {error}"));
+            Err(Reason::OtherMetadata)
+        });
+        if let Err(reason) = checked {
+            return Ok(Outcome::Build(Stale::because(reason)));
+        }
+    }
+    let refreshed = call.refreshed(&entry).unwrap_or_else(|error| {
+        log::debug(format_args!("what it tells an import could not be renewed: {error}"));
+        None
+    });
+    let delivery = store.deliver(refreshed.as_ref().unwrap_or(&entry), folder)?;
+    Ok(match usable(delivery) {
+        Ok(name) => {
+            end_promise(call);
+            log::info(line);
+            Outcome::Delivered(name)
+        }
+        Err(reason) => Outcome::Build(Stale::because(reason)),
+    })
+}
+
+/// The stored wheel that `get_requires_for_build_*` promised when it requested nothing. `None` if a
+/// build is possible now, or if nothing was promised.
+pub(super) fn promised(call: &Call, store: &Store) -> Option<Entry> {
+    if !call.reuses() || requires::are_met(call) {
+        return None;
+    }
+    store.promised(&call.request)
+}
+
+/// Delivers the promised wheel, although the sources changed since. `None` if there is none.
+///
+/// # Errors
+/// The folder can't be written to.
+pub(super) fn deliver_promised(call: &Call, folder: &Path) -> Result<Option<String>> {
+    let Some(store) = &call.store else { return Ok(None) };
+    let Some(entry) = promised(call, store) else { return Ok(None) };
+    let Delivery::Done(name) = store.deliver(&entry, folder)? else { return Ok(None) };
+    end_promise(call);
+    log::info("the sources changed since maturin was asked for; the next build sees it");
+    Ok(Some(name))
+}
+
+/// The promise was kept, or a build is coming after all.
+pub(super) fn end_promise(call: &Call) {
+    if let Some(store) = &call.store {
+        store.forget_promise(&call.request);
+    }
+}
+
+/// May another process have stored a wheel since `generation`, while this one waited for the lock?
+pub(super) fn may_have_changed(
+    call: &Call,
+    lock: Option<&BuildLock>,
+    generation: Option<SystemTime>,
+) -> bool {
+    let (Some(lock), Some(store)) = (lock, &call.store) else { return false };
+    let is_as_before = generation.is_some() && store.generation() == generation;
+    call.reuses() && (lock.waited || !is_as_before)
+}
+
+/// Stores the nearest wheel again, with new contents, if only readme or licence files changed.
+/// `None` if more than that changed, or if the wheel can't be changed so.
+///
+/// # Errors
+/// A readme or licence file, or the stored wheel, can't be read.
+pub(super) fn renew(store: &Store, what: What, stale: &Stale) -> Result<Option<Entry>> {
+    let (Some(entry), Some(files)) = (&stale.nearest, renew::only_metadata_files(&stale.reasons))
+    else {
+        return Ok(None);
+    };
+    let mut record = entry.record.clone();
+    let mut changes = Vec::new();
+    for (key, old) in files {
+        let Some(path) = entry.roots.resolve(&key.as_place()) else { return Ok(None) };
+        let bytes = fs::read(&path).at(&path)?;
+        record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
+        changes.push((old.to_owned(), bytes));
+    }
+    let Ok(mut copy) = Copy::of(store, entry)? else { return Ok(None) };
+    let Some(mut replace) = renew::replacements(&mut copy.wheel, &changes)? else {
+        return Ok(None);
+    };
+    replace.insert(format!("{}/{}", copy.wheel.dist_info, record::FILE_NAME), record.to_json());
+    let folder = temporary()?;
+    let target = folder.path().join(&copy.name);
+    let file = fs::File::create(&target).at(&target)?;
+    copy.wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
+    Ok(store.publish(what, &record, &entry.roots, entry.at_import.clone(), &target))
+}
+
+/// Unpacks the dist-info of a stored wheel as `prepare_metadata_*` would have written it, and gives
+/// its name. `None` if the stored wheel can't be used.
+///
+/// # Errors
+/// The stored wheel can't be read, or the folder can't be written to.
+pub(super) fn unpack_metadata(
+    store: &Store,
+    entry: &Entry,
+    folder: &Path,
+) -> Result<Option<String>> {
+    let Ok(mut copy) = Copy::of(store, entry)? else { return Ok(None) };
+    for name in metadata_names(&copy.wheel) {
+        let target = folder.join(&name);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).at(parent)?;
+        }
+        let bytes = copy.wheel.read(&name)?;
+        fs::write(&target, bytes).at(&target)?;
+    }
+    Ok(Some(copy.wheel.dist_info.clone()))
+}
+
+/// Does the stored wheel have the prepared METADATA, as PEP 517 requires? If not, gives the reason.
+fn check_metadata(store: &Store, entry: &Entry, prepared: &Path) -> Result<Usable<()>> {
+    let mut copy = match Copy::of(store, entry)? {
+        Ok(copy) => copy,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let stored = copy.wheel.read(&format!("{}/METADATA", copy.wheel.dist_info))?;
+    let prepared = prepared.join("METADATA");
+    let is_same = fs::read(&prepared).at(&prepared)? == stored;
+    Ok(if is_same { Ok(()) } else { Err(Reason::OtherMetadata) })
+}
+
+/// Stores the finished wheel, or only its dist-info if the wheel will not be delivered again.
+pub(super) fn keep(
+    call: &Call,
+    origin: Option<&Origin>,
+    recorded: &Recorded,
+    at_import: Option<String>,
+    wheel: &Path,
+) {
+    let Some(store) = &call.store else { return };
+    let Recorded { record, roots, .. } = recorded;
+    let roots = match origin {
+        // The folder of an unpacked archive will be removed. So the wheel is stored for the tree,
+        // or not at all.
+        Some(origin) => {
+            let tree = call.tree.as_deref();
+            match tree.and_then(|tree| unpacked::roots_in_tree(tree, origin, record, roots)) {
+                Some(roots) => roots,
+                None => return,
+            }
+        }
+        None => roots.clone(),
+    };
+    let artifact = call.request.artifact;
+    if call.reuses() || artifact == Artifact::Editable {
+        store.publish(What::Artifact(artifact), record, &roots, at_import, wheel);
+    } else if call.settings.reuse == Reuse::Editable && record.untrusted.is_empty() {
+        keep_metadata(store, record, &roots, wheel).unwrap_or_else(log::debug);
+    }
+}
+
+/// Stores the dist-info of a wheel that is not stored itself.
+///
+/// # Errors
+/// The wheel can't be read, or a temporary folder can't be written to.
+fn keep_metadata(store: &Store, record: &Record, roots: &Roots, path: &Path) -> Result<()> {
+    let mut wheel = Wheel::open(path)?;
+    let kept = metadata_names(&wheel);
+    let prefix = format!("{}/RECORD", wheel.dist_info);
+    let is_left_out = |name: &&str| **name != prefix && !kept.iter().any(|kept| kept == name);
+    let names = wheel.files().map(|(name, _)| name);
+    let remove = names.filter(is_left_out).map(str::to_owned).collect();
+    let folder = temporary()?;
+    let target = folder.path().join(path.file_name().unwrap_or_default());
+    let file = fs::File::create(&target).at(&target)?;
+    wheel.rewrite(file, &target, Edit { remove, ..Edit::default() })?;
+    store.publish(What::Metadata, record, roots, None, &target);
+    Ok(())
+}
+
+/// A copy of a stored wheel in a temporary folder.
+struct Copy {
+    wheel: Wheel,
+    name: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Copy {
+    fn of(store: &Store, entry: &Entry) -> Result<Usable<Self>> {
+        let folder = temporary()?;
+        let name = match usable(store.deliver(entry, folder.path())?) {
+            Ok(name) => name,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let wheel = Wheel::open(&folder.path().join(&name))?;
+        Ok(Ok(Self { wheel, name, _folder: folder }))
+    }
+}
+
+/// Something of a stored wheel, or the reason why that wheel can't be used.
+type Usable<T> = std::result::Result<T, Reason>;
+
+fn usable(delivery: Delivery) -> Usable<String> {
+    match delivery {
+        Delivery::Done(name) => Ok(name),
+        Delivery::Missing => Err(Reason::WheelMissing),
+        Delivery::Damaged => Err(Reason::WheelDamaged),
+    }
+}
+
+fn temporary() -> Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))
+}
+
+/// Names of the dist-info files that are metadata. The record and the SBOMs are left out, because
+/// they describe one archive.
+fn metadata_names(wheel: &Wheel) -> Vec<String> {
+    let prefix = format!("{}/", wheel.dist_info);
+    wheel
+        .files()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            name.strip_prefix(&prefix)
+                .is_some_and(|rest| rest != record::FILE_NAME && !rest.starts_with("sboms/"))
+        })
+        .map(str::to_owned)
+        .collect()
+}
