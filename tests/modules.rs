@@ -13,17 +13,7 @@ const SHARED: [&str; 4] = ["digest", "publish", "error", "log"];
 const LONGEST: usize = 400;
 
 /// Longer files. A file that no longer needs to be here fails the test.
-const LONG: [&str; 4] =
-    ["fingerprint/at_import.rs", "fingerprint/observe.rs", "sdist/origin.rs", "store/mod.rs"];
-
-/// Files that call each other in a circle. A file that no longer needs to be here fails the test.
-const IN_A_CIRCLE: [&str; 5] = [
-    "fingerprint::observe",
-    "fingerprint::package",
-    "fingerprint::search",
-    "fingerprint::snapshot",
-    "fingerprint::walk",
-];
+const LONG: [&str; 2] = ["sdist/origin.rs", "store/mod.rs"];
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
@@ -193,7 +183,7 @@ fn files_of_a_module_call_each_other_in_no_circle() {
     };
     let found: Vec<String> =
         calls.keys().filter(is_in_a_circle).map(|module| module.join("::")).collect();
-    assert_eq!(found, IN_A_CIRCLE);
+    assert!(found.is_empty(), "{found:?} call each other");
 }
 
 #[test]

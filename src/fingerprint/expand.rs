@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::item::{Item, Probe};
 use super::observe::Observer;
 use super::package::{self, Looked};
-use super::walk::{self, Item, Probe};
-use super::{Value, search};
+use super::{Value, search, walk};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
 use crate::request::Artifact;

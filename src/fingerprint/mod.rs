@@ -88,6 +88,7 @@ use crate::inputs::{Key, Part};
 
 pub mod at_import;
 mod expand;
+mod item;
 pub mod observe;
 mod package;
 pub mod record;

@@ -1,22 +1,19 @@
 //! Reading inputs: each watch becomes keys with values.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
+use super::item::{Item, Probe, WORTH_THREADS, is_absence};
 use super::snapshot::Snapshot;
-use super::walk::{self, Item, Probe};
+use super::walk;
 use super::{Inputs, Value, toml_view};
 use crate::inputs::{Key, Roots, View, Watch, ambient};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
-
-/// Fewer files than this are examined on one thread, because starting threads would take longer.
-pub(super) const WORTH_THREADS: usize = 256;
 
 /// The context for reading inputs.
 pub struct Observer<'a> {
@@ -221,10 +218,6 @@ fn content(digest: std::io::Result<String>) -> Value {
         Err(error) if is_absence(&error) => Value::Absent,
         Err(error) => Value::Unreadable(error.kind().to_string()),
     }
-}
-
-pub(super) fn is_absence(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use ignore::WalkBuilder;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use toml::{Table, Value};
 
-use super::walk::{self, Item};
+use super::item::Item;
+use super::walk;
 use crate::git;
 use crate::inputs::{Part, Place, Roots, is_built};
 use crate::request::Environment;

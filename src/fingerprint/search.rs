@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use super::Value;
-use super::observe::is_absence;
-use super::walk::{Item, Probe};
+use super::item::{Item, Probe, is_absence};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, WORKSPACE};
 

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::walk::{self, Item, Probe};
-use super::{Value, search};
+use super::item::{Item, Probe};
+use super::{Value, search, walk};
 use crate::digest;
 use crate::inputs::{Key, Roots};
 use crate::stat_cache::{self, Stat};

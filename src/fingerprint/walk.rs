@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::Value;
-use super::observe::{WORTH_THREADS, is_absence};
+use super::item::{Item, Probe, WORTH_THREADS, is_absence};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
@@ -17,22 +17,6 @@ use crate::stat_cache::Stat;
 
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
 const PYTHONS_CACHE: &str = "__pycache__";
-
-/// One input to look at.
-pub(super) struct Item {
-    pub(super) key: Key,
-    pub(super) look: Probe,
-}
-
-/// How it is looked at.
-pub(super) enum Probe {
-    /// With what was already asked of the file system.
-    Content(PathBuf, Option<Stat>),
-    Meaning(PathBuf, View),
-    Known(Value),
-    /// No input itself: a folder below which every file counts. Its time tells of removals.
-    DirMtime(PathBuf),
-}
 
 /// A file is one input; a folder is all that is below it, links followed and empty folders too, as
 /// cargo's own `mtime_recursive` has it.

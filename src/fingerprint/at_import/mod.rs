@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::item::Probe;
 use super::observe::Observer;
-use super::walk::{self, Probe};
+use super::walk;
 use super::{Inputs, Value, package, toml_view};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::fingerprint::record::Input;
-use crate::fingerprint::{Inputs, observe, walk};
+use crate::fingerprint::{Inputs, item, walk};
 use crate::inputs::target::entries;
 use crate::inputs::{Roots, Watch, ambient, normalize};
 use crate::request::Environment;
@@ -44,7 +44,7 @@ impl State {
     pub(super) fn of_file(path: &Path) -> Self {
         match digest::file(path) {
             Ok(digest) => Self::File(digest),
-            Err(error) if observe::is_absence(&error) => Self::Absent,
+            Err(error) if item::is_absence(&error) => Self::Absent,
             Err(_) => Self::Unknown,
         }
     }
