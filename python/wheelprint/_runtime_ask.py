@@ -140,6 +140,9 @@ def ask(installed: "Any") -> "list[bytes]":
     command = installed.facts["ask"]
     if not command:
         raise LookupError("it was built without a cache folder")
+    folder = os.path.dirname(command[-1])
+    if not check.is_private(os.path.dirname(folder), os.path.basename(folder)):
+        raise LookupError(f"other users can write to {folder}")
     environment = {**os.environ, "RUSTUP_AUTO_INSTALL": "0", check.GUARD: ""}
     try:
         done = subprocess.run(

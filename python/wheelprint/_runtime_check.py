@@ -333,11 +333,11 @@ class Memory:
             pass
 
 
-def is_private(base: str) -> bool:
-    """Whether no other user can put files or links into the cache folder."""
+def is_private(base: str, inner: str = "imports") -> bool:
+    """Whether no other user can put files or links into this folder of the cache."""
     if os.name == "nt":
         return True
-    for look_at, folder in ((os.stat, base), (os.lstat, os.path.join(base, "imports"))):
+    for look_at, folder in ((os.stat, base), (os.lstat, os.path.join(base, inner))):
         try:
             seen = look_at(folder)
         except OSError:

@@ -167,6 +167,20 @@ def test_a_backend_that_is_damaged(editable: Editable) -> None:
     assert said[1:] == REBUILT[1:]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes")
+def test_a_backend_that_others_can_replace_is_not_loaded(editable: Editable) -> None:
+    editable.project.append("pyproject.toml", COMMENT)
+    folder = editable.project.cache / "backend"
+    before = stat.S_IMODE(folder.stat().st_mode)
+    folder.chmod(before | stat.S_IWOTH)
+    try:
+        said = editable.imports(WHEELPRINT_ON_STALE="warn").said
+    finally:
+        folder.chmod(before)
+    assert "other users can write to" in said[0], said
+    editable.is_quiet(OLD)
+
+
 # The policies
 
 
