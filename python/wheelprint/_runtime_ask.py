@@ -29,8 +29,9 @@ def compare(memory: "Any") -> "list[Any]":
     facts = installed.facts
     stale = [check.Stale(f"raced {text}", text, facts["fingerprint"]) for text in facts["raced"]]
     asked = False
+    # Taken before the backend looks: a path that changed since then is not remembered.
+    since = time.time_ns() - AT_REST
     for _ in range(TRIES):
-        since = time.time_ns() - AT_REST
         differing = differences(memory, since, asked)
         here, there = (memory.environment, memory.rustc), (facts["environment"], facts["rustc"])
         if not memory.knows_environment and here != there:
@@ -139,7 +140,7 @@ def ask(installed: "Any") -> "list[bytes]":
 
     command = installed.facts["ask"]
     if not command:
-        raise LookupError("it was built without a cache folder")
+        raise LookupError("the build kept no copy of it")
     folder = os.path.dirname(command[-1])
     if not check.is_private(os.path.dirname(folder), os.path.basename(folder)):
         raise LookupError(f"other users can write to {folder}")

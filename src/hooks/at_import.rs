@@ -124,13 +124,13 @@ impl Call {
         if !matches!(verdict, Verdict::Fresh { .. }) {
             return Ok(None);
         }
+        let at_import = observer.at_import(names, watches, roots, &inputs);
         // pyproject.toml was read when the call began. If it changed since then,
-        // `[tool.wheelprint]` may have changed.
+        // `[tool.wheelprint]` may have changed, which the table has now.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
             return Ok(None);
         }
-        let at_import = observer.at_import(names, watches, roots, &inputs);
         let dist_info = editable::dist_info(&wheel.file_name);
         let bytes =
             self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info, false);

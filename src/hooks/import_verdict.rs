@@ -13,7 +13,7 @@ use crate::fingerprint::at_import::{self, AtImport, Facts, Head};
 use crate::fingerprint::observe::Observer;
 use crate::fingerprint::{Inputs, Record, Value, record, toml_view};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::{Key, Kind, PROJECT, Part, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, PROJECT, Part, Place, Roots, View, Watch, ambient};
 use crate::log::Level;
 use crate::report;
 use crate::request::{Artifact, Environment, Interpreter, Request};
@@ -155,20 +155,17 @@ impl Import {
 
     /// `[tool.wheelprint]` is no input of the module, but it decides which inputs there are.
     fn changed_settings(&self) -> Option<Reason> {
-        let path = self.request.root.join("pyproject.toml");
-        let now = fs::read(path).ok().map(|content| toml_view::digest(&content, View::Own))?;
-        let value = |digest: &String| Value::Sha256(digest.clone());
-        (now != self.facts.settings).then(|| Reason::Changed {
-            key: Key {
-                part: Part::Request,
-                kind: Kind::Toml,
-                root: PROJECT.to_owned(),
-                name: "pyproject.toml".to_owned(),
-                view: None,
-            },
-            old: value(&self.facts.settings),
-            new: value(&now),
-        })
+        let place = Place { root: PROJECT.to_owned(), path: "pyproject.toml".to_owned() };
+        let key = Key::place(Part::Request, Kind::Toml, &place);
+        let now = match fs::read(self.request.root.join("pyproject.toml")) {
+            Ok(content) => toml_view::digest(&content, View::Own),
+            Err(error) => {
+                return Some(Reason::Unreadable { key, cause: error.kind().to_string() });
+            }
+        };
+        let old = Value::Sha256(self.facts.settings.clone());
+        let is_changed = now != self.facts.settings;
+        is_changed.then_some(Reason::Changed { key, old, new: Value::Sha256(now) })
     }
 
     /// The key, the text and the token of a reason.
@@ -213,8 +210,9 @@ impl Compared {
         for inputs in [&mut recorded, &mut observed] {
             inputs.retain(|key, _| counts(key) && !same.contains(key));
         }
-        // An input that can be read now is a new input.
-        recorded.retain(|_, value| !is_unreadable(Some(value)));
+        // An input that can be read now is a new input. One that is gone now is a change.
+        let is_there = |key: &Key| observed.get(key).is_some_and(|value| *value != Value::Absent);
+        recorded.retain(|key, value| !(is_unreadable(Some(value)) && is_there(key)));
         self.recorded.extend(recorded);
         self.observed.extend(observed);
     }
@@ -224,5 +222,27 @@ impl Compared {
             Verdict::Fresh { .. } => Vec::new(),
             Verdict::Stale(reasons) => reasons,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_that_could_not_be_read_counts_if_that_changes() {
+        let key = Key::named(Part::Rust, Kind::File, "a");
+        let unreadable = || Value::Unreadable("permission denied".into());
+        let reasons = |now: Option<Value>| {
+            let mut compared = Compared::default();
+            let observed = now.map(|value| (key.clone(), value)).into_iter().collect();
+            compared.add([(key.clone(), unreadable())].into(), observed, |_| true);
+            compared.reasons()
+        };
+        assert_eq!(reasons(Some(unreadable())), []);
+        let new = Value::Sha256("1".into());
+        assert_eq!(reasons(Some(new.clone())), [Reason::Added { key: key.clone(), new }]);
+        assert_eq!(reasons(Some(Value::Absent)).len(), 1);
+        assert_eq!(reasons(None).len(), 1);
     }
 }

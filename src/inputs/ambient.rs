@@ -156,7 +156,8 @@ pub fn is_well_known(name: &str) -> bool {
     in_family && !NOT.iter().any(|not| is_exception(name, not))
 }
 
-fn is_exception(name: &str, not: &str) -> bool {
+/// Whether the exception `not` applies to a variable. One that ends in `_` is a prefix.
+pub fn is_exception(name: &str, not: &str) -> bool {
     if not.ends_with('_') { name.starts_with(not) } else { name == not }
 }
 

@@ -230,7 +230,10 @@ impl Store {
     pub fn keep_backend(&self, module: &Path, is_checked: bool) -> Option<PathBuf> {
         let folder = self.folder.parent()?.parent()?.join(Shared::Backends.name());
         let extension = module.extension()?.to_str()?;
-        let copy = folder.join(format!("{}.{extension}", env!("WHEELPRINT_BUILD")));
+        // Modules for other ABIs (PyPy, free-threaded CPython) have other file names.
+        let name = format!("{} {}", env!("WHEELPRINT_BUILD"), module.file_name()?.to_str()?);
+        let name = &digest::bytes(name.as_bytes())[..16];
+        let copy = folder.join(format!("{name}.{extension}"));
         if copy.is_file() && !is_checked {
             return Some(copy);
         }

@@ -7,6 +7,7 @@ import io
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -125,3 +126,34 @@ def test_a_module_that_is_in_use_is_named(
     place = rebuild.in_use(installed, opened, (0, 0))
     assert place == (str(tmp_path / found) if found else "").replace("/", rebuild.os.sep)
     assert all((tmp_path / name).read_bytes() == b"old" for name in names)
+
+
+def test_a_change_while_the_backend_looks_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a path may have a state that cannot be compared: only its stat values can tell."""
+    check = loaded("_runtime_check.py")
+    monkeypatch.setitem(sys.modules, "_runtime_check", check)
+    ask = loaded("_runtime_ask.py")
+    path = tmp_path / "input"
+    path.write_text("one")
+    facts = {"raced": [], "fingerprint": "", "environment": "", "rustc": ""}
+    memory = SimpleNamespace(
+        installed=SimpleNamespace(facts=facts, project=str(tmp_path)),
+        paths=[str(path).encode()],
+        states=["unknown"],
+        stats=[],
+        environment="",
+        rustc="",
+        knows_environment=True,
+    )
+    memory.take = lambda paths, states: None
+
+    def slowly(installed: object) -> list[bytes]:
+        path.write_text("two")
+        time.sleep(2.2)
+        return [b"fresh", str(path).encode(), b"unknown"]
+
+    monkeypatch.setattr(ask, "ask", slowly)
+    assert ask.compare(memory) == []
+    assert memory.stats == list(check.UNSURE)

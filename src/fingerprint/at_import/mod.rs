@@ -2,7 +2,7 @@
 //!
 //! The table needs no judgement: it has paths of this machine, each with a [`State`], and a digest of
 //! the environment. `python/wheelprint/_runtime_check.py` compares it. An import that finds a
-//! difference asks the backend what the difference means (`hooks::import_check`), so no rule of what
+//! difference asks the backend what the difference means (`hooks::import_verdict`), so no rule of what
 //! counts exists twice. The table may hold more than what counts, and never less.
 
 use std::collections::BTreeSet;
@@ -23,8 +23,9 @@ pub use table::{AtImport, Facts, Head, Whole, is_in_environment, parse};
 use table::{State, is_environment};
 
 impl Observer<'_> {
-    /// The names in the folders that these watches look into. To be called before the inputs are
-    /// observed: a file that is added in between must be new to an import.
+    /// The names in the folders that these watches look into, and the manifests above that may become
+    /// workspaces. To be called before the inputs are observed: a file that is added in between must
+    /// be new to an import.
     pub fn names_at_import(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> AtImport {
         let mut found = AtImport::default();
         // An environment is never looked at: installing changes it again.
@@ -56,6 +57,14 @@ impl Observer<'_> {
                         found.add_folders(&start, depth, roots, &is_junk);
                     }
                 }
+                Watch::WorkspaceSearch { place, .. } => {
+                    let folders = roots.resolve(place);
+                    for folder in folders.iter().flat_map(|folder| folder.ancestors().skip(1)) {
+                        let path = folder.join("Cargo.toml");
+                        let state = State::of_file(&path);
+                        found.add(path, state);
+                    }
+                }
                 _ => {}
             }
         }
@@ -72,7 +81,10 @@ impl Observer<'_> {
     ) -> AtImport {
         let compared: BTreeSet<Watch> =
             watches.iter().filter(|watch| is_compared(watch)).cloned().collect();
-        for item in self.items(&compared, roots) {
+        let items = self.items(&compared, roots);
+        let keys: BTreeSet<Key> = items.iter().map(|item| item.key.clone()).collect();
+        let is_lost = inputs.keys().any(|key| is_compared_key(key) && !keys.contains(key));
+        for item in items {
             let Some(value) = inputs.get(&item.key) else { continue };
             match (item.look, value) {
                 (Probe::Content(path, _), Value::Sha256(digest)) => {
@@ -100,13 +112,18 @@ impl Observer<'_> {
         }
         found.leave_out_environments(&self.request.root);
         for watch in &compared {
-            self.add_absences(watch, roots, &mut found);
+            self.add_absences(watch, roots, inputs, &mut found);
         }
         let pyproject = self.request.root.join("pyproject.toml");
-        if let Ok(content) = fs_err::read(&pyproject) {
-            found.facts.settings = toml_view::digest(&content, View::Own);
-            found.add(pyproject, State::File(digest::bytes(&content)));
-        }
+        let state = match fs_err::read(&pyproject) {
+            Ok(content) => {
+                found.facts.settings = toml_view::digest(&content, View::Own);
+                State::File(digest::bytes(&content))
+            }
+            Err(_) => State::Unknown,
+        };
+        // If an input went away since it was observed, the backend must be asked.
+        found.add(pyproject, if is_lost { State::Unknown } else { state });
         for key in inputs.keys().filter(|key| key.kind == Kind::Variable) {
             if counts(&key.name, &found.facts.left_out) {
                 let value = digest_of(&self.request.environment, &key.name);
@@ -123,23 +140,16 @@ impl Observer<'_> {
         found
     }
 
-    fn add_absences(&self, watch: &Watch, roots: &Roots, found: &mut AtImport) {
+    fn add_absences(&self, watch: &Watch, roots: &Roots, inputs: &Inputs, found: &mut AtImport) {
         let root = &self.request.root;
         match watch {
-            Watch::Folder { place, .. } => {
+            Watch::Folder { part, place } => {
                 if let Some(path) = roots.resolve(place) {
-                    let state = if path.is_dir() { State::Folder } else { State::Absent };
+                    let state = match inputs.get(&Key::place(*part, Kind::Folder, place)) {
+                        Some(Value::Absent) => State::Absent,
+                        _ => State::Folder,
+                    };
                     found.add(path, state);
-                }
-            }
-            Watch::WorkspaceSearch { place, .. } => {
-                let folders = roots.resolve(place);
-                for folder in folders.iter().flat_map(|folder| folder.ancestors().skip(1)) {
-                    let path = folder.join("Cargo.toml");
-                    if !found.paths.contains_key(&path) {
-                        let state = State::of_file(&path);
-                        found.add(path, state);
-                    }
                 }
             }
             Watch::CargoConfig => {
@@ -217,5 +227,75 @@ fn bytes_that_mean(path: &Path, view: View, meaning: &str) -> State {
             State::File(digest::bytes(&bytes))
         }
         _ => State::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use fs_err as fs;
+
+    use super::*;
+    use crate::inputs::PROJECT;
+    use crate::log::Level;
+    use crate::request::{Artifact, Interpreter, Request};
+    use crate::settings::{OnStale, Reuse, Settings};
+    use crate::stat_cache::Digests;
+
+    /// What changes between the two looks at the tree must differ from the table.
+    #[test]
+    fn a_change_after_the_inputs_were_observed_is_not_in_the_table() {
+        let above = tempfile::tempdir().unwrap();
+        let project = above.path().join("project");
+        fs::create_dir_all(project.join("member")).unwrap();
+        fs::create_dir_all(project.join(".cargo")).unwrap();
+        fs::write(project.join(".cargo/config.toml"), "[build]").unwrap();
+        fs::write(project.join("pyproject.toml"), "").unwrap();
+        let request = Request {
+            artifact: Artifact::Editable,
+            root: project.clone(),
+            config_settings: Default::default(),
+            interpreter: Interpreter::default(),
+            environment: Environment::default(),
+        };
+        let settings = Settings {
+            on_stale: OnStale::Rebuild,
+            reuse: Reuse::Editable,
+            extra_inputs: Vec::new(),
+            remap_paths: false,
+            log: Level::Info,
+        };
+        let (digests, environment) = (Digests::default(), Environment::default());
+        let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
+        let mut roots = Roots::default();
+        roots.add(PROJECT, project.clone());
+        let place = |path: &str| Place { root: PROJECT.to_owned(), path: path.to_owned() };
+        let part = Part::Manifest;
+        let watches: BTreeSet<Watch> = [
+            Watch::CargoConfig,
+            Watch::Folder { part, place: place("member") },
+            Watch::WorkspaceSearch { part, place: place("") },
+        ]
+        .into();
+        let table = |change: &dyn Fn()| {
+            let names = observer.names_at_import(&watches, &roots);
+            let inputs = observer.observe(&watches, &roots);
+            change();
+            observer.at_import(names, &watches, &roots, &inputs)
+        };
+        let state = |table: &AtImport, path: &Path| table.paths.get(path).cloned();
+        let pyproject = project.join("pyproject.toml");
+        let unchanged = table(&|| {});
+        assert!(matches!(state(&unchanged, &pyproject), Some(State::File(_))));
+
+        let manifest: PathBuf = above.path().join("Cargo.toml");
+        let with_workspace = table(&|| fs::write(&manifest, "[workspace]").unwrap());
+        assert_eq!(state(&with_workspace, &manifest), Some(State::Absent));
+        let without_folder = table(&|| fs::remove_dir(project.join("member")).unwrap());
+        assert_eq!(state(&without_folder, &project.join("member")), Some(State::Folder));
+        let without_config =
+            table(&|| fs::remove_file(project.join(".cargo/config.toml")).unwrap());
+        assert_eq!(state(&without_config, &pyproject), Some(State::Unknown));
     }
 }

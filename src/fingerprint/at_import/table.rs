@@ -67,11 +67,14 @@ impl State {
 
     /// A compiler, or what decides which compiler there is.
     pub(super) fn of_program(path: &Path) -> Self {
-        let Ok(meta) = fs_err::metadata(path) else { return Self::Absent };
-        match Stat::of(&meta) {
-            Some(stat) => Self::Stat(stat),
-            None if meta.is_dir() => Self::of_names(path),
-            None => Self::of_file(path),
+        match fs_err::metadata(path) {
+            Ok(meta) => match Stat::of(&meta) {
+                Some(stat) => Self::Stat(stat),
+                None if meta.is_dir() => Self::of_names(path),
+                None => Self::of_file(path),
+            },
+            Err(error) if item::is_absence(&error) => Self::Absent,
+            Err(_) => Self::Unknown,
         }
     }
 
@@ -96,7 +99,7 @@ pub struct AtImport {
     pub raced: Vec<String>,
 }
 
-/// Facts about the build, for the backend's verdict at import ([`super::import_verdict`]).
+/// Facts about the build, for the backend's verdict at import (`hooks::import_verdict`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Facts {
@@ -121,7 +124,7 @@ pub struct Whole {
     pub inputs: Vec<Input>,
 }
 
-/// The head of the file: what `_runtime_check.py` and `_runtime_rebuild.py` need themselves.
+/// The facts that the Python files of the import check need themselves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Head {
@@ -321,11 +324,7 @@ fn environment_digest(
     exceptions: &[&str],
     environment: &Environment,
 ) -> String {
-    let is_exception = |name: &str| {
-        let is =
-            |not: &&str| if not.ends_with('_') { name.starts_with(*not) } else { name == *not };
-        exceptions.iter().any(is)
-    };
+    let is_exception = |name: &str| exceptions.iter().any(|not| ambient::is_exception(name, not));
     let is_in_family =
         |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix)) && !is_exception(name);
     let is_compared = |name: &str| names.iter().any(|known| known == name) || is_in_family(name);
