@@ -9,6 +9,7 @@ use fs_err as fs;
 use super::call::Call;
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Facts};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
@@ -73,24 +74,27 @@ impl Call {
         })
     }
 
-    /// Updates the table of a stored editable wheel to the current tree. A change that makes no
+    /// Updates the table of a stored editable wheel to the current tree. `names` were listed before
+    /// `inputs` were observed. A change that makes no
     /// difference to the module (a comment in a manifest, a new file that git ignores) may look
     /// different to an import. `None` if the table needs no update, or if the entry is no longer
     /// fresh.
     ///
     /// # Errors
     /// The stored wheel can't be read, or a temporary folder can't be written.
-    pub(super) fn refreshed(&self, entry: &Entry) -> Result<Option<Entry>> {
+    pub(super) fn refreshed(
+        &self,
+        entry: &Entry,
+        names: AtImport,
+        inputs: &Inputs,
+    ) -> Result<Option<Entry>> {
         let (Some(store), Some(known), Some(wheel), Artifact::Editable) =
             (&self.store, &entry.at_import, &entry.wheel, self.request.artifact)
         else {
             return Ok(None);
         };
-        let observer = self.observer();
         let (watches, roots) = (&entry.record.watches, &entry.roots);
-        let names = self.names_at_import(&observer, watches, roots);
-        let inputs = observer.observe(watches, roots);
-        let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, &inputs);
+        let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, inputs);
         if !matches!(verdict, Verdict::Fresh { .. }) {
             return Ok(None);
         }
@@ -100,7 +104,7 @@ impl Call {
         if now.ok().as_ref() != Some(&self.project.document) {
             return Ok(None);
         }
-        let at_import = observer.at_import(names, watches, roots, &inputs);
+        let at_import = self.observer().at_import(names, watches, roots, inputs);
         let dist_info = editable::dist_info(&wheel.file_name);
         let bytes = self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info);
         let digest = crate::digest::bytes(&bytes);
