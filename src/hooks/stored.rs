@@ -99,15 +99,7 @@ pub(super) fn deliver_fresh(
         Found::Fresh { entry, line } => (entry, line),
         Found::Stale(stale) => return Ok(Outcome::Build(stale)),
     };
-    if let Some(prepared) = prepared {
-        let checked = check_metadata(store, &entry, prepared).unwrap_or_else(|error| {
-            log::debug(format_args!("the metadata could not be compared: {error}"));
-            Err(Reason::OtherMetadata)
-        });
-        if let Err(reason) = checked {
-            return Ok(Outcome::Build(Stale::because(reason)));
-        }
-    }
+    // At once, because the table is made of what the lookup saw.
     let refreshed = match look {
         Some(Look { names: Some(names), inputs, .. }) => call.refreshed(&entry, names, &inputs),
         _ => Ok(None),
@@ -116,7 +108,17 @@ pub(super) fn deliver_fresh(
         log::debug(format_args!("what it tells an import could not be renewed: {error}"));
         None
     });
-    let delivery = store.deliver(refreshed.as_ref().unwrap_or(&entry), folder)?;
+    let entry = refreshed.as_ref().unwrap_or(&entry);
+    if let Some(prepared) = prepared {
+        let checked = check_metadata(store, entry, prepared).unwrap_or_else(|error| {
+            log::debug(format_args!("the metadata could not be compared: {error}"));
+            Err(Reason::OtherMetadata)
+        });
+        if let Err(reason) = checked {
+            return Ok(Outcome::Build(Stale::because(reason)));
+        }
+    }
+    let delivery = store.deliver(entry, folder)?;
     Ok(match usable(delivery) {
         Ok(name) => {
             end_promise(call);
