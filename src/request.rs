@@ -212,7 +212,7 @@ fn is_executable(path: &std::path::Path) -> bool {
     path.is_file()
 }
 
-/// One call of a hook.
+/// What the frontend asks for, or a command instead of it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub artifact: Artifact,

@@ -9,6 +9,7 @@ use fs_err as fs;
 use super::call::Call;
 use crate::editable;
 use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
@@ -103,28 +104,30 @@ impl Call {
         Some([python?].into_iter().chain(ASK.map(str::to_owned)).chain([copy?]).collect())
     }
 
-    /// Updates the table of a stored editable wheel to the current tree. A change that makes no
-    /// difference to the module (a comment in a manifest, a new file that git ignores) may look
-    /// different to an import. `None` if the table needs no update, or if the entry is no longer
+    /// Updates the table of a stored editable wheel to the current tree. `names` were listed before
+    /// `inputs` were observed. A change that makes no difference to the module (a comment in a
+    /// manifest, a new file that git ignores) may look different to an import. `None` if the table needs no update, or if the entry is no longer
     /// fresh.
     ///
     /// # Errors
     /// The stored wheel can't be read, or a temporary folder can't be written.
-    pub(super) fn refreshed(&self, entry: &Entry) -> Result<Option<Entry>> {
+    pub(super) fn refreshed(
+        &self,
+        entry: &Entry,
+        names: AtImport,
+        inputs: &Inputs,
+    ) -> Result<Option<Entry>> {
         let (Some(store), Some(known), Some(wheel), Artifact::Editable) =
             (&self.store, &entry.at_import, &entry.wheel, self.request.artifact)
         else {
             return Ok(None);
         };
-        let observer = self.observer();
         let (watches, roots) = (&entry.record.watches, &entry.roots);
-        let names = self.names_at_import(&observer, watches, roots);
-        let inputs = observer.observe(watches, roots);
-        let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, &inputs);
+        let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, inputs);
         if !matches!(verdict, Verdict::Fresh { .. }) {
             return Ok(None);
         }
-        let at_import = observer.at_import(names, watches, roots, &inputs);
+        let at_import = self.observer().at_import(names, watches, roots, inputs);
         // pyproject.toml was read when the call began. If it changed since then,
         // `[tool.wheelprint]` may have changed, which the table has now.
         let now = Project::load(&self.project.root).map(|project| project.document);

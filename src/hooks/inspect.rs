@@ -50,7 +50,7 @@ pub fn next(call: &Call) -> Next {
     if !call.reuses() {
         return Next::Build { reasons: vec![Reason::NotReused], roots: BTreeMap::new() };
     }
-    match stored::search(call, What::Artifact(call.request.artifact), None) {
+    match search(call) {
         Found::Fresh { .. } => Next::Stored { renewed: Vec::new() },
         Found::Stale(Stale { reasons, nearest }) => {
             let roots = nearest.map(|entry| entry.record.roots).unwrap_or_default();
@@ -63,13 +63,18 @@ pub fn next(call: &Call) -> Next {
     }
 }
 
+/// Compares the project with earlier builds of the artifact.
+fn search(call: &Call) -> Found {
+    stored::search(call, What::Artifact(call.request.artifact), None, None).found
+}
+
 /// Finds all inputs. They come from the record of the build nearest to the tree. Without such a
 /// build they come from the record `installed`, and without that from cargo's list of packages.
 ///
 /// # Errors
 /// Nothing was built yet, and cargo can't be asked.
 pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
-    let known = match stored::search(call, What::Artifact(call.request.artifact), None) {
+    let known = match search(call) {
         Found::Fresh { entry, .. } | Found::Stale(Stale { nearest: Some(entry), .. }) => {
             Some((entry.record, entry.roots))
         }
@@ -87,26 +92,35 @@ pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
     Ok(look_at(call, watches, roots, exact))
 }
 
-/// The inputs of these watches, as they are now.
-pub(super) fn look_at(call: &Call, watches: BTreeSet<Watch>, roots: Roots, exact: bool) -> Watched {
-    let observer = call.observer();
-    let inputs: Inputs = observer.observe(&watches, &roots);
-    let places = observer.places(&watches, &roots).into_iter();
-    let mut places: BTreeMap<Key, Option<PathBuf>> =
-        places.map(|located| (located.key, located.path)).collect();
+fn look_at(call: &Call, watches: BTreeSet<Watch>, roots: Roots, exact: bool) -> Watched {
+    let inputs = call.observer().observe(&watches, &roots);
     call.digests.save();
-    let inputs = inputs
-        .into_iter()
-        .map(|(key, value)| {
+    Watched::new(call, inputs, watches, roots, exact)
+}
+
+impl Watched {
+    /// Adds the places of these inputs.
+    pub(super) fn new(
+        call: &Call,
+        inputs: Inputs,
+        watches: BTreeSet<Watch>,
+        roots: Roots,
+        exact: bool,
+    ) -> Self {
+        let places = call.observer().places(&watches, &roots).into_iter();
+        let mut places: BTreeMap<Key, Option<PathBuf>> =
+            places.map(|located| (located.key, located.path)).collect();
+        let inputs = inputs.into_iter().map(|(key, value)| {
             let path = places.remove(&key).flatten();
             Seen { key, value, path }
-        })
-        .collect();
-    let names = roots.iter().filter_map(|(name, folder)| {
-        Some((name.to_owned(), relative(&call.project.root, folder)?))
-    });
-    let names = names.collect();
-    Watched { inputs, watches, names, roots, exact }
+        });
+        let inputs = inputs.collect();
+        let names = roots.iter().filter_map(|(name, folder)| {
+            Some((name.to_owned(), relative(&call.project.root, folder)?))
+        });
+        let names = names.collect();
+        Self { inputs, watches, names, roots, exact }
+    }
 }
 
 /// Watches for a project without any build: the sources of the packages that cargo names.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::unpacked;
 use crate::fingerprint::Inputs;
+use crate::fingerprint::at_import::AtImport;
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::{Roots, Watch};
@@ -15,6 +16,9 @@ use crate::store::{Damaged, Entry, Store, What};
 /// Result of a lookup in the store.
 pub(super) struct Lookup {
     pub found: Found,
+    /// The look at the tree that the found or nearest build was compared with. `None` if there is
+    /// no such build, or for an unpacked archive, whose inputs are compared in another way.
+    pub look: Option<Look>,
     /// Entries that were met and can't be used.
     pub damaged: Vec<Damaged>,
 }
@@ -23,10 +27,25 @@ pub(super) enum Found {
     /// A stored wheel that was built from the current inputs.
     Fresh {
         entry: Box<Entry>,
-        inputs: usize,
+        /// Log line for the delivery.
+        line: String,
     },
     Stale(Stale),
 }
+
+/// One look at the tree. Builds of one project mostly have the same watches, so one look is enough
+/// for many of them.
+pub(super) struct Look {
+    watches: BTreeSet<Watch>,
+    roots: Roots,
+    /// The names in the watched folders, for the table that an import compares. They were listed
+    /// before the inputs were observed. `None` if they were not asked for.
+    pub names: Option<AtImport>,
+    pub inputs: Inputs,
+}
+
+/// Lists the names in the watched folders.
+pub(super) type List<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> AtImport;
 
 /// No stored wheel matches the tree.
 pub(super) struct Stale {
@@ -34,6 +53,13 @@ pub(super) struct Stale {
     /// The earlier build that the reasons are about: the one with the fewest. `None` if there is no
     /// earlier build to compare with.
     pub nearest: Option<Box<Entry>>,
+}
+
+impl Lookup {
+    /// For a reason that is about no earlier build.
+    pub fn stale(reason: Reason) -> Self {
+        Self { found: Found::Stale(Stale::because(reason)), look: None, damaged: Vec::new() }
+    }
 }
 
 impl Stale {
@@ -65,10 +91,10 @@ pub(super) fn search(
     what: What,
     origin: Option<&Origin>,
     observer: &Observer<'_>,
+    list: Option<List<'_>>,
 ) -> Lookup {
-    let mut nearest: Option<Stale> = None;
-    let mut damaged = Vec::new();
-    let mut seen = Vec::new();
+    let (mut damaged, mut looks) = (Vec::new(), Vec::new());
+    let mut nearest: Option<(Stale, Option<usize>)> = None;
     for entry in store.candidates(what) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -77,43 +103,48 @@ pub(super) fn search(
                 continue;
             }
         };
-        let verdict = match origin {
-            Some(origin) => unpacked::compare(origin, &entry, observer),
-            None => compare(&entry, observer, &mut seen),
+        let record = &entry.record;
+        let (verdict, look) = match origin {
+            Some(origin) => (unpacked::compare(origin, &entry, observer), None),
+            None => {
+                let at = look_for(&entry, observer, list, &mut looks);
+                let inputs = &looks[at].inputs;
+                (freshness::compare(record.pairs(), &record.untrusted, inputs), Some(at))
+            }
         };
         match verdict {
             Verdict::Fresh { inputs } if entry.wheel.is_some() => {
-                let entry = Box::new(entry);
-                return Lookup { found: Found::Fresh { entry, inputs }, damaged };
+                let found = Found::Fresh { entry: Box::new(entry), line: report::fresh(inputs) };
+                return Lookup { found, look: look.map(|at| looks.swap_remove(at)), damaged };
             }
             Verdict::Fresh { .. } => {}
             Verdict::Stale(reasons) => {
                 let stale = Stale { reasons, nearest: Some(Box::new(entry)) };
-                if nearest.as_ref().is_none_or(|nearest| stale.rank() < nearest.rank()) {
-                    nearest = Some(stale);
+                if nearest.as_ref().is_none_or(|(nearest, _)| stale.rank() < nearest.rank()) {
+                    nearest = Some((stale, look));
                 }
             }
         }
     }
-    let stale = nearest.unwrap_or_else(|| Stale::because(Reason::NoRecord));
-    Lookup { found: Found::Stale(stale), damaged }
+    let (stale, look) = nearest.unwrap_or_else(|| (Stale::because(Reason::NoRecord), None));
+    let look = look.map(|at| looks.swap_remove(at));
+    Lookup { found: Found::Stale(stale), look, damaged }
 }
 
-/// Compares an entry with the tree. Builds of one project mostly have the same watches, so each set
-/// is observed only once and kept in `seen`.
-fn compare(
+/// Looks at the tree for the watches of this entry, unless that was done for another entry. Gives
+/// the position in `looks`.
+fn look_for(
     entry: &Entry,
     observer: &Observer<'_>,
-    seen: &mut Vec<(BTreeSet<Watch>, Roots, Inputs)>,
-) -> Verdict {
-    let (record, roots) = (&entry.record, &entry.roots);
-    let known = seen
-        .iter()
-        .position(|(watches, its_roots, _)| (watches, its_roots) == (&record.watches, roots));
-    let known = known.unwrap_or_else(|| {
-        let observed = observer.observe(&record.watches, roots);
-        seen.push((record.watches.clone(), roots.clone(), observed));
-        seen.len() - 1
-    });
-    freshness::compare(record.pairs(), &record.untrusted, &seen[known].2)
+    list: Option<List<'_>>,
+    looks: &mut Vec<Look>,
+) -> usize {
+    let (watches, roots) = (&entry.record.watches, &entry.roots);
+    let is_of_it = |look: &Look| (&look.watches, &look.roots) == (watches, roots);
+    looks.iter().position(is_of_it).unwrap_or_else(|| {
+        let names = list.map(|list| list(watches, roots));
+        let inputs = observer.observe(watches, roots);
+        looks.push(Look { watches: watches.clone(), roots: roots.clone(), names, inputs });
+        looks.len() - 1
+    })
 }

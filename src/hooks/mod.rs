@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `call` | [`Call`]: the request, the project, its settings, the store |
 //! | `unpacked` | the origin of an unpacked sdist, if one is built |
-//! | `stored`, `lookup` | the answer of the store: a stored wheel, or the reasons for a build |
+//! | `lookup`, `stored` | the lookup in the store: a stored wheel, or the reasons for a build |
 //! | `build` | the preparation of a build; then the wheel that maturin made |
 //! | `before`, `after` | the two looks at the tree, and what changed in between |
 //! | `record` | the record |
@@ -53,10 +53,11 @@ use before::Before;
 use call::BuildInterpreter;
 pub use call::{Access, Call};
 pub use import_verdict::import_verdict;
+use lookup::Found;
 use obstacle::{need_cargo, or_obstacle};
 use record::Recorded;
 pub use sdist::build_sdist;
-use stored::{Answer, Outcome};
+use stored::Outcome;
 pub use untracked::unmatched_inputs;
 
 /// `get_requires_for_build_*`: requests maturin only if a build is coming (docs/design.md, D12).
@@ -70,7 +71,7 @@ pub use untracked::unmatched_inputs;
 /// maturin's own hook is called, and fails.
 pub fn get_requires(call: &Call) -> Result<Vec<String>> {
     let origin = if call.reuses() { unpacked::origin(&call.request) } else { None };
-    if let Answer::Wheel { entry, .. } = stored::wheel(call, origin.as_ref())
+    if let Found::Fresh { entry, .. } = stored::wheel(call, origin.as_ref(), None).found
         && let Some(store) = &call.store
     {
         store.promise(&call.request, &entry);
@@ -99,7 +100,7 @@ pub fn get_requires(call: &Call) -> Result<Vec<String>> {
 pub fn prepare_metadata(call: &Call, folder: &Path) -> Result<String> {
     let origin = unpacked::origin(&call.request);
     if let Some(store) = &call.store {
-        if let Answer::Wheel { entry, .. } = stored::wheel(call, origin.as_ref())
+        if let Found::Fresh { entry, .. } = stored::wheel(call, origin.as_ref(), None).found
             && let Some(name) = stored::unpack_metadata(store, &entry, folder)?
         {
             return Ok(name);
@@ -109,7 +110,7 @@ pub fn prepare_metadata(call: &Call, folder: &Path) -> Result<String> {
         {
             return Ok(name);
         }
-        if let Answer::Wheel { entry, line } = stored::metadata(call, origin.as_ref())
+        if let Found::Fresh { entry, line } = stored::metadata(call, origin.as_ref()).found
             && let Some(name) = stored::unpack_metadata(store, &entry, folder)?
         {
             log::debug(line);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use fs_err as fs;
 
 use super::call::Call;
-use super::lookup::{self, Found, Stale};
+use super::lookup::{self, Found, List, Look, Lookup, Stale};
 use super::record::Recorded;
 use super::{requires, unpacked};
 use crate::error::{Error, PathContext as _, Result};
@@ -22,69 +22,52 @@ use crate::settings::Reuse;
 use crate::store::{BuildLock, Delivery, Entry, Store, What};
 use crate::wheel::{Edit, Wheel};
 
-/// The store's answer to a hook.
-pub(super) enum Answer {
-    Wheel {
-        entry: Box<Entry>,
-        /// Log line for the delivery.
-        line: String,
-    },
-    Build(Stale),
-}
-
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
-/// nearest wheel is stored again with their new contents.
-pub(super) fn wheel(call: &Call, origin: Option<&Origin>) -> Answer {
+/// nearest wheel is stored again with their new contents. `list` is given if the wheel will be
+/// delivered with a table for imports.
+pub(super) fn wheel(call: &Call, origin: Option<&Origin>, list: Option<List<'_>>) -> Lookup {
     if !call.reuses() {
-        return Answer::Build(Stale::because(Reason::NotReused));
+        return Lookup::stale(Reason::NotReused);
     }
     let what = What::Artifact(call.request.artifact);
-    let (store, stale) = match (&call.store, answer(call, what, origin)) {
-        (Some(store), Answer::Build(stale)) => (store, stale),
-        (_, answer) => return answer,
-    };
-    match renew(store, what, &stale) {
-        Ok(Some(renewed)) => {
-            let roots = stale.nearest.map(|entry| entry.record.roots).unwrap_or_default();
-            let line = report::stale(&stale.reasons, &roots);
-            let line = format!("{line}; only the metadata was renewed");
-            Answer::Wheel { entry: Box::new(renewed), line }
-        }
-        Ok(None) => Answer::Build(stale),
-        Err(error) => {
-            log::debug(format_args!("the metadata could not be renewed: {error}"));
-            Answer::Build(stale)
+    let mut lookup = search(call, what, origin, list);
+    if let (Some(store), Found::Stale(stale)) = (&call.store, &lookup.found) {
+        match renew(store, what, stale) {
+            Ok(Some(renewed)) => {
+                let line = report::stale(&stale.reasons, &renewed.record.roots);
+                let line = format!("{line}; only the metadata was renewed");
+                lookup.found = Found::Fresh { entry: Box::new(renewed), line };
+            }
+            Ok(None) => {}
+            Err(error) => log::debug(format_args!("the metadata could not be renewed: {error}")),
         }
     }
+    lookup
 }
 
 /// Looks for stored dist-info of a wheel that was built from the current inputs. Needed where
 /// wheels themselves are not stored.
-pub(super) fn metadata(call: &Call, origin: Option<&Origin>) -> Answer {
+pub(super) fn metadata(call: &Call, origin: Option<&Origin>) -> Lookup {
     match (call.settings.reuse, call.request.artifact) {
-        (Reuse::Editable, Artifact::Wheel) => answer(call, What::Metadata, origin),
-        _ => Answer::Build(Stale::because(Reason::NotReused)),
-    }
-}
-
-fn answer(call: &Call, what: What, origin: Option<&Origin>) -> Answer {
-    match search(call, what, origin) {
-        Found::Fresh { entry, inputs } => Answer::Wheel { entry, line: report::fresh(inputs) },
-        Found::Stale(stale) => Answer::Build(stale),
+        (Reuse::Editable, Artifact::Wheel) => search(call, What::Metadata, origin, None),
+        _ => Lookup::stale(Reason::NotReused),
     }
 }
 
 /// Looks in the store. The lookup itself writes nothing, so that what it learned is written here.
-pub(super) fn search(call: &Call, what: What, origin: Option<&Origin>) -> Found {
-    let Some(store) = &call.store else {
-        return Found::Stale(Stale::because(Reason::NoRecord));
-    };
-    let lookup = lookup::search(store, what, origin, &call.observer());
+pub(super) fn search(
+    call: &Call,
+    what: What,
+    origin: Option<&Origin>,
+    list: Option<List<'_>>,
+) -> Lookup {
+    let Some(store) = &call.store else { return Lookup::stale(Reason::NoRecord) };
+    let lookup = lookup::search(store, what, origin, &call.observer(), list);
     lookup.damaged.iter().for_each(|entry| store.discard(entry));
     if matches!(lookup.found, Found::Fresh { .. }) {
         call.digests.save();
     }
-    lookup.found
+    lookup
 }
 
 /// Was the wheel delivered, or is a build needed?
@@ -105,15 +88,29 @@ pub(super) fn deliver_fresh(
     folder: &Path,
     prepared: Option<&Path>,
 ) -> Result<Outcome> {
-    let (store, entry, line) = match (&call.store, wheel(call, origin)) {
-        (Some(store), Answer::Wheel { entry, line }) => (store, entry, line),
-        (None, Answer::Wheel { .. }) => {
-            return Ok(Outcome::Build(Stale::because(Reason::NoRecord)));
-        }
-        (_, Answer::Build(stale)) => return Ok(Outcome::Build(stale)),
+    let Some(store) = &call.store else {
+        return Ok(Outcome::Build(Stale::because(Reason::NoRecord)));
     };
+    let observer = call.observer();
+    let list = |watches: &_, roots: &_| call.names_at_import(&observer, watches, roots);
+    let is_editable = call.request.artifact == Artifact::Editable;
+    let Lookup { found, look, .. } = wheel(call, origin, is_editable.then_some(&list as List<'_>));
+    let (entry, line) = match found {
+        Found::Fresh { entry, line } => (entry, line),
+        Found::Stale(stale) => return Ok(Outcome::Build(stale)),
+    };
+    // At once, because the table is made of what the lookup saw.
+    let refreshed = match look {
+        Some(Look { names: Some(names), inputs, .. }) => call.refreshed(&entry, names, &inputs),
+        _ => Ok(None),
+    };
+    let refreshed = refreshed.unwrap_or_else(|error| {
+        log::debug(format_args!("what it tells an import could not be renewed: {error}"));
+        None
+    });
+    let entry = refreshed.as_ref().unwrap_or(&entry);
     if let Some(prepared) = prepared {
-        let checked = check_metadata(store, &entry, prepared).unwrap_or_else(|error| {
+        let checked = check_metadata(store, entry, prepared).unwrap_or_else(|error| {
             log::debug(format_args!("the metadata could not be compared: {error}"));
             Err(Reason::OtherMetadata)
         });
@@ -121,11 +118,7 @@ pub(super) fn deliver_fresh(
             return Ok(Outcome::Build(Stale::because(reason)));
         }
     }
-    let refreshed = call.refreshed(&entry).unwrap_or_else(|error| {
-        log::debug(format_args!("what it tells an import could not be renewed: {error}"));
-        None
-    });
-    let delivery = store.deliver(refreshed.as_ref().unwrap_or(&entry), folder)?;
+    let delivery = store.deliver(entry, folder)?;
     Ok(match usable(delivery) {
         Ok(name) => {
             end_promise(call);

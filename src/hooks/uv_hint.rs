@@ -1,7 +1,7 @@
 //! After a build: reporting inputs that uv will not notice.
 
 use super::call::Call;
-use super::inspect;
+use super::inspect::Watched;
 use super::wanted::wanted;
 use crate::fingerprint::Record;
 use crate::inputs::Roots;
@@ -27,7 +27,8 @@ pub(super) fn tell(call: &Call, record: &Record, roots: &Roots) {
         // uv itself reports invalid cache keys.
         Err(_) => return,
     };
-    let watched = inspect::look_at(call, record.watches.clone(), roots.clone(), true);
+    let (inputs, watches) = (record.inputs(), record.watches.clone());
+    let watched = Watched::new(call, inputs, watches, roots.clone(), true);
     let mut missing = derive::missing(&wanted(call, &watched), &keys);
     // The order: globs (they name sources), files that exist, keys without a file, absent
     // files.
