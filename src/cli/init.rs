@@ -118,8 +118,7 @@ impl<'a> Found<'a> {
         };
         // Loading the project reports errors in the file, so do it before any edit.
         let project = Project::load(&root)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::Path { path: path.clone(), cause: "not UTF-8".to_owned() })?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::path(&path, "not UTF-8"))?;
         let backend = switch::backend(&path, &lines::plain(&text))?;
         let request = Request {
             artifact: Artifact::Editable,
@@ -161,17 +160,14 @@ impl<'a> Found<'a> {
     /// The text before an earlier `init`, if the file is still as that `init` wrote it.
     fn original(&self) -> Option<String> {
         let (environment, root) = (&self.context.environment, &self.request.root);
-        let original = original::find(environment, root, self.text.as_bytes())?;
-        String::from_utf8(original).ok()
+        original::find(environment, root, &self.text)
     }
 
     fn write(&self, wanted: &str) -> Result<()> {
         // The user may have saved the file in an editor while the question was open.
         if fs_err::read(&self.path).at(&self.path)? != self.text.as_bytes() {
-            return Err(Error::Path {
-                path: self.path.clone(),
-                cause: "changed in the meantime, so it was not written; run this again".to_owned(),
-            });
+            let cause = "changed in the meantime, so it was not written; run this again";
+            return Err(Error::path(&self.path, cause));
         }
         let before = match self.backend {
             Backend::Maturin => Some(self.text.clone()),
@@ -179,7 +175,7 @@ impl<'a> Found<'a> {
         };
         if let Some(before) = before.filter(|before| before != wanted) {
             let (environment, root) = (&self.context.environment, &self.request.root);
-            let kept = original::keep(environment, root, wanted.as_bytes(), before.as_bytes());
+            let kept = original::keep(environment, root, wanted, &before);
             if let Err(error) = kept {
                 let cause = "the original can't be kept, `--undo` will be an edit too";
                 self.context.terminal.warn(&format!("{cause}: {error}"));

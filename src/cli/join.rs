@@ -42,9 +42,8 @@ pub struct Edit {
 impl Edit {
     fn new(path: PathBuf, field: &'static str, folder: &Path) -> Result<Self> {
         let root = path.parent().unwrap_or(&path);
-        let member = relative(root, folder).ok_or_else(|| Error::Path {
-            path: folder.to_owned(),
-            cause: format!("not UTF-8, so {} can't name it", path.display()),
+        let member = relative(root, folder).ok_or_else(|| {
+            Error::path(folder, format!("not UTF-8, so {} can't name it", path.display()))
         })?;
         let before = fs::read_to_string(&path).at(&path)?;
         let edited = with_member(&path, &lines::plain(&before), field, &member)?;
@@ -64,7 +63,7 @@ impl Edit {
     pub fn write(&self) -> Result<()> {
         if fs::read_to_string(&self.path).at(&self.path)? != self.before {
             let cause = "changed in the meantime, so it was not written; run this again";
-            return Err(Error::Path { path: self.path.clone(), cause: cause.to_owned() });
+            return Err(Error::path(&self.path, cause));
         }
         publish::replace(&self.path, self.after.as_bytes()).at(&self.path)
     }
@@ -173,10 +172,7 @@ fn manifest(path: &Path) -> Result<toml::Table> {
         })?
         .to_string()
         .parse()
-        .map_err(|error: toml::de::Error| Error::Path {
-            path: path.to_owned(),
-            cause: error.message().to_owned(),
-        })
+        .map_err(|error: toml::de::Error| Error::path(path, error.message()))
 }
 
 /// Whether a glob in `members` matches the folder. Like cargo, this uses the rules of the glob

@@ -38,7 +38,7 @@ impl Session {
         let record = Archive::open(&from).and_then(|archive| {
             if archive.record.is_some() && origin.is_none() {
                 let cause = format!("the tree has a file {} of its own", record::FILE_NAME);
-                return Err(Error::Other(cause));
+                return Err(Error::Other(cause.into()));
             }
             let record = self.archive_record(&plan, &archive, origin.as_ref())?;
             Ok((archive, record.to_json()))
@@ -80,7 +80,7 @@ impl Session {
             return Ok(repacked(origin, &packing));
         }
         if packing.source.files.is_empty() {
-            return Err(Error::Other("nothing in it is of this tree".to_owned()));
+            return Err(Error::Other("nothing in it is of this tree".into()));
         }
         let manifest = self.project.manifest_path(&self.request);
         let layout = self.layout(&manifest);

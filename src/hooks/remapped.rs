@@ -25,7 +25,7 @@ impl Session {
             Some(target) => {
                 remap::environment(&self.project, &self.request, &plan.environment, target)
             }
-            None => Err("cargo could not be asked where things lie".to_owned()),
+            None => Err("cargo could not be asked where things lie".into()),
         };
         match environment {
             Ok(environment) => plan.environment = environment,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::{ambient, normalize};
-use crate::error::{Error, Result};
+use crate::error::{Because as _, Error, Result};
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
 
@@ -79,11 +79,9 @@ pub(super) fn ask(
         .output()
         .map_err(|error| Error::io("cargo", &error))?;
     if !output.status.success() {
-        let cause = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Path { path: manifest.to_owned(), cause });
+        return Err(Error::path(manifest, String::from_utf8_lossy(&output.stderr).trim()));
     }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::Other(format!("cargo metadata: {error}")))
+    Ok(serde_json::from_slice(&output.stdout).because("cargo metadata")?)
 }
 
 /// The cargo that maturin will call.

@@ -78,7 +78,9 @@ fn manifests(
     let common = configurations(project, request);
     let metadata = match ask(request, environment, manifest, &common, &["--no-deps"]) {
         Ok(metadata) => metadata,
-        Err(Error::Path { cause, .. }) => return Some(of_manifest(request, manifest, &cause)),
+        Err(Error::Path { cause, .. }) => {
+            return Some(of_manifest(request, manifest, &cause.to_string()));
+        }
         Err(error) => return Some(error),
     };
     let same = |path: &Path| dunce::canonicalize(path).ok() == dunce::canonicalize(manifest).ok();

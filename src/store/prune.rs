@@ -9,12 +9,11 @@ use walkdir::WalkDir;
 
 use super::cache::{Cache, Root, root_of};
 use super::lock::TryLock;
-use super::seal::unseal;
 use super::shared::Shared;
 use super::{Entry, ROOT, Store};
 use crate::cargo_mtime::Note;
 use crate::error::{Error, Result};
-use crate::publish;
+use crate::publish::{self, sealed};
 
 pub(super) const MAX_ENTRIES: usize = 64;
 const MAX_BYTES: u64 = 2 << 30;
@@ -68,6 +67,12 @@ pub(super) fn is_older(path: &Path, age: Duration) -> bool {
         .is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed > age))
 }
 
+/// Damaged notes, and notes about target folders that are gone.
+pub(super) fn stale_notes(base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let is_in_use = |note: Note| note.target.exists();
+    Shared::Notes.files(base).filter(move |path| !sealed::read(path).is_ok_and(is_in_use))
+}
+
 impl Store {
     /// Removes what is stored for projects whose folder is gone: `uv build` unpacks each sdist into
     /// a new folder. Also removes notes about target folders that are gone.
@@ -84,11 +89,8 @@ impl Store {
                 }
             }
         }
-        for note in Shared::Notes.files(base) {
-            let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
-            if known.is_none_or(|known| !known.target.exists()) {
-                let _ = fs::remove_file(note);
-            }
+        for note in stale_notes(base) {
+            let _ = fs::remove_file(note);
         }
     }
 
@@ -102,8 +104,7 @@ impl Store {
         let mut named = BTreeSet::new();
         let mut bytes = 0;
         for (index, (path, _)) in files.iter().enumerate() {
-            let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
-            let wheel = entry.and_then(|entry| entry.wheel);
+            let wheel = sealed::read(path).ok().and_then(|entry: Entry| entry.wheel);
             bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
             // The newest entry stays, whatever its size.
             if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {
