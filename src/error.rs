@@ -116,6 +116,32 @@ impl Error {
         Self::Given { path: path.into(), cause: cause.into(), hint: Some(hint.into()) }
     }
 
+    /// A setting, an argument or a name that is not valid.
+    pub fn setting(
+        source_name: impl Into<String>,
+        cause: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let (source_name, cause) = (source_name.into(), cause.into());
+        Self::Setting { source_name, cause, hint: Some(hint.into()) }
+    }
+
+    /// A field of a TOML file, whose place in the text is not known.
+    pub fn field(path: impl Into<PathBuf>, field: &str, cause: impl Into<String>) -> Self {
+        let field = Some(field.to_owned());
+        Self::Toml { path: path.into(), position: None, field, cause: cause.into(), hint: None }
+    }
+
+    /// The same error with this hint, if it can have one and has none.
+    pub fn or_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Toml { hint, .. } | Self::Setting { hint, .. } | Self::Given { hint, .. } =
+            &mut self
+        {
+            hint.get_or_insert_with(|| text.into());
+        }
+        self
+    }
+
     /// cargo is needed, but it is not on PATH.
     pub fn missing_cargo() -> Self {
         Self::Missing {

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::error::{Because as _, Cause};
 use crate::request::Environment;
@@ -14,12 +13,9 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
     if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
         return None;
     }
-    let output = Command::new(environment.which("git")?)
+    let output = environment
+        .command(environment.which("git")?, folder)
         .args(["ls-files", "-z", "--cached"])
-        .current_dir(folder)
-        .env_clear()
-        .envs(environment.iter())
-        .stdin(Stdio::null())
         .output()
         .ok()
         .filter(|output| output.status.success())?;
@@ -51,14 +47,11 @@ pub fn check_out(
     let tree = to.join("tree");
     fs_err::create_dir_all(&tree)?;
     let run = |arguments: &[&OsStr]| -> Result<String, Cause> {
-        let output = Command::new(&git)
+        let output = environment
+            .command(&git, folder)
             .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs(environment.iter())
             .env("GIT_INDEX_FILE", to.join("index"))
             .env("GIT_TERMINAL_PROMPT", "0")
-            .stdin(Stdio::null())
             .output()
             .because("git")?;
         if !output.status.success() {

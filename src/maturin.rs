@@ -120,13 +120,8 @@ impl Maturin<'_> {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(self.python);
-        command
-            .args(["-c", BOOTSTRAP])
-            .current_dir(self.root)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::piped());
+        let mut command = self.environment.command(self.python, self.root);
+        command.args(["-c", BOOTSTRAP]).stdin(Stdio::piped());
         command
     }
 

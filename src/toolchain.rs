@@ -6,7 +6,6 @@
 //! Cargo's `.rustc_info.json` does the same. Deleting the memory changes no answer.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +43,9 @@ pub fn rustc(
         return Ok(version);
     }
     let ask = |arguments: &[&str]| -> Result<String, Cause> {
-        let output = Command::new(&program)
+        let output = environment
+            .command(&program, root)
             .args(arguments)
-            .current_dir(root)
-            .env_clear()
-            .envs(environment.iter())
-            .stdin(Stdio::null())
             .output()
             .map_err(|error| std::io::Error::from(error.kind()))?;
         if output.status.success() {

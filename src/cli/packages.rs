@@ -102,14 +102,12 @@ fn named<'a>(name: &str, workspace: &Workspace, members: &'a Members) -> Result<
         return Err(broken(workspace, folder, cause));
     }
     let known: Vec<&str> = members.packages.keys().map(String::as_str).collect();
-    Err(Error::Setting {
-        source_name: "--package".to_owned(),
-        cause: format!("the workspace {} has no package `{name}`", workspace.root.display()),
-        hint: Some(match nearest(&normal, &known) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("its packages are {}", known.join(", ")),
-        }),
-    })
+    let cause = format!("the workspace {} has no package `{name}`", workspace.root.display());
+    let hint = match nearest(&normal, &known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("its packages are {}", known.join(", ")),
+    };
+    Err(Error::setting("--package", cause, hint))
 }
 
 fn broken(workspace: &Workspace, folder: &Path, cause: &str) -> Error {

@@ -1,7 +1,6 @@
 //! Runs `cargo metadata` with maturin's arguments and environment.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
@@ -71,7 +70,8 @@ pub(super) fn ask(
     arguments: &[&str],
 ) -> Result<Metadata> {
     let program = program(environment).ok_or_else(Error::missing_cargo)?;
-    let output = cargo(&request.root, environment, program)
+    let output = environment
+        .command(program, &request.root)
         .args(["metadata", "--format-version", "1", "--manifest-path"])
         .arg(manifest)
         .args(common)
@@ -85,7 +85,7 @@ pub(super) fn ask(
 }
 
 /// The cargo that maturin will call.
-pub(super) fn program(environment: &Environment) -> Option<PathBuf> {
+pub fn program(environment: &Environment) -> Option<PathBuf> {
     match environment.non_empty("CARGO") {
         Some(cargo) => Some(PathBuf::from(cargo)),
         None => environment.which("cargo"),
@@ -182,12 +182,6 @@ pub(super) fn profile(project: &Project, request: &Request) -> String {
         "bench" => "release".to_owned(),
         _ => profile,
     }
-}
-
-pub(super) fn cargo(root: &Path, environment: &Environment, program: PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(root).env_clear().envs(environment.iter()).stdin(Stdio::null());
-    command
 }
 
 /// Whether the user requested an unchanged Cargo.lock or no network.

@@ -8,7 +8,6 @@
 //! If the flags in force can't be determined, nothing is remapped, so that no flag is lost.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::error::{Because as _, Cause};
 use crate::inputs::ambient;
@@ -108,12 +107,10 @@ impl<'a> Rustc<'a> {
 
     fn ask<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String, Cause> {
         let arguments: Vec<&str> = arguments.into_iter().collect();
-        let output = Command::new(&self.program)
+        let output = self
+            .environment
+            .command(&self.program, self.root)
             .args(&arguments)
-            .current_dir(self.root)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::null())
             .output()
             .because(self.program.display())?;
         if !output.status.success() {
