@@ -182,21 +182,20 @@ fn open(path: &Path) -> std::io::Result<zip::result::ZipResult<Zip>> {
 /// How a file differs from its line in RECORD; `None` if it does not. `size` is the size that the
 /// archive states.
 fn difference(archive: &mut Zip, name: &str, size: u64, record: &RecordFile) -> Option<String> {
+    const OTHER: &str = "is not what RECORD says";
     let Some(line) = record.get(name) else { return Some("is not in RECORD".to_owned()) };
+    let Some(sha256) = &line.sha256 else { return Some("has no digest in RECORD".to_owned()) };
+    if line.size.is_some_and(|listed| listed != size) {
+        return Some(OTHER.to_owned());
+    }
     // Read one byte more than stated: a file that is longer than stated is damaged.
     let read = archive
         .by_name(name)
         .map_err(Cause::from)
         .and_then(|entry| Ok(crate::digest::reader(entry.take(size.saturating_add(1)))?));
     match read {
+        Ok((digest, read)) => (digest != *sha256 || read != size).then(|| OTHER.to_owned()),
         Err(error) => Some(format!("can't be read: {error}")),
-        Ok(_) if line.sha256.is_none() => Some("has no digest in RECORD".to_owned()),
-        Ok((digest, read)) => {
-            let is_right = line.size.is_none_or(|size| size == read)
-                && read == size
-                && line.sha256.as_deref() == Some(digest.as_str());
-            (!is_right).then(|| "is not what RECORD says".to_owned())
-        }
     }
 }
 
