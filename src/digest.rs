@@ -10,7 +10,7 @@ const BUFFER: usize = 64 << 10;
 
 /// The digest of bytes in memory.
 pub fn bytes(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// The digest of a file's content, read in pieces.
@@ -46,7 +46,7 @@ fn tee(
     let mut size = 0;
     loop {
         let count = match from.read(&mut buffer) {
-            Ok(0) => return Ok((hex(&hasher.finalize()), size)),
+            Ok(0) => return Ok((hex::encode(hasher.finalize()), size)),
             Ok(count) => count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -79,28 +79,8 @@ impl Tagged {
 
     /// The finished digest.
     pub fn finish(self) -> String {
-        hex(&self.0.finalize())
+        hex::encode(self.0.finalize())
     }
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |four: u8| char::from(DIGITS[usize::from(four & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
-}
-
-/// The stored form of a small file, in which damage can be found: its checksum in the first line,
-/// then the bytes.
-pub fn sealed(bytes: &[u8]) -> Vec<u8> {
-    [self::bytes(bytes).as_bytes(), b"\n", bytes].concat()
-}
-
-/// The bytes of a sealed file; `None` if the file is damaged.
-pub fn unsealed(sealed: &[u8]) -> Option<&[u8]> {
-    let at = sealed.iter().position(|byte| *byte == b'\n')?;
-    let (sum, rest) = (&sealed[..at], &sealed[at + 1..]);
-    (sum == self::bytes(rest).as_bytes()).then_some(rest)
 }
 
 #[cfg(test)]

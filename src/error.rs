@@ -8,12 +8,19 @@ use std::path::{Path, PathBuf};
 /// The result type of every module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The reason why a hook or a command failed.
+/// Why something failed, in words. The error behind it is its source.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The reason why a hook or a command failed. Its text contains the text of its source.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
     #[error("{}: {cause}", path.display())]
-    Path { path: PathBuf, cause: String },
+    Path {
+        path: PathBuf,
+        #[source]
+        cause: Cause,
+    },
 
     /// `pyproject.toml` (or another TOML file) is missing, is not TOML, or has a value of a wrong
     /// type.
@@ -57,34 +64,82 @@ pub enum Error {
 
     /// maturin returned a file that is no valid wheel.
     #[error("{}: {cause}", wheel.display())]
-    Wheel { wheel: PathBuf, cause: String },
+    Wheel {
+        wheel: PathBuf,
+        #[source]
+        cause: Cause,
+    },
 
     /// A file that the user named is not of the kind that the command needs.
     #[error("{}: {cause}", path.display())]
-    Given { path: PathBuf, cause: String, hint: Option<String> },
+    Given {
+        path: PathBuf,
+        #[source]
+        cause: Cause,
+        hint: Option<String>,
+    },
 
     /// A failure that should not happen. It is reported as an error instead of a panic.
     #[error("{0}")]
-    Other(String),
+    Other(#[from] Cause),
 }
 
 impl Error {
     /// An I/O error with its path. `fs-err` puts the path into its own message, so it is removed
     /// from the cause here.
     pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        let cause = match std::error::Error::source(error) {
-            Some(inner) => inner.to_string(),
-            None => error
-                .get_ref()
-                .and_then(|inner| inner.source())
-                .map_or_else(|| error.to_string(), ToString::to_string),
-        };
-        Self::Path { path: path.into(), cause }
+        let inner = std::error::Error::source(error);
+        let error = inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error);
+        let own = error.raw_os_error().map(std::io::Error::from_raw_os_error);
+        Self::path(
+            path,
+            own.unwrap_or_else(|| std::io::Error::new(error.kind(), error.to_string())),
+        )
+    }
+
+    /// A file or folder that could not be read or written.
+    pub fn path(path: impl Into<PathBuf>, cause: impl Into<Cause>) -> Self {
+        Self::Path { path: path.into(), cause: cause.into() }
     }
 
     /// A file that is no valid wheel (PEP 427).
-    pub fn wheel(wheel: &Path, cause: impl fmt::Display) -> Self {
-        Self::Wheel { wheel: wheel.to_owned(), cause: cause.to_string() }
+    pub fn wheel(wheel: &Path, cause: impl Into<Cause>) -> Self {
+        Self::Wheel { wheel: wheel.to_owned(), cause: cause.into() }
+    }
+
+    /// A file that the user named and that is not of the kind that the command needs.
+    pub fn given(
+        path: impl Into<PathBuf>,
+        cause: impl Into<Cause>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Given { path: path.into(), cause: cause.into(), hint: Some(hint.into()) }
+    }
+
+    /// A setting, an argument or a name that is not valid.
+    pub fn setting(
+        source_name: impl Into<String>,
+        cause: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let (source_name, cause) = (source_name.into(), cause.into());
+        Self::Setting { source_name, cause, hint: Some(hint.into()) }
+    }
+
+    /// A field of a TOML file, whose place in the text is not known.
+    pub fn field(path: impl Into<PathBuf>, field: &str, cause: impl Into<String>) -> Self {
+        let field = Some(field.to_owned());
+        Self::Toml { path: path.into(), position: None, field, cause: cause.into(), hint: None }
+    }
+
+    /// The same error with this hint, if it can have one and has none.
+    pub fn or_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Toml { hint, .. } | Self::Setting { hint, .. } | Self::Given { hint, .. } =
+            &mut self
+        {
+            hint.get_or_insert_with(|| text.into());
+        }
+        self
     }
 
     /// cargo is needed, but it is not on PATH.
@@ -132,6 +187,31 @@ impl<T> PathContext<T> for std::io::Result<T> {
     }
 }
 
+/// Puts words in front of an error, which becomes the source.
+pub trait Because<T> {
+    /// # Errors
+    /// The same error, with these words.
+    fn because(self, words: impl fmt::Display) -> Result<T, Cause>;
+}
+
+impl<T, E: Into<Cause>> Because<T> for Result<T, E> {
+    fn because(self, words: impl fmt::Display) -> Result<T, Cause> {
+        self.map_err(|error| because(words, error))
+    }
+}
+
+/// The same error, with these words in front.
+pub fn because(words: impl fmt::Display, error: impl Into<Cause>) -> Cause {
+    Explained { words: words.to_string(), source: error.into() }.into()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{words}: {source}")]
+struct Explained {
+    words: String,
+    source: Cause,
+}
+
 /// The line and column of an offset in a text, counted from one.
 pub fn position(text: &str, offset: usize) -> (u32, u32) {
     let before = text.get(..offset).unwrap_or(text);
@@ -164,6 +244,8 @@ impl fmt::Display for Field<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
 
     #[test]
@@ -173,6 +255,16 @@ mod tests {
         assert_eq!(text.matches("/nowhere/at/all").count(), 1, "{text}");
         // The rest is the system's own text.
         assert!(text.starts_with("/nowhere/at/all: "), "{text}");
+    }
+
+    #[test]
+    fn the_system_s_error_is_the_source() {
+        let failed = fs_err::read("/nowhere/at/all").at("/nowhere").because("the reason");
+        let error = Error::from(failed.unwrap_err());
+        let chain = std::iter::successors(error.source(), |error| (*error).source());
+        let io = chain.filter_map(|error| error.downcast_ref::<std::io::Error>()).next().unwrap();
+        assert_eq!(io.kind(), std::io::ErrorKind::NotFound);
+        assert_eq!(error.to_string(), format!("the reason: /nowhere: {io}"));
     }
 
     #[test]

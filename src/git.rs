@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use crate::error::{Because as _, Cause};
 use crate::request::Environment;
 
 /// The files of a package that git tracks. `None` where cargo does not use git's list (cargo
@@ -13,12 +13,9 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
     if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
         return None;
     }
-    let output = Command::new(environment.which("git")?)
+    let output = environment
+        .command(environment.which("git")?, folder)
         .args(["ls-files", "-z", "--cached"])
-        .current_dir(folder)
-        .env_clear()
-        .envs(environment.iter())
-        .stdin(Stdio::null())
         .output()
         .ok()
         .filter(|output| output.status.success())?;
@@ -45,23 +42,20 @@ pub fn check_out(
     revision: &str,
     to: &Path,
     environment: &Environment,
-) -> Result<CheckedOut, String> {
+) -> Result<CheckedOut, Cause> {
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     let tree = to.join("tree");
-    fs_err::create_dir_all(&tree).map_err(|error| error.to_string())?;
-    let run = |arguments: &[&OsStr]| -> Result<String, String> {
-        let output = Command::new(&git)
+    fs_err::create_dir_all(&tree)?;
+    let run = |arguments: &[&OsStr]| -> Result<String, Cause> {
+        let output = environment
+            .command(&git, folder)
             .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .envs(environment.iter())
             .env("GIT_INDEX_FILE", to.join("index"))
             .env("GIT_TERMINAL_PROMPT", "0")
-            .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("git: {error}"))?;
+            .because("git")?;
         if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+            return Err(String::from_utf8_lossy(&output.stderr).trim().into());
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
     };
@@ -71,7 +65,7 @@ pub fn check_out(
     let peeled = format!("{revision}^{{tree}}");
     let verify = words("rev-parse --verify --quiet --end-of-options").chain([OsStr::new(&peeled)]);
     let object = run(&verify.collect::<Vec<_>>()).map_err(|said| {
-        if said.is_empty() { "there is no such revision".to_owned() } else { said }
+        if said.to_string().is_empty() { "there is no such revision".into() } else { said }
     })?;
     let read = words("read-tree").chain([OsStr::new(&object)]);
     run(&read.collect::<Vec<_>>())?;

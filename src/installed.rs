@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fs_err as fs;
+use percent_encoding::percent_decode_str;
 
-use crate::error::{Error, Result};
+use crate::error::{Because as _, Cause, Error, Result};
 use crate::fingerprint::{Record, record};
 use crate::project::normalize_name;
 use crate::request::{Environment, Interpreter};
@@ -17,7 +18,7 @@ const DESCRIBE: &str = include_str!("../python/wheelprint/_interpreter.py");
 const ANSWER: &str = "wheelprint:";
 
 /// An installed package (PyPA, "Recording installed projects").
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Distribution {
     pub name: String,
     pub version: String,
@@ -30,7 +31,7 @@ pub struct Distribution {
     pub editable: bool,
     /// The record of the installed wheel, or why it cannot be read; `None` if the wheel has no
     /// record.
-    pub record: Option<Result<Record, String>>,
+    pub record: Option<Result<Record, Cause>>,
     /// `uv_cache.json`: the values of the cache keys that uv noted at the build.
     pub uv_cache: Option<serde_json::Value>,
 }
@@ -138,26 +139,25 @@ fn python_of(environment: &Path, windows: bool) -> PathBuf {
 pub fn describe(python: &Path) -> Result<Interpreter> {
     let script =
         format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");
-    let failed = |cause: String| Error::Path { path: python.to_owned(), cause };
     // Use isolated mode (`-I`), so that no module comes from the working directory or PYTHONPATH.
     let output = Command::new(python)
         .args(["-I", "-c", &script])
         .stdin(std::process::Stdio::null())
         .output()
         .map_err(|error| Error::io(python, &error))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(failed(format!("is no Python that can be used: {said}")));
-    }
-    let said = String::from_utf8_lossy(&output.stdout);
-    answered(&said).map_err(|cause| failed(format!("is no Python that can be used: {cause}")))
+    let answer = if !output.status.success() {
+        Err(Cause::from(String::from_utf8_lossy(&output.stderr).trim()))
+    } else {
+        answered(&String::from_utf8_lossy(&output.stdout))
+    };
+    answer.because("is no Python that can be used").map_err(|cause| Error::path(python, cause))
 }
 
 /// Finds the answer among the output. Start-up code of the environment may print other lines.
-fn answered(said: &str) -> Result<Interpreter, String> {
+fn answered(said: &str) -> Result<Interpreter, Cause> {
     let mut lines = said.lines();
     let answer = lines.find_map(|line| line.strip_prefix(ANSWER)).ok_or("it gave no answer")?;
-    serde_json::from_str(answer).map_err(|error| error.to_string())
+    Ok(serde_json::from_str(answer)?)
 }
 
 /// The distribution of this name that the interpreter would import.
@@ -215,22 +215,7 @@ fn path_of_url(url: &str) -> Option<PathBuf> {
 fn path_in_url(url: &str, windows: bool) -> Option<String> {
     let path = url.strip_prefix("file://")?;
     let path = path.strip_prefix("localhost").unwrap_or(path);
-    let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(coded) if byte == b'%' => {
-                bytes.push(coded);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    let path = String::from_utf8(bytes).ok()?;
+    let path = percent_decode_str(path).decode_utf8().ok()?.into_owned();
     if !windows {
         return Some(path);
     }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Tagged};
 use crate::error::{Error, PathContext as _, Result};
-use crate::publish;
+use crate::publish::{self, sealed};
 use crate::request::{Environment, Interpreter};
 
 const SCRIPTS: &str = scripts(cfg!(windows));
@@ -233,8 +233,7 @@ fn python_literal(text: &str) -> String {
 
 /// Reads the completion file; `None` if the environment is incomplete or damaged.
 fn read_ready(folder: &Path) -> Option<Ready> {
-    let bytes = fs::read(folder.join(READY)).ok()?;
-    let ready: Ready = serde_json::from_slice(digest::unsealed(&bytes)?).ok()?;
+    let ready: Ready = sealed::read(&folder.join(READY)).ok()?;
     let config = digest::file(&folder.join(CONFIG)).ok()?;
     (ready.config == config && ready.site_packages.is_dir()).then_some(ready)
 }
@@ -257,8 +256,7 @@ fn make(folder: &Path, python: &Path, interpreter: &Interpreter) -> Result<Ready
     let site_packages = PathBuf::from(run(&mut ask, folder)?);
     let config = folder.join(CONFIG);
     let ready = Ready { site_packages, config: digest::file(&config).at(&config)? };
-    let bytes = serde_json::to_vec(&ready).map_err(|error| Error::Other(error.to_string()))?;
-    publish::bytes(&folder.join(READY), &digest::sealed(&bytes)).at(folder.join(READY))?;
+    sealed::write(&folder.join(READY), &ready).at(folder.join(READY))?;
     Ok(ready)
 }
 
@@ -274,8 +272,8 @@ fn run(command: &mut Command, folder: &Path) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let cause = stderr.lines().last().unwrap_or("venv failed").to_owned();
-    Err(Error::Path { path: folder.to_owned(), cause })
+    let cause = stderr.lines().last().unwrap_or("venv failed");
+    Err(Error::path(folder, cause))
 }
 
 /// Points a link at a folder. A new link is made under another name and then renamed, so that the

@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Because as _, Error, Result};
 use crate::inputs::ambient;
 use crate::log;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
@@ -131,13 +131,8 @@ impl Maturin<'_> {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(self.python);
-        command
-            .args(["-c", BOOTSTRAP])
-            .current_dir(self.root)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::piped());
+        let mut command = self.environment.command(self.python, self.root);
+        command.args(["-c", BOOTSTRAP]).stdin(Stdio::piped());
         command
     }
 
@@ -214,8 +209,8 @@ impl Answer {
     fn read<T: serde::de::DeserializeOwned>(&self, hook: Hook) -> Result<T> {
         let result = self.path();
         let bytes = fs_err::read(&result).map_err(|error| Error::io(&result, &error))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Other(format!("maturin: {hook} returned no result: {error}")))
+        let words = format_args!("maturin: {hook} returned no result");
+        Ok(serde_json::from_slice(&bytes).because(words)?)
     }
 }
 

@@ -84,22 +84,14 @@ impl Project {
         let bytes = match fs_err::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::Toml {
-                    path,
-                    position: None,
-                    field: None,
-                    cause: "no such file".into(),
-                    hint: Some("the project's folder is meant, the one with pyproject.toml".into()),
-                });
+                let hint = "the project's folder is meant, the one with pyproject.toml";
+                return Err(Error::given(path, "no such file", hint));
             }
             Err(error) => return Err(error).at(path),
         };
-        let text = String::from_utf8(bytes).map_err(|error| Error::Toml {
-            path: path.clone(),
-            position: None,
-            field: None,
-            cause: format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()),
-            hint: Some("save the file as UTF-8".into()),
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let cause = format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to());
+            Error::given(&path, cause, "save the file as UTF-8")
         })?;
         Self::parse(root, &path, &text)
     }

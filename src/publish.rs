@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::{Builder, NamedTempFile, PersistError};
 
 pub mod private;
+pub mod sealed;
 
 /// The prefix of every temporary name, by which leftovers are recognised.
 pub const TEMPORARY: &str = ".wheelprint-";

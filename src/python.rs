@@ -59,7 +59,7 @@ fn call(
     let answer = py.detach(|| {
         catch_unwind(AssertUnwindSafe(|| run(hook, request, has_settings, directory, metadata)))
             .unwrap_or_else(|_| {
-                Err(Error::Other(format!("{hook}: an internal error, please report it")))
+                Err(Error::Other(format!("{hook}: an internal error, please report it").into()))
             })
     });
     if answer.is_ok() && hook == Hook::Build(Artifact::Editable) {

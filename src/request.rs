@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The artifact of a request. The `prepare_metadata_*` and `get_requires_*` hooks ask about one of
 /// these.
@@ -155,6 +156,13 @@ impl Environment {
     /// All variables, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// A command that runs in a folder, with exactly these variables and without input.
+    pub fn command(&self, program: impl AsRef<OsStr>, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(folder).env_clear().envs(self.iter()).stdin(Stdio::null());
+        command
     }
 
     /// The first executable file of this name on PATH. On Windows the endings in PATHEXT are tried.

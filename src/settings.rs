@@ -228,26 +228,20 @@ fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
 fn parse<T: Copy>(source: &str, value: &str, choices: &[(&str, T)]) -> Result<T> {
     choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        Error::Setting {
-            source_name: source.to_owned(),
-            cause: format!("unknown value `{value}`"),
-            hint: Some(match nearest(value, &names) {
-                Some(name) => format!("did you mean `{name}`? ({})", names.join(" | ")),
-                None => format!("use one of {}", names.join(" | ")),
-            }),
-        }
+        let hint = match nearest(value, &names) {
+            Some(name) => format!("did you mean `{name}`? ({})", names.join(" | ")),
+            None => format!("use one of {}", names.join(" | ")),
+        };
+        Error::setting(source, format!("unknown value `{value}`"), hint)
     })
 }
 
 fn unknown_key(source: &str, key: &str, known: &[&str]) -> Error {
-    Error::Setting {
-        source_name: source.to_owned(),
-        cause: "unknown key".into(),
-        hint: Some(match nearest(key, known) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("the keys are {}", known.join(", ")),
-        }),
-    }
+    let hint = match nearest(key, known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("the keys are {}", known.join(", ")),
+    };
+    Error::setting(source, "unknown key", hint)
 }
 
 fn wrong_type(source: &str, cause: &str) -> Error {

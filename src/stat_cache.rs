@@ -17,6 +17,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
+use crate::publish::sealed;
 
 /// Longer than any file system's timestamp granularity.
 const AT_REST: Duration = Duration::from_secs(2);
@@ -122,9 +123,8 @@ impl Digests {
     /// Reads the memory at `path`. A memory that is unreadable or of another version counts as
     /// empty.
     pub fn load(path: PathBuf) -> Self {
-        let memory: Memory = fs::read(&path)
+        let memory = sealed::read(&path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice(digest::unsealed(&bytes)?).ok())
             .filter(|memory: &Memory| memory.version == VERSION)
             .unwrap_or_default();
         Self { path: Some(path), remembered: memory.files, seen: Mutex::default() }
@@ -228,11 +228,8 @@ impl Digests {
         if forgets {
             files.retain(|name, _| seen.contains_key(name));
         }
-        if let Ok(bytes) = serde_json::to_vec(&Memory { version: VERSION, files }) {
-            // Seal the memory, because a digest that was damaged on the disk must not be used for a
-            // file.
-            let _ = crate::publish::bytes(path, &digest::sealed(&bytes));
-        }
+        // Seal the memory, because a digest that was damaged on the disk must not be used for a file.
+        let _ = sealed::write(path, &Memory { version: VERSION, files });
     }
 }
 
@@ -307,9 +304,8 @@ mod tests {
         let name = format!(":{}", path.display());
         let remembered = Remembered { stat, digest: "remembered".into() };
         let files = [(name, remembered)].into_iter().collect();
-        let bytes =
-            digest::sealed(&serde_json::to_vec(&Memory { version: VERSION, files }).unwrap());
-        fs::write(&memory, &bytes).unwrap();
+        sealed::write(&memory, &Memory { version: VERSION, files }).unwrap();
+        let bytes = fs::read(&memory).unwrap();
         assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), "remembered");
         fs::write(&memory, &bytes[..bytes.len() / 2]).unwrap();
         assert_eq!(Digests::load(memory).file(&path).unwrap(), digest::bytes(b"a"));

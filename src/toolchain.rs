@@ -6,14 +6,15 @@
 //! Cargo's `.rustc_info.json` does the same. Deleting the memory changes no answer.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Tagged};
+use crate::error::Cause;
 use crate::inputs::ambient;
 use crate::inputs::obstacle::essential;
 use crate::inputs::target::entries;
+use crate::publish::sealed;
 use crate::request::Environment;
 use crate::stat_cache::Stat;
 
@@ -33,31 +34,26 @@ pub fn rustc(
     root: &Path,
     environment: &Environment,
     memory: Option<&Path>,
-) -> Result<String, String> {
-    let Some(program) = ambient::rustc(root, environment) else {
-        return Err("not found on PATH".into());
-    };
+) -> Result<String, Cause> {
+    let program = ambient::rustc(root, environment).ok_or("not found on PATH")?;
     let circumstances = circumstances(&program, root, environment);
     if let Some(circumstances) = &circumstances
         && let Some(version) = memory.and_then(|memory| recall(memory, circumstances))
     {
         return Ok(version);
     }
-    let ask = |arguments: &[&str]| -> Result<String, String> {
-        let output = Command::new(&program)
+    let ask = |arguments: &[&str]| -> Result<String, Cause> {
+        let output = environment
+            .command(&program, root)
             .args(arguments)
-            .current_dir(root)
-            .env_clear()
-            .envs(environment.iter())
-            .stdin(Stdio::null())
             .output()
-            .map_err(|error| error.kind().to_string())?;
+            .map_err(|error| std::io::Error::from(error.kind()))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         match essential(&String::from_utf8_lossy(&output.stderr)) {
-            said if said.is_empty() => Err(format!("{} -vV failed", file_name(&program))),
-            said => Err(said),
+            said if said.is_empty() => Err(format!("{} -vV failed", file_name(&program)).into()),
+            said => Err(said.into()),
         }
     };
     let version = ask(&["-vV"])?.lines().map(str::trim).collect::<Vec<_>>().join("; ");
@@ -126,7 +122,7 @@ fn rustup_home(environment: &Environment) -> Option<PathBuf> {
 
 /// `None` too if it was damaged: a version that no rustc ever gave would be stated in records.
 fn read(memory: &Path) -> Option<Memory> {
-    serde_json::from_slice(digest::unsealed(&fs_err::read(memory).ok()?)?).ok()
+    sealed::read(memory).ok()
 }
 
 fn recall(memory: &Path, circumstances: &str) -> Option<String> {
@@ -139,11 +135,9 @@ fn recall(memory: &Path, circumstances: &str) -> Option<String> {
 fn remember(memory: &Path, circumstances: String, programs: &[PathBuf], version: &str) {
     let programs: Option<Vec<(PathBuf, Stat)>> =
         programs.iter().map(|path| Some((path.clone(), stat_of(path)?))).collect();
-    if let Some(programs) = programs
-        && let Ok(bytes) =
-            serde_json::to_vec(&Memory { circumstances, programs, version: version.to_owned() })
-    {
-        let _ = crate::publish::bytes(memory, &digest::sealed(&bytes));
+    if let Some(programs) = programs {
+        let version = version.to_owned();
+        let _ = sealed::write(memory, &Memory { circumstances, programs, version });
     }
 }
 

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use wheelprint::error::Cause;
 use wheelprint::fingerprint::record::VERSION;
 use wheelprint::fingerprint::{Fingerprint, Record, Value};
 use wheelprint::freshness::{Verdict, compare};
@@ -21,9 +22,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn check(record: Result<Record, String>) {
+fn check(record: Result<Record, Cause>) {
     let Ok(record) = record else { return };
-    assert_eq!(Record::from_json(&record.to_json()).as_ref(), Ok(&record));
+    assert_eq!(Record::from_json(&record.to_json()).unwrap(), record);
     let inputs = record.inputs();
     let unreliable = !record.untrusted.is_empty()
         || inputs.values().any(|value| matches!(value, Value::Unreadable(_)));

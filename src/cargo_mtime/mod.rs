@@ -20,6 +20,7 @@ use std::time::SystemTime;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Because as _, Cause};
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Fingerprint, Inputs, Value};
 use crate::freshness::{self, Reason, Verdict};
@@ -269,7 +270,7 @@ fn clean(target: &Target, remaining: &mut Remaining) {
 }
 
 /// `cargo clean` of what can be edited, in one profile folder.
-fn clean_profile(target: &Target, folder: &Path) -> Result<(), String> {
+fn clean_profile(target: &Target, folder: &Path) -> Result<(), Cause> {
     let name = |path: Option<&Path>| Some(path?.file_name()?.to_str()?.to_owned());
     let mut command = target.cargo().ok_or("there is no cargo")?;
     let profile = name(Some(folder)).ok_or("the folder's name is not UTF-8")?;
@@ -286,13 +287,13 @@ fn clean_profile(target: &Target, folder: &Path) -> Result<(), String> {
         command.args(["--package", &package.name]);
     }
     let done = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
-    let done = done.map_err(|error| format!("cargo clean: {error}"))?;
+    let done = done.because("cargo clean")?;
     if done.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&done.stderr);
     let first = said.lines().find(|line| line.starts_with("error")).unwrap_or("it failed");
-    Err(format!("cargo clean: {first}"))
+    Err(format!("cargo clean: {first}").into())
 }
 
 /// Why cargo can't be relied on for this unit.

@@ -54,9 +54,9 @@ impl Given {
             (Some(metadata), record, top, GivenKind::Archive(Box::new(archive)))
         } else {
             let mut wheel = Audit::open(path)?;
-            let failed = |cause: String| broken(path, &cause);
-            let metadata = wheel.read("METADATA", METADATA).map_err(failed)?;
-            let record = wheel.read(FILE_NAME, LIMIT + 1).map_err(failed)?;
+            let metadata =
+                wheel.read("METADATA", METADATA).map_err(|cause| broken(path, &cause))?;
+            let record = wheel.read(FILE_NAME, LIMIT + 1).map_err(|cause| broken(path, &cause))?;
             (metadata, record, wheel.dist_info.clone(), GivenKind::Wheel(Box::new(wheel)))
         };
         let record = record.map(|bytes| read_record(path, &bytes)).transpose()?;
@@ -92,30 +92,24 @@ fn read_record(path: &Path, bytes: &[u8]) -> Result<Record> {
         wheelprint: u64,
     }
     if bytes.len() as u64 > LIMIT {
-        return Err(broken(path, "is larger than 64 MiB"));
+        return Err(broken(path, &"is larger than 64 MiB"));
     }
     if let Ok(Version { wheelprint }) = serde_json::from_slice(bytes)
         && wheelprint > u64::from(VERSION)
     {
-        return Err(Error::Given {
-            path: path.to_owned(),
-            cause: format!(
-                "its record has version {wheelprint}, and this wheelprint ({}) knows version \
-                 {VERSION}",
-                env!("CARGO_PKG_VERSION")
-            ),
-            hint: Some("update wheelprint".to_owned()),
-        });
+        let own = env!("CARGO_PKG_VERSION");
+        let cause = format!(
+            "its record has version {wheelprint}, and this wheelprint ({own}) knows version \
+             {VERSION}"
+        );
+        return Err(Error::given(path, cause, "update wheelprint"));
     }
     Record::from_json(bytes).map_err(|cause| broken(path, &cause))
 }
 
-fn broken(path: &Path, cause: &str) -> Error {
-    Error::Given {
-        path: path.to_owned(),
-        cause: format!("its record can't be used: {}", tame(cause)),
-        hint: Some("somebody changed the file after it was built; build it again".to_owned()),
-    }
+fn broken(path: &Path, cause: &dyn std::fmt::Display) -> Error {
+    let cause = format!("its record can't be used: {}", tame(&cause.to_string()));
+    Error::given(path, cause, "somebody changed the file after it was built; build it again")
 }
 
 /// Name and version from METADATA, or else from the folder's name.

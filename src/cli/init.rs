@@ -1,11 +1,11 @@
 //! `wheelprint init`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::terminal::{GOOD, NAME, NOTICE};
 use super::{Answer, Context, diff};
 use crate::error::{Error, PathContext as _, Result};
+use crate::inputs::cargo_metadata;
 use crate::project::Project;
 use crate::request::{Artifact, Request};
 use crate::settings::Settings;
@@ -74,11 +74,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     }
     if !arguments.yes {
         if !terminal.can_ask() {
-            return Err(Error::Setting {
-                source_name: "stdin".to_owned(),
-                cause: "no terminal, so nobody can be asked; nothing changed".to_owned(),
-                hint: Some("`--yes` writes it without asking".to_owned()),
-            });
+            let cause = "no terminal, so nobody can be asked; nothing changed";
+            return Err(Error::setting("stdin", cause, "`--yes` writes it without asking"));
         }
         if !terminal.ask("Write this?") {
             return Ok(Answer::said(format!("{name}: nothing changed\n")));
@@ -102,24 +99,15 @@ impl<'a> Found<'a> {
         let bytes = match fs_err::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::Toml {
-                    path,
-                    position: None,
-                    field: None,
-                    cause: "no such file".to_owned(),
-                    hint: Some(
-                        "name the project's folder: `wheelprint init DIR`; `wheelprint new NAME` \
-                         makes a new project"
-                            .to_owned(),
-                    ),
-                });
+                let hint = "name the project's folder: `wheelprint init DIR`; `wheelprint new \
+                            NAME` makes a new project";
+                return Err(Error::given(path, "no such file", hint));
             }
             Err(error) => return Err(error).at(path),
         };
         // Loading the project reports errors in the file, so do it before any edit.
         let project = Project::load(&root)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Error::Path { path: path.clone(), cause: "not UTF-8".to_owned() })?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::path(&path, "not UTF-8"))?;
         let backend = switch::backend(&path, &lines::plain(&text))?;
         let request = Request {
             artifact: Artifact::Editable,
@@ -161,17 +149,14 @@ impl<'a> Found<'a> {
     /// The text before an earlier `init`, if the file is still as that `init` wrote it.
     fn original(&self) -> Option<String> {
         let (environment, root) = (&self.context.environment, &self.request.root);
-        let original = original::find(environment, root, self.text.as_bytes())?;
-        String::from_utf8(original).ok()
+        original::find(environment, root, &self.text)
     }
 
     fn write(&self, wanted: &str) -> Result<()> {
         // The user may have saved the file in an editor while the question was open.
         if fs_err::read(&self.path).at(&self.path)? != self.text.as_bytes() {
-            return Err(Error::Path {
-                path: self.path.clone(),
-                cause: "changed in the meantime, so it was not written; run this again".to_owned(),
-            });
+            let cause = "changed in the meantime, so it was not written; run this again";
+            return Err(Error::path(&self.path, cause));
         }
         let before = match self.backend {
             Backend::Maturin => Some(self.text.clone()),
@@ -179,7 +164,7 @@ impl<'a> Found<'a> {
         };
         if let Some(before) = before.filter(|before| before != wanted) {
             let (environment, root) = (&self.context.environment, &self.request.root);
-            let kept = original::keep(environment, root, wanted.as_bytes(), before.as_bytes());
+            let kept = original::keep(environment, root, wanted, &before);
             if let Err(error) = kept {
                 let cause = "the original can't be kept, `--undo` will be an edit too";
                 self.context.terminal.warn(&format!("{cause}: {error}"));
@@ -211,18 +196,11 @@ impl<'a> Found<'a> {
 
     fn locate_workspace(&self, manifest: &Path) -> Option<PathBuf> {
         let environment = &self.context.environment;
-        let cargo = match environment.non_empty("CARGO") {
-            Some(cargo) => PathBuf::from(cargo),
-            None => environment.which("cargo")?,
-        };
-        let output = Command::new(cargo)
+        let output = environment
+            .command(cargo_metadata::program(environment)?, &self.request.root)
             .args(["locate-project", "--workspace", "--message-format", "plain"])
             .arg("--manifest-path")
             .arg(manifest)
-            .current_dir(&self.request.root)
-            .env_clear()
-            .envs(environment.iter())
-            .stdin(Stdio::null())
             .output()
             .ok()?;
         let path = String::from_utf8(output.stdout).ok()?;
@@ -267,9 +245,7 @@ fn check_profile(name: &str, manifest: &Manifest) -> Result<()> {
     if known.iter().any(|known| known == name) {
         return Ok(());
     }
-    Err(Error::Setting {
-        source_name: "--editable-profile".to_owned(),
-        cause: format!("{} has no profile `{name}`", manifest.path.display()),
-        hint: Some(format!("there are {}", known.join(", "))),
-    })
+    let cause = format!("{} has no profile `{name}`", manifest.path.display());
+    let hint = format!("there are {}", known.join(", "));
+    Err(Error::setting("--editable-profile", cause, hint))
 }

@@ -75,17 +75,14 @@ fn package_name<'a>(given: &'a Path, context: &Context) -> Option<&'a str> {
 
 /// The dist-info folder of a package, in the environment that `status` would use.
 fn installed_package(name: &str, python: Option<&Path>, context: &Context) -> Result<PathBuf> {
-    let refused = |cause: String, hint: String| Error::Setting {
-        source_name: format!("`{name}`"),
-        cause: format!("no such file here, and {cause}"),
-        hint: Some(hint),
+    let refused = |cause: &str, hint: String| {
+        Error::setting(format!("`{name}`"), format!("no such file here, and {cause}"), hint)
     };
     let given = python.map(|python| context.path(python));
     let found = installed::python_in_use(&context.folder, &context.environment, given.as_deref());
     let Some(found) = found else {
         return Err(refused(
-            "there is no environment, neither .venv nor an active one, to look for a package in"
-                .to_owned(),
+            "there is no environment, neither .venv nor an active one, to look for a package in",
             "make one with `uv sync`, or name one with `--python`".to_owned(),
         ));
     };
@@ -96,7 +93,7 @@ fn installed_package(name: &str, python: Option<&Path>, context: &Context) -> Re
     let known = installed::names(&interpreter);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     Err(refused(
-        format!("no package of that name is installed in {}", interpreter.prefix.display()),
+        &format!("no package of that name is installed in {}", interpreter.prefix.display()),
         match nearest(&normalize_name(name), &known) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => "another environment is named with `--python`".to_owned(),

@@ -42,9 +42,8 @@ pub struct Edit {
 impl Edit {
     fn new(path: PathBuf, field: &'static str, folder: &Path) -> Result<Self> {
         let root = path.parent().unwrap_or(&path);
-        let member = relative(root, folder).ok_or_else(|| Error::Path {
-            path: folder.to_owned(),
-            cause: format!("not UTF-8, so {} can't name it", path.display()),
+        let member = relative(root, folder).ok_or_else(|| {
+            Error::path(folder, format!("not UTF-8, so {} can't name it", path.display()))
         })?;
         let before = fs::read_to_string(&path).at(&path)?;
         let edited = with_member(&path, &lines::plain(&before), field, &member)?;
@@ -64,7 +63,7 @@ impl Edit {
     pub fn write(&self) -> Result<()> {
         if fs::read_to_string(&self.path).at(&self.path)? != self.before {
             let cause = "changed in the meantime, so it was not written; run this again";
-            return Err(Error::Path { path: self.path.clone(), cause: cause.to_owned() });
+            return Err(Error::path(&self.path, cause));
         }
         publish::replace(&self.path, self.after.as_bytes()).at(&self.path)
     }
@@ -103,15 +102,12 @@ pub fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     let members = workspace.members()?;
     let other = members.packages.get(&normalize_name(&names.project));
     if let Some(other) = other.filter(|other| other.project.root != folder) {
-        return Err(Error::Setting {
-            source_name: format!("`{}`", names.project),
-            cause: format!(
-                "the workspace {} has a package of this name, in {}",
-                workspace.root.display(),
-                workspace.name(&other.project.root)
-            ),
-            hint: Some("take another name; `--no-workspace` stays out of the workspace".into()),
-        });
+        let (root, name) = (workspace.root.display(), workspace.name(&other.project.root));
+        return Err(Error::setting(
+            format!("`{}`", names.project),
+            format!("the workspace {root} has a package of this name, in {name}"),
+            "take another name; `--no-workspace` stays out of the workspace",
+        ));
     }
     if is_matched {
         return Ok(Stand::Matched(path));
@@ -165,18 +161,10 @@ fn manifest(path: &Path) -> Result<toml::Table> {
     let hint = "cargo refuses a package below a Cargo.toml that it can't read: mend that one, or name \
                 another folder for the project";
     parse(path, &text)
-        .map_err(|error| match error {
-            Error::Toml { path, position, field, cause, .. } => {
-                Error::Toml { path, position, field, cause, hint: Some(hint.to_owned()) }
-            }
-            error => error,
-        })?
+        .map_err(|error| error.or_hint(hint))?
         .to_string()
         .parse()
-        .map_err(|error: toml::de::Error| Error::Path {
-            path: path.to_owned(),
-            cause: error.message().to_owned(),
-        })
+        .map_err(|error: toml::de::Error| Error::path(path, error.message()))
 }
 
 /// Whether a glob in `members` matches the folder. Like cargo, this uses the rules of the glob
@@ -193,13 +181,7 @@ fn is_member(root: &Path, glob: &str, folder: &Path) -> bool {
 /// The text of a manifest with `member` added to a list. `field` is the list's dotted name.
 fn with_member(path: &Path, text: &str, field: &str, member: &str) -> Result<String> {
     let mut document = parse(path, text)?;
-    let wrong = |cause: &str| Error::Toml {
-        path: path.to_owned(),
-        position: None,
-        field: Some(field.to_owned()),
-        cause: cause.to_owned(),
-        hint: None,
-    };
+    let wrong = |cause: &str| Error::field(path, field, cause);
     let mut tables: Vec<&str> = field.split('.').collect();
     let list = tables.pop().unwrap_or_default();
     let mut table: &mut dyn TableLike = document.as_table_mut();

@@ -78,8 +78,8 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
         return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
     }
     // Link the original text to the new text, so that `init --undo` can still restore it.
-    if let Some(before) = original::find(&context.environment, opened.root(), text.as_bytes()) {
-        let _ = original::keep(&context.environment, opened.root(), new.as_bytes(), &before);
+    if let Some(before) = original::find(&context.environment, opened.root(), &text) {
+        let _ = original::keep(&context.environment, opened.root(), &new, &before);
     }
     publish::replace(&path, new.as_bytes()).at(&path)?;
     let mut output = String::new();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::error::{Error, Result};
+use crate::error::{Because as _, Error, Result};
 use crate::hooks::{Access, Call};
 use crate::log;
 use crate::request::{Artifact, Environment, Interpreter, Request};
@@ -129,11 +129,11 @@ impl Context {
             Some(folder) if path.file_name().is_some_and(|name| name == "pyproject.toml") => {
                 Ok(folder.to_owned())
             }
-            _ => Err(Error::Given {
+            _ => Err(Error::given(
                 path,
-                cause: "a file, where a project's folder is needed".to_owned(),
-                hint: Some("name the folder, or the pyproject.toml in it".to_owned()),
-            }),
+                "a file, where a project's folder is needed",
+                "name the folder, or the pyproject.toml in it",
+            )),
         }
     }
 
@@ -202,7 +202,7 @@ pub fn run(
             match written {
                 // A closed pipe (`| head`) is no failure: the reader needed no more.
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    context.terminal.error(&Error::Other(format!("stdout: {error}")));
+                    context.terminal.error(&Error::path("stdout", error));
                     FAILED
                 }
                 _ => answer.code,
@@ -229,9 +229,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
             let mut script = Vec::new();
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "wheelprint", &mut script);
-            let script = String::from_utf8(script)
-                .map_err(|error| Error::Other(format!("completions: {error}")))?;
-            Ok(Answer::said(script))
+            Ok(Answer::said(String::from_utf8(script).because("completions")?))
         }
     }
 }

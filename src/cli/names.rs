@@ -21,11 +21,8 @@ pub struct Names {
 /// Python, Rust, cargo or Windows uses it for something else. The error says which.
 pub fn from(given: &str) -> Result<Names> {
     let refuse = |cause: &str| {
-        Err(Error::Setting {
-            source_name: format!("`{given}`"),
-            cause: cause.to_owned(),
-            hint: Some("take another name, such as `my-package`".to_owned()),
-        })
+        let hint = "take another name, such as `my-package`";
+        Err(Error::setting(format!("`{given}`"), cause, hint))
     };
     let is_alphanumeric =
         |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());

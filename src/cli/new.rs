@@ -40,7 +40,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         join::cargo(&folder, !arguments.no_workspace),
         join::uv(&folder, &names, !arguments.no_workspace),
     ];
-    let [cargo, uv] = stands.map(|stand| stand.map_err(with_a_way_out));
+    // The user may not need the workspace.
+    let way_out = "`--no-workspace` makes the project without joining a workspace";
+    let [cargo, uv] = stands.map(|stand| stand.map_err(|error| error.or_hint(way_out)));
     let stands = [cargo?, uv?];
     let files = template::files(&names, matches!(stands[0], Stand::Declined(_)));
     if is_there {
@@ -59,17 +61,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     }
     said += &missing(keys, context);
     Ok(Answer::said(said))
-}
-
-/// Adds a hint about `--no-workspace`, because the user may not need the workspace.
-fn with_a_way_out(error: Error) -> Error {
-    let way = "`--no-workspace` makes the project without joining a workspace";
-    match error {
-        Error::Toml { path, position, field, cause, hint: None } => {
-            Error::Toml { path, position, field, cause, hint: Some(way.to_owned()) }
-        }
-        error => error,
-    }
 }
 
 /// Writes all edited manifests. If one fails, the ones written before are restored.
@@ -167,15 +158,9 @@ fn write_keys(folder: &Path, context: &Context) -> Result<Option<Error>> {
 /// Whether the folder exists. An existing folder must be empty.
 fn check_folder(folder: &Path) -> Result<bool> {
     let refuse = |cause: &str| {
-        Err(Error::Setting {
-            source_name: folder.display().to_string(),
-            cause: cause.to_owned(),
-            hint: Some(
-                "name another folder: `wheelprint new NAME DIR`; `wheelprint init` switches a \
-                 project that is there"
-                    .to_owned(),
-            ),
-        })
+        let hint = "name another folder: `wheelprint new NAME DIR`; `wheelprint init` switches a \
+                    project that is there";
+        Err(Error::setting(folder.display().to_string(), cause, hint))
     };
     match fs::metadata(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -45,13 +45,9 @@ impl Opened {
             return Err(refusal);
         }
         if built_by? == switch::Backend::Maturin {
-            return Err(Error::Toml {
-                path,
-                position: None,
-                field: Some("build-system.build-backend".to_owned()),
-                cause: "maturin builds it, not wheelprint".to_owned(),
-                hint: Some("`wheelprint init` switches it".to_owned()),
-            });
+            let field = "build-system.build-backend";
+            let error = Error::field(path, field, "maturin builds it, not wheelprint");
+            return Err(error.or_hint("`wheelprint init` switches it"));
         }
         Self::open_any(&Where { dir, python: given.python.clone() }, context)
     }

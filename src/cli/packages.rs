@@ -79,12 +79,10 @@ impl Packages {
 }
 
 fn found(folder: &Path) -> Result<(Workspace, Members)> {
-    let missing = || Error::Given {
-        path: folder.to_owned(),
-        cause: "no uv project: there is no pyproject.toml with a `[project]` or a \
-                `[tool.uv.workspace]` that uv manages"
-            .to_owned(),
-        hint: Some("name a folder in the workspace".to_owned()),
+    let missing = || {
+        let cause = "no uv project: there is no pyproject.toml with a `[project]` or a \
+                     `[tool.uv.workspace]` that uv manages";
+        Error::given(folder, cause, "name a folder in the workspace")
     };
     let workspace = Workspace::around(folder)?.ok_or_else(missing)?;
     let members = workspace.members()?;
@@ -104,25 +102,19 @@ fn named<'a>(name: &str, workspace: &Workspace, members: &'a Members) -> Result<
         return Err(broken(workspace, folder, cause));
     }
     let known: Vec<&str> = members.packages.keys().map(String::as_str).collect();
-    Err(Error::Setting {
-        source_name: "--package".to_owned(),
-        cause: format!("the workspace {} has no package `{name}`", workspace.root.display()),
-        hint: Some(match nearest(&normal, &known) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("its packages are {}", known.join(", ")),
-        }),
-    })
+    let cause = format!("the workspace {} has no package `{name}`", workspace.root.display());
+    let hint = match nearest(&normal, &known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("its packages are {}", known.join(", ")),
+    };
+    Err(Error::setting("--package", cause, hint))
 }
 
 fn broken(workspace: &Workspace, folder: &Path, cause: &str) -> Error {
-    Error::Given {
-        path: folder.to_owned(),
-        cause: format!("not a package that uv could work with: {cause}"),
-        hint: Some(format!(
-            "mend it, or name the folder in `exclude` of {}",
-            workspace.root.join("pyproject.toml").display()
-        )),
-    }
+    let cause = format!("not a package that uv could work with: {cause}");
+    let manifest = workspace.root.join("pyproject.toml");
+    let hint = format!("mend it, or name the folder in `exclude` of {}", manifest.display());
+    Error::given(folder, cause, hint)
 }
 
 /// The folder of a package, in the workspace whose root is `root`. `None` if `root` is no workspace
@@ -174,7 +166,7 @@ fn refused(workspace: &Workspace, members: &Members) -> Error {
     }
     Error::Given {
         path: workspace.root.join("pyproject.toml"),
-        cause: cause.to_owned(),
+        cause: cause.into(),
         hint: Some(hint).filter(|hint| !hint.is_empty()),
     }
 }

@@ -132,7 +132,7 @@ impl Observer<'_> {
             let memory = self.toolchain_memory.as_deref();
             match toolchain::rustc(&self.toolchain_root, self.environment, memory) {
                 Ok(version) => Value::Text(version),
-                Err(cause) => Value::Unreadable(cause),
+                Err(cause) => Value::Unreadable(cause.to_string()),
             }
         });
         let maturin = match ambient::maturin_version(&self.request.interpreter) {

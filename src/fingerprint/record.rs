@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, Inputs, Packed, Source, Value};
+use crate::error::{Because as _, Cause};
 use crate::inputs::{Key, Kind, Part, View, Watch};
 
 /// The name of the record in dist-info. It is not in a subfolder, because PEP 770 reserves
@@ -129,31 +130,30 @@ impl Record {
     /// # Errors
     /// The reason why the record cannot be compared: it is not JSON, it has another version, its
     /// inputs are out of order, or its fingerprint does not match its inputs.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Cause> {
         #[derive(Deserialize)]
         struct Version {
             wheelprint: u32,
         }
-        let Version { wheelprint } = serde_json::from_slice(bytes)
-            .map_err(|error| format!("not a wheelprint record: {error}"))?;
+        let Version { wheelprint } =
+            serde_json::from_slice(bytes).because("not a wheelprint record")?;
         if wheelprint != VERSION {
-            return Err(format!("record version {wheelprint}; this program knows {VERSION}"));
+            return Err(format!("record version {wheelprint}; this program knows {VERSION}").into());
         }
-        let record: Self = serde_json::from_slice(bytes)
-            .map_err(|error| format!("not a wheelprint record: {error}"))?;
+        let record: Self = serde_json::from_slice(bytes).because("not a wheelprint record")?;
         // Each input must occur once and in order, because a repeated input could be read in two
         // ways.
         if !record.inputs.is_sorted_by(|one, next| one.key < next.key) {
-            return Err("its inputs are not in order".to_owned());
+            return Err("its inputs are not in order".into());
         }
         if Fingerprint::of(&record.inputs()) != record.fingerprint {
-            return Err("the fingerprint is not that of the inputs it names".to_owned());
+            return Err("the fingerprint is not that of the inputs it names".into());
         }
         if record.source.as_ref().is_some_and(|source| !source.is_consistent()) {
-            return Err("the source digest is not that of the files it names".to_owned());
+            return Err("the source digest is not that of the files it names".into());
         }
         if !record.packed.is_sorted_by(|one, next| one.path < next.path) {
-            return Err("its packed files are not in order".to_owned());
+            return Err("its packed files are not in order".into());
         }
         Ok(record)
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_record_survives_the_way_through_json() {
         let record = record();
-        assert_eq!(Record::from_json(&record.to_json()), Ok(record));
+        assert_eq!(Record::from_json(&record.to_json()).unwrap(), record);
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
         let twice = record.inputs[0].clone();
         record.inputs.push(twice);
         let error = Record::from_json(&record.to_json()).unwrap_err();
-        assert_eq!(error, "its inputs are not in order");
+        assert_eq!(error.to_string(), "its inputs are not in order");
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
             ("{", "[", "not a wheelprint record"),
         ] {
             let error = Record::from_json(text.replace(from, to).as_bytes()).unwrap_err();
-            assert!(error.contains(why), "{error}");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 }

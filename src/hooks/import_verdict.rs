@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{Because as _, PathContext as _, Result};
 use crate::fingerprint::at_import::{self, AtImport, Facts, Head};
 use crate::fingerprint::observe::Observer;
 use crate::fingerprint::{Inputs, Record, Value, record, toml_view};
@@ -31,12 +31,10 @@ use crate::store;
 /// # Errors
 /// The table or the record in the installed wheel can't be read.
 pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> {
-    let (head, facts) = at_import::parse(&fs::read(file).at(file)?)
-        .map_err(|error| Error::Other(format!("{}: {error}", file.display())))?;
+    let (head, facts) = at_import::parse(&fs::read(file).at(file)?).because(file.display())?;
     let site = file.parent().and_then(Path::parent).unwrap_or(file);
     let path = site.join(&head.dist_info).join(record::FILE_NAME);
-    let record = Record::from_json(&fs::read(&path).at(&path)?)
-        .map_err(|cause| Error::Other(format!("{}: {cause}", path.display())))?;
+    let record = Record::from_json(&fs::read(&path).at(&path)?).because(path.display())?;
     let digests = head.store.as_deref().map(|store| Digests::load(store::stat_memory(store)));
     let import = Import {
         request: Request {

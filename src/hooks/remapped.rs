@@ -24,7 +24,7 @@ pub(super) fn environment(
     }
     let remapped = match target {
         Some(target) => remap::environment(&call.project, &call.request, planned, target),
-        None => Err("cargo could not be asked where things lie".to_owned()),
+        None => Err("cargo could not be asked where things lie".into()),
     };
     remapped.unwrap_or_else(|cause| {
         log::warn(format_args!("remap-paths: no path is remapped: {cause}"));

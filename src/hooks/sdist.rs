@@ -40,7 +40,7 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
     let record = Archive::open(&from).and_then(|archive| {
         if archive.record.is_some() && origin.is_none() {
             let cause = format!("the tree has a file {} of its own", record::FILE_NAME);
-            return Err(Error::Other(cause));
+            return Err(Error::Other(cause.into()));
         }
         let environment = &interpreter.plan.environment;
         let record = archive_record(call, environment, &archive, origin.as_ref())?;
@@ -83,7 +83,7 @@ fn archive_record(
         return Ok(repacked(origin, &packing));
     }
     if packing.source.files.is_empty() {
-        return Err(Error::Other("nothing in it is of this tree".to_owned()));
+        return Err(Error::Other("nothing in it is of this tree".into()));
     }
     let manifest = call.project.manifest_path(&call.request);
     let layout = untracked::layout(&call.project, &manifest);

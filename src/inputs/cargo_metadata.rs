@@ -1,12 +1,11 @@
 //! Runs `cargo metadata` with maturin's arguments and environment.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
 use super::{ambient, normalize};
-use crate::error::{Error, Result};
+use crate::error::{Because as _, Error, Result};
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
 
@@ -71,7 +70,8 @@ pub(super) fn ask(
     arguments: &[&str],
 ) -> Result<Metadata> {
     let program = program(environment).ok_or_else(Error::missing_cargo)?;
-    let output = cargo(&request.root, environment, program)
+    let output = environment
+        .command(program, &request.root)
         .args(["metadata", "--format-version", "1", "--manifest-path"])
         .arg(manifest)
         .args(common)
@@ -79,15 +79,13 @@ pub(super) fn ask(
         .output()
         .map_err(|error| Error::io("cargo", &error))?;
     if !output.status.success() {
-        let cause = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Path { path: manifest.to_owned(), cause });
+        return Err(Error::path(manifest, String::from_utf8_lossy(&output.stderr).trim()));
     }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::Other(format!("cargo metadata: {error}")))
+    Ok(serde_json::from_slice(&output.stdout).because("cargo metadata")?)
 }
 
 /// The cargo that maturin will call.
-pub(super) fn program(environment: &Environment) -> Option<PathBuf> {
+pub fn program(environment: &Environment) -> Option<PathBuf> {
     match environment.non_empty("CARGO") {
         Some(cargo) => Some(PathBuf::from(cargo)),
         None => environment.which("cargo"),
@@ -184,12 +182,6 @@ pub(super) fn profile(project: &Project, request: &Request) -> String {
         "bench" => "release".to_owned(),
         _ => profile,
     }
-}
-
-pub(super) fn cargo(root: &Path, environment: &Environment, program: PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(root).env_clear().envs(environment.iter()).stdin(Stdio::null());
-    command
 }
 
 /// Whether the user requested an unchanged Cargo.lock or no network.

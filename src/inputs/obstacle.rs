@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::cargo_metadata::{ask, cargo, configurations, is_locked, program};
+use super::cargo_metadata::{ask, configurations, is_locked, program};
 use super::{ambient, normalize};
 use crate::error::Error;
 use crate::project::Project;
@@ -46,7 +46,7 @@ fn tools(request: &Request, environment: &Environment) -> Option<Error> {
     let Some(rustc) = ambient::rustc(&request.root, environment) else {
         return Some(missing("rustc", "not found on PATH", None));
     };
-    let said = match cargo(&request.root, environment, rustc.clone()).arg("-vV").output() {
+    let said = match environment.command(&rustc, &request.root).arg("-vV").output() {
         Ok(output) if output.status.success() => return None,
         Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
         Err(error) => format!("error: {}: {error}", rustc.display()),
@@ -78,7 +78,9 @@ fn manifests(
     let common = configurations(project, request);
     let metadata = match ask(request, environment, manifest, &common, &["--no-deps"]) {
         Ok(metadata) => metadata,
-        Err(Error::Path { cause, .. }) => return Some(of_manifest(request, manifest, &cause)),
+        Err(Error::Path { cause, .. }) => {
+            return Some(of_manifest(request, manifest, &cause.to_string()));
+        }
         Err(error) => return Some(error),
     };
     let same = |path: &Path| dunce::canonicalize(path).ok() == dunce::canonicalize(manifest).ok();
@@ -105,7 +107,7 @@ fn unresolved(
     common: &[String],
 ) -> Option<Error> {
     let resolve = |offline: bool| {
-        let mut command = cargo(&request.root, environment, program(environment)?);
+        let mut command = environment.command(program(environment)?, &request.root);
         if is_locked(project, request) {
             // Neither writes a lock file; only this one says that the lock file is out of date.
             command.args(["metadata", "--format-version", "1", "--locked"]);

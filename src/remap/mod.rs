@@ -8,8 +8,8 @@
 //! If the flags in force can't be determined, nothing is remapped, so that no flag is lost.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use crate::error::{Because as _, Cause};
 use crate::inputs::ambient;
 use crate::inputs::target::Target;
 use crate::project::Project;
@@ -29,7 +29,7 @@ pub fn environment(
     request: &Request,
     environment: &Environment,
     target: &Target,
-) -> Result<Environment, String> {
+) -> Result<Environment, Cause> {
     let rustc = Rustc::find(&request.root, environment)?;
     let theirs = rustflags::in_force(project, request, environment, &rustc)?;
     let mut flags = Vec::new();
@@ -39,7 +39,7 @@ pub fn environment(
     }
     flags.extend(theirs);
     if let Some(flag) = flags.iter().find(|flag| flag.contains(SEPARATOR)) {
-        return Err(format!("{flag:?} can't be given in CARGO_ENCODED_RUSTFLAGS"));
+        return Err(format!("{flag:?} can't be given in CARGO_ENCODED_RUSTFLAGS").into());
     }
     let mut environment = environment.clone();
     environment.set("CARGO_ENCODED_RUSTFLAGS", flags.join(&SEPARATOR.to_string()));
@@ -53,7 +53,7 @@ fn names(
     request: &Request,
     environment: &Environment,
     rustc: &Rustc<'_>,
-) -> Result<Vec<(PathBuf, String)>, String> {
+) -> Result<Vec<(PathBuf, String)>, Cause> {
     let metadata = &target.metadata;
     let mut names = vec![
         rustc.library()?,
@@ -98,25 +98,23 @@ struct Rustc<'a> {
 }
 
 impl<'a> Rustc<'a> {
-    fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, String> {
+    fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, Cause> {
         let program = ambient::rustc(root, environment).ok_or("no rustc found on PATH")?;
         let mut rustc = Self { program, root, environment, version: String::new() };
         rustc.version = rustc.ask(["-vV"])?;
         Ok(rustc)
     }
 
-    fn ask<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String, String> {
+    fn ask<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String, Cause> {
         let arguments: Vec<&str> = arguments.into_iter().collect();
-        let output = Command::new(&self.program)
+        let output = self
+            .environment
+            .command(&self.program, self.root)
             .args(&arguments)
-            .current_dir(self.root)
-            .env_clear()
-            .envs(self.environment.iter())
-            .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("{}: {error}", self.program.display()))?;
+            .because(self.program.display())?;
         if !output.status.success() {
-            return Err(format!("`rustc {}` failed", arguments.join(" ")));
+            return Err(format!("`rustc {}` failed", arguments.join(" ")).into());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -128,7 +126,7 @@ impl<'a> Rustc<'a> {
 
     /// The folder of the standard library's sources if they are installed, and the name that rustc
     /// uses for them if they are not.
-    fn library(&self) -> Result<(PathBuf, String), String> {
+    fn library(&self) -> Result<(PathBuf, String), Cause> {
         let sysroot = PathBuf::from(self.ask(["--print", "sysroot"])?.trim_end());
         let version = self
             .field("commit-hash")

@@ -13,6 +13,7 @@ use cargo_platform::{Cfg, CfgExpr};
 use toml::{Table, Value};
 
 use super::{Rustc, SEPARATOR};
+use crate::error::Cause;
 use crate::inputs::ambient;
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Environment, Request};
@@ -28,7 +29,7 @@ pub(super) fn in_force(
     request: &Request,
     environment: &Environment,
     rustc: &Rustc<'_>,
-) -> Result<Flags, String> {
+) -> Result<Flags, Cause> {
     if let Some(flags) = of_variables(environment)? {
         return Ok(flags);
     }
@@ -40,7 +41,7 @@ pub(super) fn in_force(
             Err(_) => read(&request.root.join(&value)).is_none_or(|table| decides(&table)),
         };
         if is_of_flags {
-            return Err(format!("`--config {value}` has a say in rustc's flags"));
+            return Err(format!("`--config {value}` has a say in rustc's flags").into());
         }
     }
     let flags = configured(&request.root, request, environment, rustc)?;
@@ -49,16 +50,17 @@ pub(super) fn in_force(
     if let Some(folder) = manifest.parent().filter(|folder| *folder != request.root)
         && configured(folder, request, environment, rustc)? != flags
     {
-        return Err(format!("cargo's configuration in {} sets other rustflags", folder.display()));
+        return Err(
+            format!("cargo's configuration in {} sets other rustflags", folder.display()).into()
+        );
     }
     Ok(flags)
 }
 
 /// The flags from variables. A variable that is empty still counts as set.
-fn of_variables(environment: &Environment) -> Result<Option<Flags>, String> {
-    let text = |name: &str| match environment.get(name).map(|value| value.to_str()) {
-        Some(None) => Err(format!("{name} is not UTF-8")),
-        Some(value) => Ok(value),
+fn of_variables(environment: &Environment) -> Result<Option<Flags>, Cause> {
+    let text = |name: &str| match environment.get(name) {
+        Some(value) => value.to_str().map(Some).ok_or_else(|| format!("{name} is not UTF-8")),
         None => Ok(None),
     };
     if let Some(value) = text("CARGO_ENCODED_RUSTFLAGS")? {
@@ -78,7 +80,7 @@ fn configured(
     request: &Request,
     environment: &Environment,
     rustc: &Rustc<'_>,
-) -> Result<Flags, String> {
+) -> Result<Flags, Cause> {
     let found = ambient::cargo_configs(folder, environment);
     let included: BTreeSet<_> =
         found.iter().flat_map(|config| ambient::included(&config.path)).collect();
@@ -88,7 +90,8 @@ fn configured(
             return Err(format!(
                 "{}, which is included, has a say in rustc's flags",
                 path.display()
-            ));
+            )
+            .into());
         }
     }
     // The farthest file comes first.
@@ -105,7 +108,7 @@ fn configured(
     flags.dedup();
     match <[Flags; 1]>::try_from(flags) {
         Ok([flags]) => Ok(flags),
-        Err(_) => Err("rustflags differ between the targets that may be built for".to_owned()),
+        Err(_) => Err("rustflags differ between the targets that may be built for".into()),
     }
 }
 
@@ -145,7 +148,7 @@ impl Config<'_> {
 
     /// Merges a setting from all files. Its value is a list of strings, or one string of several
     /// words. Lists are joined; of strings the nearest counts. The words of the variable come last.
-    fn list(&self, key: &[&str], variable: &str) -> Result<Flags, String> {
+    fn list(&self, key: &[&str], variable: &str) -> Result<Flags, Cause> {
         let wrong = || format!("{}: not a list of strings in all files", key.join("."));
         let mut joined: Option<Value> = None;
         for table in &self.files {
@@ -158,7 +161,7 @@ impl Config<'_> {
                     far.extend(near);
                     Some(Value::Array(far))
                 }
-                _ => return Err(wrong()),
+                _ => return Err(wrong().into()),
             };
         }
         let mut list = match joined {
@@ -168,7 +171,7 @@ impl Config<'_> {
                 .into_iter()
                 .map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong))
                 .collect::<Result<_, _>>()?,
-            Some(_) => return Err(wrong()),
+            Some(_) => return Err(wrong().into()),
         };
         if let Some(value) = self.environment.get(variable) {
             list.extend(words(value.to_str().ok_or_else(|| format!("{variable} is not UTF-8"))?));
@@ -177,7 +180,7 @@ impl Config<'_> {
     }
 
     /// The targets that may be built for, by maturin's rules and cargo's.
-    fn triples(&self, request: &Request, rustc: &Rustc<'_>) -> Result<Vec<String>, String> {
+    fn triples(&self, request: &Request, rustc: &Rustc<'_>) -> Result<Vec<String>, Cause> {
         let named = argument(&request.maturin_arguments(), "--target", None).or_else(|| {
             let value = self.environment.non_empty("CARGO_BUILD_TARGET")?;
             Some(value.to_string_lossy().into_owned())
@@ -190,7 +193,7 @@ impl Config<'_> {
         };
         if triples.is_empty() {
             if self.environment.non_empty("_PYTHON_HOST_PLATFORM").is_some() {
-                return Err("it is not known for which target maturin will build".to_owned());
+                return Err("it is not known for which target maturin will build".into());
             }
             let host = rustc.field("host").ok_or("rustc does not name its host")?;
             // maturin builds for the interpreter, which may be of another architecture than rustc's
@@ -204,14 +207,14 @@ impl Config<'_> {
             };
         }
         match triples.iter().find(|triple| triple.contains(['.', '/', '\\'])) {
-            Some(triple) => Err(format!("the rustflags for {triple} are not known")),
+            Some(triple) => Err(format!("the rustflags for {triple} are not known").into()),
             None => Ok(triples),
         }
     }
 
     /// The flags for a target. The flags depend on which `cfg` hold, and these depend on the flags.
     /// So the query is repeated once, as in cargo.
-    fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, String> {
+    fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, Cause> {
         let mut flags = self.flags_where(triple, None)?;
         for _ in 0..2 {
             let print = ["--print", "cfg", "--target", triple];
@@ -219,7 +222,7 @@ impl Config<'_> {
             let holds: Vec<Cfg> = printed
                 .lines()
                 .filter(|line| *line != "proc_macro")
-                .map(|line| Cfg::from_str(line).map_err(|error| error.to_string()))
+                .map(Cfg::from_str)
                 .collect::<Result<_, _>>()?;
             let again = self.flags_where(triple, Some(&holds))?;
             if again == flags {
@@ -227,10 +230,10 @@ impl Config<'_> {
             }
             flags = again;
         }
-        Err("target.'cfg(..)'.rustflags depend on each other".to_owned())
+        Err("target.'cfg(..)'.rustflags depend on each other".into())
     }
 
-    fn flags_where(&self, triple: &str, holds: Option<&[Cfg]>) -> Result<Flags, String> {
+    fn flags_where(&self, triple: &str, holds: Option<&[Cfg]>) -> Result<Flags, Cause> {
         let name = triple.to_uppercase().replace('-', "_");
         let variable = format!("CARGO_TARGET_{name}_RUSTFLAGS");
         let mut flags = self.list(&["target", triple, "rustflags"], &variable)?;

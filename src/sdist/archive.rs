@@ -15,7 +15,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::PKG_INFO;
 use crate::digest;
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{Cause, Error, PathContext as _, Result, because};
 use crate::fingerprint::record::FILE_NAME;
 
 /// Limit of the unpacked size, in bytes.
@@ -71,9 +71,9 @@ impl Archive {
             let digest = if name == FILE_NAME || name == PKG_INFO {
                 let mut bytes = Vec::new();
                 let read = entry.by_ref().take(READ + 1).read_to_end(&mut bytes);
-                read.map_err(|error| broken(path, &error))?;
+                read.map_err(|error| refused(path, error))?;
                 if bytes.len() as u64 > READ {
-                    return Err(refused(path, &format!("{name} is larger than 64 MiB")));
+                    return Err(refused(path, format!("{name} is larger than 64 MiB")));
                 }
                 let digest = digest::bytes(&bytes);
                 if name == FILE_NAME {
@@ -83,14 +83,14 @@ impl Archive {
                 }
                 digest
             } else {
-                digest::reader(entry).map_err(|error| broken(path, &error))?.0
+                digest::reader(entry).map_err(|error| refused(path, error))?.0
             };
             names += name.len();
             if names > NAMES {
                 return Err(refused(path, "the names in it are too long"));
             }
             if found.files.insert(name.clone(), digest).is_some() {
-                return Err(refused(path, &format!("{name:?} is twice in it")));
+                return Err(refused(path, format!("{name:?} is twice in it")));
             }
             if found.files.len() > FILES {
                 return Err(refused(path, "there are more than a million files in it"));
@@ -117,19 +117,19 @@ impl Archive {
             EntryType::Directory if entry.size() == 0 => return Ok(None),
             EntryType::XGlobalHeader if entry.size() <= HEADERS => return Ok(None),
             EntryType::Directory | EntryType::XGlobalHeader => {
-                return Err(refused(path, &format!("{name:?} has something in it")));
+                return Err(refused(path, format!("{name:?} has something in it")));
             }
-            _ => return Err(refused(path, &format!("{name:?} is a link or no file"))),
+            _ => return Err(refused(path, format!("{name:?} is a link or no file"))),
         }
         let leads_outside = name.starts_with('/')
             || name.contains(['\\', '\0'])
             || name.get(1..2) == Some(":")
             || name.split('/').any(|part| ["", ".", ".."].contains(&part));
         if leads_outside {
-            return Err(refused(path, &format!("{name:?}: a name that leads outside")));
+            return Err(refused(path, format!("{name:?}: a name that leads outside")));
         }
         let Some((top, rest)) = name.split_once('/') else {
-            return Err(refused(path, &format!("{name:?} is in no folder")));
+            return Err(refused(path, format!("{name:?} is in no folder")));
         };
         if self.top.is_empty() {
             self.top = top.to_owned();
@@ -160,7 +160,7 @@ impl Archive {
                 fs::create_dir_all(folder).at(folder)?;
             }
             let mut file = fs::File::create(&target).at(&target)?;
-            std::io::copy(entry, &mut file).map_err(|error| broken(&self.path, &error))?;
+            std::io::copy(entry, &mut file).map_err(|error| refused(&self.path, error))?;
             Ok(())
         })
     }
@@ -171,7 +171,7 @@ impl Archive {
     /// # Errors
     /// The archive can't be read again, or the file can't be written.
     pub fn write_with(&self, record: &[u8], file: &mut impl Write) -> Result<()> {
-        let failed = |error: std::io::Error| broken(&self.path, &error);
+        let failed = |error: std::io::Error| refused(&self.path, error);
         let mut output = Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
         let name = format!("{}/{FILE_NAME}", self.top);
         let mut mtime = 0;
@@ -225,28 +225,21 @@ fn each(path: &Path, raw: bool, visit: &mut dyn FnMut(&mut Entry<'_>) -> Result<
     let headers = Rc::new(Cell::new(None));
     let reader = BoundedReader { inner, left: LIMIT, headers: Rc::clone(&headers) };
     let mut archive = tar::Archive::new(reader);
-    let mut entries = archive.entries().map_err(|error| broken(path, &error))?.raw(raw);
+    let mut entries = archive.entries().map_err(|error| refused(path, error))?.raw(raw);
     loop {
         headers.set(Some(HEADERS));
         let Some(entry) = entries.next() else { return Ok(()) };
         headers.set(None);
-        let mut entry = entry.map_err(|error| broken(path, &error))?;
+        let mut entry = entry.map_err(|error| refused(path, error))?;
         visit(&mut entry)?;
         // Skip content that `visit` did not read; it would count as a header of the next file.
-        std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| broken(path, &error))?;
+        std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| refused(path, error))?;
     }
 }
 
-fn refused(path: &Path, cause: &str) -> Error {
-    Error::Given {
-        path: path.to_owned(),
-        cause: format!("not an sdist: {cause}"),
-        hint: Some("an sdist is a file like NAME-VERSION.tar.gz".to_owned()),
-    }
-}
-
-fn broken(path: &Path, error: &std::io::Error) -> Error {
-    refused(path, &error.to_string())
+fn refused(path: &Path, cause: impl Into<Cause>) -> Error {
+    let cause = because("not an sdist", cause);
+    Error::given(path, cause, "an sdist is a file like NAME-VERSION.tar.gz")
 }
 
 #[cfg(test)]

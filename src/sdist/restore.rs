@@ -131,7 +131,7 @@ impl Layout {
         let depth = named.chain(record.roots.values()).map(|name| ups(name)).max().unwrap_or(0);
         if depth > DEPTH {
             let cause = format!("its record leads {depth} folders up");
-            return Err(crate::error::Error::Other(cause));
+            return Err(crate::error::Error::Other(cause.into()));
         }
         let base = folder.join("tree");
         let project = (0..=depth).fold(base.clone(), |path, _| path.join("d"));

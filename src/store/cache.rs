@@ -12,14 +12,13 @@ use fs_err as fs;
 
 use super::lock::{self, TryLock};
 use super::prune::{Freed, GRACE, bytes, is_older, remove};
-use super::seal::unseal;
 use super::shared::{Shared, is_hex, name_of};
 use super::{Entry, METADATA, ROOT, Store, base_folder, promise};
 use crate::cargo_mtime::Note;
 use crate::digest::Tagged;
 use crate::error::{Error, PathContext as _, Result};
 use crate::inputs::PRODUCTS;
-use crate::publish;
+use crate::publish::{self, sealed};
 use crate::request::Environment;
 
 /// Files that were not used for this long are old. They are made again when they are needed.
@@ -113,11 +112,8 @@ impl Cache {
                 store.prune(&mut freed);
             }
         }
-        for path in Shared::Notes.files(&self.folder) {
-            let known = fs::read(&path).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
-            if known.is_none_or(|note| !note.target.exists()) {
-                freed.other(&path)?;
-            }
+        for path in stale_notes(&self.folder) {
+            freed.other(&path)?;
         }
         for shared in [Shared::Locks, Shared::Imports, Shared::Backends] {
             for path in shared.files(&self.folder).filter(|path| is_older(path, OLD)) {
@@ -187,17 +183,15 @@ impl Cache {
         let lock = store.lock_if_there();
         let mut targets = BTreeSet::new();
         for (path, _) in store.entry_files() {
-            let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
-            let roots = entry.map(|entry| entry.roots).unwrap_or_default();
+            let roots = sealed::read(&path).map(|entry: Entry| entry.roots).unwrap_or_default();
             let products = roots.iter().filter(|(name, _)| name.starts_with(PRODUCTS));
             targets.extend(products.map(|(_, folder)| folder.to_owned()));
         }
         for path in Shared::Notes.files(&self.folder) {
-            let note = fs::read(&path).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
             let is_below = |target: &Path| {
                 !store.root.as_os_str().is_empty() && target.starts_with(&store.root)
             };
-            if let Some(note) = note
+            if let Ok(note) = sealed::read::<Note>(&path)
                 && (targets.contains(&note.target) || is_below(&note.target))
             {
                 // Another project may build in this target folder, too.
@@ -217,10 +211,7 @@ impl Cache {
             Err(error) => return Err(Error::io(projects, &error)),
         };
         if projects.is_symlink() {
-            return Err(Error::Path {
-                path: projects,
-                cause: "is a link, which wheelprint did not make".to_owned(),
-            });
+            return Err(Error::path(projects, "is a link, which wheelprint did not make"));
         }
         let mut folders = Vec::new();
         for entry in entries {
@@ -229,6 +220,12 @@ impl Cache {
         folders.sort();
         Ok(folders.into_iter().filter_map(Store::at).collect())
     }
+}
+
+/// Damaged notes, and notes about target folders that are gone.
+fn stale_notes(base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let is_in_use = |note: Note| note.target.exists();
+    Shared::Notes.files(base).filter(move |path| !sealed::read(path).is_ok_and(is_in_use))
 }
 
 impl Store {
@@ -264,11 +261,8 @@ impl Store {
                 }
             }
         }
-        for note in Shared::Notes.files(base) {
-            let known = fs::read(&note).ok().and_then(|bytes| unseal::<Note>(&bytes).ok());
-            if known.is_none_or(|known| !known.target.exists()) {
-                let _ = fs::remove_file(note);
-            }
+        for note in stale_notes(base) {
+            let _ = fs::remove_file(note);
         }
     }
 

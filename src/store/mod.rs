@@ -34,11 +34,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo_mtime::Note;
 use crate::digest::{self, Tagged};
-use crate::error::{PathContext as _, Result};
+use crate::error::{Cause, PathContext as _, Result};
 use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
 use crate::log;
-use crate::publish::{self, private};
+use crate::publish::{self, private, sealed};
 use crate::request::{Artifact, Environment};
 
 mod archives;
@@ -48,13 +48,11 @@ pub mod original;
 mod cache;
 mod promise;
 mod prune;
-mod seal;
 mod shared;
 
 pub use cache::{Cache, ProjectUsage};
 pub use lock::BuildLock;
 pub use prune::Freed;
-use seal::{seal, unseal};
 use shared::Shared;
 
 const METADATA: &str = "metadata";
@@ -132,7 +130,7 @@ pub struct StoredWheel {
 #[derive(Debug)]
 pub struct Damaged {
     path: PathBuf,
-    cause: String,
+    cause: Cause,
 }
 
 /// Result of copying a stored wheel out of the store.
@@ -285,9 +283,8 @@ impl Store {
     }
 
     fn read_entry(&self, path: &Path, what: What) -> std::result::Result<Entry, Damaged> {
-        fs::read(path)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| self.checked(unseal(&bytes)?, what))
+        sealed::read(path)
+            .and_then(|entry| self.checked(entry, what))
             .map_err(|cause| Damaged { path: path.to_owned(), cause })
     }
 
@@ -299,15 +296,15 @@ impl Store {
     }
 
     /// Checks that an entry is of this version and project, and of the kind that is asked for.
-    fn checked(&self, entry: Entry, what: What) -> std::result::Result<Entry, String> {
+    fn checked(&self, entry: Entry, what: What) -> Result<Entry, Cause> {
         if entry.version != VERSION {
-            return Err(format!("written by another version ({})", entry.version));
+            return Err(format!("written by another version ({})", entry.version).into());
         }
         if entry.record.wheelprint != record::VERSION {
-            return Err("its record is of another version".to_owned());
+            return Err("its record is of another version".into());
         }
         if entry.root != self.root || entry.artifact != what.as_str() {
-            return Err("made for another project".to_owned());
+            return Err("made for another project".into());
         }
         Ok(entry)
     }
@@ -390,7 +387,7 @@ impl Store {
             at_import,
         };
         let path = self.entry_path(&entry);
-        if let Err(error) = seal(&entry).and_then(|bytes| publish::bytes(&path, &bytes)) {
+        if let Err(error) = sealed::write(&path, &entry) {
             self.warn(format_args!("{}: {error}", path.display()));
             return None;
         }
@@ -436,7 +433,7 @@ impl Store {
     /// The note about the last build in a target folder, if wheelprint built there. The build may
     /// be of any project that shares the folder.
     pub fn note(&self, target: &Path) -> Option<Note> {
-        let note: Note = unseal(&fs::read(self.note_path(target)?).ok()?).ok()?;
+        let note: Note = sealed::read(&self.note_path(target)?).ok()?;
         (note.target == target).then_some(note)
     }
 
@@ -448,7 +445,7 @@ impl Store {
         if let Some(folder) = path.parent() {
             let _ = private::make(folder);
         }
-        if seal(note).and_then(|bytes| publish::bytes(&path, &bytes)).is_err() {
+        if sealed::write(&path, note).is_err() {
             let _ = fs::remove_file(path);
         }
     }

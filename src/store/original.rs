@@ -1,56 +1,53 @@
 //! The pyproject.toml as it was before `wheelprint init`, for `wheelprint init --undo`.
 //!
 //! The name of `init/HASH` depends on the project's root and on the text that `init` wrote. So the
-//! original is given only to a project that still has exactly that text. The file begins with a
-//! digest of its name and the original.
+//! original is given only to a project that still has exactly that text.
 
 use std::path::{Path, PathBuf};
 
-use crate::digest::{self, Tagged};
+use serde::{Deserialize, Serialize};
+
+use super::shared::name_of;
+use crate::digest::Tagged;
 use crate::error::{PathContext as _, Result};
-use crate::publish::{self, private};
+use crate::publish::{private, sealed};
 use crate::request::Environment;
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The file's name. So a file that was moved to another name is rejected.
+    name: String,
+    text: String,
+}
 
 /// Keeps the original of a file that is about to be written. Does nothing if there is no cache
 /// folder.
 ///
 /// # Errors
 /// The cache folder can't be written to.
-pub fn keep(environment: &Environment, root: &Path, written: &[u8], original: &[u8]) -> Result<()> {
+pub fn keep(environment: &Environment, root: &Path, written: &str, original: &str) -> Result<()> {
     let Some(path) = place(environment, root, written) else { return Ok(()) };
     let folder = path.parent().unwrap_or(&path);
     let base = folder.parent().unwrap_or(folder);
     private::make_base(base).at(base)?;
     private::make(folder).at(folder)?;
-    let kept = [sum(&path, original).as_bytes(), b"\n", original].concat();
-    publish::bytes(&path, &kept).at(path)
+    sealed::write(&path, &Kept { name: name_of(&path), text: original.to_owned() }).at(path)
 }
 
 /// The original of a text that `init` wrote; `None` if it is unknown or damaged.
-pub fn find(environment: &Environment, root: &Path, written: &[u8]) -> Option<Vec<u8>> {
+pub fn find(environment: &Environment, root: &Path, written: &str) -> Option<String> {
     super::trusted_base(environment)?;
     let path = place(environment, root, written)?;
     private::check(path.parent()?).ok()?;
-    let kept = fs_err::read(&path).ok()?;
-    let newline = kept.iter().position(|byte| *byte == b'\n')?;
-    let (said, original) = (&kept[..newline], &kept[newline + 1..]);
-    (sum(&path, original).as_bytes() == said).then(|| original.to_owned())
+    let kept: Kept = sealed::read(&path).ok()?;
+    (kept.name == name_of(&path)).then_some(kept.text)
 }
 
-/// Digest of the original and the file's name. So a file that was moved to another name is
-/// rejected.
-fn sum(path: &Path, original: &[u8]) -> String {
-    let mut tagged = Tagged::new("kept original");
-    tagged.field("name", &path.file_name().unwrap_or_default().to_string_lossy());
-    tagged.field("original", &digest::bytes(original));
-    tagged.finish()
-}
-
-fn place(environment: &Environment, root: &Path, written: &[u8]) -> Option<PathBuf> {
+fn place(environment: &Environment, root: &Path, written: &str) -> Option<PathBuf> {
     let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     let mut tagged = Tagged::new("original");
     tagged.field("root", &root.to_string_lossy());
-    tagged.field("written", &digest::bytes(written));
+    tagged.field("written", written);
     Some(super::base_folder(environment)?.join("init").join(&tagged.finish()[..32]))
 }
 
@@ -63,13 +60,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = Environment::default();
         environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache").as_os_str());
-        let (root, other) = (folder.path().join("a"), folder.path().join("b"));
-        assert_eq!(find(&environment, &root, b"new"), None);
-        keep(&environment, &root, b"new", b"old\n\xff").unwrap();
-        assert_eq!(find(&environment, &root, b"new").unwrap(), b"old\n\xff");
-        assert_eq!(find(&environment, &root, b"newer"), None);
-        assert_eq!(find(&environment, &other, b"new"), None);
-        let path = place(&environment, &root, b"new").unwrap();
+        let (root, other) = (folder.path().join("a"), folder.path().join(""));
+        assert_eq!(find(&environment, &root, "new"), None);
+        keep(&environment, &root, "new", "old\n").unwrap();
+        assert_eq!(find(&environment, &root, "new").unwrap(), "old\n");
+        assert_eq!(find(&environment, &root, "newer"), None);
+        assert_eq!(find(&environment, &other, "new"), None);
+        let path = place(&environment, &root, "new").unwrap();
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -77,10 +74,10 @@ mod tests {
             assert_eq!(mode(&path), 0o600);
             assert_eq!(mode(path.parent().unwrap()), 0o700);
         }
-        keep(&environment, &other, b"new", b"another project's").unwrap();
-        fs_err::copy(place(&environment, &other, b"new").unwrap(), &path).unwrap();
-        assert_eq!(find(&environment, &root, b"new"), None);
-        fs_err::write(&path, b"damaged\nold").unwrap();
-        assert_eq!(find(&environment, &root, b"new"), None);
+        keep(&environment, &other, "new", "another project's").unwrap();
+        fs_err::copy(place(&environment, &other, "new").unwrap(), &path).unwrap();
+        assert_eq!(find(&environment, &root, "new"), None);
+        fs_err::write(&path, "damaged\nold").unwrap();
+        assert_eq!(find(&environment, &root, "new"), None);
     }
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::seal::{seal, unseal};
 use super::shared::is_hex;
 use super::{Entry, Store, What};
 use crate::digest::Tagged;
-use crate::publish;
+use crate::publish::sealed;
 use crate::request::Request;
 
 /// A promise counts only in the environment that it was made for, and only for this long. A build
@@ -35,9 +34,7 @@ impl Store {
     pub fn promise(&self, request: &Request, entry: &Entry) {
         let fingerprint = entry.record.fingerprint.sha256.clone();
         let promise = Promise { key: key(request), fingerprint };
-        if let Ok(bytes) = seal(&promise) {
-            let _ = publish::bytes(&self.promise_path(request), &bytes);
-        }
+        let _ = sealed::write(&self.promise_path(request), &promise);
     }
 
     /// The entry that was promised for this request; `None` if no promise counts now.
@@ -49,8 +46,8 @@ impl Store {
         if made.elapsed().unwrap_or_else(|error| error.duration()) > PROMISE {
             return None;
         }
-        let promise = fs::read(&path).ok().and_then(|bytes| unseal::<Promise>(&bytes).ok());
-        let promise = promise.filter(|promise| promise.key == key(request));
+        let promise = sealed::read(&path).ok();
+        let promise = promise.filter(|promise: &Promise| promise.key == key(request));
         let Promise { fingerprint, .. } = promise?;
         if !is_hex(&fingerprint, 64) {
             return None;

@@ -7,10 +7,9 @@ use std::time::Duration;
 use fs_err as fs;
 use walkdir::WalkDir;
 
-use super::seal::unseal;
 use super::{Entry, Store};
 use crate::error::{Error, Result};
-use crate::publish;
+use crate::publish::{self, sealed};
 
 pub(super) const MAX_ENTRIES: usize = 64;
 const MAX_BYTES: u64 = 2 << 30;
@@ -75,8 +74,7 @@ impl Store {
         let mut named = BTreeSet::new();
         let mut bytes = 0;
         for (index, (path, _)) in files.iter().enumerate() {
-            let entry = fs::read(path).ok().and_then(|bytes| unseal::<Entry>(&bytes).ok());
-            let wheel = entry.and_then(|entry| entry.wheel);
+            let wheel = sealed::read(path).ok().and_then(|entry: Entry| entry.wheel);
             bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
             // The newest entry stays, whatever its size.
             if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {

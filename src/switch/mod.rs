@@ -264,13 +264,8 @@ fn in_place_of(old: &Value, text: &str) -> Value {
 }
 
 fn wrong(path: &Path, field: &str, cause: &str, hint: &str) -> Error {
-    Error::Toml {
-        path: path.to_owned(),
-        position: None,
-        field: Some(field.to_owned()),
-        cause: cause.to_owned(),
-        hint: (!hint.is_empty()).then(|| hint.to_owned()),
-    }
+    let error = Error::field(path, field, cause);
+    if hint.is_empty() { error } else { error.or_hint(hint) }
 }
 
 #[cfg(test)]

@@ -171,13 +171,7 @@ pub fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
 }
 
 fn wrong(path: &Path, cause: &str) -> Error {
-    Error::Toml {
-        path: path.to_owned(),
-        position: None,
-        field: Some("tool.uv.cache-keys".to_owned()),
-        cause: cause.to_owned(),
-        hint: None,
-    }
+    Error::field(path, "tool.uv.cache-keys", cause)
 }
 
 #[cfg(test)]

@@ -77,12 +77,9 @@ impl Workspace {
         let project = Project::load(root)?;
         let table = uv(&project, "workspace").cloned();
         let table = table.map(|table| {
-            table.try_into::<Table>().map_err(|error| Error::Toml {
-                path: root.join("pyproject.toml"),
-                position: None,
-                field: Some("tool.uv.workspace".to_owned()),
-                cause: error.message().trim().to_owned(),
-                hint: None,
+            table.try_into::<Table>().map_err(|error| {
+                let path = root.join("pyproject.toml");
+                Error::field(path, "tool.uv.workspace", error.message().trim())
             })
         });
         Ok(Self { root: root.to_owned(), project, table: table.transpose()? })

@@ -1,25 +1,29 @@
-//! Reading a wheel that is not trusted. Memory is bounded, and damaged files are listed instead of
-//! ending the reading.
+//! Reading and checking a wheel that is not trusted. Memory is bounded, and damaged files are
+//! listed instead of ending the reading.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use zip::ZipArchive;
+use rayon::prelude::*;
 
 use super::record_file::RecordFile;
-use crate::error::{Error, Result};
+use super::{BUFFER, Zip};
+use crate::error::{Cause, Error, PathContext as _, Result, because};
 
 /// Limit of the size of RECORD and of a wheelprint record, in bytes.
 pub const LIMIT: u64 = 64 << 20;
 /// Limit of the unpacked size, in bytes. A tiny wheel may claim to unpack to more than years of
 /// reading.
 const UNPACKED: u64 = 8 << 30;
+/// Several threads check a wheel if it has at least twice this many bytes.
+const WORTH_A_THREAD: u64 = 4 << 20;
 
 /// An open wheel. Only the names and stated sizes of its files were read.
 pub struct Audit {
-    archive: ZipArchive<std::io::BufReader<fs::File>>,
+    path: PathBuf,
+    pub(super) archive: Zip,
     /// `NAME-VERSION.dist-info`
     pub dist_info: String,
     /// The size that the archive states for each file.
@@ -33,125 +37,206 @@ pub struct Damage {
     pub cause: String,
 }
 
+impl Damage {
+    fn new(name: &str, cause: impl ToString) -> Self {
+        Self { name: name.to_owned(), cause: cause.to_string() }
+    }
+}
+
 impl Audit {
-    /// Opens a wheel.
+    /// Opens a wheel that the user named.
     ///
     /// # Errors
     /// The path is not a file or not a zip; names are unsafe or repeated; there is not exactly one
     /// dist-info folder; files overlap or unpack to too much; there are two lists of files.
     pub fn open(path: &Path) -> Result<Self> {
-        let refused = |cause: String| Error::Given {
-            path: path.to_owned(),
-            cause,
-            hint: Some("a wheel is a file like NAME-VERSION-...-PLATFORM.whl".to_owned()),
+        let refused = |cause: Cause| {
+            Error::given(path, cause, "a wheel is a file like NAME-VERSION-...-PLATFORM.whl")
         };
-        let no_wheel = |error: Error| match error {
-            Error::Wheel { cause, .. } => refused(format!("not a wheel: {cause}")),
-            other => other,
-        };
-        let meta = fs::metadata(path).map_err(|error| Error::io(path, &error))?;
-        if !meta.is_file() {
-            return Err(refused("not a file".to_owned()));
+        if !fs::metadata(path).at(path)?.is_file() {
+            return Err(refused("not a file".into()));
         }
-        let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
-        let mut archive = ZipArchive::new(std::io::BufReader::new(file))
-            .map_err(|error| refused(format!("not a wheel: {error}")))?;
-        let mut sizes = BTreeMap::new();
-        let (mut compressed, mut unpacked) = (0_u64, 0_u64);
+        let found = Self::archive(path).map_err(|error| match error {
+            Error::Wheel { cause, .. } => refused(cause),
+            other => other,
+        })?;
+        if found.unpacked() > UNPACKED {
+            let most = UNPACKED >> 30;
+            return Err(refused(format!("not a wheel: it unpacks to more than {most} GiB").into()));
+        }
+        if has_second_list(path, found.archive.comment().len()).at(path)? {
+            return Err(refused("not a wheel: there are two lists of files in it".into()));
+        }
+        Ok(found)
+    }
+
+    /// Opens a wheel that a build made. The errors of both ways differ in their hints.
+    pub(super) fn archive(path: &Path) -> Result<Self> {
+        let no_wheel = |cause: Cause| Error::wheel(path, because("not a wheel", cause));
+        let mut archive = open(path).at(path)?.map_err(|error| no_wheel(error.into()))?;
+        let (mut sizes, mut packed) = (BTreeMap::new(), 0_u64);
         for index in 0..archive.len() {
-            let entry = archive
-                .by_index_raw(index)
-                .map_err(|error| refused(format!("not a wheel: {error}")))?;
-            super::check_name(path, entry.name()).map_err(no_wheel)?;
-            compressed = compressed.saturating_add(entry.compressed_size());
-            unpacked = unpacked.saturating_add(entry.size());
+            let entry = archive.by_index_raw(index).map_err(|error| no_wheel(error.into()))?;
+            check_name(entry.name()).map_err(no_wheel)?;
+            packed = packed.saturating_add(entry.compressed_size());
             sizes.insert(entry.name().to_owned(), entry.size());
         }
-        let listed = super::count_listed(path, archive.central_directory_start())
-            .map_err(|error| Error::io(path, &error))?;
-        if listed != sizes.len() {
-            return Err(refused("not a wheel: a name is twice in it".to_owned()));
+        if count_listed(path, archive.central_directory_start()).at(path)? != sizes.len() {
+            return Err(no_wheel("a name is twice in it".into()));
         }
-        // Entries that share bytes could make a small file take years to read.
-        if compressed > meta.len() {
-            return Err(refused("not a wheel: its files overlap".to_owned()));
+        // If files overlap, the copy of one file could contain bytes of another, and a small wheel
+        // could take years to read.
+        if packed > fs::metadata(path).at(path)?.len() {
+            return Err(no_wheel("its files overlap".into()));
         }
-        if unpacked > UNPACKED {
-            let most = UNPACKED >> 30;
-            return Err(refused(format!("not a wheel: it unpacks to more than {most} GiB")));
-        }
-        if has_second_list(path, archive.comment().len())
-            .map_err(|error| Error::io(path, &error))?
-        {
-            return Err(refused("not a wheel: there are two lists of files in it".to_owned()));
-        }
-        let dist_info = super::dist_info(path, sizes.keys()).map_err(no_wheel)?;
-        Ok(Self { archive, dist_info, sizes })
+        let dist_info = dist_info(sizes.keys()).map_err(no_wheel)?;
+        Ok(Self { path: path.to_owned(), archive, dist_info, sizes })
+    }
+
+    /// The size of all files as the archive states it.
+    fn unpacked(&self) -> u64 {
+        self.sizes.values().fold(0, |sum, size| sum.saturating_add(*size))
+    }
+
+    /// The full name of a file in dist-info.
+    pub(super) fn in_dist_info(&self, name: &str) -> String {
+        format!("{}/{name}", self.dist_info)
     }
 
     /// The first `limit` bytes of a file in dist-info; `None` if the file is missing.
     ///
     /// # Errors
     /// The reason why the file can't be read.
-    pub fn read(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, String> {
-        let name = format!("{}/{name}", self.dist_info);
+    pub fn read(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Cause> {
+        let name = self.in_dist_info(name);
         if !self.sizes.contains_key(&name) {
             return Ok(None);
         }
-        let entry = self.archive.by_name(&name).map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
-        entry.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        self.archive.by_name(&name)?.take(limit).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+
+    /// The wheel's RECORD.
+    pub(super) fn record(&mut self) -> Result<RecordFile, Cause> {
+        let bytes = self.read("RECORD", LIMIT)?.ok_or("is not in the wheel")?;
+        RecordFile::parse(&String::from_utf8(bytes).map_err(|_| "is not UTF-8")?)
     }
 
     /// Reads all files and compares them with RECORD (PyPA, "Binary distribution format"). Gives
     /// each file that does not match.
     pub fn damage(&mut self) -> Vec<Damage> {
-        let record_name = format!("{}/RECORD", self.dist_info);
-        let damage = |name: &str, cause: &str| Damage { name: name.into(), cause: cause.into() };
-        let record = self.read("RECORD", LIMIT).and_then(|bytes| {
-            let bytes = bytes.ok_or("is not in the wheel")?;
-            let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-            RecordFile::parse(&text)
-        });
-        let record = match record {
-            Ok(record) => record,
-            Err(cause) => return vec![damage(&record_name, &cause)],
-        };
-        let signatures = ["", ".jws", ".p7s"].map(|end| format!("{record_name}{end}"));
-        let mut found: Vec<Damage> = record
-            .lines()
-            .filter(|line| !self.sizes.contains_key(&line.name))
-            .map(|line| damage(&line.name, "is in RECORD and not in the wheel"))
+        match self.record() {
+            Ok(record) => self.damage_by(&record),
+            Err(cause) => vec![Damage::new(&self.in_dist_info("RECORD"), cause)],
+        }
+    }
+
+    /// As [`Self::damage`]. Unpacking is most of the work, so large wheels are divided among all
+    /// cores.
+    pub(super) fn damage_by(&self, record: &RecordFile) -> Vec<Damage> {
+        let signatures = ["", ".jws", ".p7s"].map(|end| self.in_dist_info("RECORD") + end);
+        let mut files: Vec<(&String, u64)> = self
+            .sizes
+            .iter()
+            .filter(|(name, _)| !name.ends_with('/') && !signatures.contains(name))
+            .map(|(name, size)| (name, *size))
             .collect();
-        for (name, size) in &self.sizes {
-            if name.ends_with('/') || signatures.contains(name) {
-                continue;
-            }
-            let Some(line) = record.get(name) else {
-                found.push(damage(name, "is not in RECORD"));
-                continue;
-            };
-            // Read one byte more than stated: a file that is longer than stated is damaged.
-            let read =
-                self.archive.by_name(name).map_err(|error| error.to_string()).and_then(|entry| {
-                    crate::digest::reader(entry.take(size.saturating_add(1)))
-                        .map_err(|error| error.to_string())
-                });
-            match read {
-                Err(error) => found.push(damage(name, &format!("can't be read: {error}"))),
-                Ok(_) if line.sha256.is_none() => {
-                    found.push(damage(name, "has no digest in RECORD"));
-                }
-                Ok((digest, read))
-                    if line.size.is_none_or(|size| size == read)
-                        && read == *size
-                        && line.sha256.as_deref() == Some(digest.as_str()) => {}
-                Ok(_) => found.push(damage(name, "is not what RECORD says")),
+        files.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+        let threads = match self.unpacked() {
+            size if size < 2 * WORTH_A_THREAD => 1,
+            _ => rayon::current_num_threads(),
+        };
+        let mut shares: Vec<(u64, Vec<(&String, u64)>)> = vec![Default::default(); threads];
+        for (name, size) in files {
+            if let Some(share) = shares.iter_mut().min_by_key(|(size, _)| *size) {
+                share.0 = share.0.saturating_add(size);
+                share.1.push((name, size));
             }
         }
+        let wrong = shares.into_par_iter().flat_map_iter(|(_, files)| {
+            let mut archive = open(&self.path).map_err(Cause::from).and_then(|it| Ok(it?));
+            files.into_iter().filter_map(move |(name, size)| {
+                let cause = match &mut archive {
+                    Ok(archive) => difference(archive, name, size, record)?,
+                    Err(error) => format!("can't be read: {error}"),
+                };
+                Some(Damage::new(name, cause))
+            })
+        });
+        let mut found: Vec<Damage> = wrong.collect();
+        let missing = record.lines().filter(|line| !self.sizes.contains_key(&line.name));
+        found.extend(
+            missing.map(|line| Damage::new(&line.name, "is in RECORD and not in the wheel")),
+        );
         found.sort_by(|one, other| one.name.cmp(&other.name));
         found
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<zip::result::ZipResult<Zip>> {
+    let file = fs::File::open(path)?;
+    Ok(Zip::new(std::io::BufReader::with_capacity(BUFFER, file)))
+}
+
+/// How a file differs from its line in RECORD; `None` if it does not. `size` is the size that the
+/// archive states.
+fn difference(archive: &mut Zip, name: &str, size: u64, record: &RecordFile) -> Option<String> {
+    const OTHER: &str = "is not what RECORD says";
+    let Some(line) = record.get(name) else { return Some("is not in RECORD".to_owned()) };
+    let Some(sha256) = &line.sha256 else { return Some("has no digest in RECORD".to_owned()) };
+    if line.size.is_some_and(|listed| listed != size) {
+        return Some(OTHER.to_owned());
+    }
+    // Read one byte more than stated: a file that is longer than stated is damaged.
+    let read = archive
+        .by_name(name)
+        .map_err(Cause::from)
+        .and_then(|entry| Ok(crate::digest::reader(entry.take(size.saturating_add(1)))?));
+    match read {
+        Ok((digest, read)) => (digest != *sha256 || read != size).then(|| OTHER.to_owned()),
+        Err(error) => Some(format!("can't be read: {error}")),
+    }
+}
+
+/// The number of files in the archive's list (APPNOTE.TXT, 4.3.12). If two files have one name, the
+/// `zip` crate shows the last one, and other programs may unpack the first.
+fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
+    const SIGNATURE: [u8; 4] = *b"PK\x01\x02";
+    let mut file = std::io::BufReader::new(fs::File::open(path)?);
+    file.seek(SeekFrom::Start(start))?;
+    let mut count = 0;
+    let mut header = [0; 46];
+    while file.read_exact(&mut header).is_ok() && header[..4] == SIGNATURE {
+        count += 1;
+        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        file.seek_relative(length(28) + length(30) + length(32))?;
+    }
+    Ok(count)
+}
+
+/// Refuses names that lead outside the folder that a wheel is unpacked into.
+fn check_name(name: &str) -> Result<(), Cause> {
+    let unsafe_name = name.starts_with('/')
+        || name.contains(['\\', '\0'])
+        || name.split('/').any(|part| part == "..")
+        || name.get(1..2) == Some(":");
+    if unsafe_name {
+        return Err(format!("{name:?}: a name that leads outside").into());
+    }
+    Ok(())
+}
+
+fn dist_info<'a>(names: impl Iterator<Item = &'a String>) -> Result<String, Cause> {
+    let mut found: Vec<&str> = names
+        .filter_map(|name| name.split_once('/').map(|(folder, _)| folder))
+        .filter(|folder| folder.ends_with(".dist-info"))
+        .collect();
+    found.dedup();
+    match found[..] {
+        [one] => Ok(one.to_owned()),
+        [] => Err("there is no dist-info folder in it".into()),
+        _ => Err(format!("more than one dist-info folder: {}", found.join(", ")).into()),
     }
 }
 
@@ -253,7 +338,7 @@ mod tests {
         let files = [("a-1.dist-info/METADATA", "0123456789")];
         make(&path, &files, &record(&files));
         let mut audit = Audit::open(&path).unwrap();
-        assert_eq!(audit.read("METADATA", 4), Ok(Some(b"0123".to_vec())));
-        assert_eq!(audit.read("nothing", 4), Ok(None));
+        assert_eq!(audit.read("METADATA", 4).unwrap().unwrap(), b"0123");
+        assert_eq!(audit.read("nothing", 4).unwrap(), None);
     }
 }

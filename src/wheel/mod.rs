@@ -5,33 +5,34 @@
 //! All other entries are copied in the same order, without recompressing.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek, SeekFrom, Write};
+use std::io::{Read as _, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use rayon::prelude::*;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result, because};
 
 pub mod audit;
 pub mod record_file;
 pub mod sbom;
 mod target;
 
+use audit::{Audit, Damage};
 use record_file::RecordFile;
 use target::Target;
 
 /// Entries are copied in pieces of this size.
 const BUFFER: usize = 256 << 10;
-/// Several threads check a wheel if it has at least twice this many bytes.
-const WORTH_A_THREAD: u64 = 4 << 20;
+
+/// An open archive.
+type Zip = ZipArchive<std::io::BufReader<fs::File>>;
 
 /// An open wheel whose RECORD is correct.
 pub struct Wheel {
     path: PathBuf,
-    archive: ZipArchive<std::io::BufReader<fs::File>>,
+    archive: Zip,
     /// `NAME-VERSION.dist-info`
     pub dist_info: String,
     record: RecordFile,
@@ -73,122 +74,14 @@ impl Wheel {
     /// It is not a zip, does not have exactly one dist-info folder, has unsafe or repeated names or
     /// overlapping files, or RECORD is missing or wrong.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
-        let mut archive = ZipArchive::new(std::io::BufReader::with_capacity(BUFFER, file))
-            .map_err(|error| Error::wheel(path, format_args!("not a wheel: {error}")))?;
-        let (mut names, mut packed) = (BTreeMap::new(), 0_u64);
-        for index in 0..archive.len() {
-            let entry = archive.by_index_raw(index).map_err(|error| Error::wheel(path, error))?;
-            let name = entry.name().to_owned();
-            check_name(path, &name)?;
-            packed = packed.saturating_add(entry.compressed_size());
-            names.insert(name, entry.size());
+        let mut audit = Audit::archive(path)?;
+        let wrong = |name: &str, cause: Cause| Error::wheel(path, because(name, cause));
+        let record = audit.record().map_err(|cause| wrong(&audit.in_dist_info("RECORD"), cause))?;
+        if let Some(Damage { name, cause }) = audit.damage_by(&record).into_iter().next() {
+            return Err(wrong(&name, cause.into()));
         }
-        let listed = count_listed(path, archive.central_directory_start());
-        if listed.map_err(|error| Error::io(path, &error))? != names.len() {
-            return Err(Error::wheel(path, "a name is twice in it"));
-        }
-        // If files overlap, the copy of one file could contain bytes of another.
-        if packed > fs::metadata(path).map_err(|error| Error::io(path, &error))?.len() {
-            return Err(Error::wheel(path, "its files overlap"));
-        }
-        let dist_info = dist_info(path, names.keys())?;
-        let record_name = format!("{dist_info}/RECORD");
-        let mut text = String::new();
-        archive
-            .by_name(&record_name)
-            .map_err(|_| Error::wheel(path, "there is no RECORD in it"))?
-            .take(audit::LIMIT)
-            .read_to_string(&mut text)
-            .map_err(|error| Error::wheel(path, format_args!("{record_name}: {error}")))?;
-        let record = RecordFile::parse(&text)
-            .map_err(|cause| Error::wheel(path, format_args!("{record_name}: {cause}")))?;
-        let wheel = Self { path: path.to_owned(), archive, dist_info, record };
-        wheel.check_record(&names)?;
-        Ok(wheel)
-    }
-
-    fn check_record(&self, names: &BTreeMap<String, u64>) -> Result<()> {
-        let wrong = |cause: String| {
-            Err(Error::wheel(&self.path, format_args!("{}/RECORD: {cause}", self.dist_info)))
-        };
-        for (name, size) in names {
-            if name.ends_with('/') || self.is_record(name) {
-                continue;
-            }
-            match self.record.get(name) {
-                None => return wrong(format!("{name} is not in it")),
-                Some(line) if line.size != Some(*size) => {
-                    return wrong(format!("the size of {name} is not {size}"));
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some(line) = self.record.lines().find(|line| !names.contains_key(&line.name)) {
-            return wrong(format!("{} is not in the archive", line.name));
-        }
-        self.check_digests(names)
-    }
-
-    /// Checks all digests. Unpacking is most of the work, so large wheels are divided among all
-    /// cores.
-    fn check_digests(&self, names: &BTreeMap<String, u64>) -> Result<()> {
-        // The archive states these sizes; they may be false, and their sum may be too large.
-        let size = names.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
-        let wrong = if size < 2 * WORTH_A_THREAD {
-            self.first_wrong(names.keys())?
-        } else {
-            let mut largest_first: Vec<(&String, u64)> =
-                names.iter().map(|(name, size)| (name, *size)).collect();
-            largest_first.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-            let mut shares: Vec<(u64, Vec<&String>)> =
-                vec![Default::default(); rayon::current_num_threads()];
-            for (name, size) in largest_first {
-                if let Some(share) = shares.iter_mut().min_by_key(|(size, _)| *size) {
-                    share.0 = share.0.saturating_add(size);
-                    share.1.push(name);
-                }
-            }
-            let found: Vec<_> = shares
-                .into_par_iter()
-                .map(|(_, names)| self.first_wrong(names.into_iter()))
-                .collect::<Result<_>>()?;
-            found.into_iter().flatten().min()
-        };
-        match wrong {
-            Some(name) => Err(Error::wheel(
-                &self.path,
-                format_args!("{}/RECORD: the digest of {name} is wrong", self.dist_info),
-            )),
-            None => Ok(()),
-        }
-    }
-
-    fn first_wrong<'a>(
-        &self,
-        names: impl Iterator<Item = &'a String>,
-    ) -> Result<Option<&'a String>> {
-        let mut archive = self.archive.clone_for_reading(&self.path)?;
-        for name in names {
-            let Some(line) = self.record.get(name).filter(|_| !self.is_record(name)) else {
-                continue;
-            };
-            let entry = archive.by_name(name).map_err(|error| Error::wheel(&self.path, error))?;
-            // Read one byte more than stated: a file that is longer than stated then has another
-            // digest.
-            let most = entry.size().saturating_add(1);
-            let (digest, _) = crate::digest::reader(entry.take(most))
-                .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
-            if line.sha256.as_deref() != Some(digest.as_str()) {
-                return Ok(Some(name));
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_record(&self, name: &str) -> bool {
-        name.strip_prefix(&self.dist_info)
-            .is_some_and(|rest| ["/RECORD", "/RECORD.jws", "/RECORD.p7s"].contains(&rest))
+        let Audit { archive, dist_info, .. } = audit;
+        Ok(Self { path: path.to_owned(), archive, dist_info, record })
     }
 
     /// Names and digests of all files for which RECORD has a digest.
@@ -204,9 +97,9 @@ impl Wheel {
         let mut bytes = Vec::new();
         self.archive
             .by_name(name)
-            .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::wheel(&self.path, format_args!("{name}: {error}")))?;
+            .map_err(Cause::from)
+            .and_then(|mut entry| Ok(entry.read_to_end(&mut bytes)?))
+            .map_err(|error| Error::wheel(&self.path, because(name, error)))?;
         Ok(bytes)
     }
 
@@ -288,19 +181,6 @@ impl Wheel {
     }
 }
 
-/// Opens the same file again, to read entries while RECORD is borrowed.
-trait CloneForReading: Sized {
-    fn clone_for_reading(&self, path: &Path) -> Result<Self>;
-}
-
-impl CloneForReading for ZipArchive<std::io::BufReader<fs::File>> {
-    fn clone_for_reading(&self, path: &Path) -> Result<Self> {
-        let file = fs::File::open(path).map_err(|error| Error::io(path, &error))?;
-        Self::new(std::io::BufReader::with_capacity(BUFFER, file))
-            .map_err(|error| Error::wheel(path, error))
-    }
-}
-
 /// How added entries are packed.
 #[derive(Clone, Copy)]
 struct Packing {
@@ -334,58 +214,15 @@ fn add_file(
         }
         Content::File(path) => crate::digest::copy(&path, writer),
     };
-    let (sha256, size) =
-        written.map_err(|error| Error::wheel(wheel, format_args!("{name}: {error}")))?;
+    let (sha256, size) = written.map_err(|error| Error::wheel(wheel, because(&name, error)))?;
     record.add(name, &sha256, size);
     Ok(())
 }
 
-/// The number of files in the archive's list (APPNOTE.TXT, 4.3.12). If two files have one name, the
-/// `zip` crate shows the last one, and other programs may unpack the first.
-fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
-    const SIGNATURE: [u8; 4] = *b"PK\x01\x02";
-    let mut file = std::io::BufReader::new(fs::File::open(path)?);
-    file.seek(SeekFrom::Start(start))?;
-    let mut count = 0;
-    let mut header = [0; 46];
-    while file.read_exact(&mut header).is_ok() && header[..4] == SIGNATURE {
-        count += 1;
-        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        file.seek_relative(length(28) + length(30) + length(32))?;
-    }
-    Ok(count)
-}
-
-/// Refuses names that lead outside the folder that a wheel is unpacked into.
-fn check_name(wheel: &Path, name: &str) -> Result<()> {
-    let unsafe_name = name.starts_with('/')
-        || name.contains(['\\', '\0'])
-        || name.split('/').any(|part| part == "..")
-        || name.get(1..2) == Some(":");
-    if unsafe_name {
-        return Err(Error::wheel(wheel, format_args!("{name:?}: a name that leads outside")));
-    }
-    Ok(())
-}
-
-fn dist_info<'a>(wheel: &Path, names: impl Iterator<Item = &'a String>) -> Result<String> {
-    let mut found: Vec<&str> = names
-        .filter_map(|name| name.split_once('/').map(|(folder, _)| folder))
-        .filter(|folder| folder.ends_with(".dist-info"))
-        .collect();
-    found.dedup();
-    match found[..] {
-        [one] => Ok(one.to_owned()),
-        [] => Err(Error::wheel(wheel, "there is no dist-info folder in it")),
-        _ => Err(Error::wheel(
-            wheel,
-            format_args!("more than one dist-info folder: {}", found.join(", ")),
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::SeekFrom;
+
     use super::*;
 
     fn make(path: &Path, files: &[(&str, &str)], record: Option<&str>) {
@@ -503,8 +340,8 @@ mod tests {
 
     #[test]
     fn wrong_wheels_are_refused_with_the_reason() {
-        assert!(refused(GOOD, Some("")).contains("no RECORD"));
-        assert!(refused(GOOD, Some("a/__init__.py,,\n")).contains("is not"));
+        assert!(refused(GOOD, Some("")).contains("RECORD: is not in the wheel"));
+        assert!(refused(GOOD, Some("a/__init__.py,,\n")).contains("is not in RECORD"));
         assert!(refused(&[("../x", "")], None).contains("leads outside"));
         assert!(refused(&[("/x", "")], None).contains("leads outside"));
         assert!(refused(&[("b-1.dist-info/METADATA", "")], None).contains("more than one"));
@@ -520,9 +357,11 @@ mod tests {
             lines.add_itself("a-1.dist-info/RECORD");
             refused(GOOD, Some(&lines.to_text().replace(from, to)))
         };
-        assert!(wrong(",5\n", ",6\n").contains("size"));
+        assert!(wrong(",5\n", ",6\n").contains("a/__init__.py: is not what RECORD says"));
         assert!(wrong("sha256=", "sha256=A").contains("RECORD"));
-        assert!(wrong("a-1.dist-info/METADATA", "a-1.dist-info/METADATB").contains("not in it"));
+        assert!(
+            wrong("a-1.dist-info/METADATA", "a-1.dist-info/METADATB").contains("not in RECORD")
+        );
     }
 
     #[test]

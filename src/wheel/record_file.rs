@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use indexmap::IndexMap;
 
+use crate::error::Cause;
+
 /// Limit of the number of lines.
 const LINES: usize = 1_000_000;
 
@@ -27,11 +29,11 @@ impl RecordFile {
     ///
     /// # Errors
     /// The text is not CSV, has a digest that is not SHA-256, a repeated name, or too many lines.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Cause> {
         let mut record = Self::default();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
         for line in reader.records() {
-            let line = line.map_err(|error| error.to_string())?;
+            let line = line?;
             let field = |index| line.get(index).filter(|field: &&str| !field.is_empty());
             let name = field(0).ok_or("a line without a name")?.to_owned();
             let sha256 = field(1).map(|digest| decode(&name, digest)).transpose()?;
@@ -39,11 +41,11 @@ impl RecordFile {
                 .map(|size| size.parse().map_err(|_| format!("{name}: {size} is no size")))
                 .transpose()?;
             if record.get(&name).is_some() {
-                return Err(format!("{name} is in it twice"));
+                return Err(format!("{name} is in it twice").into());
             }
             record.lines.insert(name.clone(), Line { name, sha256, size });
             if record.lines.len() > LINES {
-                return Err("there are more than a million lines in it".to_owned());
+                return Err("there are more than a million lines in it".into());
             }
         }
         Ok(record)
@@ -91,7 +93,7 @@ impl RecordFile {
     }
 }
 
-fn decode(name: &str, digest: &str) -> Result<String, String> {
+fn decode(name: &str, digest: &str) -> Result<String, Cause> {
     let digest = digest
         .strip_prefix("sha256=")
         .ok_or_else(|| format!("{name}: its digest is not SHA-256"))?;
@@ -100,14 +102,11 @@ fn decode(name: &str, digest: &str) -> Result<String, String> {
         .ok()
         .filter(|bytes| bytes.len() == 32)
         .ok_or_else(|| format!("{name}: {digest} is no digest"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(bytes))
 }
 
-fn encode(hex: &str) -> String {
-    let bytes: Vec<u8> = (0..hex.len() / 2)
-        .filter_map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).ok())
-        .collect();
-    format!("sha256={}", URL_SAFE_NO_PAD.encode(bytes))
+fn encode(sha256: &str) -> String {
+    format!("sha256={}", URL_SAFE_NO_PAD.encode(hex::decode(sha256).unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,12 @@
 //! packages are named by cargo's package ID (cargo book, "Package ID Specifications") and by a
 //! purl.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What the generator encodes in the path of a URL.
+const NOT_PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'+');
+
 /// Is this the name of an SBOM that maturin generated (PEP 770)?
 pub fn is_generated(name_in_dist_info: &str) -> bool {
     name_in_dist_info
@@ -56,7 +62,9 @@ fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> 
         let end = piece.find(['"', '#', '?', '&', ' ']).unwrap_or(piece.len());
         let (url, rest) = piece.split_at(end);
         let is_package_id = placed.ends_with("path+");
-        let folder = if windows { decoded(url) } else { decoded(&format!("/{url}")) };
+        let folder = percent_decode_str(url).decode_utf8().ok();
+        let folder =
+            folder.map(|folder| if windows { folder } else { format!("/{folder}").into() });
         let Some(found) = folder.as_deref().and_then(&place) else {
             placed.push_str("file:///");
             placed.push_str(piece);
@@ -64,7 +72,7 @@ fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> 
         };
         let is_dotted = found == "." || found.starts_with("../");
         placed.push_str(if is_dotted { "file://" } else { "file://./" });
-        placed.push_str(&encoded(&found));
+        placed.extend(utf8_percent_encode(&found, NOT_PLAIN));
         // Cargo leaves out a package's name if its folder has the same name.
         let name = url.rsplit('/').next().unwrap_or_default();
         match rest.strip_prefix('#') {
@@ -77,27 +85,6 @@ fn placed(text: &str, windows: bool, place: impl Fn(&str) -> Option<String>) -> 
         }
     }
     placed
-}
-
-/// Decodes a path in a URL; `None` if it is not a valid one.
-fn decoded(url: &str) -> Option<String> {
-    let mut parts = url.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
-        bytes.extend_from_slice(part.get(2..)?.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn encoded(path: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/+".contains(&byte);
-    path.bytes()
-        .map(|byte| match is_plain(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 /// Replaces the string value of the first such key. The keys used here come before any text that

@@ -60,10 +60,10 @@ impl Base {
         };
         let made = temporary()?;
         let tree = git::check_out(&folder, &revision, made.path(), &context.environment).map_err(
-            |cause| Error::Given {
-                path: folder.clone(),
-                cause: format!("revision {revision}: {}", super::super::line::tame(&cause)),
-                hint: Some("name a commit, tag or branch of its repository".to_owned()),
+            |cause| {
+                let cause = super::super::line::tame(&cause.to_string());
+                let hint = "name a commit, tag or branch of its repository";
+                Error::given(&folder, format!("revision {revision}: {cause}"), hint)
             },
         )?;
         let git::CheckedOut { folder, submodules } = tree;
@@ -166,13 +166,6 @@ fn temporary() -> Result<tempfile::TempDir> {
 }
 
 fn refused(path: &Path, cause: &str) -> Error {
-    Error::Given {
-        path: path.to_owned(),
-        cause: cause.to_owned(),
-        hint: Some(
-            "--source takes a folder with pyproject.toml, FOLDER@REVISION, an sdist or a \
-             wheel"
-                .to_owned(),
-        ),
-    }
+    let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION, an sdist or a wheel";
+    Error::given(path, cause, hint)
 }

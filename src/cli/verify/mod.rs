@@ -112,9 +112,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
     let path = context.path(given);
     let opened = Given::open(&path)?;
-    let refused = |cause: &str, hint: &str| {
-        Err(Error::Given { path: path.clone(), cause: cause.into(), hint: Some(hint.into()) })
-    };
+    let refused = |cause: &str, hint: &str| Err(Error::given(&path, cause, hint));
     if matches!(opened.kind, GivenKind::Installed) {
         let hint = "give the wheel it was installed from; `wheelprint inspect` shows the record";
         return refused("not a wheel, but what was installed of one", hint);
@@ -171,9 +169,7 @@ fn in_tree(
     tree: &Tree,
     context: &Context,
 ) -> Result<Findings> {
-    let refused = |cause: &str, hint: &str| {
-        Err(Error::Given { path: path.to_owned(), cause: cause.into(), hint: Some(hint.into()) })
-    };
+    let refused = |cause: &str, hint: &str| Err(Error::given(path, cause, hint));
     let call = tree.call(artifact, context)?;
     let roots = compare::roots_of(&call, record);
     if let Some(name) = no_manifest(record, &roots) {

@@ -10,8 +10,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use super::cargo_metadata::{
-    Metadata, Package, ask, cargo, configurations, features, is_locked, lock_files, profile,
-    program,
+    Metadata, Package, ask, configurations, features, is_locked, lock_files, profile, program,
 };
 use super::units::{Unit, UnitKind};
 use super::{ambient, below, dep_info, is_one_folder, normalize};
@@ -136,7 +135,7 @@ impl Target {
 
     /// cargo, to be run as maturin runs it. `None` if there is none.
     pub fn cargo(&self) -> Option<Command> {
-        Some(cargo(&self.root, &self.environment, program(&self.environment)?))
+        Some(self.environment.command(program(&self.environment)?, &self.root))
     }
 
     /// The package of the manifest.
