@@ -9,7 +9,7 @@ use crate::request::Environment;
 /// The files of a package that git tracks. `None` where cargo does not use git's list (cargo
 /// `sources/path.rs`) or git cannot be asked: outside of a repository, and for a package whose
 /// manifest git does not track.
-pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
+pub(crate) fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
     if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
         return None;
     }
@@ -25,7 +25,7 @@ pub fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<PathBuf>>
 }
 
 /// A revision that was written to a folder.
-pub struct CheckedOut {
+pub(crate) struct CheckedOut {
     pub folder: PathBuf,
     /// The places of submodules, whose content is not checked out.
     pub submodules: Vec<PathBuf>,
@@ -37,7 +37,7 @@ pub struct CheckedOut {
 ///
 /// # Errors
 /// The message of git: no repository, no such revision, no space on the disk.
-pub fn check_out(
+pub(crate) fn check_out(
     folder: &Path,
     revision: &str,
     to: &Path,

@@ -19,7 +19,7 @@ const ANSWER: &str = "wheelprint:";
 
 /// An installed package (PyPA, "Recording installed projects").
 #[derive(Debug)]
-pub struct Distribution {
+pub(crate) struct Distribution {
     pub name: String,
     pub version: String,
     /// The dist-info folder of the package.
@@ -38,7 +38,7 @@ pub struct Distribution {
 
 /// The installed package is an editable install of another folder than the project's.
 #[derive(Debug)]
-pub struct Moved {
+pub(crate) struct Moved {
     /// The folder that is installed.
     pub from: PathBuf,
     /// The project's folder.
@@ -50,7 +50,7 @@ pub struct Moved {
 
 impl Moved {
     /// The problem in words.
-    pub fn cause(&self) -> String {
+    pub(crate) fn cause(&self) -> String {
         let Self { from, to, is_gone, .. } = self;
         let (from, to) = (from.display(), to.display());
         if *is_gone {
@@ -61,7 +61,7 @@ impl Moved {
     }
 
     /// The fix in words.
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         let command = if self.is_by_pip { "pip install -e ." } else { "uv sync" };
         format!("`{command}` installs it from here")
     }
@@ -69,12 +69,12 @@ impl Moved {
 
 impl Distribution {
     /// Whether the package was installed from this folder. The two paths may differ by links.
-    pub fn is_of(&self, root: &Path) -> bool {
+    pub(crate) fn is_of(&self, root: &Path) -> bool {
         self.source.as_deref().is_some_and(|source| is_same_place(source, root))
     }
 
     /// The other folder, if the package is an editable install of another folder than `root`.
-    pub fn moved(&self, root: &Path) -> Option<Moved> {
+    pub(crate) fn moved(&self, root: &Path) -> Option<Moved> {
         let from = self.source.clone().filter(|_| self.editable && !self.is_of(root))?;
         Some(Moved {
             is_gone: !from.join("pyproject.toml").is_file(),
@@ -95,7 +95,7 @@ fn is_same_place(one: &Path, other: &Path) -> bool {
 /// The interpreter of the environment that the project's commands run in. In this order:
 /// `--python`, the environment that uv would use (`UV_PROJECT_ENVIRONMENT`, or the nearest
 /// `.venv`), the active environment. `None` if there is none of these.
-pub fn python_in_use(
+pub(crate) fn python_in_use(
     root: &Path,
     environment: &Environment,
     given: Option<&Path>,
@@ -136,7 +136,7 @@ fn python_of(environment: &Path, windows: bool) -> PathBuf {
 ///
 /// # Errors
 /// The program cannot be run, or its answer is not that of a Python interpreter.
-pub fn describe(python: &Path) -> Result<Interpreter> {
+pub(crate) fn describe(python: &Path) -> Result<Interpreter> {
     let script =
         format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");
     // Use isolated mode (`-I`), so that no module comes from the working directory or PYTHONPATH.
@@ -161,7 +161,7 @@ fn answered(said: &str) -> Result<Interpreter, Cause> {
 }
 
 /// The distribution of this name that the interpreter would import.
-pub fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
+pub(crate) fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
     let wanted = normalize_name(name);
     interpreter.sys_path.iter().find_map(|folder| {
         let entries = fs::read_dir(folder).ok()?;
@@ -174,7 +174,7 @@ pub fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
 }
 
 /// The normalised names (PEP 503) of all distributions that this interpreter could import.
-pub fn names(interpreter: &Interpreter) -> Vec<String> {
+pub(crate) fn names(interpreter: &Interpreter) -> Vec<String> {
     let entries = interpreter.sys_path.iter().filter_map(|folder| fs::read_dir(folder).ok());
     let names = entries.flatten().flatten().filter_map(|entry| {
         let file_name = entry.file_name();

@@ -36,7 +36,7 @@ const PTH: &str = "wheelprint.pth";
 
 /// The place of the stable interpreter, which may not exist yet, and the variables of the build.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The folder of the stable interpreter; `None` if there is no store.
     folder: Option<PathBuf>,
     /// Links with stable names, each with its target: a folder of programs in the frontend's
@@ -56,7 +56,7 @@ struct Ready {
 impl Plan {
     /// Decides the names without touching the disk. `interpreters` is the folder of all stable
     /// interpreters.
-    pub fn new(
+    pub(crate) fn new(
         interpreter: &Interpreter,
         environment: &Environment,
         interpreters: Option<PathBuf>,
@@ -113,14 +113,14 @@ impl Plan {
     }
 
     /// The part of a variable's value that only says where this environment is, and must not count.
-    pub fn stable_prefix(&self) -> String {
+    pub(crate) fn stable_prefix(&self) -> String {
         self.folder
             .as_ref()
             .map_or_else(|| "\0".to_owned(), |folder| folder.to_string_lossy().into_owned())
     }
 
     /// The path of the stable interpreter, whether or not it exists; `None` if there is no store.
-    pub fn python(&self) -> Option<PathBuf> {
+    pub(crate) fn python(&self) -> Option<PathBuf> {
         let name = format!("python{}", std::env::consts::EXE_SUFFIX);
         Some(self.folder.as_ref()?.join(SCRIPTS).join(name))
     }
@@ -131,7 +131,7 @@ impl Plan {
     ///
     /// # Errors
     /// The environment cannot be made. The cause is the message of `venv`.
-    pub fn prepare(&self, interpreter: &Interpreter) -> Result<PathBuf> {
+    pub(crate) fn prepare(&self, interpreter: &Interpreter) -> Result<PathBuf> {
         let (Some(folder), Some(python)) = (&self.folder, self.python()) else {
             return Ok(interpreter.executable.clone());
         };

@@ -2,35 +2,37 @@
 //! built from.
 //!
 //! `docs/design.md` has the design: the flow of data, the modules and which may call which, and every
-//! decision with its reason.
+//! decision with its reason. The public modules are those that the benchmarks, tests/ and fuzz/ use.
+// Only Python calls the hooks and the commands.
+#![cfg_attr(not(feature = "python"), allow(dead_code))]
 
-pub mod cargo_mtime;
-pub mod cli;
+mod cargo_mtime;
+mod cli;
 pub mod digest;
-pub mod editable;
+mod editable;
 pub mod error;
 pub mod fingerprint;
 pub mod freshness;
-pub mod git;
+mod git;
 pub mod hooks;
 pub mod inputs;
-pub mod installed;
-pub mod interpreter;
+mod installed;
+mod interpreter;
 pub mod log;
-pub mod maturin;
-pub mod project;
+mod maturin;
+mod project;
 pub mod publish;
 #[cfg(feature = "python")]
-pub mod python;
-pub mod remap;
-pub mod renew;
-pub mod report;
+mod python;
+mod remap;
+mod renew;
+mod report;
 pub mod request;
 pub mod sdist;
 pub mod settings;
 pub mod stat_cache;
-pub mod store;
-pub mod switch;
-pub mod toolchain;
-pub mod uv;
+mod store;
+mod switch;
+mod toolchain;
+mod uv;
 pub mod wheel;

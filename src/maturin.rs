@@ -17,7 +17,7 @@ use crate::log;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
 
 /// The supported versions. The test suite runs the lowest and the newest one.
-pub const REQUIREMENT: &str = "maturin>=1.9,<2";
+pub(crate) const REQUIREMENT: &str = "maturin>=1.9,<2";
 
 /// The exit code if maturin cannot be imported. maturin's hooks never use it.
 const NO_MATURIN: i32 = 86;
@@ -51,7 +51,7 @@ except OSError as error:
 ";
 
 /// The interpreter, folder, variables and settings for calls of maturin.
-pub struct Maturin<'a> {
+pub(crate) struct Maturin<'a> {
     pub python: &'a Path,
     pub root: &'a Path,
     pub environment: &'a Environment,
@@ -65,7 +65,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The process cannot be started.
-    pub fn start(&self) -> Result<HookProcess> {
+    pub(crate) fn start(&self) -> Result<HookProcess> {
         let mut command = self.command();
         command.stderr(Stdio::piped());
         if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
@@ -79,7 +79,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The build failed (its output was shown), or maturin is not installed.
-    pub fn build(
+    pub(crate) fn build(
         &self,
         started: Option<HookProcess>,
         artifact: Artifact,
@@ -94,7 +94,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The same as [`Self::build`].
-    pub fn build_sdist(&self, folder: &Path) -> Result<String> {
+    pub(crate) fn build_sdist(&self, folder: &Path) -> Result<String> {
         let hook = Hook::Build(Artifact::Sdist);
         self.start()?.call(hook, &json!([folder, self.config_settings]))
     }
@@ -103,7 +103,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The same as [`Self::build`].
-    pub fn prepare_metadata(&self, artifact: Artifact, folder: &Path) -> Result<String> {
+    pub(crate) fn prepare_metadata(&self, artifact: Artifact, folder: &Path) -> Result<String> {
         let hook = Hook::PrepareMetadata(artifact);
         self.start()?.call(hook, &json!([folder, self.config_settings]))
     }
@@ -113,7 +113,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The process cannot be started.
-    pub fn begin_sdist(&self, folder: &Path) -> Result<BackgroundHook> {
+    pub(crate) fn begin_sdist(&self, folder: &Path) -> Result<BackgroundHook> {
         let hook = Hook::Build(Artifact::Sdist);
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -126,7 +126,7 @@ impl Maturin<'_> {
     ///
     /// # Errors
     /// The same as [`Self::build`].
-    pub fn requires(&self, artifact: Artifact) -> Result<Vec<String>> {
+    pub(crate) fn requires(&self, artifact: Artifact) -> Result<Vec<String>> {
         self.start()?.call(Hook::GetRequires(artifact), &json!([self.config_settings]))
     }
 
@@ -147,7 +147,7 @@ impl Maturin<'_> {
 }
 
 /// A process that waits for the name of a hook. It is killed on drop if it still runs.
-pub struct HookProcess {
+pub(crate) struct HookProcess {
     child: Child,
     answer: Answer,
 }
@@ -215,7 +215,7 @@ impl Answer {
 }
 
 /// A hook that runs in the background.
-pub struct BackgroundHook {
+pub(crate) struct BackgroundHook {
     hook: Hook,
     started: HookProcess,
 }
@@ -225,7 +225,7 @@ impl BackgroundHook {
     ///
     /// # Errors
     /// The hook failed.
-    pub fn finish(mut self) -> Result<String> {
+    pub(crate) fn finish(mut self) -> Result<String> {
         if !self.started.wait()?.success() {
             return Err(Error::BuildFailed { hook: self.hook.to_string() });
         }
@@ -236,7 +236,7 @@ impl BackgroundHook {
 /// Whether a build failed because of the machine (no cargo, no network, no permission, no space),
 /// and not because of a mistake in the sources. The texts are those of maturin, cargo, std and
 /// Python.
-pub fn is_environment_failure(output: &str) -> bool {
+pub(crate) fn is_environment_failure(output: &str) -> bool {
     const DOORS: [&str; 12] = [
         "Cargo, the Rust package manager, is not installed",
         "(os error 13)",
@@ -255,7 +255,7 @@ pub fn is_environment_failure(output: &str) -> bool {
 }
 
 /// The error if maturin is needed and cannot be imported.
-pub fn missing() -> Error {
+pub(crate) fn missing() -> Error {
     Error::Missing {
         name: "maturin".to_owned(),
         cause: "a build is needed, and maturin is not installed where the build runs".to_owned(),
@@ -264,18 +264,18 @@ pub fn missing() -> Error {
 }
 
 /// Whether the frontend's interpreter can import maturin.
-pub fn is_importable(interpreter: &Interpreter) -> bool {
+pub(crate) fn is_importable(interpreter: &Interpreter) -> bool {
     ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
 /// Whether the frontend's interpreter can import the package `name`.
-pub fn has_package(interpreter: &Interpreter, name: &str) -> bool {
+pub(crate) fn has_package(interpreter: &Interpreter, name: &str) -> bool {
     interpreter.sys_path.iter().any(|entry| entry.join(name).join("__init__.py").is_file())
 }
 
 /// The names that maturin's own `get_requires_*` would return. maturin is not asked, because it may
 /// not be installed yet.
-pub fn requires(
+pub(crate) fn requires(
     bindings: Option<&str>,
     interpreter: &Interpreter,
     environment: &Environment,

@@ -215,12 +215,12 @@ pub struct Layout {
 }
 
 /// The last value of a command-line option, in any of its spellings.
-pub fn argument(arguments: &[String], long: &str, short: Option<char>) -> Option<String> {
+pub(crate) fn argument(arguments: &[String], long: &str, short: Option<char>) -> Option<String> {
     all_arguments(arguments, long, short).pop()
 }
 
 /// All values of a command-line option that may be repeated.
-pub fn all_arguments(arguments: &[String], long: &str, short: Option<char>) -> Vec<String> {
+pub(crate) fn all_arguments(arguments: &[String], long: &str, short: Option<char>) -> Vec<String> {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
     let mut found = Vec::new();
     while let Some(argument) = arguments.next() {
@@ -241,7 +241,7 @@ pub fn all_arguments(arguments: &[String], long: &str, short: Option<char>) -> V
 }
 
 /// The normalised name (PEP 503) in a requirement (PEP 508).
-pub fn requirement_name(requirement: &str) -> String {
+pub(crate) fn requirement_name(requirement: &str) -> String {
     let name: String = requirement
         .trim_start()
         .chars()
@@ -251,7 +251,7 @@ pub fn requirement_name(requirement: &str) -> String {
 }
 
 /// PEP 503: lower case, runs of `-`, `_` and `.` become one `-`.
-pub fn normalize_name(name: &str) -> String {
+pub(crate) fn normalize_name(name: &str) -> String {
     let mut normalized = String::with_capacity(name.len());
     for char in name.chars() {
         if matches!(char, '-' | '_' | '.') {

@@ -186,7 +186,7 @@ fn verdict_for_import(py: Python<'_>, file: PathBuf) -> PyResult<Vec<u8>> {
 /// The compiled part of the Python package.
 #[pymodule]
 #[pyo3(name = "_native")]
-pub fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub(crate) fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(command_line, module)?)?;
     module.add_function(wrap_pyfunction!(call, module)?)?;
     module.add_function(wrap_pyfunction!(verdict_for_import, module)?)

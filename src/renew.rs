@@ -14,7 +14,7 @@ use crate::inputs::{Key, Kind, Part};
 use crate::wheel::Wheel;
 
 /// The changed metadata files with their old digests. `None` if there is any other reason.
-pub fn only_metadata_files(reasons: &[Reason]) -> Option<Vec<(&Key, &str)>> {
+pub(crate) fn only_metadata_files(reasons: &[Reason]) -> Option<Vec<(&Key, &str)>> {
     reasons
         .iter()
         .map(|reason| match reason {
@@ -33,7 +33,7 @@ pub fn only_metadata_files(reasons: &[Reason]) -> Option<Vec<(&Key, &str)>> {
 ///
 /// # Errors
 /// The wheel can't be read.
-pub fn replacements(
+pub(crate) fn replacements(
     wheel: &mut Wheel,
     changes: &[(String, Vec<u8>)],
 ) -> Result<Option<BTreeMap<String, Vec<u8>>>> {

@@ -30,7 +30,7 @@ struct Memory {
 ///
 /// # Errors
 /// There is no rustc that runs: nothing is fresh then, and the build says what is missing.
-pub fn rustc(
+pub(crate) fn rustc(
     root: &Path,
     environment: &Environment,
     memory: Option<&Path>,
@@ -103,7 +103,7 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Opti
 
 /// The files that decide which rustc there is: rustup's settings and its folder of toolchains, which
 /// may be links, and what was remembered.
-pub fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
+pub(crate) fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
     let known = memory.and_then(read);
     let mut files: Vec<PathBuf> =
         known.into_iter().flat_map(|known| known.programs).map(|(path, _)| path).collect();

@@ -32,12 +32,12 @@ use crate::log;
 
 mod remaining;
 
-pub use remaining::Remaining;
+pub(crate) use remaining::Remaining;
 use remaining::removed;
 
 /// What the units in a target folder were made from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Note {
+pub(crate) struct Note {
     /// The target folder.
     pub target: PathBuf,
     /// By cargo's folder for the unit's fingerprint.
@@ -61,7 +61,7 @@ struct UnitNote {
 type Witness = BTreeMap<PathBuf, (u64, SystemTime)>;
 
 /// How inputs are looked at.
-pub type Observe<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> Inputs;
+pub(crate) type Observe<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> Inputs;
 
 impl UnitNote {
     fn new(
@@ -98,7 +98,7 @@ impl UnitNote {
 }
 
 /// What changed while it was being built.
-pub struct RacedInputs<'a> {
+pub(crate) struct RacedInputs<'a> {
     pub raced: &'a BTreeSet<Key>,
     pub remaining: &'a Remaining,
     /// Would these watches have named a file that was removed?
@@ -114,7 +114,7 @@ impl RacedInputs<'_> {
 impl Note {
     /// Made after a build of `units`. What is known of other units in the folder stays, as long as
     /// nobody built them since.
-    pub fn new(
+    pub(crate) fn new(
         before: Option<Self>,
         target: &Target,
         units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
@@ -147,7 +147,7 @@ impl Note {
 
 /// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
 /// digest; an empty one if any of it changed during the build.
-pub fn untracked_digest(
+pub(crate) fn untracked_digest(
     extra: &BTreeSet<Watch>,
     roots: &Roots,
     raced_inputs: Option<&RacedInputs>,
@@ -167,7 +167,7 @@ pub fn untracked_digest(
 }
 
 /// Makes cargo build anew what it would wrongly call fresh.
-pub fn invalidate_stale_units(
+pub(crate) fn invalidate_stale_units(
     target: &Target,
     note: Option<&Note>,
     untracked_digest: &str,
@@ -201,7 +201,7 @@ pub fn invalidate_stale_units(
 /// Leaves nothing of the packages that can be edited: what they were compiled to, and cargo's word
 /// for it. For a target folder in which one package after the other is built that bears the same
 /// name, with times that say nothing. `is_apart`: nothing else is built there.
-pub fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &mut Remaining) {
+pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &mut Remaining) {
     forget_by_name(target, remaining);
     let is_left = |unit: &Unit| target.can_be_edited(unit);
     if !is_apart {
@@ -375,7 +375,7 @@ fn witness(unit: &Unit) -> Witness {
 /// After a build: of an artifact whose file bears no hash there may be several units, of other
 /// features or flags. They overwrite each other's file, and cargo would call the old ones fresh by
 /// their times. Those that were not built now are removed.
-pub fn remove_superseded_units(target: &Target, since: SystemTime) {
+pub(crate) fn remove_superseded_units(target: &Target, since: SystemTime) {
     let Some(package) = target.package() else { return };
     let units = units::read(&target.profiles()).units;
     let products: Vec<&Unit> =

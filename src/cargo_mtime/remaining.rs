@@ -11,7 +11,7 @@ use crate::publish;
 /// Units that should have been made anew, and whose fingerprints could not be removed: cargo may
 /// have called them fresh. A build with any of them is never reused, and they get no note.
 #[derive(Debug, Default)]
-pub struct Remaining {
+pub(crate) struct Remaining {
     units: BTreeSet<PathBuf>,
     /// Which ones they are is not known.
     pub(super) any: bool,
@@ -29,7 +29,7 @@ impl Remaining {
     /// Of the units that cargo took from earlier builds every one should have been looked at before
     /// the build. Where it was not, the build is not to be relied on, and the unit gets no note. A
     /// layout of cargo's may be such that some of its units are seen after a build only.
-    pub fn check(&self, found: &mut Discovered) {
+    pub(crate) fn check(&self, found: &mut Discovered) {
         let unseen = found.kept.iter().filter(|(folder, _)| !self.looked_at.contains(*folder));
         let mut packages = BTreeSet::new();
         for (folder, package) in unseen {

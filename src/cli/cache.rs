@@ -14,7 +14,7 @@ use crate::store::{Cache, Freed, ProjectUsage};
 
 /// The store: where it is, what is in it, and removing it
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -48,7 +48,7 @@ enum Command {
 ///
 /// # Errors
 /// The store cannot be read, or something in it cannot be removed.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let whole = Cache::at(&context.environment)?;
     match &arguments.command {
         Command::Dir => Ok(Answer::said(format!("{}\n", whole.folder.display()))),

@@ -5,7 +5,7 @@ use similar::{ChangeTag, TextDiff};
 use super::terminal::{BAD, GOOD, NAME, STRONG, Terminal};
 
 /// The unified diff of a text file; empty if the texts are equal.
-pub fn unified(terminal: &Terminal, name: &str, old: &str, new: &str) -> String {
+pub(super) fn unified(terminal: &Terminal, name: &str, old: &str, new: &str) -> String {
     let diff = TextDiff::from_lines(old, new);
     let mut shown = String::new();
     let mut line = |text: String| {

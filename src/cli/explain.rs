@@ -18,7 +18,7 @@ use crate::uv::seen::Seen;
 
 /// Every input: what it is, who reads it, which key covers it
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Print JSON (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -33,7 +33,7 @@ pub struct Arguments {
 /// # Errors
 /// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
 /// built yet and cargo cannot be asked.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |place: &Where| in_folder(place, arguments, context);
     arguments.packages.each(arguments.json, &arguments.place, context, one)
 }

@@ -19,7 +19,7 @@ use crate::wheel::audit::{Audit, LIMIT};
 const METADATA: u64 = 64 << 10;
 
 /// A wheel, sdist or dist-info folder, and its record.
-pub struct Given {
+pub(super) struct Given {
     pub name: String,
     pub version: String,
     pub record: Option<Record>,
@@ -27,7 +27,7 @@ pub struct Given {
 }
 
 /// The kind of the argument.
-pub enum GivenKind {
+pub(super) enum GivenKind {
     Wheel(Box<Audit>),
     Archive(Box<Archive>),
     /// A dist-info folder.
@@ -39,7 +39,7 @@ impl Given {
     ///
     /// # Errors
     /// The path names nothing of this kind, or its record is damaged or of another version.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let is_dist_info = path.is_dir()
             && path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".dist-info"));
         let (metadata, record, folder, kind) = if is_dist_info {
@@ -129,7 +129,7 @@ fn named(metadata: &[u8], folder: &str) -> (String, String) {
 
 /// The text of an input that describes the request or the toolchain: `artifact`, `rustc`,
 /// `maturin`, `python`.
-pub fn text_of<'a>(record: &'a Record, part: Part, name: &str) -> Option<&'a str> {
+pub(super) fn text_of<'a>(record: &'a Record, part: Part, name: &str) -> Option<&'a str> {
     let key = Key::named(part, Kind::Value, name);
     record.inputs.iter().find(|input| input.key == key).and_then(|input| match &input.value {
         Value::Text(text) => Some(text.as_str()),

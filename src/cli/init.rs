@@ -14,7 +14,7 @@ use crate::switch::{self, Backend, lines, profile};
 
 /// Turn a maturin project into a wheelprint one, or back
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Write without asking
     #[arg(long, short)]
     yes: bool,
@@ -53,7 +53,7 @@ struct Manifest {
 /// # Errors
 /// The folder has no project that can be switched, cargo cannot be asked, there is no terminal for
 /// the question, or the file cannot be written. After an error nothing has changed.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let found = Found::read(context, &arguments.dir)?;
     let manifest = (!arguments.undo).then(|| found.workspace_manifest());
     if let (Some(name), Some(manifest)) = (&arguments.editable_profile, &manifest) {

@@ -21,7 +21,7 @@ const SHORT: usize = 12;
 
 /// The record in a wheel or sdist
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The wheel or sdist, the dist-info folder of an installed package, or its name
     #[arg(value_name = "WHEEL|NAME")]
     wheel: PathBuf,
@@ -38,7 +38,7 @@ pub struct Arguments {
 /// # Errors
 /// The file is no wheel, its record is damaged or of a newer version, or no package of that name is
 /// installed.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let path = match package_name(&arguments.wheel, context) {
         Some(name) => installed_package(name, arguments.python.as_deref(), context)?,
         None => context.path(&arguments.wheel),

@@ -16,7 +16,7 @@ use crate::uv::edit::parse;
 use crate::uv::workspace::Workspace;
 
 /// The relation of a new project to the workspace around it.
-pub enum Stand {
+pub(super) enum Stand {
     /// There is no workspace.
     Alone,
     /// The workspace excludes the new folder.
@@ -30,7 +30,7 @@ pub enum Stand {
 }
 
 /// An edit that adds one member to the manifest of a workspace.
-pub struct Edit {
+pub(super) struct Edit {
     path: PathBuf,
     before: String,
     after: String,
@@ -52,7 +52,7 @@ impl Edit {
     }
 
     /// The path of the manifest.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -60,7 +60,7 @@ impl Edit {
     ///
     /// # Errors
     /// The manifest cannot be written, or it was changed since it was read.
-    pub fn write(&self) -> Result<()> {
+    pub(super) fn write(&self) -> Result<()> {
         if fs::read_to_string(&self.path).at(&self.path)? != self.before {
             let cause = "changed in the meantime, so it was not written; run this again";
             return Err(Error::path(&self.path, cause));
@@ -69,7 +69,7 @@ impl Edit {
     }
 
     /// Restores the old manifest, unless it was changed after [`Self::write`].
-    pub fn take_back(&self) {
+    pub(super) fn take_back(&self) {
         if fs::read_to_string(&self.path).is_ok_and(|text| text == self.after) {
             let _ = publish::replace(&self.path, self.before.as_bytes());
         }
@@ -82,7 +82,7 @@ impl Edit {
 /// # Errors
 /// A pyproject.toml above the folder cannot be used, or the workspace already has a package of the
 /// same name.
-pub fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
+pub(super) fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     let parent = folder.parent().unwrap_or(folder);
     let workspace = match Workspace::around(parent) {
         Ok(Some(workspace)) => workspace,
@@ -119,7 +119,7 @@ pub fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
 ///
 /// # Errors
 /// A Cargo.toml above the folder cannot be read. Cargo would refuse it too.
-pub fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
+pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
     let mut excluded = None;
     for above in folder.ancestors().skip(1) {
         let mut path = above.join("Cargo.toml");

@@ -23,7 +23,7 @@ use crate::uv::{CacheKey, edit};
 /// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's
 /// own mark are replaced.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Write them into pyproject.toml
     #[arg(long, conflicts_with = "check")]
     write: bool,
@@ -41,7 +41,7 @@ pub struct Arguments {
 /// # Errors
 /// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
 /// built yet and cargo cannot be asked.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |place: &Where| in_folder(place, arguments, context);
     arguments.packages.each(false, &arguments.place, context, one)
 }
@@ -106,7 +106,7 @@ const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo
 ///
 /// # Errors
 /// The text is no TOML, or cargo cannot be asked which files belong to the project.
-pub fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
+pub(super) fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
     let place = Where { dir: root.to_owned(), python: None };
     let opened = Opened::open_any(&place, context)?;
     let path = root.join("pyproject.toml");

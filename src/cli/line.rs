@@ -3,10 +3,10 @@
 use anstyle::Style;
 
 use super::terminal::Terminal;
-pub use crate::log::tame;
+pub(super) use crate::log::tame;
 
 /// A line that is cut to the terminal's width; `…` stands for the rest.
-pub struct Line<'a> {
+pub(super) struct Line<'a> {
     terminal: &'a Terminal,
     text: String,
     left: usize,
@@ -14,12 +14,12 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// An empty line.
-    pub fn new(terminal: &'a Terminal) -> Self {
+    pub(super) fn new(terminal: &'a Terminal) -> Self {
         Self { terminal, text: String::new(), left: terminal.width }
     }
 
     /// Adds a piece in a style. Text beyond the terminal's width is cut.
-    pub fn add(mut self, style: Style, text: &str) -> Self {
+    pub(super) fn add(mut self, style: Style, text: &str) -> Self {
         let length = text.chars().count();
         if length <= self.left {
             self.text.push_str(&self.terminal.paint(style, text));
@@ -33,18 +33,18 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a piece without a style.
-    pub fn plain(self, text: &str) -> Self {
+    pub(super) fn plain(self, text: &str) -> Self {
         self.add(Style::new(), text)
     }
 
     /// The finished line with its line feed.
-    pub fn end(self) -> String {
+    pub(super) fn end(self) -> String {
         format!("{}\n", self.text)
     }
 }
 
 /// A number of bytes for people, such as `12.3 MiB`.
-pub fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if size < 1024.0 {
@@ -56,7 +56,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A number with its noun, such as `1 build` or `2 builds`.
-pub fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 

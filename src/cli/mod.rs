@@ -31,13 +31,13 @@ mod packages;
 mod place;
 mod status;
 mod template;
-pub mod terminal;
+pub(crate) mod terminal;
 mod verify;
 
 use terminal::Terminal;
 
 /// The exit code of a command that failed. The cause was printed.
-pub const FAILED: u8 = 2;
+pub(crate) const FAILED: u8 = 2;
 
 /// Build Python packages with Rust inside: say what would be rebuilt and why, write uv's cache
 /// keys, prove what a wheel was built from.
@@ -66,7 +66,7 @@ enum Command {
 }
 
 /// The context in which a command runs.
-pub struct Context {
+pub(crate) struct Context {
     /// The working directory. Paths from the user are relative to it.
     pub folder: PathBuf,
     /// The interpreter that runs the command line itself.
@@ -81,7 +81,7 @@ impl Context {
     ///
     /// # Errors
     /// The folder has no project, or a setting is wrong.
-    pub fn call(
+    pub(crate) fn call(
         &self,
         folder: &Path,
         artifact: Artifact,
@@ -106,7 +106,7 @@ impl Context {
     ///
     /// # Errors
     /// The same as [`Self::call`].
-    pub fn call_in_temporary(&self, root: PathBuf, artifact: Artifact) -> Result<Call> {
+    pub(crate) fn call_in_temporary(&self, root: PathBuf, artifact: Artifact) -> Result<Call> {
         let interpreter = self.interpreter.clone();
         let environment = self.environment.clone();
         let config_settings = Default::default();
@@ -120,7 +120,7 @@ impl Context {
     ///
     /// # Errors
     /// The path names another file.
-    pub fn project_folder(&self, given: &Path) -> Result<PathBuf> {
+    pub(crate) fn project_folder(&self, given: &Path) -> Result<PathBuf> {
         let path = self.path(given);
         if !path.is_file() {
             return Ok(path);
@@ -138,14 +138,14 @@ impl Context {
     }
 
     /// Makes a path from the user absolute.
-    pub fn path(&self, given: &Path) -> PathBuf {
+    pub(crate) fn path(&self, given: &Path) -> PathBuf {
         crate::inputs::normalize(&self.folder.join(given))
     }
 }
 
 /// The output of a command, and its exit code.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The text for stdout.
     pub output: String,
     /// The same result as JSON, if the user asked for JSON.
@@ -156,25 +156,25 @@ pub struct Answer {
 
 impl Answer {
     /// Output text with exit code 0.
-    pub fn said(output: impl Into<String>) -> Self {
+    pub(crate) fn said(output: impl Into<String>) -> Self {
         Self { output: output.into(), json: None, code: 0 }
     }
 
     /// Replaces the exit code.
-    pub fn with_code(mut self, code: u8) -> Self {
+    pub(crate) fn with_code(mut self, code: u8) -> Self {
         self.code = code;
         self
     }
 
     /// Indented JSON as output; docs/json.md describes the JSON of each command.
-    pub fn json(value: &serde_json::Value) -> Self {
+    pub(crate) fn json(value: &serde_json::Value) -> Self {
         Self { json: Some(value.clone()), ..Self::said(format!("{value:#}\n")) }
     }
 }
 
 /// Runs the command that the arguments (without the program's name) ask for, and returns the exit
 /// code.
-pub fn run(
+pub(crate) fn run(
     arguments: Vec<OsString>,
     folder: PathBuf,
     interpreter: Interpreter,

@@ -5,7 +5,7 @@ use crate::project::normalize_name;
 
 /// The names of a new project.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Names {
+pub(super) struct Names {
     /// The name as given, for `[project] name`.
     pub project: String,
     /// The name for `import`.
@@ -19,7 +19,7 @@ pub struct Names {
 /// # Errors
 /// The name is no name for a Python project (PEP 508), no identifier can be made from it, or
 /// Python, Rust, cargo or Windows uses it for something else. The error says which.
-pub fn from(given: &str) -> Result<Names> {
+pub(super) fn from(given: &str) -> Result<Names> {
     let refuse = |cause: &str| {
         let hint = "take another name, such as `my-package`";
         Err(Error::setting(format!("`{given}`"), cause, hint))

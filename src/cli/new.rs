@@ -16,7 +16,7 @@ use crate::uv::{self, edit};
 ///
 /// Inside a cargo or uv workspace it becomes a member.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The project's name; what is imported has `_` for `-` and lower case
     name: String,
     /// The folder to make, or an empty one; the default is the name
@@ -31,7 +31,7 @@ pub struct Arguments {
 /// # Errors
 /// The name cannot be used, the folder is not empty, a workspace around it cannot be read, or a
 /// file cannot be written. After an error nothing is left of the new project.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let names = names::from(&arguments.name)?;
     let given = arguments.dir.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let folder = context.path(&given);

@@ -15,7 +15,7 @@ use crate::switch::{self, lines};
 use crate::uv::{self, CacheKey, edit};
 
 /// A project that a command works on, and its installation in the environment.
-pub struct Opened {
+pub(super) struct Opened {
     pub call: Call,
     /// The environment's interpreter; `None` if there is no environment.
     pub interpreter: Option<Interpreter>,
@@ -29,7 +29,7 @@ impl Opened {
     /// # Errors
     /// The folder has no project, another backend builds the project, a setting is wrong, or
     /// `--python` names no Python interpreter.
-    pub fn open(given: &Where, context: &Context) -> Result<Self> {
+    pub(super) fn open(given: &Where, context: &Context) -> Result<Self> {
         let here = context.project_folder(&given.dir)?;
         let mut above = here.ancestors().filter(|folder| folder.join("pyproject.toml").is_file());
         let is_named = given.dir != Path::new(".");
@@ -56,7 +56,7 @@ impl Opened {
     ///
     /// # Errors
     /// The same errors as [`Self::open`], except those about the backend.
-    pub fn open_any(given: &Where, context: &Context) -> Result<Self> {
+    pub(super) fn open_any(given: &Where, context: &Context) -> Result<Self> {
         let root = context.path(&given.dir);
         let name = Project::load(&root)?.name;
         let python = given.python.as_ref().map(|python| context.path(python));
@@ -76,14 +76,14 @@ impl Opened {
     }
 
     /// Warns about globs of `extra-inputs` that match nothing, because they may be misspelt.
-    pub fn warn_of_unmatched_inputs(&self, context: &Context) {
+    pub(super) fn warn_of_unmatched_inputs(&self, context: &Context) {
         for line in hooks::unmatched_inputs(&self.call) {
             context.terminal.warn(&line);
         }
     }
 
     /// The folder of pyproject.toml.
-    pub fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.call.project().root
     }
 
@@ -91,7 +91,7 @@ impl Opened {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn text(&self) -> Result<(PathBuf, String)> {
+    pub(super) fn text(&self) -> Result<(PathBuf, String)> {
         let path = self.root().join("pyproject.toml");
         let text = fs::read_to_string(&path).at(&path)?;
         Ok((path, text))
@@ -101,7 +101,7 @@ impl Opened {
     ///
     /// # Errors
     /// The declared keys have a form that uv does not accept.
-    pub fn keys(&self) -> Result<(Vec<CacheKey>, bool)> {
+    pub(super) fn keys(&self) -> Result<(Vec<CacheKey>, bool)> {
         let (path, text) = self.text()?;
         Ok(match edit::read(&path, &text)? {
             Some(keys) => ([keys.theirs, keys.ours].concat(), true),
@@ -110,12 +110,12 @@ impl Opened {
     }
 
     /// Another folder, if the installed package was installed from there instead of from this one.
-    pub fn moved(&self) -> Option<Moved> {
+    pub(super) fn moved(&self) -> Option<Moved> {
         self.installed.as_ref()?.moved(self.root())
     }
 
     /// The record of the installed wheel, if it has a usable one.
-    pub fn record(&self) -> Option<&crate::fingerprint::Record> {
+    pub(super) fn record(&self) -> Option<&crate::fingerprint::Record> {
         self.installed.as_ref()?.record.as_ref()?.as_ref().ok()
     }
 }

@@ -17,7 +17,7 @@ use crate::uv::workspace::{Member, Members, Workspace};
 /// Which packages of the workspace that a folder belongs to; without these options the one in the
 /// folder itself.
 #[derive(Debug, Default, clap::Args)]
-pub struct Packages {
+pub(super) struct Packages {
     /// A package of the uv workspace, wherever in it the command runs; may be given several times
     #[arg(long = "package", value_name = "NAME", conflicts_with = "all_packages")]
     names: Vec<String>,
@@ -34,7 +34,7 @@ impl Packages {
     /// # Errors
     /// The error of the command, if only one package was requested; there is no such package; or
     /// the workspace cannot be read.
-    pub fn each(
+    pub(super) fn each(
         &self,
         as_json: bool,
         place: &Where,
@@ -119,7 +119,7 @@ fn broken(workspace: &Workspace, folder: &Path, cause: &str) -> Error {
 
 /// The folder of a package, in the workspace whose root is `root`. `None` if `root` is no workspace
 /// root, or if it is itself the folder of that package.
-pub fn folder_of(name: &str, root: &Path) -> Option<PathBuf> {
+pub(super) fn folder_of(name: &str, root: &Path) -> Option<PathBuf> {
     let workspace = Workspace::around(root).ok()?.filter(|workspace| workspace.root == root)?;
     let members = workspace.members().ok()?;
     let member = members.packages.get(&normalize_name(name))?;
@@ -129,7 +129,7 @@ pub fn folder_of(name: &str, root: &Path) -> Option<PathBuf> {
 /// The error for a workspace root that wheelprint does not build. It lists the packages, because
 /// the user probably meant one of them. `None` if the folder is no workspace root with other
 /// packages.
-pub fn refusal(folder: &Path) -> Option<Error> {
+pub(super) fn refusal(folder: &Path) -> Option<Error> {
     let workspace = Workspace::around(folder).ok()??;
     if !workspace.is_declared() || workspace.root != folder {
         return None;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The arguments of every command about a project.
 #[derive(Debug, clap::Args)]
-pub struct Where {
+pub(super) struct Where {
     /// The folder with pyproject.toml, or that file
     #[arg(default_value = ".")]
     pub dir: PathBuf,

@@ -23,7 +23,7 @@ use crate::uv::{self, derive};
 ///
 /// Exits with 1 if what is installed is not what the sources would give.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Print JSON (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -45,7 +45,7 @@ enum Uv {
 ///
 /// # Errors
 /// The folder is no project, or a setting or a cache key is wrong.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |place: &Where| in_folder(place, arguments, context);
     arguments.packages.each(arguments.json, &arguments.place, context, one)
 }

@@ -4,7 +4,7 @@ use super::names::Names;
 use crate::switch::REQUIREMENT;
 
 /// The paths of the files, relative to the project's folder, and their contents.
-pub fn files(names: &Names, is_own_workspace: bool) -> Vec<(String, String)> {
+pub(super) fn files(names: &Names, is_own_workspace: bool) -> Vec<(String, String)> {
     let Names { package, .. } = names;
     let workspace = if is_own_workspace { WORKSPACE } else { "" };
     vec![

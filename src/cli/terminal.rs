@@ -12,24 +12,24 @@ use crate::log::{tame, tame_lines};
 use crate::request::Environment;
 
 /// Success.
-pub const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// Failure, and removed lines.
-pub const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// Warnings and notes.
-pub const NOTICE: Style = AnsiColor::Yellow.on_default();
+pub(crate) const NOTICE: Style = AnsiColor::Yellow.on_default();
 /// Names and commands.
-pub const NAME: Style = AnsiColor::Cyan.on_default();
+pub(crate) const NAME: Style = AnsiColor::Cyan.on_default();
 /// Headings.
-pub const STRONG: Style = Style::new().bold();
+pub(crate) const STRONG: Style = Style::new().bold();
 /// Details.
-pub const FAINT: Style = Style::new().dimmed();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// A task that takes longer than this shows its progress.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The abilities of the streams that a command prints to.
 #[derive(Debug, Clone, Copy)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     colour: bool,
     colour_on_stderr: bool,
     stderr: bool,
@@ -41,7 +41,7 @@ impl Terminal {
     /// Examines stdout and stderr of this process. `NO_COLOR` (no-color.org) switches colour off,
     /// and `FORCE_COLOR` switches it on. Without them only a terminal that is not `TERM=dumb` gets
     /// colour.
-    pub fn of(environment: &Environment) -> Self {
+    pub(crate) fn of(environment: &Environment) -> Self {
         let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         let is_off = environment.non_empty("NO_COLOR").is_some();
         let is_on = environment.non_empty("FORCE_COLOR").is_some_and(|value| value != "0");
@@ -56,12 +56,12 @@ impl Terminal {
 
     /// Text for stdout, in a style if colour is on. Control characters that would steer the
     /// terminal are made visible.
-    pub fn paint(&self, style: Style, text: impl std::fmt::Display) -> String {
+    pub(crate) fn paint(&self, style: Style, text: impl std::fmt::Display) -> String {
         paint(self.colour, style, text)
     }
 
     /// Cuts a line that is wider than the terminal; `…` stands for the rest.
-    pub fn cut(&self, line: &str) -> String {
+    pub(crate) fn cut(&self, line: &str) -> String {
         let line = &tame(line);
         if line.chars().count() <= self.width {
             return line.to_owned();
@@ -71,7 +71,7 @@ impl Terminal {
     }
 
     /// Wraps text at the terminal's width. Each line after the first is indented.
-    pub fn wrap(&self, text: &str, indent: usize) -> String {
+    pub(crate) fn wrap(&self, text: &str, indent: usize) -> String {
         let mut lines = vec![String::new()];
         for word in tame_lines(text).split(' ') {
             let line = lines.last_mut().map_or(0, |line| line.chars().count());
@@ -89,23 +89,23 @@ impl Terminal {
     }
 
     /// Prints a line on stderr at once, such as a warning.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
     /// Prints text on stdout at once, such as the diff before a question.
-    pub fn show(&self, text: &str) {
+    pub(crate) fn show(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
     /// Whether [`Self::ask`] can get an answer.
-    pub fn can_ask(&self) -> bool {
+    pub(crate) fn can_ask(&self) -> bool {
         std::io::stdin().is_terminal()
     }
 
     /// Asks on stderr. Every answer except `y` and `yes` means no.
-    pub fn ask(&self, question: &str) -> bool {
+    pub(crate) fn ask(&self, question: &str) -> bool {
         let mut stderr = std::io::stderr().lock();
         let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
         let mut answer = String::new();
@@ -116,13 +116,13 @@ impl Terminal {
     }
 
     /// Prints `warning: ...` on stderr.
-    pub fn warn(&self, text: &str) {
+    pub(crate) fn warn(&self, text: &str) {
         let text = tame_lines(text);
         self.note(&format!("{}: {text}", paint(self.colour_on_stderr, NOTICE, "warning")));
     }
 
     /// Prints an error, and its hint on a separate line.
-    pub fn error(&self, error: &Error) {
+    pub(crate) fn error(&self, error: &Error) {
         let label = |style, text| paint(self.colour_on_stderr, style, text);
         let text = tame_lines(&error.to_string());
         self.note(&format!("{}: {text}", label(BAD, "error")));
@@ -134,7 +134,7 @@ impl Terminal {
     /// Shows on a terminal that a task is running, once it takes longer than half a second. The
     /// display ends when the value is dropped.
     #[must_use]
-    pub fn progress(&self, what: &'static str) -> Progress {
+    pub(crate) fn progress(&self, what: &'static str) -> Progress {
         if !self.stderr {
             return Progress(None);
         }
@@ -159,7 +159,7 @@ impl Terminal {
 }
 
 /// A running display, see [`Terminal::progress`].
-pub struct Progress(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+pub(crate) struct Progress(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
 
 impl Drop for Progress {
     fn drop(&mut self) {

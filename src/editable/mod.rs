@@ -27,10 +27,10 @@ use crate::wheel::{Addition, Content, Edit, Wheel};
 mod products;
 
 use products::is_native;
-pub use products::{Before, Products};
+pub(crate) use products::{Before, Products};
 
 /// Sources of the runtime hook and of the modules that it loads, as they are copied into wheels.
-pub const RUNTIME: [&str; 5] = [
+pub(crate) const RUNTIME: [&str; 5] = [
     include_str!("../../python/wheelprint/_runtime.py"),
     include_str!("../../python/wheelprint/_runtime_finder.py"),
     include_str!("../../python/wheelprint/_runtime_check.py"),
@@ -54,7 +54,7 @@ impl Products {
     ///
     /// # Errors
     /// The wheel's `.pth` can't be read.
-    pub fn edit(
+    pub(crate) fn edit(
         &self,
         wheel: &mut Wheel,
         on_stale: &str,
@@ -147,18 +147,18 @@ impl Products {
 }
 
 /// The dist-info folder of a wheel with this file name (PEP 427).
-pub fn dist_info(file_name: &str) -> String {
+pub(crate) fn dist_info(file_name: &str) -> String {
     let name: Vec<&str> = file_name.splitn(3, '-').take(2).collect();
     format!("{}.dist-info", name.join("-"))
 }
 
 /// The project's name, as it is spelled in the name of a dist-info folder.
-pub fn project_name(dist_info: &str) -> &str {
+pub(crate) fn project_name(dist_info: &str) -> &str {
     dist_info.split('-').next().unwrap_or_default()
 }
 
 /// The path of the import table in a wheel.
-pub fn inputs_name(dist_info: &str) -> String {
+pub(crate) fn inputs_name(dist_info: &str) -> String {
     format!("{}.editable/inputs", project_name(dist_info))
 }
 

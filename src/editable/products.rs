@@ -15,7 +15,7 @@ use crate::project::{Layout, Project};
 const NATIVE: &[&str] = &["so", "pyd", "dll", "dylib", "pdb", "dwp"];
 
 /// The state of the places that maturin may write to, before it runs.
-pub struct Before {
+pub(crate) struct Before {
     pub(super) layout: Layout,
     /// Targets of `include = [{ from = "out-dir", to = ... }]`, each with the last part of its
     /// glob.
@@ -42,7 +42,7 @@ struct Stamp {
 }
 
 /// The files that maturin wrote into the tree.
-pub struct Products {
+pub(crate) struct Products {
     pub(super) before: Before,
     /// Where each file is now, and its path relative to the Python source folder.
     pub files: Vec<(PathBuf, String)>,
@@ -53,7 +53,7 @@ impl Before {
     ///
     /// # Errors
     /// A file that may have to be restored can't be read.
-    pub fn look(project: &Project, layout: Layout) -> Result<Self> {
+    pub(crate) fn look(project: &Project, layout: Layout) -> Result<Self> {
         let out_dir = out_dir_includes(project, &layout.python_root);
         let mut before = Self { layout, out_dir, files: BTreeMap::new(), folders: BTreeSet::new() };
         if before.layout.mixed {
@@ -70,7 +70,7 @@ impl Before {
     }
 
     /// The files that are new or changed now.
-    pub fn products(self) -> Products {
+    pub(crate) fn products(self) -> Products {
         let mut files = Vec::new();
         if self.layout.mixed {
             for path in self.candidates() {
@@ -158,7 +158,7 @@ impl Products {
     ///
     /// # Errors
     /// A file can't be moved, removed or written.
-    pub fn move_to(mut self, folder: &Path) -> Result<Self> {
+    pub(crate) fn move_to(mut self, folder: &Path) -> Result<Self> {
         let mut moved = Vec::new();
         for (index, (path, relative)) in self.files.iter().enumerate() {
             let target = folder.join(format!("{index}")).join(path.file_name().unwrap_or_default());

@@ -24,7 +24,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Reads the rules of the package in this folder.
-    pub fn read(folder: &Path) -> Self {
+    pub(super) fn read(folder: &Path) -> Self {
         let manifest = manifest(folder);
         let package = manifest.get("package");
         let field = |name: &str| match package?.get(name)? {

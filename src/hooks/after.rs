@@ -35,7 +35,7 @@ pub(super) struct After {
 impl After {
     /// Finds the inputs, and compares them with the state before the build. `digests` are those of
     /// the files in the wheel.
-    pub fn look(
+    pub(super) fn look(
         call: &Call,
         preparation: &Preparation,
         before: &Before,
@@ -91,7 +91,7 @@ impl After {
     }
 
     /// Cargo's packages; `None` if cargo could not be asked.
-    pub fn target<'a>(&'a self, preparation: &'a Preparation) -> Option<&'a Target> {
+    pub(super) fn target<'a>(&'a self, preparation: &'a Preparation) -> Option<&'a Target> {
         self.asked_again.as_ref().or(preparation.target.as_ref())
     }
 }

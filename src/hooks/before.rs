@@ -29,7 +29,7 @@ pub(super) struct Before {
 impl Before {
     /// Waits until a later change has another time, takes the snapshot, and invalidates stale
     /// units. `nearest` is the earlier build that is most like this one.
-    pub fn look(
+    pub(super) fn look(
         call: &Call,
         preparation: &Preparation,
         nearest: Option<&Entry>,
@@ -58,7 +58,7 @@ impl Before {
     }
 
     /// The start as a time.
-    pub fn since_time(&self) -> SystemTime {
+    pub(super) fn since_time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.since.max(0).cast_unsigned() as u64)
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn prepare(
 
 impl Preparation {
     /// The folder that maturin itself writes to.
-    pub fn written(&self) -> PathBuf {
+    pub(super) fn written(&self) -> PathBuf {
         self.layout.python_root.join(&self.layout.folder)
     }
 }
@@ -138,7 +138,7 @@ impl Built {
     ///
     /// # Errors
     /// A file can't be read.
-    pub fn digests(&self) -> Result<BTreeSet<String>> {
+    pub(super) fn digests(&self) -> Result<BTreeSet<String>> {
         let mut digests: BTreeSet<String> =
             self.wheel.files().map(|(_, digest)| digest.to_owned()).collect();
         for (path, _) in self.products.iter().flat_map(|products| &products.files) {

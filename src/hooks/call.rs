@@ -143,7 +143,7 @@ pub(super) struct BuildInterpreter {
 
 impl BuildInterpreter {
     /// The stable interpreter, or the frontend's own one if no stable interpreter can be made.
-    pub fn prepare(call: &Call) -> Self {
+    pub(super) fn prepare(call: &Call) -> Self {
         let interpreter = &call.request.interpreter;
         match call.plan.prepare(interpreter) {
             Ok(python) => Self { python, plan: call.plan.clone() },
@@ -159,12 +159,16 @@ impl BuildInterpreter {
     }
 
     /// maturin with the variables of this plan.
-    pub fn maturin<'a>(&'a self, call: &'a Call) -> Maturin<'a> {
+    pub(super) fn maturin<'a>(&'a self, call: &'a Call) -> Maturin<'a> {
         self.maturin_in(call, &self.plan.environment)
     }
 
     /// maturin with these variables.
-    pub fn maturin_in<'a>(&'a self, call: &'a Call, environment: &'a Environment) -> Maturin<'a> {
+    pub(super) fn maturin_in<'a>(
+        &'a self,
+        call: &'a Call,
+        environment: &'a Environment,
+    ) -> Maturin<'a> {
         Maturin {
             python: &self.python,
             root: &call.request.root,

@@ -57,19 +57,19 @@ pub(super) struct Stale {
 
 impl Lookup {
     /// For a reason that is about no earlier build.
-    pub fn stale(reason: Reason) -> Self {
+    pub(super) fn stale(reason: Reason) -> Self {
         Self { found: Found::Stale(Stale::because(reason)), look: None, damaged: Vec::new() }
     }
 }
 
 impl Stale {
     /// For a reason that is about no earlier build.
-    pub fn because(reason: Reason) -> Self {
+    pub(super) fn because(reason: Reason) -> Self {
         Self { reasons: vec![reason], nearest: None }
     }
 
     /// Says why a build is needed.
-    pub fn tell(&self) {
+    pub(super) fn tell(&self) {
         let roots = self.nearest.as_ref().map(|entry| entry.record.roots.clone());
         let roots = roots.unwrap_or_default();
         log::info(report::stale(&self.reasons, &roots));

@@ -25,7 +25,7 @@ pub(super) struct Recorded {
 
 impl Recorded {
     /// Makes the record of the inputs after the build. `source` is the list of the tree's files.
-    pub fn of(
+    pub(super) fn of(
         call: &Call,
         origin: Option<&Origin>,
         before: &Before,
@@ -68,7 +68,7 @@ impl Recorded {
     }
 
     /// Says why the build will not be reused, if so.
-    pub fn tell_untrusted(&self) {
+    pub(super) fn tell_untrusted(&self) {
         let untrusted = &self.record.untrusted;
         if !untrusted.is_empty() {
             let causes = report::named(untrusted.iter().cloned());

@@ -18,7 +18,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Starts the process. `None` if it can't be started: the record then has no list.
-    pub fn begin(call: &Call, interpreter: &BuildInterpreter) -> Option<Self> {
+    pub(super) fn begin(call: &Call, interpreter: &BuildInterpreter) -> Option<Self> {
         let made = temporary().ok()?;
         let begun = interpreter.maturin(call).begin_sdist(made.path());
         let begun = begun.inspect_err(|error| log::debug(error)).ok()?;
@@ -26,7 +26,7 @@ impl Listing {
     }
 
     /// Waits for the list. `None` if maturin can't make an sdist, or if a source changed meanwhile.
-    pub fn finish(self, call: &Call) -> Option<Source> {
+    pub(super) fn finish(self, call: &Call) -> Option<Source> {
         let Self { begun, made } = self;
         let found = begun.finish().and_then(|name| {
             let archive = Archive::open(&made.path().join(name))?;

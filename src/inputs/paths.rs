@@ -31,7 +31,7 @@ pub fn relative(from: &Path, to: &Path) -> Option<String> {
 /// On some file systems a folder has several names: they ignore case, or treat both spellings of
 /// `é` as equal. This depends on the file system, not on the operating system. So two names that
 /// may be the same are compared with `is_same`, which asks the file system.
-pub fn below<'a>(
+pub(super) fn below<'a>(
     path: &'a Path,
     folder: &Path,
     is_same: impl Fn(&Path, &Path) -> bool,
@@ -56,7 +56,7 @@ fn may_be_one_name(one: Component, other: Component) -> bool {
 
 /// Whether two paths are names of one folder and neither path is a symlink. A symlink is excluded
 /// because its target may change.
-pub fn is_one_folder(one: &Path, other: &Path) -> bool {
+pub(super) fn is_one_folder(one: &Path, other: &Path) -> bool {
     !one.is_symlink() && !other.is_symlink() && same_file::is_same_file(one, other).unwrap_or(false)
 }
 

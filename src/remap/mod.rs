@@ -24,7 +24,7 @@ const SEPARATOR: char = '\x1f';
 ///
 /// # Errors
 /// The reason why nothing can be remapped.
-pub fn environment(
+pub(crate) fn environment(
     project: &Project,
     request: &Request,
     environment: &Environment,

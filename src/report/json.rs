@@ -11,7 +11,7 @@ use crate::inputs::{Key, Kind, Part};
 
 /// `{"verdict": "fresh", "inputs": 214}` or `{"verdict": "stale", "reasons": [...]}`. `roots` gives
 /// the folders of roots relative to the project; inputs are named with them.
-pub fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_json::Value {
+pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_json::Value {
     match verdict {
         Verdict::Fresh { inputs } => serde_json::json!({ "verdict": "fresh", "inputs": inputs }),
         Verdict::Stale(reasons) => {
@@ -24,7 +24,7 @@ pub fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_jso
 
 /// One reason: its kind (`reason`), the input, old and new values if there are any, and the words
 /// of [`super::reason`] (`text`).
-pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> serde_json::Value {
+pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> serde_json::Value {
     let text = super::reason(reason, roots);
     let of = |name, key, old, new, cause| Written {
         reason: name,

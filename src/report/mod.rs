@@ -6,23 +6,23 @@ use crate::fingerprint::Value;
 use crate::freshness::Reason;
 use crate::inputs::{Key, Kind, View};
 
-pub mod json;
+pub(crate) mod json;
 
 /// How many reasons are named in one line.
 const NAMED: usize = 3;
 
 /// `fresh: 214 inputs unchanged`
-pub fn fresh(inputs: usize) -> String {
+pub(crate) fn fresh(inputs: usize) -> String {
     format!("fresh: {inputs} inputs unchanged")
 }
 
 /// `stale: src/lib.rs changed, ../core/src/a.rs is new and 2 more`
-pub fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
+pub(crate) fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
     format!("stale: {}", named(reasons.iter().map(|reason| self::reason(reason, roots))))
 }
 
 /// The first few texts, and the number of further ones.
-pub fn named(words: impl ExactSizeIterator<Item = String>) -> String {
+pub(crate) fn named(words: impl ExactSizeIterator<Item = String>) -> String {
     let more = words.len().saturating_sub(NAMED);
     let first: Vec<String> = words.take(NAMED).collect();
     let first = first.join(", ");
@@ -30,7 +30,7 @@ pub fn named(words: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 /// One reason in words.
-pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
+pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
     match reason {
         Reason::Changed { key, old, new } => match (key.kind, old, new) {
             (Kind::Value, Value::Text(old), Value::Text(new)) => {
@@ -66,7 +66,7 @@ pub fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
 }
 
 /// An input's name as a user would write it: relative to the project.
-pub fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
+pub(crate) fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
     let name = if key.name.is_empty() { "." } else { key.name.as_str() };
     let place = if key.root.is_empty() || key.root == "above" {
         name.to_owned()

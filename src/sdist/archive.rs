@@ -247,7 +247,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Writes an archive with these files, given by full name.
-    pub fn make(path: &Path, files: &[(&str, &str)]) {
+    pub(crate) fn make(path: &Path, files: &[(&str, &str)]) {
         let file = fs::File::create(path).unwrap();
         let mut builder = Builder::new(GzEncoder::new(file, Compression::fast()));
         for (name, text) in files {

@@ -26,7 +26,7 @@ const MAX_TARGET: u64 = 4 << 30;
 
 impl Store {
     /// Notes that an archive with this record was made from the project. Forgets old archives.
-    pub fn remember_archive(&self, id: &str) {
+    pub(crate) fn remember_archive(&self, id: &str) {
         let folder = self.folder.join(ARCHIVES);
         let _ = private::make(&folder);
         if publish::bytes(&folder.join(id), b"").is_err() {
@@ -41,7 +41,7 @@ impl Store {
 
     /// The project on this machine that an archive with this record was made from, if its folder
     /// exists.
-    pub fn project_of_archive(environment: &Environment, id: &str) -> Option<PathBuf> {
+    pub(crate) fn project_of_archive(environment: &Environment, id: &str) -> Option<PathBuf> {
         if !is_hex(id, 64) {
             return None;
         }
@@ -59,14 +59,14 @@ impl Store {
 
     /// The target folder for builds of unpacked archives: one per project, apart from the project's
     /// own.
-    pub fn archive_target(&self) -> PathBuf {
+    pub(crate) fn archive_target(&self) -> PathBuf {
         self.folder.join(TARGET)
     }
 
     /// Empties this target folder if it is too large. Also empties it if `is_known` is false: cargo
     /// could not be asked, so it is unclear which packages its units are from. Call this under the
     /// build lock.
-    pub fn bound_archive_target(&self, is_known: bool) {
+    pub(crate) fn bound_archive_target(&self, is_known: bool) {
         let target = self.archive_target();
         if !is_known || bytes(&target) > MAX_TARGET {
             let _ = remove(&target, &mut Freed::default());

@@ -40,13 +40,13 @@ const BUILD_LOCK: &str = "build.lock";
 
 /// The whole store, by its base folder.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     pub folder: PathBuf,
 }
 
 /// What the store holds for one project.
 #[derive(Debug)]
-pub struct ProjectUsage {
+pub(crate) struct ProjectUsage {
     pub folder: PathBuf,
     /// The project's folder; `None` if it is not known any more.
     pub root: Option<PathBuf>,
@@ -63,7 +63,7 @@ impl Cache {
     ///
     /// # Errors
     /// There is no cache folder.
-    pub fn at(environment: &Environment) -> Result<Self> {
+    pub(crate) fn at(environment: &Environment) -> Result<Self> {
         match base_folder(environment) {
             Some(folder) => Ok(Self { folder }),
             None => Err(Error::Missing {
@@ -78,14 +78,14 @@ impl Cache {
     ///
     /// # Errors
     /// The store can't be read.
-    pub fn projects(&self) -> Result<Vec<ProjectUsage>> {
+    pub(crate) fn projects(&self) -> Result<Vec<ProjectUsage>> {
         let mut kept: Vec<ProjectUsage> = self.stores()?.iter().map(look).collect();
         kept.sort_by(|one, other| (other.used, &one.folder).cmp(&(one.used, &other.folder)));
         Ok(kept)
     }
 
     /// The size of the files that belong to no single project.
-    pub fn shared_bytes(&self) -> u64 {
+    pub(crate) fn shared_bytes(&self) -> u64 {
         let files = Shared::ALL.iter().flat_map(|shared| shared.files(&self.folder));
         files.filter_map(|path| Some(fs::symlink_metadata(path).ok()?.len())).sum()
     }
@@ -95,7 +95,7 @@ impl Cache {
     ///
     /// # Errors
     /// The store can't be read, or a file can't be removed.
-    pub fn prune(&self) -> Result<Freed> {
+    pub(crate) fn prune(&self) -> Result<Freed> {
         let mut freed = Freed::default();
         for store in self.stores()? {
             let is_gone = match root_of(&store.folder) {
@@ -132,7 +132,7 @@ impl Cache {
     ///
     /// # Errors
     /// The store can't be read, or a file can't be removed.
-    pub fn clean(&self, root: &Path) -> Result<Freed> {
+    pub(crate) fn clean(&self, root: &Path) -> Result<Freed> {
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let end = format!("-{}", hash_of(&root.to_string_lossy()));
         let mut freed = Freed::default();
@@ -149,7 +149,7 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Self::clean`].
-    pub fn clean_all(&self) -> Result<Freed> {
+    pub(crate) fn clean_all(&self) -> Result<Freed> {
         let mut freed = Freed::default();
         for store in self.stores()? {
             self.clean_store(&store, &mut freed)?;

@@ -12,7 +12,7 @@ use crate::publish::private;
 /// A lock that is held while a project is built. The operating system releases it when the process
 /// ends.
 #[derive(Debug)]
-pub struct BuildLock {
+pub(crate) struct BuildLock {
     _file: std::fs::File,
     /// Did another process hold the lock first?
     pub waited: bool,
@@ -40,7 +40,7 @@ impl TryLock {
 
 impl Store {
     /// Waits until no other process builds this project.
-    pub fn lock(&self) -> Option<BuildLock> {
+    pub(crate) fn lock(&self) -> Option<BuildLock> {
         let path = self.folder.join("build.lock");
         lock_file(&path, "this project").or_else(|| {
             if self.folder.is_dir() {
@@ -65,7 +65,7 @@ impl Store {
     /// Waits until no other project builds in the same target folder. maturin writes below it, and
     /// two members of a workspace may use the same name for their modules. Take this lock after
     /// [`Self::lock`].
-    pub fn lock_target(&self, target: &Path) -> Option<BuildLock> {
+    pub(crate) fn lock_target(&self, target: &Path) -> Option<BuildLock> {
         let mut tagged = Tagged::new("target");
         tagged.field("folder", &target.to_string_lossy());
         let folder = self.folder.parent()?.parent()?.join("locks");

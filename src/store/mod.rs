@@ -43,16 +43,16 @@ use crate::request::{Artifact, Environment};
 
 mod archives;
 mod lock;
-pub mod original;
+pub(crate) mod original;
 
 mod cache;
 mod promise;
 mod prune;
 mod shared;
 
-pub use cache::{Cache, ProjectUsage};
-pub use lock::BuildLock;
-pub use prune::Freed;
+pub(crate) use cache::{Cache, ProjectUsage};
+pub(crate) use lock::BuildLock;
+pub(crate) use prune::Freed;
 use shared::Shared;
 
 const METADATA: &str = "metadata";
@@ -64,18 +64,18 @@ const VERSION: u32 = 2;
 const CANDIDATES: usize = 32;
 
 /// The file of the stat cache in a project's part of the store.
-pub fn stat_memory(store: &Path) -> PathBuf {
+pub(crate) fn stat_memory(store: &Path) -> PathBuf {
     store.join("stat.json")
 }
 
 /// The file that remembers the toolchain's version, in a project's part of the store.
-pub fn toolchain_memory(store: &Path) -> PathBuf {
+pub(crate) fn toolchain_memory(store: &Path) -> PathBuf {
     store.join("toolchain.json")
 }
 
 /// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub(crate) enum What {
     /// A complete wheel.
     Artifact(Artifact),
     /// Only the dist-info, in a wheel without other files. Kept if the wheel itself is built each
@@ -94,7 +94,7 @@ impl What {
 
 /// One project's part of the store.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
     root: PathBuf,
     /// One warning is enough, whatever is wrong: the build goes on without the store.
@@ -104,7 +104,7 @@ pub struct Store {
 /// A finished build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub(crate) struct Entry {
     version: u32,
     root: PathBuf,
     artifact: String,
@@ -120,7 +120,7 @@ pub struct Entry {
 /// A wheel in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StoredWheel {
+pub(crate) struct StoredWheel {
     pub file_name: String,
     sha256: String,
     size: u64,
@@ -128,14 +128,14 @@ pub struct StoredWheel {
 
 /// An entry that can't be used.
 #[derive(Debug)]
-pub struct Damaged {
+pub(crate) struct Damaged {
     path: PathBuf,
     cause: Cause,
 }
 
 /// Result of copying a stored wheel out of the store.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     /// The wheel has this name in the folder.
     Done(String),
     Missing,
@@ -145,7 +145,7 @@ pub enum Delivery {
 impl Store {
     /// Opens a project's part of the store, and makes it if needed. `None`, after one warning, if
     /// it can't be written: builds go on without it.
-    pub fn open(environment: &Environment, root: &Path, name: Option<&str>) -> Option<Self> {
+    pub(crate) fn open(environment: &Environment, root: &Path, name: Option<&str>) -> Option<Self> {
         let base = match base_folder(environment) {
             Some(base) => base,
             None => {
@@ -208,24 +208,24 @@ impl Store {
     }
 
     /// This project's folder in the store.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The file of the stat cache.
-    pub fn stat_memory(&self) -> PathBuf {
+    pub(crate) fn stat_memory(&self) -> PathBuf {
         stat_memory(&self.folder)
     }
 
     /// The file that remembers the toolchain's version.
-    pub fn toolchain_memory(&self) -> PathBuf {
+    pub(crate) fn toolchain_memory(&self) -> PathBuf {
         toolchain_memory(&self.folder)
     }
 
     /// Keeps a copy of our compiled module, which imports of editable installs ask. Gives its path;
     /// `None` if it can't be made: such an import calls the frontend. A copy that exists is compared
     /// with the module only if `is_checked`.
-    pub fn keep_backend(&self, module: &Path, is_checked: bool) -> Option<PathBuf> {
+    pub(crate) fn keep_backend(&self, module: &Path, is_checked: bool) -> Option<PathBuf> {
         let folder = self.folder.parent()?.parent()?.join(Shared::Backends.name());
         let extension = module.extension()?.to_str()?;
         // Modules for other ABIs (PyPy, free-threaded CPython) have other file names.
@@ -248,13 +248,13 @@ impl Store {
     }
 
     /// The folder of the stable interpreters.
-    pub fn interpreters(&self) -> PathBuf {
+    pub(crate) fn interpreters(&self) -> PathBuf {
         self.folder.join("interpreters")
     }
 
     /// Entries of earlier builds, the last used first. Each entry is read only when it is asked
     /// for, because usually the first one matches.
-    pub fn candidates(
+    pub(crate) fn candidates(
         &self,
         what: What,
     ) -> impl Iterator<Item = std::result::Result<Entry, Damaged>> + use<'_> {
@@ -269,7 +269,7 @@ impl Store {
     }
 
     /// Changes whenever a build is stored, unless the clock is coarse.
-    pub fn generation(&self) -> Option<SystemTime> {
+    pub(crate) fn generation(&self) -> Option<SystemTime> {
         fs::metadata(self.folder.join("entries")).ok()?.modified().ok()
     }
 
@@ -289,7 +289,7 @@ impl Store {
     }
 
     /// Removes an entry that can't be used, and warns of it.
-    pub fn discard(&self, damaged: &Damaged) {
+    pub(crate) fn discard(&self, damaged: &Damaged) {
         let Damaged { path, cause } = damaged;
         self.warn(format_args!("{}: {cause}; it is not used", path.display()));
         discard(path);
@@ -313,7 +313,7 @@ impl Store {
     ///
     /// # Errors
     /// The folder can't be written to.
-    pub fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Delivery> {
+    pub(crate) fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Delivery> {
         let Some(wheel) = &entry.wheel else { return Ok(Delivery::Missing) };
         let delivered = self.deliver_wheel(wheel, folder)?;
         let path = self.entry_path(entry);
@@ -357,7 +357,7 @@ impl Store {
 
     /// Stores a finished wheel under its record; of an untrusted build only the record. `None`,
     /// after a warning, if storing fails: the build does not fail because of it.
-    pub fn publish(
+    pub(crate) fn publish(
         &self,
         what: What,
         record: &Record,
@@ -411,7 +411,7 @@ impl Store {
     }
 
     /// Is this report about the project different from the last one? If so, it is remembered.
-    pub fn is_news(&self, text: &str) -> bool {
+    pub(crate) fn is_news(&self, text: &str) -> bool {
         let path = self.folder.join("said");
         let is_known = fs::read_to_string(&path).is_ok_and(|said| said == text);
         !is_known && publish::bytes(&path, text.as_bytes()).is_ok()
@@ -432,14 +432,14 @@ impl Store {
 
     /// The note about the last build in a target folder, if wheelprint built there. The build may
     /// be of any project that shares the folder.
-    pub fn note(&self, target: &Path) -> Option<Note> {
+    pub(crate) fn note(&self, target: &Path) -> Option<Note> {
         let note: Note = sealed::read(&self.note_path(target)?).ok()?;
         (note.target == target).then_some(note)
     }
 
     /// Writes the note about a build in a target folder. If this fails, the old note is removed,
     /// because it does not describe the new build.
-    pub fn write_note(&self, note: &Note) {
+    pub(crate) fn write_note(&self, note: &Note) {
         self.prune_projects();
         let Some(path) = self.note_path(&note.target) else { return };
         if let Some(folder) = path.parent() {
@@ -466,7 +466,7 @@ fn discard(path: &Path) {
 }
 
 /// The user's cache folder for wheelprint: `WHEELPRINT_CACHE_DIR`, else the platform's usual place.
-pub fn base_folder(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn base_folder(environment: &Environment) -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     match environment.non_empty("WHEELPRINT_CACHE_DIR") {
         Some(folder) => std::path::absolute(Path::new(folder)).ok(),

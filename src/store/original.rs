@@ -25,7 +25,12 @@ struct Kept {
 ///
 /// # Errors
 /// The cache folder can't be written to.
-pub fn keep(environment: &Environment, root: &Path, written: &str, original: &str) -> Result<()> {
+pub(crate) fn keep(
+    environment: &Environment,
+    root: &Path,
+    written: &str,
+    original: &str,
+) -> Result<()> {
     let Some(path) = place(environment, root, written) else { return Ok(()) };
     let folder = path.parent().unwrap_or(&path);
     let base = folder.parent().unwrap_or(folder);
@@ -35,7 +40,7 @@ pub fn keep(environment: &Environment, root: &Path, written: &str, original: &st
 }
 
 /// The original of a text that `init` wrote; `None` if it is unknown or damaged.
-pub fn find(environment: &Environment, root: &Path, written: &str) -> Option<String> {
+pub(crate) fn find(environment: &Environment, root: &Path, written: &str) -> Option<String> {
     super::trusted_base(environment)?;
     let path = place(environment, root, written)?;
     private::check(path.parent()?).ok()?;

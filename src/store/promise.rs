@@ -31,14 +31,14 @@ struct Promise {
 
 impl Store {
     /// Notes that this request will be answered from the store (docs/design.md, D12).
-    pub fn promise(&self, request: &Request, entry: &Entry) {
+    pub(crate) fn promise(&self, request: &Request, entry: &Entry) {
         let fingerprint = entry.record.fingerprint.sha256.clone();
         let promise = Promise { key: key(request), fingerprint };
         let _ = sealed::write(&self.promise_path(request), &promise);
     }
 
     /// The entry that was promised for this request; `None` if no promise counts now.
-    pub fn promised(&self, request: &Request) -> Option<Entry> {
+    pub(crate) fn promised(&self, request: &Request) -> Option<Entry> {
         let path = self.promise_path(request);
         let made = fs::metadata(&path).ok()?.modified().ok()?;
         // If the clock was turned back, this time is in the future. The distance then counts as the
@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// Removes a promise: it was kept, or a build is coming after all.
-    pub fn forget_promise(&self, request: &Request) {
+    pub(crate) fn forget_promise(&self, request: &Request) {
         let _ = fs::remove_file(self.promise_path(request));
     }
 

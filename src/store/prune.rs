@@ -18,7 +18,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(3600);
 
 /// The result of removing files.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Freed {
+pub(crate) struct Freed {
     /// Projects whose whole part of the store was removed.
     pub projects: usize,
     /// Builds and wheels that were removed from projects that keep their part of the store.

@@ -5,13 +5,13 @@ use similar::{ChangeTag, TextDiff};
 const MARK: char = '\u{feff}';
 
 /// The text for toml_edit: without a byte order mark, with `\n` at the end of each line.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.strip_prefix(MARK).unwrap_or(text).replace("\r\n", "\n")
 }
 
 /// Gives an edited plain text the original's byte order mark and line endings. Unchanged lines keep
 /// their endings, and new lines get the ending of most other lines.
-pub fn restored(original: &str, edited: &str) -> String {
+pub(crate) fn restored(original: &str, edited: &str) -> String {
     let old_plain = plain(original);
     if old_plain == edited {
         return original.to_owned();

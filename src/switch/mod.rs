@@ -12,19 +12,19 @@ use crate::project::Project;
 use crate::uv;
 use crate::uv::edit::{self, parse};
 
-pub mod lines;
+pub(crate) mod lines;
 mod note;
-pub mod profile;
+pub(crate) mod profile;
 mod requires;
 
 /// The requirement that replaces the one for maturin.
-pub const REQUIREMENT: &str = "wheelprint>=0.1,<1";
+pub(crate) const REQUIREMENT: &str = "wheelprint>=0.1,<1";
 const OURS: &str = "wheelprint";
 const THEIRS: &str = "maturin";
 
 /// The build backend of a project, as far as `init` can switch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
+pub(crate) enum Backend {
     Maturin,
     Wheelprint,
 }
@@ -34,7 +34,7 @@ pub enum Backend {
 /// # Errors
 /// The project has another backend, or none. The error names the field, the reason, and a table
 /// that would work.
-pub fn backend(path: &Path, text: &str) -> Result<Backend> {
+pub(crate) fn backend(path: &Path, text: &str) -> Result<Backend> {
     let document = parse(path, text)?;
     let hint = r#"a maturin project has:
     [build-system]
@@ -71,7 +71,7 @@ pub fn backend(path: &Path, text: &str) -> Result<Backend> {
 
 /// What builds a package, including backends that `init` cannot switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Builder {
+pub(crate) enum Builder {
     Wheelprint,
     Maturin,
     /// Another backend, by the name its users know.
@@ -82,7 +82,7 @@ pub enum Builder {
 
 impl Builder {
     /// The name for messages.
-    pub fn title(&self) -> &str {
+    pub(crate) fn title(&self) -> &str {
         match self {
             Self::Wheelprint => OURS,
             Self::Maturin => THEIRS,
@@ -93,7 +93,7 @@ impl Builder {
 }
 
 /// The builder that pyproject.toml names.
-pub fn builder(project: &Project) -> Builder {
+pub(crate) fn builder(project: &Project) -> Builder {
     let table = |name: &str| project.document.get(name);
     let is_package = || table("tool")?.get("uv")?.get("package")?.as_bool();
     let Some(system) = table("build-system") else {
@@ -135,7 +135,7 @@ fn known(backend: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// The same as [`backend`], or `requires` is no list of strings.
-pub fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
+pub(crate) fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
     let was = backend(path, text)?;
     let mut replaced = None;
     let (plain, _) = match was {
@@ -159,7 +159,7 @@ pub fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
 ///
 /// # Errors
 /// The text is not TOML.
-pub fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
+pub(crate) fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
     let document = parse(path, text)?;
     let requires = document.get("build-system").and_then(|system| system.get("requires"));
     Ok(requires.and_then(Item::as_array).map(requires::choices).unwrap_or_default())
@@ -172,7 +172,7 @@ pub fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// The same as [`to_wheelprint`], or the cache keys have a form that uv does not accept.
-pub fn to_maturin(path: &Path, text: &str) -> Result<String> {
+pub(crate) fn to_maturin(path: &Path, text: &str) -> Result<String> {
     if backend(path, text)? == Backend::Maturin {
         return Ok(text.to_owned());
     }
@@ -195,7 +195,7 @@ pub fn to_maturin(path: &Path, text: &str) -> Result<String> {
 ///
 /// # Errors
 /// The text is not TOML, or `tool.maturin` is no table.
-pub fn with_editable_profile(path: &Path, text: &str, name: &str) -> Result<String> {
+pub(crate) fn with_editable_profile(path: &Path, text: &str, name: &str) -> Result<String> {
     let mut document = parse(path, text)?;
     let mut implicit = Table::new();
     implicit.set_implicit(true);

@@ -10,7 +10,7 @@ use crate::project::requirement_name;
 const MARK: &str = "# `wheelprint init --undo` puts back: ";
 
 /// Adds the comment on its own line above `requires`.
-pub fn added(text: &str, requirements: &[String]) -> String {
+pub(super) fn added(text: &str, requirements: &[String]) -> String {
     let Some(line) = place(text) else { return text.to_owned() };
     let rest = &text[line..];
     let indent = &rest[..rest.len() - rest.trim_start_matches([' ', '\t']).len()];
@@ -36,7 +36,7 @@ fn place(text: &str) -> Option<usize> {
 
 /// Removes such comments from the text. Also returns the requirements of the first one; `None` if
 /// there is no comment.
-pub fn taken(text: &str) -> (String, Option<Vec<String>>) {
+pub(super) fn taken(text: &str) -> (String, Option<Vec<String>>) {
     let (mut text, mut found) = (text.to_owned(), None);
     let mut from = 0;
     while let Some(line) = text[from..].split_inclusive('\n').next().map(str::to_owned) {

@@ -2,7 +2,7 @@
 
 /// The settings of `[profile.release]` that make every edit optimise the whole program again, as
 /// `key = value`. None if `[tool.maturin]` chooses a profile.
-pub fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
+pub(crate) fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
     let maturin = pyproject.get("tool").and_then(|tool| tool.get("maturin"));
     let chosen = ["editable-profile", "profile"];
     if chosen.iter().any(|key| maturin.is_some_and(|maturin| maturin.get(key).is_some())) {
@@ -23,7 +23,7 @@ pub fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
 }
 
 /// The names of all profiles: cargo's own, and those in the workspace's Cargo.toml.
-pub fn known(manifest: &toml::Table) -> Vec<String> {
+pub(crate) fn known(manifest: &toml::Table) -> Vec<String> {
     let mut names = ["dev", "release", "test", "bench"].map(str::to_owned).to_vec();
     let own = manifest.get("profile").and_then(toml::Value::as_table);
     for name in own.into_iter().flat_map(toml::Table::keys) {

@@ -8,19 +8,19 @@ use crate::maturin;
 use crate::project::requirement_name;
 
 /// Whether `requires` has a requirement for this package.
-pub fn names(requires: &Array, package: &str) -> bool {
+pub(super) fn names(requires: &Array, package: &str) -> bool {
     requires.iter().any(|value| is(value, package))
 }
 
 /// The requirements with which a project pins its own maturin.
-pub fn choices(requires: &Array) -> Vec<String> {
+pub(super) fn choices(requires: &Array) -> Vec<String> {
     let own = requires.iter().filter(|value| is(value, THEIRS) && pins(text(value)));
     own.map(|value| text(value).to_owned()).collect()
 }
 
 /// Replaces maturin by wheelprint. A requirement that pins maturin stays, and wheelprint is
 /// inserted before it. Returns the removed requirements.
-pub fn switch(requires: &mut Array) -> Vec<String> {
+pub(super) fn switch(requires: &mut Array) -> Vec<String> {
     let plain = |value: &Value| is(value, THEIRS) && !pins(text(value));
     let gone = requires.iter().filter(|value| plain(value));
     let gone = gone.map(|value| text(value).to_owned()).collect();
@@ -40,7 +40,7 @@ pub fn switch(requires: &mut Array) -> Vec<String> {
 
 /// The inverse of [`switch`]: replaces wheelprint by the requirements in `gone`. If `gone` is not
 /// known and maturin is not required, the usual requirement for maturin is used.
-pub fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
+pub(super) fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
     let usual = [maturin::REQUIREMENT.to_owned()];
     let back = match gone {
         Some(gone) => gone,

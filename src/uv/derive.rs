@@ -11,7 +11,7 @@ use crate::inputs::{normalize, relative};
 
 /// Well-known variables that users set for a project. Other variables are named by the crates and
 /// build scripts that read them.
-pub const USUAL_VARIABLES: [&str; 8] = [
+pub(crate) const USUAL_VARIABLES: [&str; 8] = [
     "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_TARGET_DIR",
@@ -59,7 +59,7 @@ impl Wanted {
 }
 
 /// The keys that are needed in addition to the known ones.
-pub fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
+pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     let seen = Seen::new(&wanted.root, known);
     let junk = junk_in_folders(wanted);
     let may_have_key = |path: &PathBuf| {

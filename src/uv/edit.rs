@@ -13,7 +13,7 @@ const MARK: &str = "`wheelprint keys --write` keeps the lines below";
 
 /// `[tool.uv] cache-keys`, separated by author.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Keys {
+pub(crate) struct Keys {
     /// The keys above the mark, written by the user or another tool.
     pub theirs: Vec<CacheKey>,
     /// The keys below the mark, written by wheelprint.
@@ -30,7 +30,7 @@ struct One {
 /// # Errors
 /// The text is not TOML, or `tool.uv.cache-keys` is no list of keys. The error has path, position
 /// and field.
-pub fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
+pub(crate) fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
     let document = parse(path, text)?;
     let item = document.get("tool").and_then(|tool| tool.get("uv")?.get("cache-keys"));
     let Some(item) = item else { return Ok(None) };
@@ -53,7 +53,7 @@ pub fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
 ///
 /// # Errors
 /// The same as [`read`].
-pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
+pub(crate) fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     let known = read(path, text)?;
     if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
         return Ok(text.to_owned());
@@ -65,7 +65,7 @@ pub fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
 ///
 /// # Errors
 /// The same as [`read`].
-pub fn hand_over(path: &Path, text: &str, keys: &[CacheKey]) -> Result<String> {
+pub(crate) fn hand_over(path: &Path, text: &str, keys: &[CacheKey]) -> Result<String> {
     written(path, text, keys, None)
 }
 
@@ -131,7 +131,7 @@ fn replace_ours(array: &mut Array, ours: &[CacheKey], mark: Option<&str>) {
 }
 
 /// A key in the form that uv's own templates use.
-pub fn to_toml(key: &CacheKey) -> Value {
+pub(crate) fn to_toml(key: &CacheKey) -> Value {
     let table = |name: &str, value: &str| {
         let mut table = InlineTable::new();
         table.insert(name, value.into());
@@ -160,7 +160,7 @@ fn prefix(value: &Value) -> String {
 ///
 /// # Errors
 /// The text is not TOML. The error has path, line and column.
-pub fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     text.parse::<DocumentMut>().map_err(|error| Error::Toml {
         path: path.to_owned(),
         position: error.span().map(|span| error::position(text, span.start)),

@@ -5,11 +5,11 @@
 //! give now: the newest change time of all matching files, the value of each variable, the creation
 //! time of each folder.
 
-pub mod derive;
-pub mod edit;
-pub mod satisfied;
-pub mod seen;
-pub mod workspace;
+pub(crate) mod derive;
+pub(crate) mod edit;
+pub(crate) mod satisfied;
+pub(crate) mod seen;
+pub(crate) mod workspace;
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::request::{ConfigSettings, ConfigValue};
 /// One of `[tool.uv] cache-keys`, in the forms that uv reads and writes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-pub enum CacheKey {
+pub(crate) enum CacheKey {
     /// `"Cargo.lock"`, the short form of [`CacheKey::File`].
     Path(String),
     /// `{ file = "src/**/*.rs" }`: a file or a glob, relative to pyproject.toml.
@@ -36,7 +36,7 @@ pub enum CacheKey {
 
 impl CacheKey {
     /// The path or glob, if the key is for files.
-    pub fn file(&self) -> Option<&str> {
+    pub(crate) fn file(&self) -> Option<&str> {
         match self {
             Self::Path(file) | Self::File { file } => Some(file),
             Self::Directory { .. } | Self::Git { .. } | Self::Environment { .. } => None,
@@ -44,19 +44,19 @@ impl CacheKey {
     }
 
     /// The key as it is written in pyproject.toml.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         edit::to_toml(self).to_string().trim().to_owned()
     }
 }
 
 /// The keys that uv uses for a project without keys.
-pub fn default_keys() -> Vec<CacheKey> {
+pub(crate) fn default_keys() -> Vec<CacheKey> {
     let files = ["pyproject.toml", "setup.py", "setup.cfg"].map(|file| CacheKey::Path(file.into()));
     files.into_iter().chain([CacheKey::Directory { dir: "src".into() }]).collect()
 }
 
 /// The keys that `uv init --build-backend maturin` writes.
-pub fn usual_keys() -> Vec<CacheKey> {
+pub(crate) fn usual_keys() -> Vec<CacheKey> {
     let files = ["pyproject.toml", "src/**/*.rs", "Cargo.toml", "Cargo.lock"];
     files.map(|file| CacheKey::File { file: file.to_owned() }).to_vec()
 }
@@ -64,7 +64,7 @@ pub fn usual_keys() -> Vec<CacheKey> {
 /// The settings that uv passes to every build of a project: `config-settings`, those of the package
 /// (`config-settings-package`), and `extra-build-variables`. They come from the project's
 /// pyproject.toml or from the workspace's above it.
-pub fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
+pub(crate) fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
     let (mut settings, mut variables) = (ConfigSettings::new(), Vec::new());
     let documents: Vec<toml::Table> = root
         .ancestors()

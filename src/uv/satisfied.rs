@@ -13,7 +13,7 @@ use crate::request::Environment;
 
 /// The reasons in words why uv would call the backend; empty if uv would not. `None` if this cannot
 /// be known here, because a key refers to git.
-pub fn changes(
+pub(crate) fn changes(
     root: &Path,
     keys: &[CacheKey],
     noted: &Value,

@@ -16,7 +16,7 @@ use super::CacheKey;
 use crate::inputs::{normalize, slashed};
 
 /// A project's cache keys, and what they match now.
-pub struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     keys: &'a [CacheKey],
     /// The first key that matches each path.
     files: BTreeMap<PathBuf, usize>,
@@ -46,7 +46,7 @@ impl Group {
 
 impl<'a> Seen<'a> {
     /// Finds the files as uv's walk does. `root` is the folder of pyproject.toml.
-    pub fn new(root: &Path, keys: &'a [CacheKey]) -> Self {
+    pub(crate) fn new(root: &Path, keys: &'a [CacheKey]) -> Self {
         let mut seen = Self { keys, files: BTreeMap::new(), groups: Vec::new() };
         for (index, key) in keys.iter().enumerate() {
             if let Some(file) = key.file().filter(|file| !is_glob(file)) {
@@ -75,7 +75,7 @@ impl<'a> Seen<'a> {
 
     /// The key through which uv sees this file. For a missing file, the key through which uv would
     /// see it.
-    pub fn key_of(&self, path: &Path) -> Option<&'a CacheKey> {
+    pub(crate) fn key_of(&self, path: &Path) -> Option<&'a CacheKey> {
         if let Some(index) = self.files.get(path) {
             return self.keys.get(*index);
         }
@@ -88,7 +88,7 @@ impl<'a> Seen<'a> {
     }
 
     /// The key for the existence of a folder.
-    pub fn key_of_folder(&self, root: &Path, path: &Path) -> Option<&'a CacheKey> {
+    pub(crate) fn key_of_folder(&self, root: &Path, path: &Path) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| match key {
             CacheKey::Directory { dir } => normalize(&root.join(dir)) == path,
             _ => false,
@@ -96,17 +96,17 @@ impl<'a> Seen<'a> {
     }
 
     /// The key for a variable.
-    pub fn key_of_variable(&self, name: &str) -> Option<&'a CacheKey> {
+    pub(crate) fn key_of_variable(&self, name: &str) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| matches!(key, CacheKey::Environment { env } if env == name))
     }
 
     /// All existing files that uv sees.
-    pub fn files(&self) -> BTreeSet<&Path> {
+    pub(crate) fn files(&self) -> BTreeSet<&Path> {
         self.files.keys().map(PathBuf::as_path).filter(|path| path.is_file()).collect()
     }
 
     /// The keys that match files in folders that builds write to, each with the first such file.
-    pub fn made(&self, folders: &[PathBuf]) -> Vec<(&'a CacheKey, &Path)> {
+    pub(crate) fn made(&self, folders: &[PathBuf]) -> Vec<(&'a CacheKey, &Path)> {
         let mut found: BTreeMap<usize, &Path> = BTreeMap::new();
         for (path, index) in &self.files {
             if folders.iter().any(|folder| path.starts_with(folder)) && path.exists() {

@@ -13,7 +13,7 @@ use crate::inputs::{normalize, relative};
 use crate::project::{Project, normalize_name};
 
 /// A uv workspace, as described by the pyproject.toml of its root.
-pub struct Workspace {
+pub(crate) struct Workspace {
     /// The folder of that pyproject.toml.
     pub root: PathBuf,
     project: Project,
@@ -22,7 +22,7 @@ pub struct Workspace {
 }
 
 /// A package of a workspace.
-pub struct Member {
+pub(crate) struct Member {
     /// The name as written in `[project] name`.
     pub name: String,
     pub project: Project,
@@ -30,7 +30,7 @@ pub struct Member {
 
 /// The members of a workspace.
 #[derive(Default)]
-pub struct Members {
+pub(crate) struct Members {
     /// The members by their normalised names (PEP 503).
     pub packages: BTreeMap<String, Member>,
     /// Folders that a glob matches but that are no packages, each with the cause. uv refuses to
@@ -53,7 +53,7 @@ impl Workspace {
     /// # Errors
     /// A pyproject.toml on the way cannot be read, or `tool.uv.workspace` has a form that uv does
     /// not accept.
-    pub fn around(folder: &Path) -> Result<Option<Self>> {
+    pub(crate) fn around(folder: &Path) -> Result<Option<Self>> {
         let mut above = folder.ancestors().filter(|above| above.join("pyproject.toml").is_file());
         let Some(nearest) = above.next() else { return Ok(None) };
         let own = Self::at(nearest)?;
@@ -86,7 +86,7 @@ impl Workspace {
     }
 
     /// Whether the pyproject.toml has the table `[tool.uv.workspace]`.
-    pub fn is_declared(&self) -> bool {
+    pub(crate) fn is_declared(&self) -> bool {
         self.table.is_some()
     }
 
@@ -98,7 +98,7 @@ impl Workspace {
     ///
     /// # Errors
     /// A glob is invalid.
-    pub fn includes(&self, folder: &Path) -> Result<bool> {
+    pub(crate) fn includes(&self, folder: &Path) -> Result<bool> {
         self.matches("members", folder, |table| &table.members)
     }
 
@@ -106,7 +106,7 @@ impl Workspace {
     ///
     /// # Errors
     /// A glob is invalid.
-    pub fn excludes(&self, folder: &Path) -> Result<bool> {
+    pub(crate) fn excludes(&self, folder: &Path) -> Result<bool> {
         self.matches("exclude", folder, |table| &table.exclude)
     }
 
@@ -148,7 +148,7 @@ impl Workspace {
     ///
     /// # Errors
     /// A glob is invalid.
-    pub fn members(&self) -> Result<Members> {
+    pub(crate) fn members(&self) -> Result<Members> {
         let mut members = Members::default();
         members.add(self.project.clone());
         for glob in self.table.iter().flat_map(|table| &table.members) {
@@ -172,7 +172,7 @@ impl Workspace {
     }
 
     /// The path of a folder relative to the root, for messages.
-    pub fn name(&self, folder: &Path) -> String {
+    pub(crate) fn name(&self, folder: &Path) -> String {
         relative(&self.root, folder).unwrap_or_else(|| folder.to_string_lossy().into_owned())
     }
 }

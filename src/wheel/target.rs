@@ -5,7 +5,7 @@ use std::io::{Error, Result, Seek, SeekFrom, Write};
 /// Remembers the first write that failed. From then on it accepts all data and writes nothing. The
 /// `zip` writer itself would not tell which file caused the error, and would not be quiet when it
 /// is dropped.
-pub struct Target<W> {
+pub(super) struct Target<W> {
     inner: W,
     failure: Option<Error>,
     /// Position and length as the writer knows them, as if no write had failed.
@@ -14,12 +14,12 @@ pub struct Target<W> {
 }
 
 impl<W: Write + Seek> Target<W> {
-    pub fn new(inner: W) -> Self {
+    pub(super) fn new(inner: W) -> Self {
         Self { inner, failure: None, position: 0, length: 0 }
     }
 
     /// The first failure, if there was one.
-    pub fn take_failure(&mut self) -> Option<Error> {
+    pub(super) fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
 

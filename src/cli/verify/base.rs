@@ -12,7 +12,7 @@ use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
 /// The sources that artifacts are compared with.
-pub enum Base {
+pub(super) enum Base {
     /// A folder that is inspected.
     Tree(Tree),
     /// The inputs that the record of another wheel states.
@@ -20,7 +20,7 @@ pub enum Base {
 }
 
 /// A folder with the sources.
-pub struct Tree {
+pub(super) struct Tree {
     folder: PathBuf,
     /// Inputs that cannot be observed in the folder. The record of an sdist states them.
     pub stated: Inputs,
@@ -37,7 +37,7 @@ impl Base {
     ///
     /// # Errors
     /// The path does not exist, or it cannot be used as sources.
-    pub fn open(given: &Path, context: &Context) -> Result<Self> {
+    pub(super) fn open(given: &Path, context: &Context) -> Result<Self> {
         let mut path = context.path(given);
         if path.is_file() && path.ends_with("pyproject.toml") {
             path = context.project_folder(given)?;
@@ -72,7 +72,7 @@ impl Base {
     }
 
     /// The sources of the package `name`, if these sources are the root of a uv workspace.
-    pub fn member(&self, name: &str) -> Option<Self> {
+    pub(super) fn member(&self, name: &str) -> Option<Self> {
         let Self::Tree(tree) = self else { return None };
         let folder = packages::folder_of(name, &tree.folder)?;
         let submodules = tree.submodules.clone();
@@ -127,7 +127,7 @@ impl Tree {
     ///
     /// # Errors
     /// The folder has no project, or a setting is wrong.
-    pub fn call(&self, artifact: Artifact, context: &Context) -> Result<Call> {
+    pub(super) fn call(&self, artifact: Artifact, context: &Context) -> Result<Call> {
         if self.is_apart {
             return context.call_in_temporary(self.folder.clone(), artifact);
         }
@@ -136,7 +136,7 @@ impl Tree {
     }
 
     /// The folder of the project.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 }

@@ -13,7 +13,11 @@ use crate::inputs::{Key, Kind, PROJECT, Part, Place, Roots, normalize};
 /// Compares the files that `source` lists with those in the project's folder. No reason is given
 /// for paths in `told`, which were already reported. Returns the reasons and the number of equal
 /// files.
-pub fn compare(source: &Source, project: &Path, told: &BTreeSet<PathBuf>) -> (Vec<Reason>, usize) {
+pub(super) fn compare(
+    source: &Source,
+    project: &Path,
+    told: &BTreeSet<PathBuf>,
+) -> (Vec<Reason>, usize) {
     let mut reasons = Vec::new();
     let mut same = 0;
     for (name, stated) in &source.files {
@@ -42,7 +46,7 @@ pub fn compare(source: &Source, project: &Path, told: &BTreeSet<PathBuf>) -> (Ve
 }
 
 /// Compares two lists of files. Returns the reasons and the number of equal files.
-pub fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
+pub(super) fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
     let mut reasons = Vec::new();
     let mut same = 0;
     for (name, stated) in &source.files {
@@ -66,7 +70,7 @@ pub fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
 }
 
 /// The absolute paths of inputs.
-pub fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
+pub(super) fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
     keys.filter_map(|key| {
         let base = if key.root == "above" { PROJECT } else { &key.root };
         Some(normalize(&roots.get(base)?.join(&key.name)))
@@ -76,11 +80,11 @@ pub fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet
 
 /// The files that `[tool.maturin] exclude` leaves out of sdists. Like maturin, this uses the rules
 /// of .gitignore, relative to the project's folder.
-pub struct LeftOut(Option<Gitignore>);
+pub(super) struct LeftOut(Option<Gitignore>);
 
 impl LeftOut {
     /// Reads the globs from the project's pyproject.toml.
-    pub fn read(pyproject: &toml::Table, project: &Path) -> Self {
+    pub(super) fn read(pyproject: &toml::Table, project: &Path) -> Self {
         let globs = pyproject
             .get("tool")
             .and_then(|tool| tool.get("maturin")?.get("exclude")?.as_array())
@@ -96,7 +100,7 @@ impl LeftOut {
     }
 
     /// Whether this file is left out.
-    pub fn has(&self, path: &Path, project: &Path) -> bool {
+    pub(super) fn has(&self, path: &Path, project: &Path) -> bool {
         let inside = path.strip_prefix(project).ok();
         self.0.as_ref().zip(inside).is_some_and(|(globs, inside)| {
             globs.matched_path_or_any_parents(inside, false).is_ignore()

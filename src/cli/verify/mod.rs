@@ -26,7 +26,7 @@ use base::{Base, Tree};
 
 /// Are these wheels and sdists from these sources?
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Wheels and sdists
     #[arg(required = true, value_name = "ARTIFACT")]
     artifacts: Vec<PathBuf>,
@@ -70,7 +70,7 @@ struct Verified {
 ///
 /// # Errors
 /// An artifact is none, or has no record that can be used, or there is nothing to compare with.
-pub fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
     let base = Base::open(&arguments.source, context)?;
     let verified: Vec<Result<Verified>> =

@@ -14,7 +14,7 @@ use crate::freshness::Reason;
 use crate::report;
 
 /// The result for one artifact as JSON (docs/json.md).
-pub fn json(verified: &Verified, source: &Path) -> Value {
+pub(super) fn json(verified: &Verified, source: &Path) -> Value {
     let mut json = findings(verified);
     json["schema"] = 1.into();
     json["source"] = source.to_string_lossy().into();
@@ -22,7 +22,7 @@ pub fn json(verified: &Verified, source: &Path) -> Value {
 }
 
 /// The results for several artifacts as JSON.
-pub fn json_of_all(
+pub(super) fn json_of_all(
     verified: &[Result<Verified, Error>],
     named: &[PathBuf],
     source: &Path,
@@ -79,7 +79,7 @@ fn words(verified: &Verified, reason: &Reason) -> String {
 }
 
 /// The result for one artifact in words.
-pub fn text(verified: &Verified, context: &Context) -> String {
+pub(super) fn text(verified: &Verified, context: &Context) -> String {
     let Verified { path, record, findings, is_archive } = verified;
     let terminal = &context.terminal;
     let file = path.file_name().unwrap_or(path.as_os_str());

@@ -26,7 +26,7 @@ const PYTHONS_CACHE: &str = "__pycache__";
 
 /// The recorded state of a path. An import can compare it without knowing what the path is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// A regular file, with the digest of its bytes.
     File(String),
     /// A folder, with the digest of the names in it.
