@@ -2,7 +2,7 @@
 //! has every reason, not only the first.
 
 use crate::fingerprint::{Inputs, Value};
-use crate::inputs::{Key, Kind, Part};
+use crate::inputs::{Key, Kind, Part, Root};
 
 /// Whether a new build would give the same result as the recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl Reason {
     }
 
     /// The sort key. Reasons without an input come first.
-    fn place(&self) -> Option<(Part, &str, &str, Kind)> {
-        self.key().map(|key| (key.part, key.root.as_str(), key.name.as_str(), key.kind))
+    fn place(&self) -> Option<(Part, Option<&Root>, &str, Kind)> {
+        self.key().map(|key| (key.part, key.root.as_ref(), key.name.as_str(), key.kind))
     }
 }
 

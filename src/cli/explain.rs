@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::fingerprint::{Value, part_name};
 use crate::hooks::inspect::{self, Seen as Input, Watched};
 use crate::hooks::wanted::wanted;
-use crate::inputs::{Kind, Part, Watch, ambient};
+use crate::inputs::{Kind, Part, Root, Watch, ambient};
 use crate::report;
 use crate::uv::derive::Wanted;
 use crate::uv::seen::Seen;
@@ -124,7 +124,7 @@ impl<'a> Row<'a> {
             "part": part_name(key.part),
             "kind": key.kind,
             "name": self.name,
-            "package": key.root.strip_prefix("crate:"),
+            "package": key.root.as_ref().and_then(Root::package),
             "value": value,
             "reader": self.reader,
             "key": covered,

@@ -202,7 +202,7 @@ fn toml_key(part: Part, view: View, place: &Place) -> Key {
 }
 
 fn whole_toml(part: Part, found: ambient::Found) -> Item {
-    let place = Place { root: found.root.to_owned(), path: found.name };
+    let place = Place { root: found.root, path: found.name };
     let key = Key::place(part, Kind::Toml, &place);
     Item { key, look: Probe::Meaning(found.path, View::Whole) }
 }

@@ -76,12 +76,10 @@ impl<'a> Observer<'a> {
     pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Located> {
         let items = self.items(watches, roots).into_iter();
         let found = items.filter_map(|item| {
-            let place = || item.key.as_place();
             let (path, view) = match &item.look {
                 Probe::Content(path, _) => (Some(path.clone()), None),
                 Probe::Meaning(path, view) => (Some(path.clone()), Some(*view)),
-                Probe::Known(_) if item.key.root.is_empty() => (None, None),
-                Probe::Known(_) => (roots.resolve(&place()), None),
+                Probe::Known(_) => (roots.path_of(&item.key), None),
                 Probe::DirMtime(_) => return None,
             };
             Some(Located { key: item.key, path, view })
@@ -227,7 +225,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
-    use crate::inputs::{self, Part, Place};
+    use crate::inputs::{Part, Place, Root};
     use crate::log::Level;
     use crate::request::{Artifact, Interpreter};
     use crate::settings::{OnStale, Reuse};
@@ -261,9 +259,9 @@ mod tests {
         let environment = Environment::default();
         let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
         let mut roots = Roots::default();
-        roots.add(inputs::PROJECT, folder.path());
+        roots.add(Root::Project, folder.path());
         let watches = ["large", "edited"].map(|name| {
-            let place = Place { root: inputs::PROJECT.into(), path: name.into() };
+            let place = Place { root: Root::Project, path: name.into() };
             Watch::Path { part: Part::Rust, place }
         });
         let before = Snapshot::default();

@@ -170,6 +170,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::inputs::Root;
 
     fn package(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -184,8 +185,8 @@ mod tests {
     /// The files of the package in this folder, relative to it.
     fn names(folder: &Path, all: bool) -> Vec<String> {
         let mut roots = Roots::default();
-        roots.add("inner", folder);
-        let place = Place { root: "inner".to_owned(), path: String::new() };
+        roots.add(Root::Project, folder);
+        let place = Place { root: Root::Project, path: String::new() };
         let environment = Environment::default();
         let looked = Looked { environment: &environment, is_unpacked: false, all };
         let mut items = Vec::new();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, Inputs, Packed, Source, Value};
 use crate::error::{Because as _, Cause};
-use crate::inputs::{Key, Kind, Part, View, Watch};
+use crate::inputs::{Key, Kind, Part, Root, View, Watch};
 
 /// The name of the record in dist-info. It is not in a subfolder, because PEP 770 reserves
 /// subfolders.
@@ -26,7 +26,7 @@ pub struct Record {
     pub wheelprint: u32,
     pub fingerprint: Fingerprint,
     /// The folders of the roots, relative to the project, with `/`.
-    pub roots: BTreeMap<String, String>,
+    pub roots: BTreeMap<Root, String>,
     /// The recipes for finding the inputs again.
     pub watches: BTreeSet<Watch>,
     pub inputs: Vec<Input>,
@@ -65,7 +65,7 @@ struct Flat {
     part: Part,
     kind: Kind,
     #[serde(default)]
-    root: String,
+    root: Option<Root>,
     name: String,
     #[serde(default)]
     view: Option<View>,
@@ -83,7 +83,7 @@ impl Record {
     pub fn new(
         inputs: &Inputs,
         watches: BTreeSet<Watch>,
-        roots: BTreeMap<String, String>,
+        roots: BTreeMap<Root, String>,
         untrusted: Vec<String>,
     ) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Record {
                 input.value = value.clone();
             }
         }
-        self.fingerprint = Fingerprint::of(&self.inputs());
+        self.fingerprint = Fingerprint::of(self.pairs());
     }
 
     /// The bytes that are written into a wheel.
@@ -146,7 +146,7 @@ impl Record {
         if !record.inputs.is_sorted_by(|one, next| one.key < next.key) {
             return Err("its inputs are not in order".into());
         }
-        if Fingerprint::of(&record.inputs()) != record.fingerprint {
+        if Fingerprint::of(record.pairs()) != record.fingerprint {
             return Err("the fingerprint is not that of the inputs it names".into());
         }
         if record.source.as_ref().is_some_and(|source| !source.is_consistent()) {
@@ -175,6 +175,15 @@ mod tests {
     fn a_record_survives_the_way_through_json() {
         let record = record();
         assert_eq!(Record::from_json(&record.to_json()).unwrap(), record);
+    }
+
+    #[test]
+    fn an_unknown_root_is_refused() {
+        let mut record = record();
+        record.roots.insert(Root::Archive, ".".into());
+        let text = String::from_utf8(record.to_json()).unwrap().replace("archive", "other");
+        let error = Record::from_json(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("unknown root \"other\", written by another version"), "{error}");
     }
 
     #[test]

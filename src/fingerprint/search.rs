@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Value;
 use super::item::{Item, Probe, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, WORKSPACE};
+use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View};
 
 /// Cargo looks upwards for the manifest with the package's workspace (cargo `workspace.rs`). Those
 /// that are there count by what a member would take from them; the project's own is watched by its
@@ -29,7 +29,7 @@ pub(super) fn workspaces(
                 .push((format!("{}Cargo.toml", "../".repeat(level)), above.join("Cargo.toml")));
         }
     }
-    let project = roots.get(WORKSPACE).map(|folder| folder.join("Cargo.toml"));
+    let project = roots.get(&Root::Workspace).map(|folder| folder.join("Cargo.toml"));
     // One that is no workspace is as good as not there, whatever else it says. One that can't be read
     // may be a workspace; where not even its folder can be entered, it is not there for cargo either.
     let is_workspace = |path: &Path| match fs_err::read_to_string(path) {
@@ -40,7 +40,8 @@ pub(super) fn workspaces(
         if Some(&path) != project.as_ref() && is_workspace(&path) {
             let name = format!("{}{name}", prefix(place));
             let view = Some(View::Workspace);
-            let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name, view };
+            let root = Some(place.root.clone());
+            let key = Key { part, kind: Kind::Toml, root, name, view };
             items.push(Item { key, look: Probe::Meaning(path, View::Workspace) });
         }
     }

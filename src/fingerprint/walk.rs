@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 use super::Value;
 use super::item::{Item, Probe, WORTH_THREADS, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, slashed};
+use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
 use crate::stat_cache::Stat;
 
@@ -91,7 +91,7 @@ pub(super) fn python(
 }
 
 /// Files that match one of the globs, which all begin in one folder: that is walked once.
-pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items: &mut Vec<Item>) {
+pub(super) fn globs(part: Part, root: &Root, globs: &[&str], roots: &Roots, items: &mut Vec<Item>) {
     let mut matchers = Vec::new();
     for glob in globs {
         match (roots.get(root), matcher(glob)) {
@@ -100,7 +100,7 @@ pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items
                 let key = Key::place(
                     part,
                     Kind::Folder,
-                    &Place { root: root.to_owned(), path: (*glob).into() },
+                    &Place { root: root.clone(), path: (*glob).into() },
                 );
                 let value = Value::Unreadable("not a glob, or its root is not known".into());
                 items.push(Item { key, look: Probe::Known(value) });
@@ -127,7 +127,7 @@ pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items
             error => Some(error),
         },
     });
-    let place = Place { root: root.to_owned(), path: String::new() };
+    let place = Place { root: root.clone(), path: String::new() };
     push_files(part, &place, folder, files.collect(), false, items);
 }
 
@@ -170,7 +170,7 @@ pub(super) fn folders(
 }
 
 /// The names that match, not what they hold.
-pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
+pub(super) fn names(root: &Root, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
     globs(Part::Manifest, root, &[glob], roots, &mut items);
     // No glob at all: which names there are is not known, and must not look like none.
@@ -347,8 +347,8 @@ mod tests {
     fn globs_that_begin_alike_give_what_each_gives() {
         let folder = tempfile::tempdir().unwrap();
         let mut roots = Roots::default();
-        roots.add("root", folder.path());
-        roots.add("products:now", folder.path().join("a/target"));
+        roots.add(Root::Project, folder.path());
+        roots.add(Root::Products("now".into()), folder.path().join("a/target"));
         for file in ["a/1.txt", "a/b/2.txt", "a/b.txt/c/3", "a/4.md", "a/target/5.txt", "d/6.txt"] {
             let path = folder.path().join(file);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
@@ -356,7 +356,7 @@ mod tests {
         }
         let names = |globs: &[&str]| {
             let mut items = Vec::new();
-            super::globs(Part::Rust, "root", globs, &roots, &mut items);
+            super::globs(Part::Rust, &Root::Project, globs, &roots, &mut items);
             items.into_iter().map(|item| item.key.name).collect::<std::collections::BTreeSet<_>>()
         };
         for [one, other] in [["a/*.txt", "a/*.txt/**"], ["a/**/*.txt", "a/*"], ["a/{", "a/*"]] {
@@ -382,8 +382,8 @@ mod tests {
             return;
         }
         let mut roots = Roots::default();
-        roots.add("root", folder.path());
-        let place = Place { root: "root".into(), path: "watched".into() };
+        roots.add(Root::Project, folder.path());
+        let place = Place { root: Root::Project, path: "watched".into() };
         let mut items = Vec::new();
         path(Part::Rust, &place, &watched, &roots, &mut items);
         let keys = items.iter().filter(|item| !matches!(item.look, Probe::DirMtime(_)));
@@ -398,7 +398,7 @@ mod tests {
         let links: Vec<PathBuf> = files_and_links(&watched, &roots).collect();
         assert_eq!(links, [watched.join("link")]);
         let mut items = Vec::new();
-        globs(Part::Rust, "root", &["watched/**/*.txt"], &roots, &mut items);
+        globs(Part::Rust, &Root::Project, &["watched/**/*.txt"], &roots, &mut items);
         let names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
         assert_eq!(names, ["watched/link/a.txt"]);
         // One that leads back up is no way without an end.
@@ -413,8 +413,8 @@ mod tests {
     fn names_by_what_is_no_glob_are_not_known() {
         let folder = tempfile::tempdir().unwrap();
         let mut roots = Roots::default();
-        roots.add("root", folder.path());
-        let known = |glob: &str| matches!(names("root", glob, &roots), Value::Sha256(_));
+        roots.add(Root::Project, folder.path());
+        let known = |glob: &str| matches!(names(&Root::Project, glob, &roots), Value::Sha256(_));
         assert!(known("crates/*/Cargo.toml"));
         assert!(!known("crates/{a/Cargo.toml"));
         assert!(!known(&"a".repeat(3 * LONGEST_GLOB)));

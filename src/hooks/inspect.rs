@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
+use crate::inputs::{Key, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
 use crate::renew;
 use crate::store::What;
 
@@ -31,7 +31,7 @@ pub struct Watched {
     pub watches: BTreeSet<Watch>,
     pub roots: Roots,
     /// Folders of the roots, relative to the project.
-    pub names: BTreeMap<String, String>,
+    pub names: BTreeMap<Root, String>,
     /// True if the inputs are known from a build. False if they come from cargo's list of packages.
     pub exact: bool,
 }
@@ -42,7 +42,7 @@ pub enum Next {
     /// all inputs.
     Stored { renewed: Vec<Reason> },
     /// A run of maturin, with the reasons. `roots` are those of the nearest record.
-    Build { reasons: Vec<Reason>, roots: BTreeMap<String, String> },
+    Build { reasons: Vec<Reason>, roots: BTreeMap<Root, String> },
 }
 
 /// What a build would do now.
@@ -115,8 +115,8 @@ impl Watched {
             Seen { key, value, path }
         });
         let inputs = inputs.collect();
-        let names = roots.iter().filter_map(|(name, folder)| {
-            Some((name.to_owned(), relative(&call.project.root, folder)?))
+        let names = roots.iter().filter_map(|(root, folder)| {
+            Some((root.clone(), relative(&call.project.root, folder)?))
         });
         let names = names.collect();
         Self { inputs, watches, names, roots, exact }

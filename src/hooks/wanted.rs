@@ -11,7 +11,7 @@ use super::call::Call;
 use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
-use crate::inputs::{Key, Kind, PRODUCTS, Roots, WORKSPACE, Watch, ambient};
+use crate::inputs::{Key, Kind, Root, Roots, Watch, ambient};
 use crate::uv::derive::Wanted;
 
 /// The inputs that cache keys could name.
@@ -22,11 +22,11 @@ pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
     wanted.within.extend(repository.map(Path::to_owned));
     wanted.within.insert(root.clone());
     for (name, folder) in watched.roots.iter() {
-        if name == WORKSPACE || name.starts_with("crate:") {
-            wanted.within.insert(folder.to_owned());
-        } else if name.starts_with(PRODUCTS) {
-            wanted.made.insert(folder.to_owned());
-        }
+        match name {
+            Root::Workspace | Root::Crate(_) => wanted.within.insert(folder.to_owned()),
+            Root::Products(_) => wanted.made.insert(folder.to_owned()),
+            _ => false,
+        };
     }
     let runs = script_runs(&wanted.made);
     for seen in &watched.inputs {

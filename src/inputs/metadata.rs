@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{PROJECT, Part, Place, Roots, View, Watch, slashed};
+use super::{Part, Place, Root, Roots, View, Watch, slashed};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;
 use crate::settings::plain_glob;
@@ -20,7 +20,7 @@ pub fn watches(
     roots: &mut Roots,
 ) -> Vec<Watch> {
     let mut watches = Vec::new();
-    let pyproject = Place { root: PROJECT.to_owned(), path: "pyproject.toml".to_owned() };
+    let pyproject = Place { root: Root::Project, path: "pyproject.toml".to_owned() };
     watches.push(Watch::Toml { part: Part::Manifest, view: View::Build, place: pyproject.clone() });
     watches.push(Watch::Toml { part: Part::Metadata, view: View::Project, place: pyproject });
     for file in metadata_files(project) {
@@ -36,7 +36,7 @@ pub fn watches(
         push_path(&mut watches, Part::Metadata, &path, roots);
     }
     for glob in licence_globs(project) {
-        watches.push(Watch::Glob { part: Part::Metadata, root: PROJECT.to_owned(), glob });
+        watches.push(Watch::Glob { part: Part::Metadata, root: Root::Project, glob });
     }
     if manifest_dir != project.root
         && let Some(place) = roots.name(manifest_dir)

@@ -6,15 +6,14 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::PKG_INFO;
 use super::archive::READ;
 use super::restore::{DEPTH, contradictions};
-use super::{PKG_INFO, TOP};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Packed, Record, Source, Value, toml_view};
 use crate::inputs::{
-    CARGO_HOME, Key, Kind, PRODUCTS, PROJECT, Part, Place, Roots, View, Watch, normalize, relative,
-    slashed,
+    Key, Kind, Part, Place, Root, Roots, View, Watch, normalize, relative, slashed,
 };
 
 /// An unpacked archive that has a record.
@@ -100,11 +99,11 @@ impl Origin {
         }
         let project = (0..=depth).fold(PathBuf::from("/"), |path, _| path.join("d"));
         let mut tree = Roots::default();
-        for (name, place) in record.roots.iter().filter(|(name, _)| *name != TOP) {
+        for (name, place) in record.roots.iter().filter(|(name, _)| **name != Root::Archive) {
             tree.add(name.clone(), normalize(&project.join(place)));
         }
-        tree.add(PROJECT, &project);
-        let top = record.roots.get(TOP).map_or(".", String::as_str);
+        tree.add(Root::Project, &project);
+        let top = record.roots.get(&Root::Archive).map_or(".", String::as_str);
         let top = normalize(&project.join(top));
         let files = record.packed.iter().map(|packed| {
             let found = Found::look(root, packed);
@@ -168,11 +167,11 @@ impl Origin {
     }
 
     /// The roots that these watches use, as paths in the tree relative to the project.
-    pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<String, String> {
-        let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
+    pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<Root, String> {
+        let used: BTreeSet<&Root> = watches.iter().filter_map(Watch::root).collect();
         let roots = self.record.roots.iter();
         roots
-            .filter(|(name, _)| used.contains(name.as_str()) && *name != TOP)
+            .filter(|(name, _)| used.contains(name) && **name != Root::Archive)
             .map(|(name, place)| (name.clone(), place.clone()))
             .collect()
     }
@@ -215,7 +214,7 @@ impl Origin {
                 continue;
             }
             let inside = path.as_deref().filter(|path| path.starts_with(&self.root));
-            let Some(path) = inside.filter(|_| key.root != CARGO_HOME) else {
+            let Some(path) = inside.filter(|_| key.root != Some(Root::CargoHome)) else {
                 inputs.insert(key, value);
                 continue;
             };
@@ -294,8 +293,7 @@ impl Origin {
     }
 
     fn is_here(&self, key: &Key) -> bool {
-        let path =
-            self.tree.resolve(&key.as_place()).and_then(|path| relative(&self.project, &path));
+        let path = self.tree.path_of(key).and_then(|path| relative(&self.project, &path));
         let places = path.map(|name| self.places_here(&name)).into_iter().flatten().flatten();
         places.into_iter().any(|path| path.exists())
     }
@@ -315,7 +313,7 @@ impl Origin {
             Some(path) if is_product(&path, here) => None,
             Some(path) if path.starts_with(&self.root) => {
                 let key = self.key(&key, here)?;
-                Some(key.as_place())
+                key.as_place()
             }
             _ => Some(place.clone()),
         }
@@ -323,13 +321,13 @@ impl Origin {
 
     /// The name that an input here has in the tree.
     fn key(&self, key: &Key, here: &Roots) -> Option<Key> {
-        let named = key.as_place();
+        let named = key.as_place()?;
         let renamed =
-            |root: &str, path: String| Key { root: root.to_owned(), name: path, ..key.clone() };
-        if key.root == "above" {
+            |root: &Root, name: String| Key { root: Some(root.clone()), name, ..key.clone() };
+        if named.root == Root::Above {
             let path = normalize(&self.root.join(&key.name));
             let place = self.virtual_path(key, &path)?;
-            return Some(renamed("above", relative(&self.project, &place)?));
+            return Some(renamed(&Root::Above, relative(&self.project, &place)?));
         }
         let path = normalize(&here.resolve(&named)?);
         let place = self.virtual_path(key, &path)?;
@@ -337,14 +335,14 @@ impl Origin {
         // decides which of the two names is used.
         let asked = self
             .tree
-            .get(&key.root)
+            .get(&named.root)
             // The names of the project's folder and of those above it are not known here.
             .filter(|root| {
                 let shared = self.project.ancestors().find(|above| place.starts_with(above));
                 shared.is_none_or(|shared| !shared.starts_with(root) || shared == *root)
             })
             .and_then(|root| relative(root, &place))
-            .map(|path| renamed(&key.root, if path == "." { String::new() } else { path }));
+            .map(|path| renamed(&named.root, if path == "." { String::new() } else { path }));
         let lies = self.tree.clone().name(&place).map(|place| renamed(&place.root, place.path));
         let is_known = |key: &Key| self.known.contains(key);
         if let Some(key) = [&asked, &lies].into_iter().flatten().find(|key| is_known(key)) {
@@ -371,7 +369,7 @@ impl Origin {
         });
         Some(normalize(&match moved {
             Some(path) => path,
-            None if key.root == PROJECT => self.project.join(name),
+            None if key.root == Some(Root::Project) => self.project.join(name),
             None => self.top.join(name),
         }))
     }
@@ -409,7 +407,7 @@ impl Found {
 }
 
 fn is_product(path: &Path, here: &Roots) -> bool {
-    here.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && path.starts_with(folder))
+    here.products().any(|folder| path.starts_with(folder))
 }
 
 /// Is this a path that stays inside the folder that it is joined to?

@@ -13,7 +13,7 @@ use super::observe::Observer;
 use super::walk;
 use super::{Inputs, Value, package, toml_view};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Roots, View, Watch, ambient};
 use crate::request::Environment;
 use crate::toolchain;
 
@@ -102,8 +102,7 @@ impl Observer<'_> {
                 }
                 // A link that leads nowhere is one no longer if something is there.
                 (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
-                    let place = Place { root: item.key.root, path: item.key.name };
-                    if let Some(path) = roots.resolve(&place) {
+                    if let Some(path) = roots.path_of(&item.key) {
                         found.add(path, State::Absent);
                     }
                 }
@@ -237,7 +236,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
-    use crate::inputs::PROJECT;
+    use crate::inputs::{Place, Root};
     use crate::log::Level;
     use crate::request::{Artifact, Interpreter, Request};
     use crate::settings::{OnStale, Reuse, Settings};
@@ -269,8 +268,8 @@ mod tests {
         let (digests, environment) = (Digests::default(), Environment::default());
         let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
         let mut roots = Roots::default();
-        roots.add(PROJECT, project.clone());
-        let place = |path: &str| Place { root: PROJECT.to_owned(), path: path.to_owned() };
+        roots.add(Root::Project, project.clone());
+        let place = |path: &str| Place { root: Root::Project, path: path.to_owned() };
         let part = Part::Manifest;
         let watches: BTreeSet<Watch> = [
             Watch::CargoConfig,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::cargo_metadata::Package;
 use super::super::target::Target;
-use super::super::{Part, Place, View, WORKSPACE, Watch, ambient, normalize};
+use super::super::{Part, Place, Root, View, Watch, ambient, normalize};
 use super::Discovered;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -39,10 +39,10 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
     }
     for glob in member_globs(&target.metadata.workspace_root) {
         let glob = format!("{glob}/Cargo.toml");
-        let root = WORKSPACE.to_owned();
+        let root = Root::Workspace;
         found.watches.insert(Watch::Names { part: Part::Manifest, root, glob });
     }
-    let workspace = |path: &str| Place { root: WORKSPACE.to_owned(), path: path.to_owned() };
+    let workspace = |path: &str| Place { root: Root::Workspace, path: path.to_owned() };
     found.watches.insert(Watch::Toml {
         part: Part::Manifest,
         view: View::Workspace,

@@ -13,10 +13,7 @@ use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
 use super::units::{self, Unit, UnitKind, Units};
-use super::{
-    CARGO_HOME, PRODUCTS, PROJECT, Part, Roots, View, WORKSPACE, Watch, below, is_one_folder,
-    normalize,
-};
+use super::{Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
 use crate::inputs::ambient;
 use crate::log;
 use crate::project::Project;
@@ -133,7 +130,7 @@ fn add_roots(target: &Target, roots: &mut Roots) {
         let count = seen.entry(&package.name).or_default();
         *count += 1;
         let number = if *count > 1 { format!("#{count}") } else { String::new() };
-        roots.add(format!("crate:{}{number}", package.name), package.folder());
+        roots.add(Root::Crate(format!("{}{number}", package.name).into()), package.folder());
     }
 }
 
@@ -174,14 +171,14 @@ impl Discovered {
     /// Nothing yet, with the roots that everything is named by.
     fn new(project: &Project, target: &Target, home: Option<&Path>) -> Self {
         let mut roots = Roots::default();
-        roots.add(PROJECT, &project.root);
-        roots.add(WORKSPACE, &target.metadata.workspace_root);
-        roots.add(format!("{PRODUCTS}target"), &target.metadata.target_directory);
+        roots.add(Root::Project, &project.root);
+        roots.add(Root::Workspace, &target.metadata.workspace_root);
+        roots.add(Root::Products("target".into()), &target.metadata.target_directory);
         if let Some(folder) = &target.metadata.build_directory {
-            roots.add(format!("{PRODUCTS}build"), folder);
+            roots.add(Root::Products("build".into()), folder);
         }
         if let Some(home) = home {
-            roots.add(CARGO_HOME, home);
+            roots.add(Root::CargoHome, home);
         }
         add_roots(target, &mut roots);
         Self { roots, ..Self::default() }
