@@ -113,7 +113,7 @@ impl Look {
         let mut roots = Roots::default();
         roots.add(Root::Project, folder);
         let glob = "many/**/*.txt".to_owned();
-        let watches = [Watch::Glob { part: Part::Rust, root: Root::Project, glob }].into();
+        let watches = [Watch::glob(Part::Rust, Root::Project, glob)].into();
         Self { request, settings, environment: Environment::default(), watches, roots }
     }
 

@@ -202,7 +202,7 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
 
 fn is_extra(watch: &Watch, input: &Input, watched: &Watched) -> bool {
     match watch {
-        Watch::Glob { part: Part::Rust, root, glob } => {
+        Watch::Glob { part: Part::Rust, root, glob, .. } => {
             let folder = watched.roots.get(root);
             let relative = input
                 .path

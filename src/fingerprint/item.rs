@@ -16,6 +16,12 @@ pub(super) struct Item {
     pub(super) look: Probe,
 }
 
+impl Item {
+    pub(super) fn known(key: Key, value: Value) -> Self {
+        Self { key, look: Probe::Known(value) }
+    }
+}
+
 /// How it is looked at.
 pub(super) enum Probe {
     /// With what was already asked of the file system.

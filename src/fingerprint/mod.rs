@@ -95,7 +95,6 @@ pub mod record;
 mod search;
 pub mod snapshot;
 pub mod source;
-pub mod toml_view;
 mod walk;
 
 pub use record::Record;

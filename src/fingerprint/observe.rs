@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::item::{Item, Probe, WORTH_THREADS, is_absence};
 use super::snapshot::Snapshot;
 use super::walk;
-use super::{Inputs, Value, toml_view};
-use crate::inputs::{Key, Roots, View, Watch, ambient};
+use super::{Inputs, Value};
+use crate::inputs::{Key, Look, Roots, View, Watch, ambient};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
@@ -139,12 +139,17 @@ impl<'a> Observer<'a> {
             path.file_name().is_some_and(|file| names.iter().any(|name| file == *name))
         };
         watches.iter().any(|watch| match watch {
-            Watch::Path { place, .. }
-            | Watch::Toml { place, .. }
-            | Watch::Listing { place, .. }
-            | Watch::Package { place, .. }
-            | Watch::Python { place, .. } => {
-                roots.resolve(place).is_some_and(|named| path.starts_with(named))
+            Watch::Place { look, place, .. } => {
+                let Some(named) = roots.resolve(place) else { return false };
+                match look {
+                    Look::DirExists => false,
+                    Look::WorkspaceSearch => {
+                        let folder = path.parent().filter(|folder| *folder != named);
+                        is_called(&["Cargo.toml"])
+                            && folder.is_some_and(|folder| named.starts_with(folder))
+                    }
+                    _ => path.starts_with(named),
+                }
             }
             Watch::Glob { root, glob, .. } => {
                 roots.get(root).is_some_and(|folder| walk::is_matched(glob, folder, path))
@@ -156,20 +161,7 @@ impl<'a> Observer<'a> {
                         || folder.is_some_and(|folder| folder.ends_with(".cargo")))
             }
             Watch::ToolchainFile => is_called(&["rust-toolchain", "rust-toolchain.toml"]),
-            Watch::Names { root, glob, .. } => {
-                roots.get(root).is_some_and(|folder| walk::is_matched(glob, folder, path))
-            }
-            Watch::WorkspaceSearch { place, .. } => {
-                is_called(&["Cargo.toml"])
-                    && roots.resolve(place).zip(path.parent()).is_some_and(|(package, folder)| {
-                        package != folder && package.starts_with(folder)
-                    })
-            }
-            Watch::Folder { .. }
-            | Watch::Variable { .. }
-            | Watch::Variables
-            | Watch::Toolchain
-            | Watch::Request => false,
+            Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
         })
     }
 
@@ -181,7 +173,7 @@ impl<'a> Observer<'a> {
                 Probe::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
                 Probe::Meaning(path, view) => {
                     content(self.digests.derived(path, &format!("{view:?}"), |path| {
-                        Ok(toml_view::digest(&fs_err::read(path)?, *view))
+                        Ok(view.digest(&fs_err::read(path)?))
                     }))
                 }
             };
@@ -262,7 +254,7 @@ mod tests {
         roots.add(Root::Project, folder.path());
         let watches = ["large", "edited"].map(|name| {
             let place = Place { root: Root::Project, path: name.into() };
-            Watch::Path { part: Part::Rust, place }
+            Watch::at(Look::Content, Part::Rust, place)
         });
         let before = Snapshot::default();
         let editor = std::thread::spawn({

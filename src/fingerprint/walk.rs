@@ -50,7 +50,7 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
     for folder in folders {
         if let Some(relative) = folder.strip_prefix(path).ok().and_then(slashed) {
             let key = Key::place(part, Kind::Folder, &child(place, &relative));
-            items.push(Item { key, look: Probe::Known(Value::Text("folder".into())) });
+            items.push(Item::known(key, Value::Text("folder".into())));
         }
         items.push(Item { key: key.clone(), look: Probe::DirMtime(folder) });
     }
@@ -97,13 +97,10 @@ pub(super) fn globs(part: Part, root: &Root, globs: &[&str], roots: &Roots, item
         match (roots.get(root), matcher(glob)) {
             (Some(folder), Some(matcher)) => matchers.push((start_of_glob(glob, folder), matcher)),
             _ => {
-                let key = Key::place(
-                    part,
-                    Kind::Folder,
-                    &Place { root: root.clone(), path: (*glob).into() },
-                );
-                let value = Value::Unreadable("not a glob, or its root is not known".into());
-                items.push(Item { key, look: Probe::Known(value) });
+                let place = Place { root: root.clone(), path: (*glob).into() };
+                let key = Key::place(part, Kind::Folder, &place);
+                let cause = "not a glob, or its root is not known";
+                items.push(Item::known(key, Value::Unreadable(cause.into())));
             }
         }
     }
@@ -253,7 +250,7 @@ pub(super) fn push_files(
                 let path = path.as_deref().and_then(|path| path.strip_prefix(folder).ok());
                 let name = path.map_or_else(|| "?".into(), Path::to_string_lossy);
                 let key = Key::place(part, Kind::Folder, &child(place, &name));
-                items.push(Item { key, look: Probe::Known(Value::Unreadable(cause)) });
+                items.push(Item::known(key, Value::Unreadable(cause)));
                 continue;
             }
         };
@@ -266,10 +263,10 @@ pub(super) fn push_files(
                 look: Probe::Meaning(path, view_of(&relative)),
             }),
             Some(relative) => items.push(file(part, &child(place, &relative), &path, meta)),
-            None => items.push(Item {
-                key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
-                look: Probe::Known(Value::Unreadable(NOT_UTF8.into())),
-            }),
+            None => {
+                let key = Key::place(part, Kind::File, &child(place, &path.to_string_lossy()));
+                items.push(Item::known(key, Value::Unreadable(NOT_UTF8.into())));
+            }
         }
     }
 }
@@ -286,9 +283,7 @@ fn file(part: Part, place: &Place, path: &Path, meta: std::io::Result<std::fs::M
         _ => None,
     };
     match special {
-        Some(value) => {
-            Item { key: Key::place(part, Kind::Special, place), look: Probe::Known(value) }
-        }
+        Some(value) => Item::known(Key::place(part, Kind::Special, place), value),
         None => {
             let stat = meta.ok().as_ref().and_then(Stat::of);
             let look = Probe::Content(path.to_owned(), stat);

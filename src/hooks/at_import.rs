@@ -13,7 +13,7 @@ use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
-use crate::inputs::{Part, Place, Root, Roots, Watch};
+use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
 use crate::project::{self, Project};
 use crate::request::Artifact;
 use crate::store::{self, Delivery, Entry, What};
@@ -60,7 +60,7 @@ impl Call {
         for (root, folder) in (0..).map(Root::Whole).zip(folders) {
             roots.add(root.clone(), folder);
             let place = Place { root, path: String::new() };
-            watches.insert(Watch::Package { part: Part::Rust, place });
+            watches.insert(Watch::at(Look::Package, Part::Rust, place));
         }
         let names = observer.names_at_import(&watches, &roots);
         let inputs = observer.observe(&watches, &roots);

@@ -11,7 +11,7 @@ use fs_err as fs;
 use crate::error::{Because as _, PathContext as _, Result};
 use crate::fingerprint::at_import::{self, AtImport, Facts, Head};
 use crate::fingerprint::observe::Observer;
-use crate::fingerprint::{Inputs, Record, Value, record, toml_view};
+use crate::fingerprint::{Inputs, Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, Watch, ambient};
 use crate::log::Level;
@@ -156,7 +156,7 @@ impl Import {
         let place = Place { root: Root::Project, path: "pyproject.toml".to_owned() };
         let key = Key::place(Part::Request, Kind::Toml, &place);
         let now = match fs::read(self.request.root.join("pyproject.toml")) {
-            Ok(content) => toml_view::digest(&content, View::Own),
+            Ok(content) => View::Own.digest(&content),
             Err(error) => {
                 return Some(Reason::Unreadable { key, cause: error.kind().to_string() });
             }

@@ -12,7 +12,9 @@ use crate::error::Result;
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
+use crate::inputs::{
+    Key, Look, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative,
+};
 use crate::renew;
 use crate::store::What;
 
@@ -145,12 +147,12 @@ fn expected(call: &Call) -> Result<(BTreeSet<Watch>, Roots)> {
             if let Some(place) = found.roots.name(&folder.join("lib.rs")) {
                 let inside = place.path.strip_suffix("lib.rs").unwrap_or_default();
                 let glob = format!("{}{glob}", globset::escape(inside));
-                found.watches.insert(Watch::Glob { part: Part::Rust, root: place.root, glob });
+                found.watches.insert(Watch::glob(Part::Rust, place.root, glob));
             }
         }
         if let Some(place) = found.roots.name(&package.manifest_path) {
-            let view = View::Package;
-            found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+            let look = Look::Toml(View::Package);
+            found.watches.insert(Watch::at(look, Part::Manifest, place));
         }
     }
     let layout = untracked::layout(&call.project, &manifest);

@@ -13,7 +13,9 @@ use super::untracked;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Record, record};
 use crate::inputs::target::Target;
-use crate::inputs::{Place, Root, Roots, View, Watch, cargo, generators, normalize, relative};
+use crate::inputs::{
+    Look, Place, Root, Roots, View, Watch, cargo, generators, normalize, relative,
+};
 use crate::log;
 use crate::publish;
 use crate::request::Environment;
@@ -97,8 +99,8 @@ fn archive_record(
         roots = found.roots;
         watches.extend(generators::watches(project, target, &mut roots));
         watches.extend(found.watches.into_iter().filter(|watch| match watch {
-            Watch::Names { .. } => true,
-            Watch::Toml { view: View::Dependencies, place, .. } => {
+            Watch::Glob { only_names, .. } => *only_names,
+            Watch::Place { look: Look::Toml(View::Dependencies), place, .. } => {
                 !is_packed(call, place, &roots, &packing)
             }
             _ => false,

@@ -1,4 +1,4 @@
-//! What counts: the names of all inputs of an artifact, never their contents.
+//! What counts: the names of all inputs of an artifact, and the part of a TOML file that counts.
 //!
 //! A [`Watch`] is a recipe ("this file", "every file below this folder", "this variable") for
 //! finding inputs again later. `fingerprint::observe` turns it into [`Key`]s with values. A place
@@ -22,10 +22,12 @@ mod paths;
 mod roots;
 pub mod target;
 pub mod units;
+mod view;
 
 use paths::{below, is_one_folder};
 pub use paths::{is_device, normalize, relative, slashed};
 pub use roots::{Root, Roots};
+pub use view::View;
 
 /// The parts of a fingerprint. Each has its own digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,82 +108,24 @@ impl Key {
     }
 }
 
-/// The part of a TOML file that counts (docs/design.md, D2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum View {
-    /// A package's Cargo.toml, without the metadata of other tools.
-    Package,
-    /// The workspace's root Cargo.toml: only the tables that members inherit or that affect their
-    /// build.
-    Workspace,
-    /// The whole file: Cargo.lock, cargo configuration, rust-toolchain.toml.
-    Whole,
-    /// The Cargo.toml of another member: its dependencies.
-    Dependencies,
-    /// pyproject.toml: `[build-system]` and `[tool.maturin]`.
-    Build,
-    /// pyproject.toml: `[project]`.
-    Project,
-    /// pyproject.toml as one file of a package: everything except `tool.uv.cache-keys`, which only
-    /// name the files that uv watches.
-    Pyproject,
-    /// pyproject.toml: `[tool.wheelprint]`. For the import check only; in a build the resolved
-    /// settings count.
-    Own,
-}
-
-/// A recipe for finding inputs again.
+/// A recipe for finding inputs again. `fingerprint` finds them, in `expand.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "watch", rename_all = "kebab-case")]
+#[serde(tag = "watch", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Watch {
-    /// A file's content or its absence. If the path is a folder, every file below it.
-    Path {
+    /// One place.
+    Place {
+        look: Look,
         part: Part,
         #[serde(flatten)]
         place: Place,
     },
-    /// A TOML file's meaning, or its absence.
-    Toml {
+    /// The files below a root that match a glob: their content, or only their names.
+    Glob {
         part: Part,
-        view: View,
-        #[serde(flatten)]
-        place: Place,
-    },
-    /// The existence of a folder.
-    Folder {
-        part: Part,
-        #[serde(flatten)]
-        place: Place,
-    },
-    /// The names in a folder, without the contents.
-    Listing {
-        part: Part,
-        #[serde(flatten)]
-        place: Place,
-    },
-    /// The manifests above a package that could be its workspace's, in the order of cargo's search.
-    WorkspaceSearch {
-        part: Part,
-        #[serde(flatten)]
-        place: Place,
-    },
-    /// The names that match a glob, without the contents.
-    Names { part: Part, root: Root, glob: String },
-    /// The content of files that match a glob, relative to a root.
-    Glob { part: Part, root: Root, glob: String },
-    /// Every file of a package that git does not ignore. Cargo watches these files if the build
-    /// script names nothing to watch.
-    Package {
-        part: Part,
-        #[serde(flatten)]
-        place: Place,
-    },
-    /// The Python files of a package that maturin would pack.
-    Python {
-        part: Part,
-        #[serde(flatten)]
-        place: Place,
+        root: Root,
+        glob: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        only_names: bool,
     },
     /// Every cargo configuration file on cargo's search path, from the project root upwards.
     CargoConfig,
@@ -197,24 +141,55 @@ pub enum Watch {
     Request,
 }
 
+/// What counts of a place. Inputs of a later variant replace those of an earlier one with the same
+/// key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Look {
+    /// A file's content or its absence. If the path is a folder, every file below it.
+    Content,
+    /// A TOML file's meaning, or its absence.
+    Toml(View),
+    /// The existence of a folder.
+    DirExists,
+    /// The names in a folder, without the contents.
+    DirEntries,
+    /// The manifests above a package that could be its workspace's, in the order of cargo's search.
+    WorkspaceSearch,
+    /// Every file of a package that git does not ignore. Cargo watches these files if the build
+    /// script names nothing to watch.
+    Package,
+    /// The Python files of a package that maturin would pack.
+    Python,
+}
+
 impl Watch {
-    /// The root of this watch's place, if it has a place.
+    /// The watch of a place.
+    pub fn at(look: Look, part: Part, place: Place) -> Self {
+        Self::Place { look, part, place }
+    }
+
+    /// The watch of the content of files that match a glob.
+    pub fn glob(part: Part, root: Root, glob: String) -> Self {
+        Self::Glob { part, root, glob, only_names: false }
+    }
+
+    /// The part of the inputs that it finds.
+    pub fn part(&self) -> Part {
+        match self {
+            Self::Place { part, .. } | Self::Glob { part, .. } => *part,
+            Self::CargoConfig => Part::Manifest,
+            Self::ToolchainFile | Self::Toolchain => Part::Toolchain,
+            Self::Variable { .. } | Self::Variables => Part::Environment,
+            Self::Request => Part::Request,
+        }
+    }
+
+    /// The root of a place or glob.
     pub fn root(&self) -> Option<&Root> {
         match self {
-            Self::Path { place, .. }
-            | Self::Toml { place, .. }
-            | Self::Folder { place, .. }
-            | Self::Listing { place, .. }
-            | Self::WorkspaceSearch { place, .. }
-            | Self::Package { place, .. }
-            | Self::Python { place, .. } => Some(&place.root),
-            Self::Glob { root, .. } | Self::Names { root, .. } => Some(root),
-            Self::CargoConfig
-            | Self::ToolchainFile
-            | Self::Variable { .. }
-            | Self::Variables
-            | Self::Toolchain
-            | Self::Request => None,
+            Self::Place { place: Place { root, .. }, .. } | Self::Glob { root, .. } => Some(root),
+            _ => None,
         }
     }
 }
@@ -240,4 +215,45 @@ pub fn is_built(path: &Path) -> bool {
     (name.ends_with(".whl") || name.ends_with(".tar.gz"))
         && has_version()
         && (folder.ends_with("dist") || ignores_itself())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watches_have_the_documented_form() {
+        let place = Place { root: Root::Crate("a".into()), path: "b.rs".into() };
+        let glob = |only_names| {
+            let (root, glob) = (Root::Project, "*.txt".to_owned());
+            Watch::Glob { part: Part::Rust, root, glob, only_names }
+        };
+        for (watch, text) in [
+            (
+                Watch::at(Look::Content, Part::Rust, place.clone()),
+                r#"{"watch":"place","look":"content","part":"rust","root":"crate:a","path":"b.rs"}"#,
+            ),
+            (
+                Watch::at(Look::Toml(View::Whole), Part::Manifest, place),
+                r#"{"watch":"place","look":{"toml":"whole"},"part":"manifest","root":"crate:a","path":"b.rs"}"#,
+            ),
+            (glob(false), r#"{"watch":"glob","part":"rust","root":"project","glob":"*.txt"}"#),
+            (
+                glob(true),
+                r#"{"watch":"glob","part":"rust","root":"project","glob":"*.txt","only-names":true}"#,
+            ),
+            (Watch::Variable { name: "CC".into() }, r#"{"watch":"variable","name":"CC"}"#),
+            (Watch::CargoConfig, r#"{"watch":"cargo-config"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&watch).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Watch>(text).unwrap(), watch);
+        }
+        for text in [
+            r#"{"watch":"path","part":"rust","root":"project","path":"b.rs"}"#,
+            r#"{"watch":"place","look":"other","part":"rust","root":"project","path":"b.rs"}"#,
+            r#"{"watch":"place","look":"content","part":"rust","root":"other","path":"b.rs"}"#,
+        ] {
+            assert!(serde_json::from_str::<Watch>(text).is_err(), "{text}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::archive::READ;
 use super::restore::{DEPTH, contradictions};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
-use crate::fingerprint::{Inputs, Packed, Record, Source, Value, toml_view};
+use crate::fingerprint::{Inputs, Packed, Record, Source, Value};
 use crate::inputs::{
     Key, Kind, Part, Place, Root, Roots, View, Watch, normalize, relative, slashed,
 };
@@ -183,22 +183,10 @@ impl Origin {
         let translated = found.iter().filter_map(|watch| {
             let mut watch = watch.clone();
             match &mut watch {
-                Watch::Path { place, .. }
-                | Watch::Toml { place, .. }
-                | Watch::Folder { place, .. }
-                | Watch::Listing { place, .. }
-                | Watch::WorkspaceSearch { place, .. }
-                | Watch::Package { place, .. }
-                | Watch::Python { place, .. } => *place = self.place(place, here)?,
+                Watch::Place { place, .. } => *place = self.place(place, here)?,
                 // The archive lacks workspace members, so only the tree's record has their list.
-                Watch::Names { .. } => return None,
-                Watch::Glob { .. }
-                | Watch::CargoConfig
-                | Watch::ToolchainFile
-                | Watch::Variable { .. }
-                | Watch::Variables
-                | Watch::Toolchain
-                | Watch::Request => {}
+                Watch::Glob { only_names: true, .. } => return None,
+                _ => {}
             }
             Some(watch)
         });
@@ -258,9 +246,7 @@ impl Origin {
             return value;
         }
         match (key.kind, view, &found.text) {
-            (Kind::Toml, Some(view), Some(text)) => {
-                Value::Sha256(toml_view::digest(text.as_bytes(), view))
-            }
+            (Kind::Toml, Some(view), Some(text)) => Value::Sha256(view.digest(text.as_bytes())),
             (Kind::File, ..) => {
                 let stated =
                     self.record.source.iter().find_map(|source| {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
-use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, is_device, normalize};
+use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, is_device, normalize};
 use crate::project::Project;
 use crate::request::Artifact;
 use crate::sdist::restore;
@@ -260,18 +260,10 @@ fn leads_astray(record: &Record) -> Option<String> {
         return Some(astray(path));
     }
     record.watches.iter().find_map(|watch| match watch {
-        Watch::Path { place, .. }
-        | Watch::Toml { place, .. }
-        | Watch::Folder { place, .. }
-        | Watch::Listing { place, .. }
-        | Watch::WorkspaceSearch { place, .. }
-        | Watch::Package { place, .. }
-        | Watch::Python { place, .. } => {
+        Watch::Place { place, .. } => {
             (is_absolute(&place.path) || climbs(&place.path)).then(|| astray(&place.path))
         }
-        Watch::Glob { glob, .. } | Watch::Names { glob, .. } => {
-            is_absolute(glob).then(|| astray(glob))
-        }
+        Watch::Glob { glob, .. } => is_absolute(glob).then(|| astray(glob)),
         Watch::CargoConfig
         | Watch::ToolchainFile
         | Watch::Variable { .. }
@@ -292,7 +284,7 @@ fn is_of_some_machine(path: &str, windows: bool) -> bool {
 /// TOML files are read whole: a device, or what no manifest is as large as, is not read.
 fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
     record.watches.iter().find_map(|watch| match watch {
-        Watch::Toml { place, .. } => {
+        Watch::Place { look: Look::Toml(_), place, .. } => {
             let meta = fs_err::metadata(roots.resolve(place)?).ok()?;
             let is_one = meta.is_dir() || (meta.is_file() && meta.len() <= LIMIT);
             (!is_one).then(|| place.path.clone())
@@ -401,7 +393,7 @@ mod tests {
         let with = |root: &str, path: &str| {
             let crate_root = Root::Crate("a".into());
             let place = crate::inputs::Place { root: crate_root.clone(), path: path.into() };
-            let watches = [Watch::Path { part: Part::Rust, place }].into();
+            let watches = [Watch::at(Look::Content, Part::Rust, place)].into();
             let roots = [(crate_root, root.to_owned())].into();
             leads_astray(&Record::new(&Inputs::new(), watches, roots, Vec::new()))
         };

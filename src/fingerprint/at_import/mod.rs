@@ -11,9 +11,9 @@ use std::path::Path;
 use super::item::Probe;
 use super::observe::Observer;
 use super::walk;
-use super::{Inputs, Value, package, toml_view};
+use super::{Inputs, Value, package};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Part, Roots, View, Watch, ambient};
 use crate::request::Environment;
 use crate::toolchain;
 
@@ -33,36 +33,33 @@ impl Observer<'_> {
         let is_junk = |path: &Path| is_environment(path) || walk::is_junk(path, roots);
         for watch in watches.iter().filter(|watch| is_compared(watch)) {
             match watch {
-                Watch::Path { place, .. } => {
-                    if let Some(path) = roots.resolve(place).filter(|path| path.is_dir()) {
-                        found.add_folders(&path, usize::MAX, roots, &is_made);
-                    }
-                }
-                Watch::Listing { place, .. } => {
-                    if let Some(path) = roots.resolve(place) {
-                        found.add_folders(&path, 1, roots, &is_made);
-                    }
-                }
-                Watch::Package { place, .. } => {
-                    if let Some(path) = roots.resolve(place) {
-                        found.add_folders(&path, usize::MAX, roots, &is_junk);
-                        if !package::Rules::read(&path).has_include {
-                            found.add_git_rules(&path);
+                Watch::Place { look, place, .. } => {
+                    let Some(path) = roots.resolve(place) else { continue };
+                    match look {
+                        Look::Content if path.is_dir() => {
+                            found.add_folders(&path, usize::MAX, roots, &is_made);
                         }
+                        Look::DirEntries => found.add_folders(&path, 1, roots, &is_made),
+                        Look::Package => {
+                            found.add_folders(&path, usize::MAX, roots, &is_junk);
+                            if !package::Rules::read(&path).has_include {
+                                found.add_git_rules(&path);
+                            }
+                        }
+                        Look::WorkspaceSearch => {
+                            for folder in path.ancestors().skip(1) {
+                                let path = folder.join("Cargo.toml");
+                                let state = State::of_file(&path);
+                                found.add(path, state);
+                            }
+                        }
+                        Look::Content | Look::Toml(_) | Look::DirExists | Look::Python => {}
                     }
                 }
-                Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
+                Watch::Glob { root, glob, .. } => {
                     if let Some(root) = roots.get(root) {
                         let (start, depth) = walk::start_of_glob(glob, root);
                         found.add_folders(&start, depth, roots, &is_junk);
-                    }
-                }
-                Watch::WorkspaceSearch { place, .. } => {
-                    let folders = roots.resolve(place);
-                    for folder in folders.iter().flat_map(|folder| folder.ancestors().skip(1)) {
-                        let path = folder.join("Cargo.toml");
-                        let state = State::of_file(&path);
-                        found.add(path, state);
                     }
                 }
                 _ => {}
@@ -116,7 +113,7 @@ impl Observer<'_> {
         let pyproject = self.request.root.join("pyproject.toml");
         let state = match fs_err::read(&pyproject) {
             Ok(content) => {
-                found.facts.settings = toml_view::digest(&content, View::Own);
+                found.facts.settings = View::Own.digest(&content);
                 State::File(digest::bytes(&content))
             }
             Err(_) => State::Unknown,
@@ -142,7 +139,7 @@ impl Observer<'_> {
     fn add_absences(&self, watch: &Watch, roots: &Roots, inputs: &Inputs, found: &mut AtImport) {
         let root = &self.request.root;
         match watch {
-            Watch::Folder { part, place } => {
+            Watch::Place { look: Look::DirExists, part, place } => {
                 if let Some(path) = roots.resolve(place) {
                     let state = match inputs.get(&Key::place(*part, Kind::Folder, place)) {
                         Some(Value::Absent) => State::Absent,
@@ -195,19 +192,7 @@ pub fn digest_of(environment: &Environment, name: &str) -> Option<String> {
 /// Whether the inputs of this watch reach the compiled module. Python sources of an editable install
 /// are read from the tree.
 pub fn is_compared(watch: &Watch) -> bool {
-    match watch {
-        Watch::Path { part, .. }
-        | Watch::Toml { part, .. }
-        | Watch::Folder { part, .. }
-        | Watch::Listing { part, .. }
-        | Watch::WorkspaceSearch { part, .. }
-        | Watch::Names { part, .. }
-        | Watch::Glob { part, .. }
-        | Watch::Package { part, .. }
-        | Watch::Python { part, .. } => is_of_module(*part),
-        Watch::CargoConfig | Watch::ToolchainFile => true,
-        Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
-    }
+    is_of_module(watch.part()) || *watch == Watch::ToolchainFile
 }
 
 /// Whether the input was found by a watch that [`is_compared`].
@@ -222,9 +207,7 @@ fn is_of_module(part: Part) -> bool {
 /// The state of a TOML file whose meaning was recorded.
 fn bytes_that_mean(path: &Path, view: View, meaning: &str) -> State {
     match fs_err::read(path) {
-        Ok(bytes) if toml_view::digest(&bytes, view) == meaning => {
-            State::File(digest::bytes(&bytes))
-        }
+        Ok(bytes) if view.digest(&bytes) == meaning => State::File(digest::bytes(&bytes)),
         _ => State::Unknown,
     }
 }
@@ -273,8 +256,8 @@ mod tests {
         let part = Part::Manifest;
         let watches: BTreeSet<Watch> = [
             Watch::CargoConfig,
-            Watch::Folder { part, place: place("member") },
-            Watch::WorkspaceSearch { part, place: place("") },
+            Watch::at(Look::DirExists, part, place("member")),
+            Watch::at(Look::WorkspaceSearch, part, place("")),
         ]
         .into();
         let table = |change: &dyn Fn()| {

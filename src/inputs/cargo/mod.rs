@@ -13,7 +13,7 @@ use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
 use super::units::{self, Unit, UnitKind, Units};
-use super::{Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
+use super::{Look, Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
 use crate::inputs::ambient;
 use crate::log;
 use crate::project::Project;
@@ -90,7 +90,7 @@ pub fn discover(
             .watches
             .iter()
             .filter_map(|watch| match watch {
-                Watch::Path { place, .. } => found.roots.resolve(place),
+                Watch::Place { look: Look::Content, place, .. } => found.roots.resolve(place),
                 _ => None,
             })
             .flat_map(|path| [dunce::canonicalize(&path).unwrap_or_default(), path])
@@ -115,11 +115,8 @@ pub fn discover(
     found.watches.extend(generators::watches(project, target, &mut found.roots));
     add_named_files(project, request, environment, &mut found);
 
-    found.watches.insert(Watch::CargoConfig);
-    found.watches.insert(Watch::ToolchainFile);
-    found.watches.insert(Watch::Variables);
-    found.watches.insert(Watch::Toolchain);
-    found.watches.insert(Watch::Request);
+    found.watches.extend([Watch::CargoConfig, Watch::ToolchainFile, Watch::Variables]);
+    found.watches.extend([Watch::Toolchain, Watch::Request]);
     found
 }
 
@@ -198,7 +195,7 @@ impl Discovered {
     /// A file that the compiler read, or one that a build script watches.
     fn source(&mut self, path: &Path) -> Option<Watch> {
         match self.roots.name(path) {
-            Some(place) => Some(Watch::Path { part: Part::Rust, place }),
+            Some(place) => Some(Watch::at(Look::Content, Part::Rust, place)),
             None => {
                 self.gaps.push(format!("{}: name is not UTF-8", path.display()));
                 None
@@ -283,7 +280,7 @@ fn add_run(
             if is_manifest_of_a_package(target, &path) {
                 if let Some(place) = found.roots.name(&path) {
                     let view = View::Whole;
-                    watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+                    watches.insert(Watch::at(Look::Toml(view), Part::Manifest, place));
                 }
                 continue;
             }
@@ -293,7 +290,7 @@ fn add_run(
     if script.names_nothing() && unit.names_nothing() {
         for package in packages.iter().filter(|package| package.is_of_a_path()) {
             if let Some(place) = found.roots.name(package.folder()) {
-                watches.insert(Watch::Package { part: Part::Rust, place });
+                watches.insert(Watch::at(Look::Package, Part::Rust, place));
             }
         }
     }
