@@ -1,10 +1,11 @@
-//! One input that a watch names, before its value is read.
+//! One input that a watch names, before and after its value is read.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Value;
-use crate::inputs::{Key, View};
+use super::{Inputs, Value};
+use crate::inputs::{Key, Roots, View};
 use crate::stat_cache::Stat;
 
 /// Fewer files than this are examined on one thread, because starting threads would take longer.
@@ -20,6 +21,14 @@ impl Item {
     pub(super) fn known(key: Key, value: Value) -> Self {
         Self { key, look: Probe::Known(value) }
     }
+
+    /// The path that is asked for a value or a time.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.look {
+            Probe::Content(path, _) | Probe::Meaning(path, _) | Probe::DirMtime(path) => Some(path),
+            Probe::Known(_) => None,
+        }
+    }
 }
 
 /// How it is looked at.
@@ -30,6 +39,41 @@ pub(super) enum Probe {
     Known(Value),
     /// No input itself: a folder below which every file counts. Its time tells of removals.
     DirMtime(PathBuf),
+}
+
+/// One input as it was observed.
+#[derive(Debug)]
+pub struct Observation {
+    pub key: Key,
+    pub value: Value,
+    /// `None` for a variable or value.
+    pub path: Option<PathBuf>,
+    /// The part of a TOML file that counts.
+    pub view: Option<View>,
+}
+
+/// The paths of inputs, and the views of TOML files.
+pub type Places = BTreeMap<Key, (Option<PathBuf>, Option<View>)>;
+
+pub(super) fn places(items: &[Item], roots: &Roots) -> Places {
+    let place = |item: &Item| match &item.look {
+        Probe::Content(path, _) => Some((Some(path.clone()), None)),
+        Probe::Meaning(path, view) => Some((Some(path.clone()), Some(*view))),
+        Probe::Known(_) => Some((roots.path_of(&item.key), None)),
+        Probe::DirMtime(_) => None,
+    };
+    items.iter().filter_map(|item| Some((item.key.clone(), place(item)?))).collect()
+}
+
+impl Observation {
+    /// Adds their places to inputs.
+    pub fn join(inputs: Inputs, mut places: Places) -> Vec<Self> {
+        let joined = inputs.into_iter().map(|(key, value)| {
+            let (path, view) = places.remove(&key).unwrap_or_default();
+            Self { key, value, path, view }
+        });
+        joined.collect()
+    }
 }
 
 /// Whether the error says that nothing is there.

@@ -97,6 +97,7 @@ pub mod snapshot;
 pub mod source;
 mod walk;
 
+pub use item::{Observation, Places};
 pub use record::Record;
 pub use source::{Packed, Source};
 

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::item::{Item, Probe, WORTH_THREADS, is_absence};
+use super::item::{self, Item, Observation, Places, Probe, WORTH_THREADS, is_absence};
 use super::snapshot::Snapshot;
 use super::walk;
 use super::{Inputs, Value};
-use crate::inputs::{Key, Look, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Look, Roots, Watch, ambient};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
@@ -32,14 +32,6 @@ pub struct Observer<'a> {
     /// Whether files count that a package's `include` or `exclude` leaves out.
     pub all_of_packages: bool,
     pub(super) rustc: OnceLock<Value>,
-}
-
-/// An input and its path.
-pub struct Located {
-    pub key: Key,
-    pub path: Option<PathBuf>,
-    /// The view, for a TOML file.
-    pub view: Option<View>,
 }
 
 impl<'a> Observer<'a> {
@@ -72,19 +64,16 @@ impl<'a> Observer<'a> {
         self.look(self.items(watches, roots))
     }
 
-    /// The current inputs with their paths and views. Variables and values have no path.
-    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Located> {
-        let items = self.items(watches, roots).into_iter();
-        let found = items.filter_map(|item| {
-            let (path, view) = match &item.look {
-                Probe::Content(path, _) => (Some(path.clone()), None),
-                Probe::Meaning(path, view) => (Some(path.clone()), Some(*view)),
-                Probe::Known(_) => (roots.path_of(&item.key), None),
-                Probe::DirMtime(_) => return None,
-            };
-            Some(Located { key: item.key, path, view })
-        });
-        found.collect()
+    /// The current inputs with their places.
+    pub fn observations(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Observation> {
+        let items = self.items(watches, roots);
+        let places = item::places(&items, roots);
+        Observation::join(self.look(items), places)
+    }
+
+    /// The places of the current inputs.
+    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Places {
+        item::places(&self.items(watches, roots), roots)
     }
 
     /// The state before a build: the files that these watches name, and all files of the packages
@@ -112,12 +101,7 @@ impl<'a> Observer<'a> {
         let items = self.items(watches, roots);
         let places: Vec<(Key, PathBuf)> = items
             .iter()
-            .filter_map(|item| match &item.look {
-                Probe::Content(path, _) | Probe::Meaning(path, _) | Probe::DirMtime(path) => {
-                    Some((item.key.clone(), path.clone()))
-                }
-                Probe::Known(_) => None,
-            })
+            .filter_map(|item| Some((item.key.clone(), item.path()?.to_owned())))
             .collect();
         // Read the content first and the time second, so that an edit between the two is noticed.
         let inputs = self.look(items);

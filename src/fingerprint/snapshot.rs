@@ -141,8 +141,5 @@ impl Seen {
 }
 
 fn path_of(item: &Item) -> Option<&Path> {
-    match &item.look {
-        Probe::Content(path, _) | Probe::Meaning(path, _) => Some(path),
-        Probe::Known(_) | Probe::DirMtime(_) => None,
-    }
+    item.path().filter(|_| !matches!(item.look, Probe::DirMtime(_)))
 }

@@ -1,7 +1,7 @@
 //! Queries of commands about a project. They use the same lookups as a build, and build nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::call::Call;
@@ -9,26 +9,18 @@ use super::lookup::{Found, Stale};
 use super::obstacle::obstacle;
 use super::{compare, stored, untracked};
 use crate::error::Result;
-use crate::fingerprint::{Inputs, Record, Value};
+use crate::fingerprint::{Observation, Record};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
 use crate::inputs::{
-    Key, Look, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative,
+    Look, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative,
 };
 use crate::renew;
 use crate::store::What;
 
-/// One input as it is now.
-pub struct Seen {
-    pub key: Key,
-    pub value: Value,
-    /// Path of the file or folder, if the input has one.
-    pub path: Option<PathBuf>,
-}
-
 /// All inputs of a project's editable wheel.
 pub struct Watched {
-    pub inputs: Vec<Seen>,
+    pub inputs: Vec<Observation>,
     /// The watches that found the inputs. Each input counts because of one of them.
     pub watches: BTreeSet<Watch>,
     pub roots: Roots,
@@ -91,32 +83,19 @@ pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
             (watches, roots, false)
         }
     };
-    Ok(look_at(call, watches, roots, exact))
-}
-
-fn look_at(call: &Call, watches: BTreeSet<Watch>, roots: Roots, exact: bool) -> Watched {
-    let inputs = call.observer().observe(&watches, &roots);
+    let inputs = call.observer().observations(&watches, &roots);
     call.digests.save();
-    Watched::new(call, inputs, watches, roots, exact)
+    Ok(Watched::new(call, inputs, watches, roots, exact))
 }
 
 impl Watched {
-    /// Adds the places of these inputs.
     pub(super) fn new(
         call: &Call,
-        inputs: Inputs,
+        inputs: Vec<Observation>,
         watches: BTreeSet<Watch>,
         roots: Roots,
         exact: bool,
     ) -> Self {
-        let places = call.observer().places(&watches, &roots).into_iter();
-        let mut places: BTreeMap<Key, Option<PathBuf>> =
-            places.map(|located| (located.key, located.path)).collect();
-        let inputs = inputs.into_iter().map(|(key, value)| {
-            let path = places.remove(&key).flatten();
-            Seen { key, value, path }
-        });
-        let inputs = inputs.collect();
         let names = roots.iter().filter_map(|(root, folder)| {
             Some((root.clone(), relative(&call.project.root, folder)?))
         });

@@ -1,16 +1,15 @@
 //! Building an unpacked sdist. Its inputs are named, compared and stored as those of the tree that
 //! the sdist was made from. `archive_target` has the target folder for such builds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fingerprint::observe::{Located, Observer};
-use crate::fingerprint::{Inputs, Record, Value};
+use crate::fingerprint::observe::Observer;
+use crate::fingerprint::{Inputs, Observation, Record, Value};
 use crate::freshness::{self, Verdict};
 use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, normalize, relative};
 use crate::request::{Artifact, Request};
 use crate::sdist::Origin;
-use crate::sdist::origin::Seen;
 use crate::sdist::restore;
 use crate::store::Entry;
 
@@ -35,29 +34,14 @@ pub(super) fn record_of_tree(
 ) -> Record {
     // Leave out absent files that cargo does not track. The archive's record has them, under
     // the names that they have in the tree.
-    let (by_cargo, by_us) = (observer.places(found, here), observer.places(own, here));
-    let keys = |places: &[Located]| -> BTreeSet<Key> {
-        places.iter().map(|located| located.key.clone()).collect()
-    };
-    let (keys_of_cargo, our_keys) = (keys(&by_cargo), keys(&by_us));
+    let (mut places, our_places) = (observer.places(found, here), observer.places(own, here));
     let is_left_out = |key: &Key, value: &Value| {
-        *value == Value::Absent && our_keys.contains(key) && !keys_of_cargo.contains(key)
+        *value == Value::Absent && our_places.contains_key(key) && !places.contains_key(key)
     };
-    let mut seen: BTreeMap<&Key, Seen> = inputs
-        .iter()
-        .filter(|(key, value)| !is_left_out(key, value))
-        .map(|(key, value)| {
-            let (key_of, value) = (key.clone(), value.clone());
-            (key, Seen { key: key_of, value, path: None, view: None })
-        })
-        .collect();
-    for located in by_cargo.into_iter().chain(by_us) {
-        if let Some(seen) = seen.get_mut(&located.key) {
-            seen.path = located.path;
-            seen.view = located.view;
-        }
-    }
-    let seen = seen.into_values().collect();
+    let mut inputs = inputs.clone();
+    inputs.retain(|key, value| !is_left_out(key, value));
+    places.extend(our_places);
+    let seen = Observation::join(inputs, places);
     let inputs = origin.inputs(seen, here);
     let watches = origin.watches(found, here);
     let roots = origin.roots(&watches);

@@ -11,7 +11,7 @@ use super::archive::READ;
 use super::restore::{DEPTH, contradictions};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
-use crate::fingerprint::{Inputs, Packed, Record, Source, Value};
+use crate::fingerprint::{Inputs, Observation, Packed, Record, Source, Value};
 use crate::inputs::{
     Key, Kind, Part, Place, Root, Roots, View, Watch, normalize, relative, slashed,
 };
@@ -51,15 +51,6 @@ enum State {
     /// The file differs; with its digest.
     Changed(String),
     Missing,
-}
-
-/// An input as it was seen in the unpacked archive.
-pub struct Seen {
-    pub key: Key,
-    pub value: Value,
-    pub path: Option<PathBuf>,
-    /// Which parts of a TOML file count.
-    pub view: Option<View>,
 }
 
 /// The digest of the record, if the folder is an unpacked archive.
@@ -194,9 +185,9 @@ impl Origin {
     }
 
     /// Translates the inputs of a build here to the tree.
-    pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
+    pub fn inputs(&self, seen: Vec<Observation>, here: &Roots) -> Inputs {
         let mut inputs = Inputs::new();
-        for Seen { key, value, path, view } in seen {
+        for Observation { key, value, path, view } in seen {
             // Paths in target folders are left out. The tree's record covers the tree's own ones.
             if path.as_deref().is_some_and(|path| is_product(path, here)) {
                 continue;
