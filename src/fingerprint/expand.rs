@@ -1,9 +1,8 @@
 //! From watches to the inputs that they name: each with its key, and how to look at it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
-use super::item::{Item, Probe};
+use super::item::{Item, Probe, Spot};
 use super::observe::Observer;
 use super::package::{self, Looked};
 use super::{Value, search, walk};
@@ -38,16 +37,19 @@ impl Observer<'_> {
     fn expand(&self, watch: &Watch, roots: &Roots, items: &mut Vec<Item>) {
         match watch {
             Watch::Place { look, part, place } => match roots.resolve(place) {
-                Some(path) => self.place(*look, *part, place, path, roots, items),
+                Some(path) => {
+                    let spot = Spot { part: *part, place, path: &path, roots };
+                    self.place(*look, &spot, items);
+                }
                 None => {
                     let cause = format!("no folder is known for {}", place.root);
-                    let key = Key::place(*part, kind(*look), place);
+                    let key = Key::place(*part, kind(*look), place.clone());
                     items.push(Item::known(key, Value::Unreadable(cause)));
                 }
             },
             Watch::Glob { part, root, glob, only_names: true } => {
                 let place = Place { root: root.clone(), path: glob.clone() };
-                let key = Key::place(*part, Kind::Folder, &place);
+                let key = Key::place(*part, Kind::Folder, place);
                 items.push(Item::known(key, walk::names(root, glob, roots)));
             }
             Watch::Glob { part, root, glob, only_names: false } => {
@@ -71,29 +73,21 @@ impl Observer<'_> {
         }
     }
 
-    fn place(
-        &self,
-        look: Look,
-        part: Part,
-        place: &Place,
-        path: PathBuf,
-        roots: &Roots,
-        items: &mut Vec<Item>,
-    ) {
-        let key = Key::place(part, kind(look), place);
+    fn place(&self, look: Look, spot: &Spot<'_>, items: &mut Vec<Item>) {
+        let (key, path) = (spot.key(kind(look)), spot.path);
         match look {
-            Look::Content => walk::path(part, place, &path, roots, items),
+            Look::Content => walk::path(spot, items),
             Look::Toml(view) => {
                 let view_of_key = match view {
                     // The workspace's manifest can be two inputs: as a member's manifest and as the
                     // root's.
                     View::Workspace => Some(view),
                     // The manifest of a package whose build script watches it.
-                    View::Whole if place.path.ends_with("Cargo.toml") => Some(view),
+                    View::Whole if spot.place.path.ends_with("Cargo.toml") => Some(view),
                     _ => None,
                 };
                 let key = Key { view: view_of_key, ..key };
-                items.push(Item { key, look: Probe::Meaning(path, view) });
+                items.push(Item { key, look: Probe::Meaning(path.to_owned(), view) });
             }
             Look::DirExists => {
                 let value =
@@ -101,20 +95,20 @@ impl Observer<'_> {
                 items.push(Item::known(key, value));
             }
             Look::DirEntries => {
-                items.push(Item::known(key.clone(), search::listing(&path)));
+                items.push(Item::known(key.clone(), search::listing(path)));
                 // Also watch for a name that is added during the build.
-                items.push(Item { key, look: Probe::DirMtime(path) });
+                items.push(Item { key, look: Probe::DirMtime(path.to_owned()) });
             }
-            Look::WorkspaceSearch => search::workspaces(part, place, &path, roots, items),
+            Look::WorkspaceSearch => search::workspaces(spot, items),
             Look::Package => {
                 let looked = Looked {
                     environment: self.environment,
                     is_unpacked: self.request.root.join(super::record::FILE_NAME).is_file(),
                     all: self.all_of_packages,
                 };
-                package::files(part, place, &path, &looked, roots, items);
+                package::files(spot, &looked, items);
             }
-            Look::Python => walk::python(part, place, &path, roots, items),
+            Look::Python => walk::python(spot, items),
         }
     }
 
@@ -188,6 +182,6 @@ fn kind(look: Look) -> Kind {
 
 fn whole_toml(part: Part, found: ambient::Found) -> Item {
     let place = Place { root: found.root, path: found.name };
-    let key = Key::place(part, Kind::Toml, &place);
+    let key = Key::place(part, Kind::Toml, place);
     Item { key, look: Probe::Meaning(found.path, View::Whole) }
 }

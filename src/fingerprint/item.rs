@@ -5,11 +5,36 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Inputs, Value};
-use crate::inputs::{Key, Roots, View};
+use crate::inputs::{Key, Kind, Part, Place, Roots, View};
 use crate::stat_cache::Stat;
 
 /// Fewer files than this are examined on one thread, because starting threads would take longer.
 pub(super) const WORTH_THREADS: usize = 256;
+
+/// A place in which inputs are searched.
+pub(super) struct Spot<'a> {
+    pub(super) part: Part,
+    pub(super) place: &'a Place,
+    pub(super) path: &'a Path,
+    pub(super) roots: &'a Roots,
+}
+
+impl Spot<'_> {
+    /// The key of the place itself.
+    pub(super) fn key(&self, kind: Kind) -> Key {
+        Key::place(self.part, kind, self.place.clone())
+    }
+
+    /// The key of something in the place. `inside` is relative to it, with `/`.
+    pub(super) fn key_of(&self, kind: Kind, inside: &str) -> Key {
+        let path = match (self.place.path.as_str(), inside) {
+            ("", inside) => inside.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, inside) => format!("{path}/{inside}"),
+        };
+        Key::place(self.part, kind, Place { root: self.place.root.clone(), path })
+    }
+}
 
 /// One input to look at.
 pub(super) struct Item {

@@ -154,7 +154,7 @@ impl Import {
     /// `[tool.wheelprint]` is no input of the module, but it decides which inputs there are.
     fn changed_settings(&self) -> Option<Reason> {
         let place = Place { root: Root::Project, path: "pyproject.toml".to_owned() };
-        let key = Key::place(Part::Request, Kind::Toml, &place);
+        let key = Key::place(Part::Request, Kind::Toml, place);
         let now = match fs::read(self.request.root.join("pyproject.toml")) {
             Ok(content) => View::Own.digest(&content),
             Err(error) => {

@@ -92,9 +92,8 @@ pub struct Key {
 
 impl Key {
     /// The key of a place.
-    pub fn place(part: Part, kind: Kind, place: &Place) -> Self {
-        let root = Some(place.root.clone());
-        Self { part, kind, root, name: place.path.clone(), view: None }
+    pub fn place(part: Part, kind: Kind, place: Place) -> Self {
+        Self { part, kind, root: Some(place.root), name: place.path, view: None }
     }
 
     /// The place that this key names; `None` for a variable or value.

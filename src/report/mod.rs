@@ -99,7 +99,7 @@ mod tests {
     use crate::inputs::{Part, Place};
 
     fn key(root: Root, name: &str) -> Key {
-        Key::place(Part::Rust, Kind::File, &Place { root, path: name.into() })
+        Key::place(Part::Rust, Kind::File, Place { root, path: name.into() })
     }
 
     fn changed(key: Key) -> Reason {

@@ -285,7 +285,7 @@ impl Origin {
     }
 
     fn place(&self, place: &Place, here: &Roots) -> Option<Place> {
-        let key = Key::place(Part::Rust, Kind::File, place);
+        let key = Key::place(Part::Rust, Kind::File, place.clone());
         match here.resolve(place) {
             Some(path) if is_product(&path, here) => None,
             Some(path) if path.starts_with(&self.root) => {

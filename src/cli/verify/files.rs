@@ -128,7 +128,7 @@ fn key(name: &str) -> Key {
         _ if file.starts_with("LICEN") || file.starts_with("README") => Part::Metadata,
         _ => Part::Rust,
     };
-    Key::place(part, Kind::File, &Place { root: Root::Project, path: name.to_owned() })
+    Key::place(part, Kind::File, Place { root: Root::Project, path: name.to_owned() })
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
         let mut roots = Roots::default();
         roots.add(Root::Project, "/p");
         let place = Place { root: Root::Project, path: "a [b]/more.toml".to_owned() };
-        let key = Key::place(Part::Manifest, Kind::Toml, &place);
+        let key = Key::place(Part::Manifest, Kind::Toml, place);
         let expected = BTreeSet::from([PathBuf::from("/p/a [b]/more.toml")]);
         assert_eq!(paths([&key].into_iter(), &roots), expected);
         let key = Key { view: Some(crate::inputs::View::Workspace), ..key };

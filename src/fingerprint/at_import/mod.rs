@@ -141,7 +141,7 @@ impl Observer<'_> {
         match watch {
             Watch::Place { look: Look::DirExists, part, place } => {
                 if let Some(path) = roots.resolve(place) {
-                    let state = match inputs.get(&Key::place(*part, Kind::Folder, place)) {
+                    let state = match inputs.get(&Key::place(*part, Kind::Folder, place.clone())) {
                         Some(Value::Absent) => State::Absent,
                         _ => State::Folder,
                     };
