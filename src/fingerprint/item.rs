@@ -20,7 +20,6 @@ pub(super) struct Spot<'a> {
 }
 
 impl Spot<'_> {
-    /// The key of the place itself.
     pub(super) fn key(&self, kind: Kind) -> Key {
         Key::place(self.part, kind, self.place.clone())
     }
@@ -36,7 +35,6 @@ impl Spot<'_> {
     }
 }
 
-/// One input to look at.
 pub(super) struct Item {
     pub(super) key: Key,
     pub(super) look: Probe,
@@ -91,7 +89,6 @@ pub(super) fn places(items: &[Item], roots: &Roots) -> Places {
 }
 
 impl Observation {
-    /// Adds their places to inputs.
     pub fn join(inputs: Inputs, mut places: Places) -> Vec<Self> {
         let joined = inputs.into_iter().map(|(key, value)| {
             let (path, view) = places.remove(&key).unwrap_or_default();
@@ -101,7 +98,6 @@ impl Observation {
     }
 }
 
-/// Whether the error says that nothing is there.
 pub(super) fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

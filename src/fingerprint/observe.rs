@@ -1,6 +1,7 @@
 //! Reading inputs: each watch becomes keys with values.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -15,7 +16,6 @@ use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
 
-/// The context for reading inputs.
 pub struct Observer<'a> {
     pub request: &'a Request,
     pub settings: &'a Settings,
@@ -35,7 +35,6 @@ pub struct Observer<'a> {
 }
 
 impl<'a> Observer<'a> {
-    /// Makes an observer; see the fields.
     pub fn new(
         request: &'a Request,
         settings: &'a Settings,
@@ -59,19 +58,16 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The current inputs of these watches.
     pub fn observe(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Inputs {
         self.look(self.items(watches, roots))
     }
 
-    /// The current inputs with their places.
     pub fn observations(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Observation> {
         let items = self.items(watches, roots);
         let places = item::places(&items, roots);
         Observation::join(self.look(items), places)
     }
 
-    /// The places of the current inputs.
     pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Places {
         item::places(&self.items(watches, roots), roots)
     }
@@ -99,10 +95,9 @@ impl<'a> Observer<'a> {
         written: &Path,
     ) -> (Inputs, BTreeSet<Key>) {
         let items = self.items(watches, roots);
-        let places: Vec<(Key, PathBuf)> = items
-            .iter()
-            .filter_map(|item| Some((item.key.clone(), item.path()?.to_owned())))
-            .collect();
+        let places = items.iter();
+        let places: Vec<(Key, PathBuf)> =
+            places.filter_map(|item| Some((item.key.clone(), item.path()?.to_owned()))).collect();
         // Read the content first and the time second, so that an edit between the two is noticed.
         let inputs = self.look(items);
         let mut raced: BTreeSet<Key> = places
@@ -119,9 +114,7 @@ impl<'a> Observer<'a> {
     /// Whether these watches would have named this file, which was removed.
     pub fn would_name(&self, watches: &BTreeSet<Watch>, roots: &Roots, path: &Path) -> bool {
         let home = ambient::cargo_home(self.environment);
-        let is_called = |names: &[&str]| {
-            path.file_name().is_some_and(|file| names.iter().any(|name| file == *name))
-        };
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         watches.iter().any(|watch| match watch {
             Watch::Place { look, place, .. } => {
                 let Some(named) = roots.resolve(place) else { return false };
@@ -129,7 +122,7 @@ impl<'a> Observer<'a> {
                     Look::DirExists => false,
                     Look::WorkspaceSearch => {
                         let folder = path.parent().filter(|folder| *folder != named);
-                        is_called(&["Cargo.toml"])
+                        name == "Cargo.toml"
                             && folder.is_some_and(|folder| named.starts_with(folder))
                     }
                     _ => path.starts_with(named),
@@ -140,11 +133,11 @@ impl<'a> Observer<'a> {
             }
             Watch::CargoConfig => {
                 let folder = path.parent();
-                is_called(&["config", "config.toml"])
+                matches!(name, "config" | "config.toml")
                     && (folder == home.as_deref()
                         || folder.is_some_and(|folder| folder.ends_with(".cargo")))
             }
-            Watch::ToolchainFile => is_called(&["rust-toolchain", "rust-toolchain.toml"]),
+            Watch::ToolchainFile => matches!(name, "rust-toolchain" | "rust-toolchain.toml"),
             Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
         })
     }

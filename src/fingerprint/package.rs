@@ -23,20 +23,18 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Reads the rules of the package in this folder.
     pub(super) fn read(folder: &Path) -> Self {
         let manifest = manifest(folder);
         let package = manifest.get("package");
         let field = |name: &str| match package?.get(name)? {
             Value::Array(globs) => Some(Some(globs.clone())),
-            // `include.workspace = true`
             Value::Table(_) => Some(inherited(folder, package?, name)),
             _ => Some(None),
         };
         let (include, exclude) = (field("include"), field("exclude"));
         let has_include = include.as_ref().is_some_and(|globs| {
-            // `None`: the list is unknown, for example because the workspace's manifest was not
-            // found. Treat it as an `include`, although it may be empty.
+            // `None`: the workspace's list was not found. It may be empty, but is treated as one
+            // that is not.
             globs.as_ref().is_none_or(|globs| !globs.is_empty())
         });
         let matcher = |globs: Option<Option<Vec<Value>>>| matcher(folder, &globs??);
@@ -86,7 +84,6 @@ fn matcher(folder: &Path, globs: &[Value]) -> Option<Gitignore> {
     builder.build().ok()
 }
 
-/// The rules for finding the files of a package.
 pub(super) struct Looked<'a> {
     pub environment: &'a Environment,
     /// Whether wheelprint unpacked the package from an sdist.

@@ -43,7 +43,7 @@ impl Call {
         roots: &Roots,
     ) -> AtImport {
         let mut found = observer.names_at_import(watches, roots);
-        found.leave_out(self.variables_of_uv());
+        found.facts.left_out = self.variables_of_uv();
         found
     }
 

@@ -100,7 +100,7 @@ impl Import {
         let mut compared = Compared::default();
         let (watches, roots) = (&self.record.watches, &self.facts.roots);
         let mut names = observer.names_at_import(watches, roots);
-        names.leave_out(self.facts.left_out.clone());
+        names.facts.left_out.clone_from(&self.facts.left_out);
         let observed = self.observe(&observer, watches, roots);
         let recorded = self.record.inputs();
         compared.add(recorded.clone(), observed.clone(), |key| self.is_compared(key, roots));

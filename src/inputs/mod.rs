@@ -42,19 +42,14 @@ pub enum Part {
     Python,
     /// `[project]`, readme, licences.
     Metadata,
-    /// Environment variables.
     Environment,
-    /// rustc, maturin, the interpreter.
     Toolchain,
-    /// The request: artifact, config settings.
     Request,
 }
 
-/// The kind of thing that a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A file's content.
     File,
     /// The meaning of a TOML file (its parsed value).
     Toml,
@@ -62,9 +57,7 @@ pub enum Kind {
     Folder,
     /// Neither a file nor a folder: a dangling link, a socket.
     Special,
-    /// An environment variable.
     Variable,
-    /// A version or setting.
     Value,
 }
 
@@ -75,7 +68,6 @@ pub struct Place {
     pub path: String,
 }
 
-/// The name of one input in a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     pub part: Part,
@@ -91,7 +83,6 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a place.
     pub fn place(part: Part, kind: Kind, place: Place) -> Self {
         Self { part, kind, root: Some(place.root), name: place.path, view: None }
     }
@@ -101,7 +92,6 @@ impl Key {
         Some(Place { root: self.root.clone()?, path: self.name.clone() })
     }
 
-    /// The key of a variable or value.
     pub fn named(part: Part, kind: Kind, name: impl Into<String>) -> Self {
         Self { part, kind, root: None, name: name.into(), view: None }
     }
@@ -111,7 +101,6 @@ impl Key {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "watch", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Watch {
-    /// One place.
     Place {
         look: Look,
         part: Part,
@@ -149,9 +138,7 @@ pub enum Look {
     Content,
     /// A TOML file's meaning, or its absence.
     Toml(View),
-    /// The existence of a folder.
     DirExists,
-    /// The names in a folder, without the contents.
     DirEntries,
     /// The manifests above a package that could be its workspace's, in the order of cargo's search.
     WorkspaceSearch,
@@ -163,7 +150,6 @@ pub enum Look {
 }
 
 impl Watch {
-    /// The watch of a place.
     pub fn at(look: Look, part: Part, place: Place) -> Self {
         Self::Place { look, part, place }
     }
@@ -173,7 +159,6 @@ impl Watch {
         Self::Glob { part, root, glob, only_names: false }
     }
 
-    /// The part of the inputs that it finds.
     pub fn part(&self) -> Part {
         match self {
             Self::Place { part, .. } | Self::Glob { part, .. } => *part,
@@ -184,7 +169,6 @@ impl Watch {
         }
     }
 
-    /// The root of a place or glob.
     pub fn root(&self) -> Option<&Root> {
         match self {
             Self::Place { place: Place { root, .. }, .. } | Self::Glob { root, .. } => Some(root),

@@ -20,7 +20,6 @@ pub enum Root {
     Above,
     /// The folder that became the top folder of an sdist.
     Archive,
-    /// Cargo's home folder.
     CargoHome,
     /// A package, by its name. Further packages of the same name are `NAME#2`, `NAME#3`.
     Crate(Arc<str>),
@@ -37,7 +36,6 @@ pub enum Root {
 }
 
 impl Root {
-    /// The name of the package, if this is the root of one.
     pub fn package(&self) -> Option<&str> {
         match self {
             Self::Crate(name) => Some(name),
@@ -99,7 +97,6 @@ impl TryFrom<String> for Root {
     }
 }
 
-/// The folders of the named roots on this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Roots(BTreeMap<Root, PathBuf>);
@@ -110,12 +107,10 @@ impl Roots {
         self.0.entry(root).or_insert_with(|| folder.into());
     }
 
-    /// The folder of a root.
     pub fn get(&self, root: &Root) -> Option<&Path> {
         self.0.get(root).map(PathBuf::as_path)
     }
 
-    /// All roots, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&Root, &Path)> {
         self.0.iter().map(|(root, folder)| (root, folder.as_path()))
     }

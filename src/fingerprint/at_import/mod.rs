@@ -6,9 +6,9 @@
 //! counts exists twice. The table may hold more than what counts, and never less.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::item::Probe;
+use super::item::{Item, Probe};
 use super::observe::Observer;
 use super::walk;
 use super::{Inputs, Value, package};
@@ -82,28 +82,9 @@ impl Observer<'_> {
         let keys: BTreeSet<Key> = items.iter().map(|item| item.key.clone()).collect();
         let is_lost = inputs.keys().any(|key| is_compared_key(key) && !keys.contains(key));
         for item in items {
-            let Some(value) = inputs.get(&item.key) else { continue };
-            match (item.look, value) {
-                (Probe::Content(path, _), Value::Sha256(digest)) => {
-                    found.add(path, State::File(digest.clone()));
-                }
-                (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
-                    let state = bytes_that_mean(&path, view, meaning);
-                    found.add(path, state);
-                }
-                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Absent) => {
-                    found.add(path, State::Absent);
-                }
-                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
-                    found.add(path, State::Unknown);
-                }
-                // A link that leads nowhere is one no longer if something is there.
-                (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
-                    if let Some(path) = roots.path_of(&item.key) {
-                        found.add(path, State::Absent);
-                    }
-                }
-                _ => {}
+            let value = inputs.get(&item.key);
+            if let Some((path, state)) = value.and_then(|value| state_of(item, value, roots)) {
+                found.add(path, state);
             }
         }
         found.leave_out_environments(&self.request.root);
@@ -204,18 +185,31 @@ fn is_of_module(part: Part) -> bool {
     matches!(part, Part::Rust | Part::Manifest)
 }
 
-/// The state of a TOML file whose meaning was recorded.
-fn bytes_that_mean(path: &Path, view: View, meaning: &str) -> State {
-    match fs_err::read(path) {
-        Ok(bytes) if view.digest(&bytes) == meaning => State::File(digest::bytes(&bytes)),
-        _ => State::Unknown,
-    }
+/// The path of an input, and the state in which it has the recorded value.
+fn state_of(item: Item, value: &Value, roots: &Roots) -> Option<(PathBuf, State)> {
+    Some(match (item.look, value) {
+        (Probe::Content(path, _), Value::Sha256(digest)) => (path, State::File(digest.clone())),
+        (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
+            let state = match fs_err::read(&path) {
+                Ok(bytes) if view.digest(&bytes) == *meaning => State::File(digest::bytes(&bytes)),
+                _ => State::Unknown,
+            };
+            (path, state)
+        }
+        (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Absent) => (path, State::Absent),
+        (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
+            (path, State::Unknown)
+        }
+        // A link that leads nowhere is one no longer if something is there.
+        (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
+            (roots.path_of(&item.key)?, State::Absent)
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use fs_err as fs;
 
     use super::*;
