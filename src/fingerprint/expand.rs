@@ -87,7 +87,7 @@ impl Observer<'_> {
                     _ => None,
                 };
                 let key = Key { view: view_of_key, ..key };
-                items.push(Item { key, look: Probe::Meaning(path.to_owned(), view) });
+                items.push(Item { key, probe: Probe::Meaning(path.to_owned(), view) });
             }
             Look::DirExists => {
                 let value =
@@ -97,7 +97,7 @@ impl Observer<'_> {
             Look::DirEntries => {
                 items.push(Item::known(key.clone(), search::listing(path)));
                 // Also watch for a name that is added during the build.
-                items.push(Item { key, look: Probe::DirMtime(path.to_owned()) });
+                items.push(Item { key, probe: Probe::DirMtime(path.to_owned()) });
             }
             Look::WorkspaceSearch => search::workspaces(spot, items),
             Look::Package => {
@@ -183,5 +183,5 @@ fn kind(look: Look) -> Kind {
 fn whole_toml(part: Part, found: ambient::Found) -> Item {
     let place = Place { root: found.root, path: found.name };
     let key = Key::place(part, Kind::Toml, place);
-    Item { key, look: Probe::Meaning(found.path, View::Whole) }
+    Item { key, probe: Probe::Meaning(found.path, View::Whole) }
 }

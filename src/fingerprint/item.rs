@@ -37,17 +37,17 @@ impl Spot<'_> {
 
 pub(super) struct Item {
     pub(super) key: Key,
-    pub(super) look: Probe,
+    pub(super) probe: Probe,
 }
 
 impl Item {
     pub(super) fn known(key: Key, value: Value) -> Self {
-        Self { key, look: Probe::Known(value) }
+        Self { key, probe: Probe::Known(value) }
     }
 
     /// The path that is asked for a value or a time.
     pub(super) fn path(&self) -> Option<&Path> {
-        match &self.look {
+        match &self.probe {
             Probe::Content(path, _) | Probe::Meaning(path, _) | Probe::DirMtime(path) => Some(path),
             Probe::Known(_) => None,
         }
@@ -79,7 +79,7 @@ pub struct Observation {
 pub type Places = BTreeMap<Key, (Option<PathBuf>, Option<View>)>;
 
 pub(super) fn places(items: &[Item], roots: &Roots) -> Places {
-    let place = |item: &Item| match &item.look {
+    let place = |item: &Item| match &item.probe {
         Probe::Content(path, _) => Some((Some(path.clone()), None)),
         Probe::Meaning(path, view) => Some((Some(path.clone()), Some(*view))),
         Probe::Known(_) => Some((roots.path_of(&item.key), None)),

@@ -59,13 +59,13 @@ impl<'a> Observer<'a> {
     }
 
     pub fn observe(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Inputs {
-        self.look(self.items(watches, roots))
+        self.read(self.items(watches, roots))
     }
 
     pub fn observations(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Observation> {
         let items = self.items(watches, roots);
         let places = item::places(&items, roots);
-        Observation::join(self.look(items), places)
+        Observation::join(self.read(items), places)
     }
 
     pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Places {
@@ -99,7 +99,7 @@ impl<'a> Observer<'a> {
         let places: Vec<(Key, PathBuf)> =
             places.filter_map(|item| Some((item.key.clone(), item.path()?.to_owned()))).collect();
         // Read the content first and the time second, so that an edit between the two is noticed.
-        let inputs = self.look(items);
+        let inputs = self.read(items);
         let mut raced: BTreeSet<Key> = places
             .into_iter()
             .filter(|(_, path)| {
@@ -142,9 +142,9 @@ impl<'a> Observer<'a> {
         })
     }
 
-    fn look(&self, items: Vec<Item>) -> Inputs {
-        let look = |item: Item| {
-            let value = match &item.look {
+    fn read(&self, items: Vec<Item>) -> Inputs {
+        let read = |item: Item| {
+            let value = match &item.probe {
                 Probe::Known(value) => value.clone(),
                 Probe::DirMtime(_) => return None,
                 Probe::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
@@ -157,9 +157,9 @@ impl<'a> Observer<'a> {
             Some((item.key, value))
         };
         if items.len() < WORTH_THREADS {
-            items.into_iter().filter_map(look).collect()
+            items.into_iter().filter_map(read).collect()
         } else {
-            items.into_par_iter().filter_map(look).collect::<Vec<_>>().into_iter().collect()
+            items.into_par_iter().filter_map(read).collect::<Vec<_>>().into_iter().collect()
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
     for (name, path) in candidates {
         if Some(&path) != project.as_ref() && is_workspace(&path) {
             let key = Key { view: Some(View::Workspace), ..spot.key_of(Kind::Toml, &name) };
-            items.push(Item { key, look: Probe::Meaning(path, View::Workspace) });
+            items.push(Item { key, probe: Probe::Meaning(path, View::Workspace) });
         }
     }
 }

@@ -45,7 +45,7 @@ impl Snapshot {
         let mut snapshot = Self { folders: packages.to_vec(), ..Self::default() };
         for item in items {
             let Some(path) = item.path() else { continue };
-            let is_holder = matches!(item.look, Probe::DirMtime(_));
+            let is_holder = matches!(item.probe, Probe::DirMtime(_));
             let paths = if is_holder { &mut snapshot.holders } else { &mut snapshot.files };
             paths.insert(path.to_owned(), Seen::of(path));
         }
@@ -67,7 +67,7 @@ impl Snapshot {
             Some(seen) => *seen != Seen::of(path),
             None => self.folders.iter().any(|folder| self.is_new(path, folder, roots)),
         };
-        let is_changed = |item: &&Item| match &item.look {
+        let is_changed = |item: &&Item| match &item.probe {
             Probe::Content(path, _) | Probe::Meaning(path, _) => changed(path),
             Probe::Known(_) | Probe::DirMtime(_) => false,
         };

@@ -23,8 +23,8 @@ const PYTHONS_CACHE: &str = "__pycache__";
 pub(super) fn path(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let Ok(meta) = fs_err::metadata(spot.path) else {
         // A link that leads nowhere is as good as nothing to whoever asks for this very file.
-        let look = Probe::Content(spot.path.to_owned(), None);
-        items.push(Item { key: spot.key(Kind::File), look });
+        let probe = Probe::Content(spot.path.to_owned(), None);
+        items.push(Item { key: spot.key(Kind::File), probe });
         return;
     };
     if !meta.is_dir() {
@@ -51,7 +51,7 @@ pub(super) fn path(spot: &Spot<'_>, items: &mut Vec<Item>) {
             let key = spot.key_of(Kind::Folder, &inside);
             items.push(Item::known(key, Value::Text("folder".into())));
         }
-        items.push(Item { key: spot.key(Kind::Folder), look: Probe::DirMtime(folder) });
+        items.push(Item { key: spot.key(Kind::Folder), probe: Probe::DirMtime(folder) });
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn names(root: &Root, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
     globs(Part::Manifest, root, &[glob], roots, &mut items);
     // No glob at all: which names there are is not known, and must not look like none.
-    if let [Item { key, look: Probe::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
+    if let [Item { key, probe: Probe::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
         && key.name == glob
     {
         return unknown.clone();
@@ -249,9 +249,10 @@ pub(super) fn push_files(
         }
         items.push(match path.strip_prefix(spot.path).ok().and_then(slashed) {
             Some(inside) => match view_of(&inside).filter(|_| by_meaning) {
-                Some(view) => {
-                    Item { key: spot.key_of(Kind::Toml, &inside), look: Probe::Meaning(path, view) }
-                }
+                Some(view) => Item {
+                    key: spot.key_of(Kind::Toml, &inside),
+                    probe: Probe::Meaning(path, view),
+                },
                 None => file(spot, &inside, &path, meta),
             },
             None => {
@@ -282,8 +283,8 @@ fn file(
         return Item::known(spot.key_of(Kind::Special, inside), value);
     }
     let stat = meta.ok().as_ref().and_then(Stat::of);
-    let look = Probe::Content(path.to_owned(), stat);
-    Item { key: spot.key_of(Kind::File, inside), look }
+    let probe = Probe::Content(path.to_owned(), stat);
+    Item { key: spot.key_of(Kind::File, inside), probe }
 }
 
 /// The view of a package's own manifest.
@@ -368,7 +369,7 @@ mod tests {
         let spot = Spot { part: Part::Rust, place: &place, path: &watched, roots: &roots };
         let mut items = Vec::new();
         path(&spot, &mut items);
-        let keys = items.iter().filter(|item| !matches!(item.look, Probe::DirMtime(_)));
+        let keys = items.iter().filter(|item| !matches!(item.probe, Probe::DirMtime(_)));
         let mut keys: Vec<_> = keys.map(|item| (item.key.kind, item.key.name.as_str())).collect();
         keys.sort_unstable();
         let expected = [
@@ -387,7 +388,7 @@ mod tests {
         assert!(crate::publish::link_to_folder(&watched, &other.join("back")));
         let mut items = Vec::new();
         path(&spot, &mut items);
-        let is_loop = |item: &Item| matches!(&item.look, Probe::Known(Value::Unreadable(_)));
+        let is_loop = |item: &Item| matches!(&item.probe, Probe::Known(Value::Unreadable(_)));
         assert_eq!(items.iter().filter(|item| is_loop(item)).count(), 1);
     }
 

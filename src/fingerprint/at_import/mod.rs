@@ -187,7 +187,7 @@ fn is_of_module(part: Part) -> bool {
 
 /// The path of an input, and the state in which it has the recorded value.
 fn state_of(item: Item, value: &Value, roots: &Roots) -> Option<(PathBuf, State)> {
-    Some(match (item.look, value) {
+    Some(match (item.probe, value) {
         (Probe::Content(path, _), Value::Sha256(digest)) => (path, State::File(digest.clone())),
         (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
             let state = match fs_err::read(&path) {
