@@ -11,7 +11,7 @@ use wheelprint::digest;
 use wheelprint::fingerprint::Inputs;
 use wheelprint::fingerprint::observe::Observer;
 use wheelprint::freshness;
-use wheelprint::inputs::{PROJECT, Part, Roots, Watch};
+use wheelprint::inputs::{Part, Root, Roots, Watch};
 use wheelprint::log::Level;
 use wheelprint::request::{Artifact, Environment, Interpreter, Request};
 use wheelprint::settings::{OnStale, Reuse, Settings};
@@ -111,9 +111,9 @@ impl Look {
             log: Level::Info,
         };
         let mut roots = Roots::default();
-        roots.add(PROJECT, folder);
+        roots.add(Root::Project, folder);
         let glob = "many/**/*.txt".to_owned();
-        let watches = [Watch::Glob { part: Part::Rust, root: PROJECT.into(), glob }].into();
+        let watches = [Watch::glob(Part::Rust, Root::Project, glob)].into();
         Self { request, settings, environment: Environment::default(), watches, roots }
     }
 

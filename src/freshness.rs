@@ -1,29 +1,38 @@
-//! The verdict: compares recorded inputs with observed inputs. There is no I/O here. The verdict
-//! has every reason, not only the first.
+//! The verdict: compares recorded inputs with observed inputs, and gives every reason. No I/O.
 
 use crate::fingerprint::{Inputs, Value};
-use crate::inputs::{Key, Kind, Part};
+use crate::inputs::{Key, Kind, Part, Root};
 
 /// Whether a new build would give the same result as the recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// No input has changed; the number of compared inputs.
-    Fresh { inputs: usize },
-    /// At least one reason to build.
+    Fresh {
+        inputs: usize,
+    },
     Stale(Vec<Reason>),
 }
 
-/// A reason why a build is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// An input has another value.
-    Changed { key: Key, old: Value, new: Value },
-    /// An input exists that did not exist before.
-    Added { key: Key, new: Value },
-    /// An input no longer exists.
-    Removed { key: Key, old: Value },
+    Changed {
+        key: Key,
+        old: Value,
+        new: Value,
+    },
+    Added {
+        key: Key,
+        new: Value,
+    },
+    Removed {
+        key: Key,
+        old: Value,
+    },
     /// An input cannot be read, so it cannot be compared.
-    Unreadable { key: Key, cause: String },
+    Unreadable {
+        key: Key,
+        cause: String,
+    },
     /// The record of the last build must not be matched, for this cause.
     Untrusted(String),
     /// There is no earlier build to compare with.
@@ -42,26 +51,19 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The input that the reason is about, if any.
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Changed { key, .. }
             | Self::Added { key, .. }
             | Self::Removed { key, .. }
             | Self::Unreadable { key, .. } => Some(key),
-            Self::Untrusted(_)
-            | Self::NoRecord
-            | Self::OtherSources
-            | Self::WheelMissing
-            | Self::WheelDamaged
-            | Self::OtherMetadata
-            | Self::NotReused => None,
+            _ => None,
         }
     }
 
     /// The sort key. Reasons without an input come first.
-    fn place(&self) -> Option<(Part, &str, &str, Kind)> {
-        self.key().map(|key| (key.part, key.root.as_str(), key.name.as_str(), key.kind))
+    fn place(&self) -> Option<(Part, Option<&Root>, &str, Kind)> {
+        self.key().map(|key| (key.part, key.root.as_ref(), key.name.as_str(), key.kind))
     }
 }
 
@@ -89,8 +91,7 @@ pub fn compare<'a>(
             reasons.extend(added(key, new));
         }
         match now.next_if(|(other, _)| *other == key) {
-            // The recorded file was absent, and the path is now an input of another kind (for
-            // example a folder).
+            // The path may now be an input of another kind, for example a folder.
             None if *old == Value::Absent => {}
             None => reasons.push(Reason::Removed { key: key.clone(), old: old.clone() }),
             Some((_, new)) => reasons.extend(compare_values(key, old, new)),

@@ -336,7 +336,7 @@ fn cause(
         if key.view.is_some() {
             return true;
         }
-        let Some(path) = noted.roots.resolve(&key.as_place()) else { return true };
+        let Some(path) = noted.roots.path_of(key) else { return true };
         // A link that leads elsewhere brings times of its own.
         let linked = dunce::canonicalize(&path).is_ok_and(|resolved| resolved != path);
         let changed = fs::metadata(&path).and_then(|meta| meta.modified()).ok();

@@ -8,10 +8,10 @@ use super::place::Where;
 use super::terminal::{self, Terminal};
 use super::{Answer, Context};
 use crate::error::Result;
-use crate::fingerprint::{Value, part_name};
-use crate::hooks::inspect::{self, Seen as Input, Watched};
+use crate::fingerprint::{Observation as Input, Value, part_name};
+use crate::hooks::inspect::{self, Watched};
 use crate::hooks::wanted::wanted;
-use crate::inputs::{Kind, Part, Watch, ambient};
+use crate::inputs::{Kind, Part, Root, Watch, ambient};
 use crate::report;
 use crate::uv::derive::Wanted;
 use crate::uv::seen::Seen;
@@ -124,7 +124,7 @@ impl<'a> Row<'a> {
             "part": part_name(key.part),
             "kind": key.kind,
             "name": self.name,
-            "package": key.root.strip_prefix("crate:"),
+            "package": key.root.as_ref().and_then(Root::package),
             "value": value,
             "reader": self.reader,
             "key": covered,
@@ -202,7 +202,7 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
 
 fn is_extra(watch: &Watch, input: &Input, watched: &Watched) -> bool {
     match watch {
-        Watch::Glob { part: Part::Rust, root, glob } => {
+        Watch::Glob { part: Part::Rust, root, glob, .. } => {
             let folder = watched.roots.get(root);
             let relative = input
                 .path

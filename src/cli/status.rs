@@ -13,7 +13,7 @@ use crate::hooks::inspect::{self, Next};
 use crate::hooks::obstacle::obstacle;
 use crate::hooks::wanted::wanted;
 use crate::hooks::{Access, compare};
-use crate::inputs::{Kind, Part, ambient};
+use crate::inputs::{Kind, Part, Root, ambient};
 use crate::installed::Distribution;
 use crate::report;
 use crate::request::Artifact;
@@ -188,7 +188,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn names(&self) -> std::collections::BTreeMap<String, String> {
+    fn names(&self) -> std::collections::BTreeMap<Root, String> {
         self.opened.record().map(|record| record.roots.clone()).unwrap_or_default()
     }
 

@@ -1,14 +1,13 @@
 //! From watches to the inputs that they name: each with its key, and how to look at it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
-use super::item::{Item, Probe};
+use super::item::{Item, Probe, Spot};
 use super::observe::Observer;
 use super::package::{self, Looked};
 use super::{Value, search, walk};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Part, Place, Roots, View, Watch, ambient};
 use crate::request::Artifact;
 use crate::toolchain;
 
@@ -17,15 +16,16 @@ impl Observer<'_> {
         let mut items = Vec::new();
         let mut watches = watches.iter().peekable();
         while let Some(watch) = watches.next() {
-            let Watch::Glob { part, root, glob } = watch else {
+            let Watch::Glob { part, root, glob, only_names: false } = watch else {
                 self.expand(watch, roots, &mut items);
                 continue;
             };
             // A glob of the user, together with the glob for everything below matching folders.
             let mut globs = vec![glob.as_str()];
             while let Some(Watch::Glob { glob: next, .. }) = watches.next_if(|next| {
-                matches!(next, Watch::Glob { part: its_part, root: its_root, glob: next }
-                    if (its_part, its_root) == (part, root) && walk::begin_alike(glob, next))
+                matches!(next, Watch::Glob { part: its_part, root: its_root, glob: next, only_names }
+                    if (its_part, its_root, *only_names) == (part, root, false)
+                        && walk::begin_alike(glob, next))
             }) {
                 globs.push(next);
             }
@@ -36,72 +36,32 @@ impl Observer<'_> {
 
     fn expand(&self, watch: &Watch, roots: &Roots, items: &mut Vec<Item>) {
         match watch {
-            Watch::Path { part, place } => {
-                located(*part, Kind::File, place, roots, items, |path, items| {
-                    walk::path(*part, place, &path, roots, items);
-                });
+            Watch::Place { look, part, place } => match roots.resolve(place) {
+                Some(path) => {
+                    let spot = Spot { part: *part, place, path: &path, roots };
+                    self.place(*look, &spot, items);
+                }
+                None => {
+                    let cause = format!("no folder is known for {}", place.root);
+                    let key = Key::place(*part, kind(*look), place.clone());
+                    items.push(Item::known(key, Value::Unreadable(cause)));
+                }
+            },
+            Watch::Glob { part, root, glob, only_names: true } => {
+                let place = Place { root: root.clone(), path: glob.clone() };
+                let key = Key::place(*part, Kind::Folder, place);
+                items.push(Item::known(key, walk::names(root, glob, roots)));
             }
-            Watch::Toml { part, view, place } => {
-                located(*part, Kind::Toml, place, roots, items, |path, items| {
-                    items.push(Item {
-                        key: toml_key(*part, *view, place),
-                        look: Probe::Meaning(path, *view),
-                    });
-                });
-            }
-            Watch::Folder { part, place } => {
-                located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    let value =
-                        if path.is_dir() { Value::Text("folder".into()) } else { Value::Absent };
-                    let key = Key::place(*part, Kind::Folder, place);
-                    items.push(Item { key, look: Probe::Known(value) });
-                });
-            }
-            Watch::Listing { part, place } => {
-                located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    let key = Key::place(*part, Kind::Folder, place);
-                    let names = Probe::Known(search::listing(&path));
-                    items.push(Item { key: key.clone(), look: names });
-                    // Also watch for a name that is added during the build.
-                    items.push(Item { key, look: Probe::DirMtime(path) });
-                });
-            }
-            Watch::WorkspaceSearch { part, place } => {
-                located(*part, Kind::Toml, place, roots, items, |path, items| {
-                    search::workspaces(*part, place, &path, roots, items);
-                });
-            }
-            Watch::Names { part, root, glob } => {
-                let key = Key::place(
-                    *part,
-                    Kind::Folder,
-                    &Place { root: root.clone(), path: glob.clone() },
-                );
-                items.push(Item { key, look: Probe::Known(walk::names(root, glob, roots)) });
-            }
-            Watch::Glob { part, root, glob } => walk::globs(*part, root, &[glob], roots, items),
-            Watch::Package { part, place } => {
-                located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    let looked = Looked {
-                        environment: self.environment,
-                        is_unpacked: self.request.root.join(super::record::FILE_NAME).is_file(),
-                        all: self.all_of_packages,
-                    };
-                    package::files(*part, place, &path, &looked, roots, items);
-                });
-            }
-            Watch::Python { part, place } => {
-                located(*part, Kind::Folder, place, roots, items, |path, items| {
-                    walk::python(*part, place, &path, roots, items);
-                });
+            Watch::Glob { part, root, glob, only_names: false } => {
+                walk::globs(*part, root, &[glob], roots, items);
             }
             Watch::CargoConfig => {
                 let found = ambient::cargo_configs(&self.request.root, self.environment);
-                items.extend(found.into_iter().map(|found| whole_toml(Part::Manifest, found)));
+                items.extend(found.into_iter().map(|found| whole_toml(watch.part(), found)));
             }
             Watch::ToolchainFile => {
                 let found = ambient::toolchain_file(&self.request.root);
-                items.extend(found.map(|found| whole_toml(Part::Toolchain, found)));
+                items.extend(found.map(|found| whole_toml(watch.part(), found)));
             }
             Watch::Variable { name } => items.push(self.variable(name)),
             Watch::Variables => {
@@ -110,6 +70,45 @@ impl Observer<'_> {
             }
             Watch::Toolchain => self.toolchain(items),
             Watch::Request => self.request(items),
+        }
+    }
+
+    fn place(&self, look: Look, spot: &Spot<'_>, items: &mut Vec<Item>) {
+        let (key, path) = (spot.key(kind(look)), spot.path);
+        match look {
+            Look::Content => walk::path(spot, items),
+            Look::Toml(view) => {
+                let view_of_key = match view {
+                    // The workspace's manifest can be two inputs: as a member's manifest and as the
+                    // root's.
+                    View::Workspace => Some(view),
+                    // The manifest of a package whose build script watches it.
+                    View::Whole if spot.place.path.ends_with("Cargo.toml") => Some(view),
+                    _ => None,
+                };
+                let key = Key { view: view_of_key, ..key };
+                items.push(Item { key, probe: Probe::Meaning(path.to_owned(), view) });
+            }
+            Look::DirExists => {
+                let value =
+                    if path.is_dir() { Value::Text("folder".into()) } else { Value::Absent };
+                items.push(Item::known(key, value));
+            }
+            Look::DirEntries => {
+                items.push(Item::known(key.clone(), search::listing(path)));
+                // Also watch for a name that is added during the build.
+                items.push(Item { key, probe: Probe::DirMtime(path.to_owned()) });
+            }
+            Look::WorkspaceSearch => search::workspaces(spot, items),
+            Look::Package => {
+                let looked = Looked {
+                    environment: self.environment,
+                    is_unpacked: self.request.root.join(super::record::FILE_NAME).is_file(),
+                    all: self.all_of_packages,
+                };
+                package::files(spot, &looked, items);
+            }
+            Look::Python => walk::python(spot, items),
         }
     }
 
@@ -124,7 +123,7 @@ impl Observer<'_> {
             },
         };
         let key = Key::named(Part::Environment, Kind::Variable, name);
-        Item { key, look: Probe::Known(value) }
+        Item::known(key, value)
     }
 
     fn toolchain(&self, items: &mut Vec<Item>) {
@@ -142,14 +141,14 @@ impl Observer<'_> {
         let python = Value::Text(self.request.interpreter.identity());
         for (name, value) in [("rustc", rustc.clone()), ("maturin", maturin), ("python", python)] {
             let key = Key::named(Part::Toolchain, Kind::Value, name);
-            items.push(Item { key, look: Probe::Known(value) });
+            items.push(Item::known(key, value));
         }
     }
 
     fn request(&self, items: &mut Vec<Item>) {
         let mut value = |name: String, value: Value| {
             let key = Key::named(Part::Request, Kind::Value, name);
-            items.push(Item { key, look: Probe::Known(value) });
+            items.push(Item::known(key, value));
         };
         value("artifact".into(), Value::Text(self.request.artifact.as_str().into()));
         value("wheelprint".into(), Value::Text(env!("CARGO_PKG_VERSION").into()));
@@ -172,37 +171,17 @@ impl Observer<'_> {
     }
 }
 
-fn located(
-    part: Part,
-    kind: Kind,
-    place: &Place,
-    roots: &Roots,
-    items: &mut Vec<Item>,
-    expand: impl FnOnce(PathBuf, &mut Vec<Item>),
-) {
-    match roots.resolve(place) {
-        Some(path) => expand(path, items),
-        None => {
-            let value = Value::Unreadable(format!("no folder is known for {}", place.root));
-            items.push(Item { key: Key::place(part, kind, place), look: Probe::Known(value) });
-        }
+/// The kind of the key of a place.
+fn kind(look: Look) -> Kind {
+    match look {
+        Look::Content => Kind::File,
+        Look::Toml(_) | Look::WorkspaceSearch => Kind::Toml,
+        Look::DirExists | Look::DirEntries | Look::Package | Look::Python => Kind::Folder,
     }
-}
-
-fn toml_key(part: Part, view: View, place: &Place) -> Key {
-    let mut key = Key::place(part, Kind::Toml, place);
-    // The workspace's manifest can be two inputs: as a member's manifest and as the root's.
-    match view {
-        View::Workspace => key.view = Some(view),
-        // The manifest of a package whose build script watches it.
-        View::Whole if place.path.ends_with("Cargo.toml") => key.view = Some(view),
-        _ => {}
-    }
-    key
 }
 
 fn whole_toml(part: Part, found: ambient::Found) -> Item {
-    let place = Place { root: found.root.to_owned(), path: found.name };
-    let key = Key::place(part, Kind::Toml, &place);
-    Item { key, look: Probe::Meaning(found.path, View::Whole) }
+    let place = Place { root: found.root, path: found.name };
+    let key = Key::place(part, Kind::Toml, place);
+    Item { key, probe: Probe::Meaning(found.path, View::Whole) }
 }

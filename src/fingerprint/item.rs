@@ -1,19 +1,57 @@
-//! One input that a watch names, before its value is read.
+//! One input that a watch names, before and after its value is read.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Value;
-use crate::inputs::{Key, View};
+use super::{Inputs, Value};
+use crate::inputs::{Key, Kind, Part, Place, Roots, View};
 use crate::stat_cache::Stat;
 
 /// Fewer files than this are examined on one thread, because starting threads would take longer.
 pub(super) const WORTH_THREADS: usize = 256;
 
-/// One input to look at.
+/// A place in which inputs are searched.
+pub(super) struct Spot<'a> {
+    pub(super) part: Part,
+    pub(super) place: &'a Place,
+    pub(super) path: &'a Path,
+    pub(super) roots: &'a Roots,
+}
+
+impl Spot<'_> {
+    pub(super) fn key(&self, kind: Kind) -> Key {
+        Key::place(self.part, kind, self.place.clone())
+    }
+
+    /// The key of something in the place. `inside` is relative to it, with `/`.
+    pub(super) fn key_of(&self, kind: Kind, inside: &str) -> Key {
+        let path = match (self.place.path.as_str(), inside) {
+            ("", inside) => inside.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, inside) => format!("{path}/{inside}"),
+        };
+        Key::place(self.part, kind, Place { root: self.place.root.clone(), path })
+    }
+}
+
 pub(super) struct Item {
     pub(super) key: Key,
-    pub(super) look: Probe,
+    pub(super) probe: Probe,
+}
+
+impl Item {
+    pub(super) fn known(key: Key, value: Value) -> Self {
+        Self { key, probe: Probe::Known(value) }
+    }
+
+    /// The path that is asked for a value or a time.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.probe {
+            Probe::Content(path, _) | Probe::Meaning(path, _) | Probe::DirMtime(path) => Some(path),
+            Probe::Known(_) => None,
+        }
+    }
 }
 
 /// How it is looked at.
@@ -26,7 +64,40 @@ pub(super) enum Probe {
     DirMtime(PathBuf),
 }
 
-/// Whether the error says that nothing is there.
+/// One input as it was observed.
+#[derive(Debug)]
+pub struct Observation {
+    pub key: Key,
+    pub value: Value,
+    /// `None` for a variable or value.
+    pub path: Option<PathBuf>,
+    /// The part of a TOML file that counts.
+    pub view: Option<View>,
+}
+
+/// The paths of inputs, and the views of TOML files.
+pub type Places = BTreeMap<Key, (Option<PathBuf>, Option<View>)>;
+
+pub(super) fn places(items: &[Item], roots: &Roots) -> Places {
+    let place = |item: &Item| match &item.probe {
+        Probe::Content(path, _) => Some((Some(path.clone()), None)),
+        Probe::Meaning(path, view) => Some((Some(path.clone()), Some(*view))),
+        Probe::Known(_) => Some((roots.path_of(&item.key), None)),
+        Probe::DirMtime(_) => None,
+    };
+    items.iter().filter_map(|item| Some((item.key.clone(), place(item)?))).collect()
+}
+
+impl Observation {
+    pub fn join(inputs: Inputs, mut places: Places) -> Vec<Self> {
+        let joined = inputs.into_iter().map(|(key, value)| {
+            let (path, view) = places.remove(&key).unwrap_or_default();
+            Self { key, value, path, view }
+        });
+        joined.collect()
+    }
+}
+
 pub(super) fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -84,7 +84,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Tagged;
-use crate::inputs::{Key, Part};
+use crate::inputs::{Key, Part, Root};
 
 pub mod at_import;
 mod expand;
@@ -95,9 +95,9 @@ pub mod record;
 mod search;
 pub mod snapshot;
 pub mod source;
-pub mod toml_view;
 mod walk;
 
+pub use item::{Observation, Places};
 pub use record::Record;
 pub use source::{Packed, Source};
 
@@ -128,15 +128,16 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Every input is tagged and delimited (see [`Tagged`]); a part without inputs has no digest.
-    pub fn of(inputs: &Inputs) -> Self {
+    /// The fingerprint of inputs in the order of their keys. Every input is tagged and delimited (see
+    /// [`Tagged`]); a part without inputs has no digest.
+    pub fn of<'a>(inputs: impl IntoIterator<Item = (&'a Key, &'a Value)>) -> Self {
         let mut parts: BTreeMap<Part, Tagged> = BTreeMap::new();
         for (key, value) in inputs {
             // No `..`: a new field must be hashed, or left out on purpose.
             let Key { part, kind, root, name, view } = key;
             let tagged = parts.entry(*part).or_insert_with(|| Tagged::new(part_name(*part)));
             tagged.field("kind", &format!("{kind:?}"));
-            tagged.field("root", root);
+            tagged.field("root", &root.as_ref().map(Root::to_string).unwrap_or_default());
             tagged.field("name", name);
             if let Some(view) = view {
                 tagged.field("view", &format!("{view:?}"));

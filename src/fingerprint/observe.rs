@@ -1,21 +1,21 @@
 //! Reading inputs: each watch becomes keys with values.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::item::{Item, Probe, WORTH_THREADS, is_absence};
+use super::item::{self, Item, Observation, Places, Probe, WORTH_THREADS, is_absence};
 use super::snapshot::Snapshot;
 use super::walk;
-use super::{Inputs, Value, toml_view};
-use crate::inputs::{Key, Roots, View, Watch, ambient};
+use super::{Inputs, Value};
+use crate::inputs::{Key, Look, Roots, Watch, ambient};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
 
-/// The context for reading inputs.
 pub struct Observer<'a> {
     pub request: &'a Request,
     pub settings: &'a Settings,
@@ -34,16 +34,7 @@ pub struct Observer<'a> {
     pub(super) rustc: OnceLock<Value>,
 }
 
-/// An input and its path.
-pub struct Located {
-    pub key: Key,
-    pub path: Option<PathBuf>,
-    /// The view, for a TOML file.
-    pub view: Option<View>,
-}
-
 impl<'a> Observer<'a> {
-    /// Makes an observer; see the fields.
     pub fn new(
         request: &'a Request,
         settings: &'a Settings,
@@ -67,26 +58,18 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The current inputs of these watches.
     pub fn observe(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Inputs {
-        self.look(self.items(watches, roots))
+        self.read(self.items(watches, roots))
     }
 
-    /// The current inputs with their paths and views. Variables and values have no path.
-    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Located> {
-        let items = self.items(watches, roots).into_iter();
-        let found = items.filter_map(|item| {
-            let place = || item.key.as_place();
-            let (path, view) = match &item.look {
-                Probe::Content(path, _) => (Some(path.clone()), None),
-                Probe::Meaning(path, view) => (Some(path.clone()), Some(*view)),
-                Probe::Known(_) if item.key.root.is_empty() => (None, None),
-                Probe::Known(_) => (roots.resolve(&place()), None),
-                Probe::DirMtime(_) => return None,
-            };
-            Some(Located { key: item.key, path, view })
-        });
-        found.collect()
+    pub fn observations(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Observation> {
+        let items = self.items(watches, roots);
+        let places = item::places(&items, roots);
+        Observation::join(self.read(items), places)
+    }
+
+    pub fn places(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Places {
+        item::places(&self.items(watches, roots), roots)
     }
 
     /// The state before a build: the files that these watches name, and all files of the packages
@@ -112,17 +95,11 @@ impl<'a> Observer<'a> {
         written: &Path,
     ) -> (Inputs, BTreeSet<Key>) {
         let items = self.items(watches, roots);
-        let places: Vec<(Key, PathBuf)> = items
-            .iter()
-            .filter_map(|item| match &item.look {
-                Probe::Content(path, _) | Probe::Meaning(path, _) | Probe::DirMtime(path) => {
-                    Some((item.key.clone(), path.clone()))
-                }
-                Probe::Known(_) => None,
-            })
-            .collect();
+        let places = items.iter();
+        let places: Vec<(Key, PathBuf)> =
+            places.filter_map(|item| Some((item.key.clone(), item.path()?.to_owned()))).collect();
         // Read the content first and the time second, so that an edit between the two is noticed.
-        let inputs = self.look(items);
+        let inputs = self.read(items);
         let mut raced: BTreeSet<Key> = places
             .into_iter()
             .filter(|(_, path)| {
@@ -137,62 +114,52 @@ impl<'a> Observer<'a> {
     /// Whether these watches would have named this file, which was removed.
     pub fn would_name(&self, watches: &BTreeSet<Watch>, roots: &Roots, path: &Path) -> bool {
         let home = ambient::cargo_home(self.environment);
-        let is_called = |names: &[&str]| {
-            path.file_name().is_some_and(|file| names.iter().any(|name| file == *name))
-        };
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         watches.iter().any(|watch| match watch {
-            Watch::Path { place, .. }
-            | Watch::Toml { place, .. }
-            | Watch::Listing { place, .. }
-            | Watch::Package { place, .. }
-            | Watch::Python { place, .. } => {
-                roots.resolve(place).is_some_and(|named| path.starts_with(named))
+            Watch::Place { look, place, .. } => {
+                let Some(named) = roots.resolve(place) else { return false };
+                match look {
+                    Look::DirExists => false,
+                    Look::WorkspaceSearch => {
+                        let folder = path.parent().filter(|folder| *folder != named);
+                        name == "Cargo.toml"
+                            && folder.is_some_and(|folder| named.starts_with(folder))
+                    }
+                    _ => path.starts_with(named),
+                }
             }
             Watch::Glob { root, glob, .. } => {
                 roots.get(root).is_some_and(|folder| walk::is_matched(glob, folder, path))
             }
             Watch::CargoConfig => {
                 let folder = path.parent();
-                is_called(&["config", "config.toml"])
+                matches!(name, "config" | "config.toml")
                     && (folder == home.as_deref()
                         || folder.is_some_and(|folder| folder.ends_with(".cargo")))
             }
-            Watch::ToolchainFile => is_called(&["rust-toolchain", "rust-toolchain.toml"]),
-            Watch::Names { root, glob, .. } => {
-                roots.get(root).is_some_and(|folder| walk::is_matched(glob, folder, path))
-            }
-            Watch::WorkspaceSearch { place, .. } => {
-                is_called(&["Cargo.toml"])
-                    && roots.resolve(place).zip(path.parent()).is_some_and(|(package, folder)| {
-                        package != folder && package.starts_with(folder)
-                    })
-            }
-            Watch::Folder { .. }
-            | Watch::Variable { .. }
-            | Watch::Variables
-            | Watch::Toolchain
-            | Watch::Request => false,
+            Watch::ToolchainFile => matches!(name, "rust-toolchain" | "rust-toolchain.toml"),
+            Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
         })
     }
 
-    fn look(&self, items: Vec<Item>) -> Inputs {
-        let look = |item: Item| {
-            let value = match &item.look {
+    fn read(&self, items: Vec<Item>) -> Inputs {
+        let read = |item: Item| {
+            let value = match &item.probe {
                 Probe::Known(value) => value.clone(),
                 Probe::DirMtime(_) => return None,
                 Probe::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
                 Probe::Meaning(path, view) => {
                     content(self.digests.derived(path, &format!("{view:?}"), |path| {
-                        Ok(toml_view::digest(&fs_err::read(path)?, *view))
+                        Ok(view.digest(&fs_err::read(path)?))
                     }))
                 }
             };
             Some((item.key, value))
         };
         if items.len() < WORTH_THREADS {
-            items.into_iter().filter_map(look).collect()
+            items.into_iter().filter_map(read).collect()
         } else {
-            items.into_par_iter().filter_map(look).collect::<Vec<_>>().into_iter().collect()
+            items.into_par_iter().filter_map(read).collect::<Vec<_>>().into_iter().collect()
         }
     }
 }
@@ -227,7 +194,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
-    use crate::inputs::{self, Part, Place};
+    use crate::inputs::{Part, Place, Root};
     use crate::log::Level;
     use crate::request::{Artifact, Interpreter};
     use crate::settings::{OnStale, Reuse};
@@ -261,10 +228,10 @@ mod tests {
         let environment = Environment::default();
         let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
         let mut roots = Roots::default();
-        roots.add(inputs::PROJECT, folder.path());
+        roots.add(Root::Project, folder.path());
         let watches = ["large", "edited"].map(|name| {
-            let place = Place { root: inputs::PROJECT.into(), path: name.into() };
-            Watch::Path { part: Part::Rust, place }
+            let place = Place { root: Root::Project, path: name.into() };
+            Watch::at(Look::Content, Part::Rust, place)
         });
         let before = Snapshot::default();
         let editor = std::thread::spawn({

@@ -7,10 +7,10 @@ use ignore::WalkBuilder;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use toml::{Table, Value};
 
-use super::item::Item;
+use super::item::{Item, Spot};
 use super::walk;
 use crate::git;
-use crate::inputs::{Part, Place, Roots, is_built};
+use crate::inputs::is_built;
 use crate::request::Environment;
 
 /// `include` and `exclude` of a Cargo.toml. If they are not understood, more files count than cargo
@@ -23,20 +23,18 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Reads the rules of the package in this folder.
     pub(super) fn read(folder: &Path) -> Self {
         let manifest = manifest(folder);
         let package = manifest.get("package");
         let field = |name: &str| match package?.get(name)? {
             Value::Array(globs) => Some(Some(globs.clone())),
-            // `include.workspace = true`
             Value::Table(_) => Some(inherited(folder, package?, name)),
             _ => Some(None),
         };
         let (include, exclude) = (field("include"), field("exclude"));
         let has_include = include.as_ref().is_some_and(|globs| {
-            // `None`: the list is unknown, for example because the workspace's manifest was not
-            // found. Treat it as an `include`, although it may be empty.
+            // `None`: the workspace's list was not found. It may be empty, but is treated as one
+            // that is not.
             globs.as_ref().is_none_or(|globs| !globs.is_empty())
         });
         let matcher = |globs: Option<Option<Vec<Value>>>| matcher(folder, &globs??);
@@ -86,7 +84,6 @@ fn matcher(folder: &Path, globs: &[Value]) -> Option<Gitignore> {
     builder.build().ok()
 }
 
-/// The rules for finding the files of a package.
 pub(super) struct Looked<'a> {
     pub environment: &'a Environment,
     /// Whether wheelprint unpacked the package from an sdist.
@@ -98,15 +95,9 @@ pub(super) struct Looked<'a> {
 
 /// Adds every file of a package: by git's rules where cargo uses them, else all files. Files that
 /// `include` or `exclude` leaves out are removed.
-pub(super) fn files(
-    part: Part,
-    place: &Place,
-    folder: &Path,
-    looked: &Looked<'_>,
-    roots: &Roots,
-    items: &mut Vec<Item>,
-) {
+pub(super) fn files(spot: &Spot<'_>, looked: &Looked<'_>, items: &mut Vec<Item>) {
     let Looked { environment, is_unpacked, all } = *looked;
+    let folder = spot.path;
     let mut rules = Rules::read(folder);
     if all {
         (rules.include, rules.exclude) = (None, None);
@@ -125,7 +116,7 @@ pub(super) fn files(
         .git_exclude(tracked.is_some())
         .git_global(tracked.is_some())
         .filter_entry({
-            let roots = roots.clone();
+            let roots = spot.roots.clone();
             // A nested package does not belong to this package. Neither does `target`, even if
             // cargo does not build there.
             move |entry| {
@@ -150,7 +141,7 @@ pub(super) fn files(
         Ok(path) => !path.strip_prefix(folder).is_ok_and(|inside| !rules.counts(inside)),
         Err(_) => true,
     });
-    walk::push_files(part, place, folder, files, true, items);
+    walk::push_files(spot, files, true, items);
 }
 
 /// Removes the files of nested packages, because git lists them together with this package's files.
@@ -170,6 +161,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::inputs::{Part, Place, Root, Roots};
 
     fn package(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -184,12 +176,13 @@ mod tests {
     /// The files of the package in this folder, relative to it.
     fn names(folder: &Path, all: bool) -> Vec<String> {
         let mut roots = Roots::default();
-        roots.add("inner", folder);
-        let place = Place { root: "inner".to_owned(), path: String::new() };
+        roots.add(Root::Project, folder);
+        let place = Place { root: Root::Project, path: String::new() };
         let environment = Environment::default();
         let looked = Looked { environment: &environment, is_unpacked: false, all };
         let mut items = Vec::new();
-        files(Part::Rust, &place, folder, &looked, &roots, &mut items);
+        let spot = Spot { part: Part::Rust, place: &place, path: folder, roots: &roots };
+        files(&spot, &looked, &mut items);
         let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
         names.sort();
         names

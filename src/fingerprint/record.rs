@@ -1,8 +1,7 @@
 //! The record: versioned JSON. A wheel carries it as `NAME-VERSION.dist-info/wheelprint.json`.
 //!
 //! A record is portable and reproducible (docs/design.md, D13): it has no absolute path, no time
-//! and no variable's value, and it is sorted. It has the relative path of each root from the
-//! project, where there is one.
+//! and no variable's value, and it is sorted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, Inputs, Packed, Source, Value};
 use crate::error::{Because as _, Cause};
-use crate::inputs::{Key, Kind, Part, View, Watch};
+use crate::inputs::{Key, Kind, Part, Root, View, Watch};
 
-/// The name of the record in dist-info. It is not in a subfolder, because PEP 770 reserves
-/// subfolders.
+/// The name of the record in dist-info. PEP 770 reserves subfolders.
 pub const FILE_NAME: &str = "wheelprint.json";
 /// The version of the format that is written. Records of other versions are never compared.
 pub const VERSION: u32 = 1;
@@ -22,16 +20,13 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// The version of the format.
     pub wheelprint: u32,
     pub fingerprint: Fingerprint,
     /// The folders of the roots, relative to the project, with `/`.
-    pub roots: BTreeMap<String, String>,
-    /// The recipes for finding the inputs again.
+    pub roots: BTreeMap<Root, String>,
     pub watches: BTreeSet<Watch>,
     pub inputs: Vec<Input>,
-    /// Reasons why this record must never be matched; empty for a trusted record (docs/design.md,
-    /// D6).
+    /// Reasons why this record must never be matched (docs/design.md, D6).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<String>,
     /// The files of the sources. `None` for an editable wheel, and if maturin makes no sdist of the
@@ -43,7 +38,6 @@ pub struct Record {
     pub packed: Vec<Packed>,
 }
 
-/// One input and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Flat")]
 pub struct Input {
@@ -53,7 +47,6 @@ pub struct Input {
 }
 
 impl Input {
-    /// The inputs in the order of their keys.
     pub fn list(inputs: &Inputs) -> Vec<Self> {
         inputs.iter().map(|(key, value)| Self { key: key.clone(), value: value.clone() }).collect()
     }
@@ -65,7 +58,7 @@ struct Flat {
     part: Part,
     kind: Kind,
     #[serde(default)]
-    root: String,
+    root: Option<Root>,
     name: String,
     #[serde(default)]
     view: Option<View>,
@@ -79,11 +72,10 @@ impl From<Flat> for Input {
 }
 
 impl Record {
-    /// Makes a record of these inputs.
     pub fn new(
         inputs: &Inputs,
         watches: BTreeSet<Watch>,
-        roots: BTreeMap<String, String>,
+        roots: BTreeMap<Root, String>,
         untrusted: Vec<String>,
     ) -> Self {
         Self {
@@ -103,33 +95,29 @@ impl Record {
         self.inputs.iter().map(|input| (&input.key, &input.value))
     }
 
-    /// The inputs as a map.
     pub fn inputs(&self) -> Inputs {
         self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect()
     }
 
-    /// Changes the value of an input, and updates the fingerprint.
     pub fn set(&mut self, key: &Key, value: Value) {
         for input in &mut self.inputs {
             if input.key == *key {
                 input.value = value.clone();
             }
         }
-        self.fingerprint = Fingerprint::of(&self.inputs());
+        self.fingerprint = Fingerprint::of(self.pairs());
     }
 
-    /// The bytes that are written into a wheel.
     pub fn to_json(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
 
-    /// Reads a record.
+    /// Reads a record, and checks all that a comparison relies on.
     ///
     /// # Errors
-    /// The reason why the record cannot be compared: it is not JSON, it has another version, its
-    /// inputs are out of order, or its fingerprint does not match its inputs.
+    /// The reason why the record cannot be compared.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Cause> {
         #[derive(Deserialize)]
         struct Version {
@@ -141,12 +129,11 @@ impl Record {
             return Err(format!("record version {wheelprint}; this program knows {VERSION}").into());
         }
         let record: Self = serde_json::from_slice(bytes).because("not a wheelprint record")?;
-        // Each input must occur once and in order, because a repeated input could be read in two
-        // ways.
+        // A repeated input could be read in two ways.
         if !record.inputs.is_sorted_by(|one, next| one.key < next.key) {
             return Err("its inputs are not in order".into());
         }
-        if Fingerprint::of(&record.inputs()) != record.fingerprint {
+        if Fingerprint::of(record.pairs()) != record.fingerprint {
             return Err("the fingerprint is not that of the inputs it names".into());
         }
         if record.source.as_ref().is_some_and(|source| !source.is_consistent()) {
@@ -175,6 +162,15 @@ mod tests {
     fn a_record_survives_the_way_through_json() {
         let record = record();
         assert_eq!(Record::from_json(&record.to_json()).unwrap(), record);
+    }
+
+    #[test]
+    fn an_unknown_root_is_refused() {
+        let mut record = record();
+        record.roots.insert(Root::Archive, ".".into());
+        let text = String::from_utf8(record.to_json()).unwrap().replace("archive", "other");
+        let error = Record::from_json(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("unknown root \"other\", written by another version"), "{error}");
     }
 
     #[test]

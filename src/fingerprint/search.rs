@@ -3,20 +3,15 @@
 use std::path::Path;
 
 use super::Value;
-use super::item::{Item, Probe, is_absence};
+use super::item::{Item, Probe, Spot, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, WORKSPACE};
+use crate::inputs::{Key, Kind, Root, View};
 
 /// Cargo looks upwards for the manifest with the package's workspace (cargo `workspace.rs`). Those
 /// that are there count by what a member would take from them; the project's own is watched by its
 /// own name.
-pub(super) fn workspaces(
-    part: Part,
-    place: &Place,
-    folder: &Path,
-    roots: &Roots,
-    items: &mut Vec<Item>,
-) {
+pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
+    let folder = spot.path;
     let own = fs_err::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
     let own: toml::Table = own.parse().unwrap_or_default();
     let named = own.get("package").and_then(|package| package.get("workspace"));
@@ -29,7 +24,7 @@ pub(super) fn workspaces(
                 .push((format!("{}Cargo.toml", "../".repeat(level)), above.join("Cargo.toml")));
         }
     }
-    let project = roots.get(WORKSPACE).map(|folder| folder.join("Cargo.toml"));
+    let project = spot.roots.get(&Root::Workspace).map(|folder| folder.join("Cargo.toml"));
     // One that is no workspace is as good as not there, whatever else it says. One that can't be read
     // may be a workspace; where not even its folder can be entered, it is not there for cargo either.
     let is_workspace = |path: &Path| match fs_err::read_to_string(path) {
@@ -38,16 +33,10 @@ pub(super) fn workspaces(
     };
     for (name, path) in candidates {
         if Some(&path) != project.as_ref() && is_workspace(&path) {
-            let name = format!("{}{name}", prefix(place));
-            let view = Some(View::Workspace);
-            let key = Key { part, kind: Kind::Toml, root: place.root.clone(), name, view };
-            items.push(Item { key, look: Probe::Meaning(path, View::Workspace) });
+            let key = Key { view: Some(View::Workspace), ..spot.key_of(Kind::Toml, &name) };
+            items.push(Item { key, probe: Probe::Meaning(path, View::Workspace) });
         }
     }
-}
-
-fn prefix(place: &Place) -> String {
-    if place.path.is_empty() { String::new() } else { format!("{}/", place.path) }
 }
 
 /// The names in a folder; of a folder in it also whether it is a program of its own (`src/bin`).

@@ -17,7 +17,6 @@ use crate::stat_cache::{self, Stat};
 /// file system. In nanoseconds.
 const FAR_AHEAD: i128 = 10_000_000_000;
 
-/// Files and folders with their stat values.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     files: BTreeMap<PathBuf, Option<Seen>>,
@@ -44,13 +43,11 @@ impl Snapshot {
     /// packages.
     pub(super) fn new(items: &[Item], packages: &[PathBuf], roots: &Roots) -> Self {
         let mut snapshot = Self { folders: packages.to_vec(), ..Self::default() };
-        for path in items.iter().filter_map(path_of) {
-            snapshot.files.insert(path.to_owned(), Seen::of(path));
-        }
         for item in items {
-            if let Probe::DirMtime(path) = &item.look {
-                snapshot.holders.insert(path.clone(), Seen::of(path));
-            }
+            let Some(path) = item.path() else { continue };
+            let is_holder = matches!(item.probe, Probe::DirMtime(_));
+            let paths = if is_holder { &mut snapshot.holders } else { &mut snapshot.files };
+            paths.insert(path.to_owned(), Seen::of(path));
         }
         for path in packages.iter().flat_map(|folder| walk::files_and_links(folder, roots)) {
             if path.is_dir() {
@@ -70,11 +67,11 @@ impl Snapshot {
             Some(seen) => *seen != Seen::of(path),
             None => self.folders.iter().any(|folder| self.is_new(path, folder, roots)),
         };
-        items
-            .iter()
-            .filter(|item| path_of(item).is_some_and(changed))
-            .map(|item| item.key.clone())
-            .collect()
+        let is_changed = |item: &&Item| match &item.probe {
+            Probe::Content(path, _) | Probe::Meaning(path, _) => changed(path),
+            Probe::Known(_) | Probe::DirMtime(_) => false,
+        };
+        items.iter().filter(is_changed).map(|item| item.key.clone()).collect()
     }
 
     /// Whether this path is new since the snapshot: it exists, and the snapshot of the package's
@@ -114,7 +111,7 @@ impl Snapshot {
 impl Seen {
     fn of(path: &Path) -> Option<Self> {
         let meta = fs_err::metadata(path).ok()?;
-        let mut seen = Self::from(&meta)?;
+        let mut seen = Self::from(&meta);
         if seen.stat.is_some_and(|stat| stat.ctime > stat_cache::now() + FAR_AHEAD) {
             seen.digest = match search::listing(path) {
                 Value::Sha256(names) => Some(names),
@@ -127,22 +124,11 @@ impl Seen {
     }
 
     fn of_link(path: &Path) -> Option<Self> {
-        Self::from(&fs_err::symlink_metadata(path).ok()?)
+        fs_err::symlink_metadata(path).ok().as_ref().map(Self::from)
     }
 
-    fn from(meta: &std::fs::Metadata) -> Option<Self> {
-        Some(Self {
-            stat: Stat::of(meta),
-            size: meta.len(),
-            modified: meta.modified().ok(),
-            digest: None,
-        })
-    }
-}
-
-fn path_of(item: &Item) -> Option<&Path> {
-    match &item.look {
-        Probe::Content(path, _) | Probe::Meaning(path, _) => Some(path),
-        Probe::Known(_) | Probe::DirMtime(_) => None,
+    fn from(meta: &std::fs::Metadata) -> Self {
+        let (stat, size, modified) = (Stat::of(meta), meta.len(), meta.modified().ok());
+        Self { stat, size, modified, digest: None }
     }
 }

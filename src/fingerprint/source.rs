@@ -1,9 +1,6 @@
 //! The source digest: one digest over all files of the project that are in its sdist
-//! (docs/design.md, D13).
-//!
-//! The source digest is the same for the tree, the sdist, a wheel made from either, and a clone.
-//! Files are named relative to the project, and their content in the tree is hashed. This also
-//! applies to files that maturin moves or rewrites for the sdist.
+//! (docs/design.md, D13). It is the same for the tree, the sdist, a wheel made from either, and a
+//! clone: files count by their path and content in the tree, even if maturin moves or rewrites them.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Tagged;
 
-/// The files of the sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The digest of `files`.
     pub sha256: String,
     /// SHA-256 by path. Paths are relative to the project, with `/`; `../` leads out of its folder.
     pub files: BTreeMap<String, String>,
 }
 
 impl Source {
-    /// Makes the sources of these files, with their digest.
     pub fn new(files: BTreeMap<String, String>) -> Self {
         Self { sha256: digest(&files), files }
     }
 
-    /// Whether the digest matches the files.
     pub fn is_consistent(&self) -> bool {
         self.sha256 == digest(&self.files)
     }
@@ -48,7 +41,6 @@ fn digest(files: &BTreeMap<String, String>) -> String {
 pub struct Packed {
     /// The path inside the archive, without its top folder.
     pub path: String,
-    /// The digest of the file in the archive.
     pub sha256: String,
     /// The file of the tree that this file was made from; `None` if maturin generated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::Value;
-use super::item::{Item, Probe, WORTH_THREADS, is_absence};
+use super::item::{Item, Probe, Spot, WORTH_THREADS, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, slashed};
+use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
 use crate::stat_cache::Stat;
 
@@ -20,22 +20,21 @@ const PYTHONS_CACHE: &str = "__pycache__";
 
 /// A file is one input; a folder is all that is below it, links followed and empty folders too, as
 /// cargo's own `mtime_recursive` has it.
-pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items: &mut Vec<Item>) {
-    let Ok(meta) = fs_err::metadata(path) else {
+pub(super) fn path(spot: &Spot<'_>, items: &mut Vec<Item>) {
+    let Ok(meta) = fs_err::metadata(spot.path) else {
         // A link that leads nowhere is as good as nothing to whoever asks for this very file.
-        let key = Key::place(part, Kind::File, place);
-        items.push(Item { key, look: Probe::Content(path.to_owned(), None) });
+        let probe = Probe::Content(spot.path.to_owned(), None);
+        items.push(Item { key: spot.key(Kind::File), probe });
         return;
     };
     if !meta.is_dir() {
-        items.push(file(part, place, path, Ok(meta)));
+        items.push(file(spot, "", spot.path, Ok(meta)));
         return;
     }
-    let key = Key::place(part, Kind::Folder, place);
-    let walk = WalkDir::new(path)
+    let walk = WalkDir::new(spot.path)
         .follow_links(true)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_made(entry.path(), roots));
+        .filter_entry(|entry| entry.depth() == 0 || !is_made(entry.path(), spot.roots));
     let mut folders = Vec::new();
     let files = walk.map(|entry| match entry {
         Ok(entry) => {
@@ -46,13 +45,13 @@ pub(super) fn path(part: Part, place: &Place, path: &Path, roots: &Roots, items:
         }
         Err(error) => walked(&error),
     });
-    push_files(part, place, path, files.collect(), false, items);
+    push_files(spot, files.collect(), false, items);
     for folder in folders {
-        if let Some(relative) = folder.strip_prefix(path).ok().and_then(slashed) {
-            let key = Key::place(part, Kind::Folder, &child(place, &relative));
-            items.push(Item { key, look: Probe::Known(Value::Text("folder".into())) });
+        if let Some(inside) = folder.strip_prefix(spot.path).ok().and_then(slashed) {
+            let key = spot.key_of(Kind::Folder, &inside);
+            items.push(Item::known(key, Value::Text("folder".into())));
         }
-        items.push(Item { key: key.clone(), look: Probe::DirMtime(folder) });
+        items.push(Item { key: spot.key(Kind::Folder), probe: Probe::DirMtime(folder) });
     }
 }
 
@@ -70,40 +69,29 @@ pub(super) fn files_and_links<'a>(
 }
 
 /// The files of a Python package, by the walk of maturin's `write_python_part`.
-pub(super) fn python(
-    part: Part,
-    place: &Place,
-    folder: &Path,
-    roots: &Roots,
-    items: &mut Vec<Item>,
-) {
-    let walk = WalkBuilder::new(folder)
+pub(super) fn python(spot: &Spot<'_>, items: &mut Vec<Item>) {
+    let roots = spot.roots.clone();
+    let walk = WalkBuilder::new(spot.path)
         .hidden(false)
         .parents(false)
         .git_global(false)
         .git_exclude(false)
-        .filter_entry({
-            let roots = roots.clone();
-            move |entry| !is_junk_of(entry.path(), entry.file_type(), &roots)
-        })
+        .filter_entry(move |entry| !is_junk_of(entry.path(), entry.file_type(), &roots))
         .build();
-    push_files(part, place, folder, walk.map(ignored_path).collect(), false, items);
+    push_files(spot, walk.map(ignored_path).collect(), false, items);
 }
 
 /// Files that match one of the globs, which all begin in one folder: that is walked once.
-pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items: &mut Vec<Item>) {
+pub(super) fn globs(part: Part, root: &Root, globs: &[&str], roots: &Roots, items: &mut Vec<Item>) {
     let mut matchers = Vec::new();
     for glob in globs {
         match (roots.get(root), matcher(glob)) {
             (Some(folder), Some(matcher)) => matchers.push((start_of_glob(glob, folder), matcher)),
             _ => {
-                let key = Key::place(
-                    part,
-                    Kind::Folder,
-                    &Place { root: root.to_owned(), path: (*glob).into() },
-                );
-                let value = Value::Unreadable("not a glob, or its root is not known".into());
-                items.push(Item { key, look: Probe::Known(value) });
+                let place = Place { root: root.clone(), path: (*glob).into() };
+                let key = Key::place(part, Kind::Folder, place);
+                let cause = "not a glob, or its root is not known";
+                items.push(Item::known(key, Value::Unreadable(cause.into())));
             }
         }
     }
@@ -127,8 +115,9 @@ pub(super) fn globs(part: Part, root: &str, globs: &[&str], roots: &Roots, items
             error => Some(error),
         },
     });
-    let place = Place { root: root.to_owned(), path: String::new() };
-    push_files(part, &place, folder, files.collect(), false, items);
+    let place = Place { root: root.clone(), path: String::new() };
+    let spot = Spot { part, place: &place, path: folder, roots };
+    push_files(&spot, files.collect(), false, items);
 }
 
 /// Do they begin in the same folder, below the same root?
@@ -170,11 +159,11 @@ pub(super) fn folders(
 }
 
 /// The names that match, not what they hold.
-pub(super) fn names(root: &str, glob: &str, roots: &Roots) -> Value {
+pub(super) fn names(root: &Root, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
     globs(Part::Manifest, root, &[glob], roots, &mut items);
     // No glob at all: which names there are is not known, and must not look like none.
-    if let [Item { key, look: Probe::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
+    if let [Item { key, probe: Probe::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
         && key.name == glob
     {
         return unknown.clone();
@@ -233,9 +222,7 @@ fn failed(path: Option<PathBuf>, error: Option<&std::io::Error>) -> Walked {
 
 /// `by_meaning`: the package's own manifests count so, a comment in one is no change to anybody.
 pub(super) fn push_files(
-    part: Part,
-    place: &Place,
-    folder: &Path,
+    spot: &Spot<'_>,
     files: Vec<Walked>,
     by_meaning: bool,
     items: &mut Vec<Item>,
@@ -250,33 +237,40 @@ pub(super) fn push_files(
         let (meta, path) = match found {
             Ok(found) => found,
             Err((path, cause)) => {
-                let path = path.as_deref().and_then(|path| path.strip_prefix(folder).ok());
+                let path = path.as_deref().and_then(|path| path.strip_prefix(spot.path).ok());
                 let name = path.map_or_else(|| "?".into(), Path::to_string_lossy);
-                let key = Key::place(part, Kind::Folder, &child(place, &name));
-                items.push(Item { key, look: Probe::Known(Value::Unreadable(cause)) });
+                let key = spot.key_of(Kind::Folder, &name);
+                items.push(Item::known(key, Value::Unreadable(cause)));
                 continue;
             }
         };
         if meta.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
             continue;
         }
-        match path.strip_prefix(folder).ok().and_then(slashed) {
-            Some(relative) if by_meaning && is_manifest(&relative) => items.push(Item {
-                key: Key::place(part, Kind::Toml, &child(place, &relative)),
-                look: Probe::Meaning(path, view_of(&relative)),
-            }),
-            Some(relative) => items.push(file(part, &child(place, &relative), &path, meta)),
-            None => items.push(Item {
-                key: Key::place(part, Kind::File, &child(place, &path.to_string_lossy())),
-                look: Probe::Known(Value::Unreadable(NOT_UTF8.into())),
-            }),
-        }
+        items.push(match path.strip_prefix(spot.path).ok().and_then(slashed) {
+            Some(inside) => match view_of(&inside).filter(|_| by_meaning) {
+                Some(view) => Item {
+                    key: spot.key_of(Kind::Toml, &inside),
+                    probe: Probe::Meaning(path, view),
+                },
+                None => file(spot, &inside, &path, meta),
+            },
+            None => {
+                let key = spot.key_of(Kind::File, &path.to_string_lossy());
+                Item::known(key, Value::Unreadable(NOT_UTF8.into()))
+            }
+        });
     }
 }
 
 /// A file by its content. What is none is there, and that is all: reading a pipe would wait for
 /// somebody to write.
-fn file(part: Part, place: &Place, path: &Path, meta: std::io::Result<std::fs::Metadata>) -> Item {
+fn file(
+    spot: &Spot<'_>,
+    inside: &str,
+    path: &Path,
+    meta: std::io::Result<std::fs::Metadata>,
+) -> Item {
     let special = match &meta {
         Ok(meta) if !meta.is_file() => Some(Value::Text("neither file nor folder".into())),
         // A digest: links may name places of this machine.
@@ -285,33 +279,21 @@ fn file(part: Part, place: &Place, path: &Path, meta: std::io::Result<std::fs::M
             .map(|target| Value::Sha256(digest::bytes(target.as_os_str().as_encoded_bytes()))),
         _ => None,
     };
-    match special {
-        Some(value) => {
-            Item { key: Key::place(part, Kind::Special, place), look: Probe::Known(value) }
-        }
-        None => {
-            let stat = meta.ok().as_ref().and_then(Stat::of);
-            let look = Probe::Content(path.to_owned(), stat);
-            Item { key: Key::place(part, Kind::File, place), look }
-        }
+    if let Some(value) = special {
+        return Item::known(spot.key_of(Kind::Special, inside), value);
     }
+    let stat = meta.ok().as_ref().and_then(Stat::of);
+    let probe = Probe::Content(path.to_owned(), stat);
+    Item { key: spot.key_of(Kind::File, inside), probe }
 }
 
-fn child(place: &Place, relative: &str) -> Place {
-    let path = match (place.path.as_str(), relative) {
-        ("", relative) => relative.to_owned(),
-        (path, "") => path.to_owned(),
-        (path, relative) => format!("{path}/{relative}"),
-    };
-    Place { root: place.root.clone(), path }
-}
-
-fn view_of(manifest: &str) -> View {
-    if manifest == "pyproject.toml" { View::Pyproject } else { View::Whole }
-}
-
-fn is_manifest(relative: &str) -> bool {
-    ["Cargo.toml", "Cargo.lock", "pyproject.toml"].contains(&relative)
+/// The view of a package's own manifest.
+fn view_of(name: &str) -> Option<View> {
+    match name {
+        "pyproject.toml" => Some(View::Pyproject),
+        "Cargo.toml" | "Cargo.lock" => Some(View::Whole),
+        _ => None,
+    }
 }
 
 /// What the build itself makes, Python's caches among it.
@@ -347,8 +329,8 @@ mod tests {
     fn globs_that_begin_alike_give_what_each_gives() {
         let folder = tempfile::tempdir().unwrap();
         let mut roots = Roots::default();
-        roots.add("root", folder.path());
-        roots.add("products:now", folder.path().join("a/target"));
+        roots.add(Root::Project, folder.path());
+        roots.add(Root::Products("now".into()), folder.path().join("a/target"));
         for file in ["a/1.txt", "a/b/2.txt", "a/b.txt/c/3", "a/4.md", "a/target/5.txt", "d/6.txt"] {
             let path = folder.path().join(file);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
@@ -356,7 +338,7 @@ mod tests {
         }
         let names = |globs: &[&str]| {
             let mut items = Vec::new();
-            super::globs(Part::Rust, "root", globs, &roots, &mut items);
+            super::globs(Part::Rust, &Root::Project, globs, &roots, &mut items);
             items.into_iter().map(|item| item.key.name).collect::<std::collections::BTreeSet<_>>()
         };
         for [one, other] in [["a/*.txt", "a/*.txt/**"], ["a/**/*.txt", "a/*"], ["a/{", "a/*"]] {
@@ -382,11 +364,12 @@ mod tests {
             return;
         }
         let mut roots = Roots::default();
-        roots.add("root", folder.path());
-        let place = Place { root: "root".into(), path: "watched".into() };
+        roots.add(Root::Project, folder.path());
+        let place = Place { root: Root::Project, path: "watched".into() };
+        let spot = Spot { part: Part::Rust, place: &place, path: &watched, roots: &roots };
         let mut items = Vec::new();
-        path(Part::Rust, &place, &watched, &roots, &mut items);
-        let keys = items.iter().filter(|item| !matches!(item.look, Probe::DirMtime(_)));
+        path(&spot, &mut items);
+        let keys = items.iter().filter(|item| !matches!(item.probe, Probe::DirMtime(_)));
         let mut keys: Vec<_> = keys.map(|item| (item.key.kind, item.key.name.as_str())).collect();
         keys.sort_unstable();
         let expected = [
@@ -398,14 +381,14 @@ mod tests {
         let links: Vec<PathBuf> = files_and_links(&watched, &roots).collect();
         assert_eq!(links, [watched.join("link")]);
         let mut items = Vec::new();
-        globs(Part::Rust, "root", &["watched/**/*.txt"], &roots, &mut items);
+        globs(Part::Rust, &Root::Project, &["watched/**/*.txt"], &roots, &mut items);
         let names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
         assert_eq!(names, ["watched/link/a.txt"]);
         // One that leads back up is no way without an end.
         assert!(crate::publish::link_to_folder(&watched, &other.join("back")));
         let mut items = Vec::new();
-        path(Part::Rust, &place, &watched, &roots, &mut items);
-        let is_loop = |item: &Item| matches!(&item.look, Probe::Known(Value::Unreadable(_)));
+        path(&spot, &mut items);
+        let is_loop = |item: &Item| matches!(&item.probe, Probe::Known(Value::Unreadable(_)));
         assert_eq!(items.iter().filter(|item| is_loop(item)).count(), 1);
     }
 
@@ -413,8 +396,8 @@ mod tests {
     fn names_by_what_is_no_glob_are_not_known() {
         let folder = tempfile::tempdir().unwrap();
         let mut roots = Roots::default();
-        roots.add("root", folder.path());
-        let known = |glob: &str| matches!(names("root", glob, &roots), Value::Sha256(_));
+        roots.add(Root::Project, folder.path());
+        let known = |glob: &str| matches!(names(&Root::Project, glob, &roots), Value::Sha256(_));
         assert!(known("crates/*/Cargo.toml"));
         assert!(!known("crates/{a/Cargo.toml"));
         assert!(!known(&"a".repeat(3 * LONGEST_GLOB)));

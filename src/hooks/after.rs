@@ -11,7 +11,7 @@ use super::untracked;
 use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::AtImport;
 use crate::inputs::target::Target;
-use crate::inputs::{self, Key, Watch, cargo};
+use crate::inputs::{Key, Root, Watch, cargo};
 
 /// The inputs of a finished build.
 pub(super) struct After {
@@ -58,7 +58,7 @@ impl After {
             None => {
                 let mut unknown = cargo::Discovered::default();
                 unknown.gaps.push("cargo could not be asked what was built".to_owned());
-                unknown.roots.add(inputs::PROJECT, &call.project.root);
+                unknown.roots.add(Root::Project, &call.project.root);
                 unknown
             }
         };

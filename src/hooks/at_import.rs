@@ -13,7 +13,7 @@ use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
-use crate::inputs::{PROJECT, Part, Place, Roots, Watch};
+use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
 use crate::project::{self, Project};
 use crate::request::Artifact;
 use crate::store::{self, Delivery, Entry, What};
@@ -43,7 +43,7 @@ impl Call {
         roots: &Roots,
     ) -> AtImport {
         let mut found = observer.names_at_import(watches, roots);
-        found.leave_out(self.variables_of_uv());
+        found.facts.left_out = self.variables_of_uv();
         found
     }
 
@@ -57,11 +57,10 @@ impl Call {
         observer.all_of_packages = true;
         let mut roots = Roots::default();
         let mut watches = BTreeSet::new();
-        for (number, folder) in folders.enumerate() {
-            let root = format!("{PROJECT} {number}");
+        for (root, folder) in (0..).map(Root::Whole).zip(folders) {
             roots.add(root.clone(), folder);
             let place = Place { root, path: String::new() };
-            watches.insert(Watch::Package { part: Part::Rust, place });
+            watches.insert(Watch::at(Look::Package, Part::Rust, place));
         }
         let names = observer.names_at_import(&watches, &roots);
         let inputs = observer.observe(&watches, &roots);

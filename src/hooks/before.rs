@@ -10,7 +10,7 @@ use super::{units, untracked};
 use crate::cargo_mtime::Remaining;
 use crate::fingerprint::snapshot::Snapshot;
 use crate::inputs::target::Target;
-use crate::inputs::{self, Watch};
+use crate::inputs::{Root, Watch};
 use crate::stat_cache;
 use crate::store::Entry;
 
@@ -68,7 +68,7 @@ impl Before {
 fn snapshot(call: &Call, preparation: &Preparation, nearest: Option<&Entry>) -> Snapshot {
     let Preparation { target, layout, manifest, .. } = preparation;
     let mut roots = nearest.map(|entry| entry.roots.clone()).unwrap_or_default();
-    roots.add(inputs::PROJECT, &call.project.root);
+    roots.add(Root::Project, &call.project.root);
     let mut watches = nearest.map(|entry| entry.record.watches.clone()).unwrap_or_default();
     watches.extend(untracked::watches(call, layout, manifest, &mut roots));
     watches.extend([Watch::CargoConfig, Watch::ToolchainFile]);
@@ -78,7 +78,7 @@ fn snapshot(call: &Call, preparation: &Preparation, nearest: Option<&Entry>) -> 
         .map(|package| package.folder().to_owned())
         .collect();
     if let Some(target) = target {
-        roots.add(format!("{}now", inputs::PRODUCTS), &target.metadata.target_directory);
+        roots.add(Root::Products("now".into()), &target.metadata.target_directory);
     }
     call.observer().snapshot(&watches, &roots, &packages)
 }

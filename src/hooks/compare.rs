@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::call::Call;
 use crate::fingerprint::{Inputs, Record};
 use crate::freshness::{self, Verdict};
-use crate::inputs::{CARGO_HOME, PRODUCTS, PROJECT, Roots, ambient, normalize};
+use crate::inputs::{Root, Roots, ambient, normalize};
 use crate::store::What;
 
 /// Compares a record with the project as it is now.
@@ -38,12 +38,12 @@ pub fn roots_of(call: &Call, record: &Record) -> Roots {
     for (name, relative) in &record.roots {
         roots.add(name.clone(), normalize(&call.project.root.join(relative)));
     }
-    roots.add(PROJECT, &call.project.root);
+    roots.add(Root::Project, &call.project.root);
     if let Some(home) = ambient::cargo_home(&call.plan.environment) {
-        roots.add(CARGO_HOME, home);
+        roots.add(Root::CargoHome, home);
     }
     for (number, folder) in target_folders(call, &roots).into_iter().enumerate() {
-        roots.add(format!("{PRODUCTS}{number}"), folder);
+        roots.add(Root::Products(number.to_string().into()), folder);
     }
     roots
 }

@@ -11,9 +11,9 @@ use fs_err as fs;
 use crate::error::{Because as _, PathContext as _, Result};
 use crate::fingerprint::at_import::{self, AtImport, Facts, Head};
 use crate::fingerprint::observe::Observer;
-use crate::fingerprint::{Inputs, Record, Value, record, toml_view};
+use crate::fingerprint::{Inputs, Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::{Key, Kind, PROJECT, Part, Place, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, Watch, ambient};
 use crate::log::Level;
 use crate::report;
 use crate::request::{Artifact, Environment, Interpreter, Request};
@@ -100,7 +100,7 @@ impl Import {
         let mut compared = Compared::default();
         let (watches, roots) = (&self.record.watches, &self.facts.roots);
         let mut names = observer.names_at_import(watches, roots);
-        names.leave_out(self.facts.left_out.clone());
+        names.facts.left_out.clone_from(&self.facts.left_out);
         let observed = self.observe(&observer, watches, roots);
         let recorded = self.record.inputs();
         compared.add(recorded.clone(), observed.clone(), |key| self.is_compared(key, roots));
@@ -130,7 +130,7 @@ impl Import {
 
     fn is_compared(&self, key: &Key, roots: &Roots) -> bool {
         let is_in_environment = |key: &Key| {
-            roots.resolve(&key.as_place()).is_some_and(|path| {
+            roots.path_of(key).is_some_and(|path| {
                 let folder = if key.kind == Kind::Folder { Some(&*path) } else { path.parent() };
                 folder.is_some_and(|it| at_import::is_in_environment(it, &self.request.root))
             })
@@ -153,10 +153,10 @@ impl Import {
 
     /// `[tool.wheelprint]` is no input of the module, but it decides which inputs there are.
     fn changed_settings(&self) -> Option<Reason> {
-        let place = Place { root: PROJECT.to_owned(), path: "pyproject.toml".to_owned() };
-        let key = Key::place(Part::Request, Kind::Toml, &place);
+        let place = Place { root: Root::Project, path: "pyproject.toml".to_owned() };
+        let key = Key::place(Part::Request, Kind::Toml, place);
         let now = match fs::read(self.request.root.join("pyproject.toml")) {
-            Ok(content) => toml_view::digest(&content, View::Own),
+            Ok(content) => View::Own.digest(&content),
             Err(error) => {
                 return Some(Reason::Unreadable { key, cause: error.kind().to_string() });
             }
@@ -173,7 +173,10 @@ impl Import {
         let name = match key.kind {
             Kind::Variable => format!("variable {}", key.name),
             Kind::Value => key.name.clone(),
-            _ => format!("{:?} {}/{}", key.kind, key.root, key.name),
+            kind => {
+                let root = key.root.as_ref().map(Root::to_string).unwrap_or_default();
+                format!("{kind:?} {root}/{}", key.name)
+            }
         };
         let token = match reason {
             Reason::Changed { new, .. } | Reason::Added { new, .. } => format!("{new:?}"),

@@ -1,7 +1,7 @@
 //! Queries of commands about a project. They use the same lookups as a build, and build nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::call::Call;
@@ -9,29 +9,23 @@ use super::lookup::{Found, Stale};
 use super::obstacle::obstacle;
 use super::{compare, stored, untracked};
 use crate::error::Result;
-use crate::fingerprint::{Inputs, Record, Value};
+use crate::fingerprint::{Observation, Record};
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{Key, Part, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
+use crate::inputs::{
+    Look, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative,
+};
 use crate::renew;
 use crate::store::What;
 
-/// One input as it is now.
-pub struct Seen {
-    pub key: Key,
-    pub value: Value,
-    /// Path of the file or folder, if the input has one.
-    pub path: Option<PathBuf>,
-}
-
 /// All inputs of a project's editable wheel.
 pub struct Watched {
-    pub inputs: Vec<Seen>,
+    pub inputs: Vec<Observation>,
     /// The watches that found the inputs. Each input counts because of one of them.
     pub watches: BTreeSet<Watch>,
     pub roots: Roots,
     /// Folders of the roots, relative to the project.
-    pub names: BTreeMap<String, String>,
+    pub names: BTreeMap<Root, String>,
     /// True if the inputs are known from a build. False if they come from cargo's list of packages.
     pub exact: bool,
 }
@@ -42,7 +36,7 @@ pub enum Next {
     /// all inputs.
     Stored { renewed: Vec<Reason> },
     /// A run of maturin, with the reasons. `roots` are those of the nearest record.
-    Build { reasons: Vec<Reason>, roots: BTreeMap<String, String> },
+    Build { reasons: Vec<Reason>, roots: BTreeMap<Root, String> },
 }
 
 /// What a build would do now.
@@ -89,34 +83,21 @@ pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
             (watches, roots, false)
         }
     };
-    Ok(look_at(call, watches, roots, exact))
-}
-
-fn look_at(call: &Call, watches: BTreeSet<Watch>, roots: Roots, exact: bool) -> Watched {
-    let inputs = call.observer().observe(&watches, &roots);
+    let inputs = call.observer().observations(&watches, &roots);
     call.digests.save();
-    Watched::new(call, inputs, watches, roots, exact)
+    Ok(Watched::new(call, inputs, watches, roots, exact))
 }
 
 impl Watched {
-    /// Adds the places of these inputs.
     pub(super) fn new(
         call: &Call,
-        inputs: Inputs,
+        inputs: Vec<Observation>,
         watches: BTreeSet<Watch>,
         roots: Roots,
         exact: bool,
     ) -> Self {
-        let places = call.observer().places(&watches, &roots).into_iter();
-        let mut places: BTreeMap<Key, Option<PathBuf>> =
-            places.map(|located| (located.key, located.path)).collect();
-        let inputs = inputs.into_iter().map(|(key, value)| {
-            let path = places.remove(&key).flatten();
-            Seen { key, value, path }
-        });
-        let inputs = inputs.collect();
-        let names = roots.iter().filter_map(|(name, folder)| {
-            Some((name.to_owned(), relative(&call.project.root, folder)?))
+        let names = roots.iter().filter_map(|(root, folder)| {
+            Some((root.clone(), relative(&call.project.root, folder)?))
         });
         let names = names.collect();
         Self { inputs, watches, names, roots, exact }
@@ -145,12 +126,12 @@ fn expected(call: &Call) -> Result<(BTreeSet<Watch>, Roots)> {
             if let Some(place) = found.roots.name(&folder.join("lib.rs")) {
                 let inside = place.path.strip_suffix("lib.rs").unwrap_or_default();
                 let glob = format!("{}{glob}", globset::escape(inside));
-                found.watches.insert(Watch::Glob { part: Part::Rust, root: place.root, glob });
+                found.watches.insert(Watch::glob(Part::Rust, place.root, glob));
             }
         }
         if let Some(place) = found.roots.name(&package.manifest_path) {
-            let view = View::Package;
-            found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+            let look = Look::Toml(View::Package);
+            found.watches.insert(Watch::at(look, Part::Manifest, place));
         }
     }
     let layout = untracked::layout(&call.project, &manifest);

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::{archive_target, unpacked};
 use crate::fingerprint::at_import::{AtImport, is_in_environment};
 use crate::fingerprint::{Record, Source, Value};
-use crate::inputs::{self, Key, Roots, Watch};
+use crate::inputs::{self, Key, Root, Roots, Watch};
 use crate::log;
 use crate::project::Project;
 use crate::report;
@@ -39,7 +39,7 @@ impl Recorded {
         let races = races(call, origin, before, &after);
         // Environments change all the time while packages are installed into them.
         let is_outside = |key: &&Key| {
-            let path = after.found.roots.resolve(&key.as_place());
+            let path = after.found.roots.path_of(key);
             !path.is_some_and(|path| is_in_environment(&path, root))
         };
         let mut at_import = after.at_import;
@@ -104,7 +104,7 @@ fn races(call: &Call, origin: Option<&Origin>, before: &Before, after: &After) -
 /// Reasons not to trust a record with these inputs: one for each input that can't be read.
 pub(super) fn unreadable<'a>(
     inputs: impl IntoIterator<Item = (&'a Key, &'a Value)>,
-    roots: &BTreeMap<String, String>,
+    roots: &BTreeMap<Root, String>,
 ) -> Vec<String> {
     let reason = |(key, value): (&Key, &Value)| match value {
         Value::Unreadable(cause) => {
@@ -121,12 +121,12 @@ fn relative_roots(
     project: &Path,
     roots: &Roots,
     watches: &BTreeSet<Watch>,
-) -> BTreeMap<String, String> {
-    let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
+) -> BTreeMap<Root, String> {
+    let used: BTreeSet<&Root> = watches.iter().filter_map(Watch::root).collect();
     roots
         .iter()
-        .filter(|(name, _)| used.contains(name))
-        .filter(|(name, _)| !name.starts_with("outside:") && *name != inputs::CARGO_HOME)
-        .filter_map(|(name, folder)| Some((name.to_owned(), inputs::relative(project, folder)?)))
+        .filter(|(root, _)| used.contains(root))
+        .filter(|(root, _)| !root.is_elsewhere())
+        .filter_map(|(root, folder)| Some((root.clone(), inputs::relative(project, folder)?)))
         .collect()
 }

@@ -14,13 +14,13 @@ use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Record, record};
 use crate::inputs::target::Target;
 use crate::inputs::{
-    PROJECT, Place, Roots, View, WORKSPACE, Watch, cargo, generators, normalize, relative,
+    Look, Place, Root, Roots, View, Watch, cargo, generators, normalize, relative,
 };
 use crate::log;
 use crate::publish;
 use crate::request::Environment;
 use crate::sdist::pack::{Packing, packing};
-use crate::sdist::{Archive, Origin, TOP};
+use crate::sdist::{Archive, Origin};
 use crate::stat_cache;
 use crate::store::Store;
 
@@ -99,23 +99,23 @@ fn archive_record(
         roots = found.roots;
         watches.extend(generators::watches(project, target, &mut roots));
         watches.extend(found.watches.into_iter().filter(|watch| match watch {
-            Watch::Names { .. } => true,
-            Watch::Toml { view: View::Dependencies, place, .. } => {
+            Watch::Glob { only_names, .. } => *only_names,
+            Watch::Place { look: Look::Toml(View::Dependencies), place, .. } => {
                 !is_packed(call, place, &roots, &packing)
             }
             _ => false,
         }));
     }
-    roots.add(PROJECT, &call.project.root);
+    roots.add(Root::Project, &call.project.root);
     watches.extend(untracked::watches(call, &layout, &manifest, &mut roots));
     call.digests.look_again();
     let inputs = call.observer().observe(&watches, &roots);
-    let mut places: BTreeMap<String, String> = roots
+    let mut places: BTreeMap<Root, String> = roots
         .iter()
-        .filter(|(name, _)| *name == PROJECT || *name == WORKSPACE || name.starts_with("crate:"))
-        .filter_map(|(name, folder)| Some((name.to_owned(), relative(&call.project.root, folder)?)))
+        .filter(|(root, _)| root.is_of_sources())
+        .filter_map(|(root, folder)| Some((root.clone(), relative(&call.project.root, folder)?)))
         .collect();
-    places.insert(TOP.to_owned(), packing.top.clone());
+    places.insert(Root::Archive, packing.top.clone());
     let mut untrusted: Vec<String> = packing
         .raced
         .iter()

@@ -182,7 +182,7 @@ pub(super) fn renew(store: &Store, what: What, stale: &Stale) -> Result<Option<E
     let mut record = entry.record.clone();
     let mut changes = Vec::new();
     for (key, old) in files {
-        let Some(path) = entry.roots.resolve(&key.as_place()) else { return Ok(None) };
+        let Some(path) = entry.roots.path_of(key) else { return Ok(None) };
         let bytes = fs::read(&path).at(&path)?;
         record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
         changes.push((old.to_owned(), bytes));

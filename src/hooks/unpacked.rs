@@ -1,16 +1,15 @@
 //! Building an unpacked sdist. Its inputs are named, compared and stored as those of the tree that
 //! the sdist was made from. `archive_target` has the target folder for such builds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fingerprint::observe::{Located, Observer};
-use crate::fingerprint::{Inputs, Record, Value};
+use crate::fingerprint::observe::Observer;
+use crate::fingerprint::{Inputs, Observation, Record, Value};
 use crate::freshness::{self, Verdict};
-use crate::inputs::{CARGO_HOME, Key, Kind, PROJECT, Part, Roots, Watch, normalize, relative};
+use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, normalize, relative};
 use crate::request::{Artifact, Request};
 use crate::sdist::Origin;
-use crate::sdist::origin::Seen;
 use crate::sdist::restore;
 use crate::store::Entry;
 
@@ -35,29 +34,14 @@ pub(super) fn record_of_tree(
 ) -> Record {
     // Leave out absent files that cargo does not track. The archive's record has them, under
     // the names that they have in the tree.
-    let (by_cargo, by_us) = (observer.places(found, here), observer.places(own, here));
-    let keys = |places: &[Located]| -> BTreeSet<Key> {
-        places.iter().map(|located| located.key.clone()).collect()
-    };
-    let (keys_of_cargo, our_keys) = (keys(&by_cargo), keys(&by_us));
+    let (mut places, our_places) = (observer.places(found, here), observer.places(own, here));
     let is_left_out = |key: &Key, value: &Value| {
-        *value == Value::Absent && our_keys.contains(key) && !keys_of_cargo.contains(key)
+        *value == Value::Absent && our_places.contains_key(key) && !places.contains_key(key)
     };
-    let mut seen: BTreeMap<&Key, Seen> = inputs
-        .iter()
-        .filter(|(key, value)| !is_left_out(key, value))
-        .map(|(key, value)| {
-            let (key_of, value) = (key.clone(), value.clone());
-            (key, Seen { key: key_of, value, path: None, view: None })
-        })
-        .collect();
-    for located in by_cargo.into_iter().chain(by_us) {
-        if let Some(seen) = seen.get_mut(&located.key) {
-            seen.path = located.path;
-            seen.view = located.view;
-        }
-    }
-    let seen = seen.into_values().collect();
+    let mut inputs = inputs.clone();
+    inputs.retain(|key, value| !is_left_out(key, value));
+    places.extend(our_places);
+    let seen = Observation::join(inputs, places);
     let inputs = origin.inputs(seen, here);
     let watches = origin.watches(found, here);
     let roots = origin.roots(&watches);
@@ -78,10 +62,9 @@ pub(super) fn roots_in_tree(
     for (name, place) in &record.roots {
         roots.add(name.clone(), normalize(&tree.join(place)));
     }
-    roots.add(PROJECT, tree);
-    let elsewhere = here.iter().filter(|(name, _)| is_elsewhere(name));
-    for (name, folder) in elsewhere {
-        roots.add(name, folder);
+    roots.add(Root::Project, tree);
+    for (root, folder) in here.iter().filter(|(root, _)| root.is_elsewhere()) {
+        roots.add(root.clone(), folder);
     }
     is_same.then_some(roots)
 }
@@ -102,10 +85,7 @@ pub(super) fn compare(origin: &Origin, entry: &Entry, observer: &Observer<'_>) -
     if !is_same || !covered {
         return Verdict::Stale(vec![freshness::Reason::OtherSources]);
     }
-    let watches = record.watches.iter().filter(|watch| match watch.root() {
-        Some(root) => is_elsewhere(root),
-        None => true,
-    });
+    let watches = record.watches.iter().filter(|watch| watch.root().is_none_or(Root::is_elsewhere));
     let observed = observer.observe(&watches.cloned().collect(), &entry.roots);
     let only = |inputs: Inputs| -> Inputs {
         inputs.into_iter().filter(|(key, _)| is_looked_at(key)).collect()
@@ -125,7 +105,8 @@ fn is_covered(
     record: &Record,
     files: &BTreeSet<&str>,
 ) -> bool {
-    let named = record.roots.get(&key.root).and_then(|place| name_in_tree(place, &key.name));
+    let place = key.root.as_ref().and_then(|root| record.roots.get(root));
+    let named = place.and_then(|place| name_in_tree(place, &key.name));
     match (named, value) {
         // An archive holds no empty folder, so the folder must hold a packed file.
         (Some(name), Value::Text(_)) if key.kind == Kind::Folder => {
@@ -156,14 +137,9 @@ fn name_in_tree(place: &str, name: &str) -> Option<String> {
     relative(&tree, &normalize(&tree.join(place).join(name)))
 }
 
-fn is_elsewhere(root: &str) -> bool {
-    root == CARGO_HOME || root.starts_with("outside:")
-}
-
 /// Is the input no part of the sources, so that it must be observed now?
 fn is_looked_at(key: &Key) -> bool {
-    key.root == "above"
-        || is_elsewhere(&key.root)
+    key.root.as_ref().is_some_and(|root| *root == Root::Above || root.is_elsewhere())
         || matches!(key.part, Part::Environment | Part::Toolchain | Part::Request)
 }
 

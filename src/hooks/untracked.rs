@@ -6,7 +6,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::call::Call;
-use crate::inputs::{self, Roots, Watch, extra, metadata};
+use crate::inputs::{Root, Roots, Watch, extra, metadata};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;
 use crate::settings::Settings;
@@ -47,7 +47,7 @@ pub(super) fn extra_watches(settings: &Settings) -> BTreeSet<Watch> {
 /// Only the root of the project, in which `extra-inputs` are.
 pub(super) fn project_root(project: &Project) -> Roots {
     let mut roots = Roots::default();
-    roots.add(inputs::PROJECT, &project.root);
+    roots.add(Root::Project, &project.root);
     roots
 }
 

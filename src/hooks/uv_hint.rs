@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::inspect::Watched;
 use super::wanted::wanted;
-use crate::fingerprint::Record;
+use crate::fingerprint::{Observation, Record};
 use crate::inputs::Roots;
 use crate::log;
 use crate::report;
@@ -27,7 +27,9 @@ pub(super) fn tell(call: &Call, record: &Record, roots: &Roots) {
         // uv itself reports invalid cache keys.
         Err(_) => return,
     };
-    let (inputs, watches) = (record.inputs(), record.watches.clone());
+    let watches = record.watches.clone();
+    let places = call.observer().places(&watches, roots);
+    let inputs = Observation::join(record.inputs(), places);
     let watched = Watched::new(call, inputs, watches, roots.clone(), true);
     let mut missing = derive::missing(&wanted(call, &watched), &keys);
     // The order: globs (they name sources), files that exist, keys without a file, absent

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
-use crate::inputs::{Key, Kind, PRODUCTS, Roots, WORKSPACE, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, ambient};
 use crate::uv::derive::Wanted;
 
 /// The inputs that cache keys could name.
@@ -22,11 +22,11 @@ pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
     wanted.within.extend(repository.map(Path::to_owned));
     wanted.within.insert(root.clone());
     for (name, folder) in watched.roots.iter() {
-        if name == WORKSPACE || name.starts_with("crate:") {
-            wanted.within.insert(folder.to_owned());
-        } else if name.starts_with(PRODUCTS) {
-            wanted.made.insert(folder.to_owned());
-        }
+        match name {
+            Root::Workspace | Root::Crate(_) => wanted.within.insert(folder.to_owned()),
+            Root::Products(_) => wanted.made.insert(folder.to_owned()),
+            _ => false,
+        };
     }
     let runs = script_runs(&wanted.made);
     for seen in &watched.inputs {
@@ -57,33 +57,33 @@ fn add_watch(project: &Path, watch: &Watch, roots: &Roots, wanted: &mut Wanted) 
     };
     let mut absent = Vec::new();
     match watch {
-        Watch::Path { place, .. } => {
-            if let Some(path) = roots.resolve(place) {
-                if path.is_dir() {
-                    wanted.folders.insert(path);
-                } else if !path.exists() && may_be_folder(&path) {
+        Watch::Place { look, place, .. } => {
+            let Some(path) = roots.resolve(place) else { return };
+            match look {
+                Look::Content if !path.exists() && may_be_folder(&path) => {
                     // maturin's data folder is never a file.
                     if path.extension().is_some_and(|extension| extension == "data") {
                         wanted.absent.remove(&path);
                     }
                     wanted.places.insert(path);
                 }
+                Look::Content | Look::DirEntries if path.is_dir() => {
+                    wanted.folders.insert(path);
+                }
+                Look::Package => wanted.packages.extend([path]),
+                Look::DirExists => wanted.places.extend([path]),
+                Look::WorkspaceSearch => {
+                    let folders = above(&path).into_iter().skip(1);
+                    absent.extend(folders.map(|folder| folder.join("Cargo.toml")));
+                }
+                _ => {}
             }
         }
-        Watch::Package { place, .. } => wanted.packages.extend(roots.resolve(place)),
-        Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
+        Watch::Glob { root, glob, .. } => {
             wanted.globs.extend(roots.get(root).map(|root| (root.to_owned(), glob.clone())));
         }
-        Watch::Listing { place, .. } => {
-            wanted.folders.extend(roots.resolve(place).filter(|path| path.is_dir()));
-        }
-        Watch::Folder { place, .. } => wanted.places.extend(roots.resolve(place)),
         Watch::Variable { name } => {
             wanted.variables.insert(name.clone());
-        }
-        Watch::WorkspaceSearch { place, .. } => {
-            let folders = roots.resolve(place).map(|folder| above(&folder)).unwrap_or_default();
-            absent.extend(folders.iter().skip(1).map(|folder| folder.join("Cargo.toml")));
         }
         Watch::CargoConfig => {
             for folder in above(project) {

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Root;
 use crate::request::{Environment, Interpreter};
 
 /// Variables that decide what is compiled, by exact name.
@@ -199,7 +200,7 @@ fn home_or(
 pub struct Found {
     /// The root that the file was found under, and its name there. Under the root `above`, each
     /// `../` is one folder upwards.
-    pub root: &'static str,
+    pub root: Root,
     pub name: String,
     pub path: PathBuf,
 }
@@ -217,14 +218,14 @@ pub fn cargo_configs(root: &Path, environment: &Environment) -> Vec<Found> {
         }
         if let Some(file) = first_file(&folder, &["config", "config.toml"]) {
             let name = format!("{}.cargo/{file}", "../".repeat(level));
-            push_config(Found { root: "above", name, path: folder.join(file) }, &mut found);
+            push_config(Found { root: Root::Above, name, path: folder.join(file) }, &mut found);
         }
     }
     if let Some(home) = home
         && let Some(file) = first_file(&home, &["config", "config.toml"])
     {
         let name = file.to_owned();
-        push_config(Found { root: super::CARGO_HOME, name, path: home.join(file) }, &mut found);
+        push_config(Found { root: Root::CargoHome, name, path: home.join(file) }, &mut found);
     }
     found
 }
@@ -246,13 +247,13 @@ fn push_config(config: Found, found: &mut Vec<Found>) {
             folder => format!("{folder}/{include}"),
         };
         let path = path.parent().unwrap_or(&path).join(include);
-        push_config(Found { root, name, path }, found);
+        push_config(Found { root: root.clone(), name, path }, found);
     }
 }
 
 /// All files that a configuration file includes, directly or indirectly.
 pub fn included(config: &Path) -> Vec<PathBuf> {
-    let config = Found { root: "", name: String::new(), path: config.to_owned() };
+    let config = Found { root: Root::Above, name: String::new(), path: config.to_owned() };
     let mut found = Vec::new();
     push_config(config, &mut found);
     found.into_iter().skip(1).map(|found| super::normalize(&found.path)).collect()
@@ -277,7 +278,7 @@ pub fn toolchain_file(root: &Path) -> Option<Found> {
     root.ancestors().enumerate().find_map(|(level, folder)| {
         let file = first_file(folder, &["rust-toolchain", "rust-toolchain.toml"])?;
         Some(Found {
-            root: "above",
+            root: Root::Above,
             name: format!("{}{file}", "../".repeat(level)),
             path: folder.join(file),
         })
@@ -445,16 +446,16 @@ mod tests {
         }
         let mut environment = Environment::default();
         environment.set("CARGO_HOME", home.as_os_str());
-        let names: Vec<(&str, String)> = cargo_configs(&root, &environment)
+        let names: Vec<(Root, String)> = cargo_configs(&root, &environment)
             .into_iter()
             .map(|found| (found.root, found.name))
             .collect();
         assert_eq!(
             names,
             [
-                ("above", ".cargo/config.toml".to_owned()),
-                ("above", "../../.cargo/config.toml".to_owned()),
-                ("cargo-home", "config.toml".to_owned()),
+                (Root::Above, ".cargo/config.toml".to_owned()),
+                (Root::Above, "../../.cargo/config.toml".to_owned()),
+                (Root::CargoHome, "config.toml".to_owned()),
             ]
         );
     }

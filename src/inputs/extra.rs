@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{PROJECT, Part, Watch};
+use super::{Part, Root, Watch};
 use crate::settings::Settings;
 
 /// The watches for the user's own globs.
@@ -19,7 +19,7 @@ pub fn watches_of(glob: &str) -> Vec<Watch> {
     spellings.dedup();
     let below = |glob: &String| (!glob.ends_with("**")).then(|| format!("{glob}/**"));
     let globs = spellings.iter().flat_map(|glob| std::iter::once(glob.clone()).chain(below(glob)));
-    globs.map(|glob| Watch::Glob { part: Part::Rust, root: PROJECT.to_owned(), glob }).collect()
+    globs.map(|glob| Watch::glob(Part::Rust, Root::Project, glob)).collect()
 }
 
 #[cfg(test)]

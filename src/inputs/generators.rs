@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::target::Target;
-use super::{Part, Roots, Watch};
+use super::{Look, Part, Roots, Watch};
 use crate::project::Project;
 
 /// Watches for the files that the binding generators read when maturin calls them.
@@ -13,7 +13,7 @@ pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSe
     let Some(folder) = target.manifest.parent() else { return watches };
     for file in ["cbindgen.toml", "uniffi.toml"] {
         if let Some(place) = roots.name(&folder.join(file)) {
-            watches.insert(Watch::Path { part: Part::Rust, place });
+            watches.insert(Watch::at(Look::Content, Part::Rust, place));
         }
     }
     let text = fs_err::read_to_string(&target.manifest).unwrap_or_default();
@@ -27,7 +27,7 @@ pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSe
         let header = target.metadata.target_directory.join("header.h");
         for path in declared_modules(&folder.join("src")).into_iter().chain([header]) {
             if let Some(place) = roots.name(&path) {
-                watches.insert(Watch::Path { part: Part::Rust, place });
+                watches.insert(Watch::at(Look::Content, Part::Rust, place));
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{PROJECT, Part, Place, Roots, View, Watch, slashed};
+use super::{Look, Part, Place, Root, Roots, View, Watch, slashed};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;
 use crate::settings::plain_glob;
@@ -20,9 +20,9 @@ pub fn watches(
     roots: &mut Roots,
 ) -> Vec<Watch> {
     let mut watches = Vec::new();
-    let pyproject = Place { root: PROJECT.to_owned(), path: "pyproject.toml".to_owned() };
-    watches.push(Watch::Toml { part: Part::Manifest, view: View::Build, place: pyproject.clone() });
-    watches.push(Watch::Toml { part: Part::Metadata, view: View::Project, place: pyproject });
+    let pyproject = Place { root: Root::Project, path: "pyproject.toml".to_owned() };
+    watches.push(Watch::at(Look::Toml(View::Build), Part::Manifest, pyproject.clone()));
+    watches.push(Watch::at(Look::Toml(View::Project), Part::Metadata, pyproject));
     for file in metadata_files(project) {
         push_path(&mut watches, Part::Metadata, &project.root.join(file), roots);
     }
@@ -36,14 +36,14 @@ pub fn watches(
         push_path(&mut watches, Part::Metadata, &path, roots);
     }
     for glob in licence_globs(project) {
-        watches.push(Watch::Glob { part: Part::Metadata, root: PROJECT.to_owned(), glob });
+        watches.push(Watch::glob(Part::Metadata, Root::Project, glob));
     }
     if manifest_dir != project.root
         && let Some(place) = roots.name(manifest_dir)
     {
         for glob in LICENCE_GLOBS {
             let glob = join(&place.path, glob);
-            watches.push(Watch::Glob { part: Part::Metadata, root: place.root.clone(), glob });
+            watches.push(Watch::glob(Part::Metadata, place.root.clone(), glob));
         }
     }
     python_part(&mut watches, project, layout, artifact, roots);
@@ -59,7 +59,7 @@ fn python_part(
 ) {
     // The existence of this folder decides between the pure and the mixed layout.
     if let Some(place) = roots.name(&layout.python_root.join(&layout.top)) {
-        watches.push(Watch::Folder { part: Part::Python, place });
+        watches.push(Watch::at(Look::DirExists, Part::Python, place));
     }
     let data = match &project.maturin.data {
         Some(data) => project.root.join(data),
@@ -74,14 +74,14 @@ fn python_part(
     if artifact == Artifact::Wheel {
         for package in &layout.packages {
             if let Some(place) = roots.name(&layout.python_root.join(package)) {
-                watches.push(Watch::Python { part: Part::Python, place });
+                watches.push(Watch::at(Look::Python, Part::Python, place));
             }
         }
         for glob in wheel_includes(project) {
             for root in [project.root.as_path(), layout.python_root.as_path()] {
                 if let Some(place) = roots.name(root) {
                     let glob = join(&place.path, &glob);
-                    watches.push(Watch::Glob { part: Part::Python, root: place.root, glob });
+                    watches.push(Watch::glob(Part::Python, place.root, glob));
                 }
             }
         }
@@ -184,7 +184,7 @@ fn wheel_includes(project: &Project) -> Vec<String> {
 
 fn push_path(watches: &mut Vec<Watch>, part: Part, path: &Path, roots: &mut Roots) {
     if let Some(place) = roots.name(path) {
-        watches.push(Watch::Path { part, place });
+        watches.push(Watch::at(Look::Content, part, place));
     }
 }
 

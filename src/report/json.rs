@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::fingerprint::{Value, part_name};
 use crate::freshness::{Reason, Verdict};
-use crate::inputs::{Key, Kind, Part};
+use crate::inputs::{Key, Kind, Part, Root};
 
 /// `{"verdict": "fresh", "inputs": 214}` or `{"verdict": "stale", "reasons": [...]}`. `roots` gives
 /// the folders of roots relative to the project; inputs are named with them.
-pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_json::Value {
+pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<Root, String>) -> serde_json::Value {
     match verdict {
         Verdict::Fresh { inputs } => serde_json::json!({ "verdict": "fresh", "inputs": inputs }),
         Verdict::Stale(reasons) => {
@@ -24,7 +24,7 @@ pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> se
 
 /// One reason: its kind (`reason`), the input, old and new values if there are any, and the words
 /// of [`super::reason`] (`text`).
-pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> serde_json::Value {
+pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<Root, String>) -> serde_json::Value {
     let text = super::reason(reason, roots);
     let of = |name, key, old, new, cause| Written {
         reason: name,
@@ -86,10 +86,10 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn of(key: &'a Key, roots: &BTreeMap<String, String>) -> Self {
+    fn of(key: &'a Key, roots: &BTreeMap<Root, String>) -> Self {
         // No `..`: each new field must be written, or left out on purpose.
         let Key { part, kind, root, name: _, view: _ } = key;
-        let package = root.strip_prefix("crate:");
+        let package = root.as_ref().and_then(Root::package);
         Self { part: part_name(*part), kind: *kind, name: super::name(key, roots), package }
     }
 }
@@ -121,8 +121,8 @@ impl<'a> State<'a> {
 mod tests {
     use super::*;
 
-    fn key(part: Part, kind: Kind, root: &str, name: &str) -> Key {
-        Key { part, kind, root: root.into(), name: name.into(), view: None }
+    fn key(part: Part, kind: Kind, root: Option<Root>, name: &str) -> Key {
+        Key { part, kind, root, name: name.into(), view: None }
     }
 
     fn sha(text: &str) -> Value {
@@ -132,9 +132,9 @@ mod tests {
     /// The whole format. Programs that read it must not have to change.
     #[test]
     fn every_reason_is_written() {
-        let roots = BTreeMap::from([("crate:core".to_owned(), "../core".to_owned())]);
-        let file = key(Part::Rust, Kind::File, "crate:core", "src/lib.rs");
-        let rustc = key(Part::Toolchain, Kind::Value, "", "rustc");
+        let roots = BTreeMap::from([(Root::Crate("core".into()), "../core".to_owned())]);
+        let file = key(Part::Rust, Kind::File, Some(Root::Crate("core".into())), "src/lib.rs");
+        let rustc = key(Part::Toolchain, Kind::Value, None, "rustc");
         let reasons = vec![
             Reason::NoRecord,
             Reason::OtherSources,
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn what_may_be_a_secret_is_not_written_not_even_its_digest() {
         for key in [
-            key(Part::Environment, Kind::Variable, "", "TOKEN"),
-            key(Part::Request, Kind::Value, "", "config setting token"),
+            key(Part::Environment, Kind::Variable, None, "TOKEN"),
+            key(Part::Request, Kind::Value, None, "config setting token"),
         ] {
             let reasons = [
                 Reason::Changed { key: key.clone(), old: sha("5ec7e7"), new: sha("5ec7e7") },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fingerprint::Value;
 use crate::freshness::Reason;
-use crate::inputs::{Key, Kind, View};
+use crate::inputs::{Key, Kind, Root, View};
 
 pub(crate) mod json;
 
@@ -17,7 +17,7 @@ pub(crate) fn fresh(inputs: usize) -> String {
 }
 
 /// `stale: src/lib.rs changed, ../core/src/a.rs is new and 2 more`
-pub(crate) fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
+pub(crate) fn stale(reasons: &[Reason], roots: &BTreeMap<Root, String>) -> String {
     format!("stale: {}", named(reasons.iter().map(|reason| self::reason(reason, roots))))
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn named(words: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 /// One reason in words.
-pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
+pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<Root, String>) -> String {
     match reason {
         Reason::Changed { key, old, new } => match (key.kind, old, new) {
             (Kind::Value, Value::Text(old), Value::Text(new)) => {
@@ -66,16 +66,15 @@ pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> Strin
 }
 
 /// An input's name as a user would write it: relative to the project.
-pub(crate) fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
+pub(crate) fn name(key: &Key, roots: &BTreeMap<Root, String>) -> String {
     let name = if key.name.is_empty() { "." } else { key.name.as_str() };
-    let place = if key.root.is_empty() || key.root == "above" {
-        name.to_owned()
-    } else {
-        match roots.get(&key.root).map(String::as_str) {
+    let place = match &key.root {
+        None | Some(Root::Above) => name.to_owned(),
+        Some(root) => match roots.get(root).map(String::as_str) {
             Some("." | "") => name.to_owned(),
-            Some(root) => format!("{root}/{name}"),
-            None => format!("{}: {name}", key.root),
-        }
+            Some(folder) => format!("{folder}/{name}"),
+            None => format!("{root}: {name}"),
+        },
     };
     match key.view {
         Some(View::Workspace) => format!("{place} [workspace]"),
@@ -97,10 +96,10 @@ fn shorten(key: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Part;
+    use crate::inputs::{Part, Place};
 
-    fn key(root: &str, name: &str) -> Key {
-        Key { part: Part::Rust, kind: Kind::File, root: root.into(), name: name.into(), view: None }
+    fn key(root: Root, name: &str) -> Key {
+        Key::place(Part::Rust, Kind::File, Place { root, path: name.into() })
     }
 
     fn changed(key: Key) -> Reason {
@@ -109,13 +108,16 @@ mod tests {
 
     #[test]
     fn paths_are_relative_to_the_project() {
-        let roots: BTreeMap<String, String> = [("crate:app", "."), ("crate:core", "../core")]
-            .map(|(name, path)| (name.to_owned(), path.to_owned()))
+        let roots = [("app", "."), ("core", "../core")]
+            .map(|(name, path)| (Root::Crate(name.into()), path.to_owned()))
             .into();
         let reasons = [
-            changed(key("crate:app", "src/lib.rs")),
-            Reason::Removed { key: key("crate:core", "src/a.rs"), old: Value::Absent },
-            Reason::Added { key: key("above", "../.cargo/config.toml"), new: Value::Absent },
+            changed(key(Root::Crate("app".into()), "src/lib.rs")),
+            Reason::Removed {
+                key: key(Root::Crate("core".into()), "src/a.rs"),
+                old: Value::Absent,
+            },
+            Reason::Added { key: key(Root::Above, "../.cargo/config.toml"), new: Value::Absent },
             Reason::NoRecord,
         ];
         assert_eq!(

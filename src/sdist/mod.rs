@@ -15,7 +15,5 @@ pub mod restore;
 pub use archive::Archive;
 pub use origin::Origin;
 
-/// The name of the root that gives the place of the archive's top, relative to the project.
-pub const TOP: &str = "archive";
 /// Every sdist has this file at its top (PEP 643). A source tree does not.
 pub const PKG_INFO: &str = "PKG-INFO";

@@ -6,15 +6,14 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::PKG_INFO;
 use super::archive::READ;
 use super::restore::{DEPTH, contradictions};
-use super::{PKG_INFO, TOP};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
-use crate::fingerprint::{Inputs, Packed, Record, Source, Value, toml_view};
+use crate::fingerprint::{Inputs, Observation, Packed, Record, Source, Value};
 use crate::inputs::{
-    CARGO_HOME, Key, Kind, PRODUCTS, PROJECT, Part, Place, Roots, View, Watch, normalize, relative,
-    slashed,
+    Key, Kind, Part, Place, Root, Roots, View, Watch, normalize, relative, slashed,
 };
 
 /// An unpacked archive that has a record.
@@ -54,15 +53,6 @@ enum State {
     Missing,
 }
 
-/// An input as it was seen in the unpacked archive.
-pub struct Seen {
-    pub key: Key,
-    pub value: Value,
-    pub path: Option<PathBuf>,
-    /// Which parts of a TOML file count.
-    pub view: Option<View>,
-}
-
 /// The digest of the record, if the folder is an unpacked archive.
 pub fn id(root: &Path) -> Option<String> {
     let path = root.join(FILE_NAME);
@@ -100,11 +90,11 @@ impl Origin {
         }
         let project = (0..=depth).fold(PathBuf::from("/"), |path, _| path.join("d"));
         let mut tree = Roots::default();
-        for (name, place) in record.roots.iter().filter(|(name, _)| *name != TOP) {
+        for (name, place) in record.roots.iter().filter(|(name, _)| **name != Root::Archive) {
             tree.add(name.clone(), normalize(&project.join(place)));
         }
-        tree.add(PROJECT, &project);
-        let top = record.roots.get(TOP).map_or(".", String::as_str);
+        tree.add(Root::Project, &project);
+        let top = record.roots.get(&Root::Archive).map_or(".", String::as_str);
         let top = normalize(&project.join(top));
         let files = record.packed.iter().map(|packed| {
             let found = Found::look(root, packed);
@@ -168,11 +158,11 @@ impl Origin {
     }
 
     /// The roots that these watches use, as paths in the tree relative to the project.
-    pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<String, String> {
-        let used: BTreeSet<&str> = watches.iter().filter_map(Watch::root).collect();
+    pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<Root, String> {
+        let used: BTreeSet<&Root> = watches.iter().filter_map(Watch::root).collect();
         let roots = self.record.roots.iter();
         roots
-            .filter(|(name, _)| used.contains(name.as_str()) && *name != TOP)
+            .filter(|(name, _)| used.contains(name) && **name != Root::Archive)
             .map(|(name, place)| (name.clone(), place.clone()))
             .collect()
     }
@@ -184,22 +174,10 @@ impl Origin {
         let translated = found.iter().filter_map(|watch| {
             let mut watch = watch.clone();
             match &mut watch {
-                Watch::Path { place, .. }
-                | Watch::Toml { place, .. }
-                | Watch::Folder { place, .. }
-                | Watch::Listing { place, .. }
-                | Watch::WorkspaceSearch { place, .. }
-                | Watch::Package { place, .. }
-                | Watch::Python { place, .. } => *place = self.place(place, here)?,
+                Watch::Place { place, .. } => *place = self.place(place, here)?,
                 // The archive lacks workspace members, so only the tree's record has their list.
-                Watch::Names { .. } => return None,
-                Watch::Glob { .. }
-                | Watch::CargoConfig
-                | Watch::ToolchainFile
-                | Watch::Variable { .. }
-                | Watch::Variables
-                | Watch::Toolchain
-                | Watch::Request => {}
+                Watch::Glob { only_names: true, .. } => return None,
+                _ => {}
             }
             Some(watch)
         });
@@ -207,15 +185,15 @@ impl Origin {
     }
 
     /// Translates the inputs of a build here to the tree.
-    pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
+    pub fn inputs(&self, seen: Vec<Observation>, here: &Roots) -> Inputs {
         let mut inputs = Inputs::new();
-        for Seen { key, value, path, view } in seen {
+        for Observation { key, value, path, view } in seen {
             // Paths in target folders are left out. The tree's record covers the tree's own ones.
             if path.as_deref().is_some_and(|path| is_product(path, here)) {
                 continue;
             }
             let inside = path.as_deref().filter(|path| path.starts_with(&self.root));
-            let Some(path) = inside.filter(|_| key.root != CARGO_HOME) else {
+            let Some(path) = inside.filter(|_| key.root != Some(Root::CargoHome)) else {
                 inputs.insert(key, value);
                 continue;
             };
@@ -259,9 +237,7 @@ impl Origin {
             return value;
         }
         match (key.kind, view, &found.text) {
-            (Kind::Toml, Some(view), Some(text)) => {
-                Value::Sha256(toml_view::digest(text.as_bytes(), view))
-            }
+            (Kind::Toml, Some(view), Some(text)) => Value::Sha256(view.digest(text.as_bytes())),
             (Kind::File, ..) => {
                 let stated =
                     self.record.source.iter().find_map(|source| {
@@ -294,8 +270,7 @@ impl Origin {
     }
 
     fn is_here(&self, key: &Key) -> bool {
-        let path =
-            self.tree.resolve(&key.as_place()).and_then(|path| relative(&self.project, &path));
+        let path = self.tree.path_of(key).and_then(|path| relative(&self.project, &path));
         let places = path.map(|name| self.places_here(&name)).into_iter().flatten().flatten();
         places.into_iter().any(|path| path.exists())
     }
@@ -310,12 +285,12 @@ impl Origin {
     }
 
     fn place(&self, place: &Place, here: &Roots) -> Option<Place> {
-        let key = Key::place(Part::Rust, Kind::File, place);
+        let key = Key::place(Part::Rust, Kind::File, place.clone());
         match here.resolve(place) {
             Some(path) if is_product(&path, here) => None,
             Some(path) if path.starts_with(&self.root) => {
                 let key = self.key(&key, here)?;
-                Some(key.as_place())
+                key.as_place()
             }
             _ => Some(place.clone()),
         }
@@ -323,13 +298,13 @@ impl Origin {
 
     /// The name that an input here has in the tree.
     fn key(&self, key: &Key, here: &Roots) -> Option<Key> {
-        let named = key.as_place();
+        let named = key.as_place()?;
         let renamed =
-            |root: &str, path: String| Key { root: root.to_owned(), name: path, ..key.clone() };
-        if key.root == "above" {
+            |root: &Root, name: String| Key { root: Some(root.clone()), name, ..key.clone() };
+        if named.root == Root::Above {
             let path = normalize(&self.root.join(&key.name));
             let place = self.virtual_path(key, &path)?;
-            return Some(renamed("above", relative(&self.project, &place)?));
+            return Some(renamed(&Root::Above, relative(&self.project, &place)?));
         }
         let path = normalize(&here.resolve(&named)?);
         let place = self.virtual_path(key, &path)?;
@@ -337,14 +312,14 @@ impl Origin {
         // decides which of the two names is used.
         let asked = self
             .tree
-            .get(&key.root)
+            .get(&named.root)
             // The names of the project's folder and of those above it are not known here.
             .filter(|root| {
                 let shared = self.project.ancestors().find(|above| place.starts_with(above));
                 shared.is_none_or(|shared| !shared.starts_with(root) || shared == *root)
             })
             .and_then(|root| relative(root, &place))
-            .map(|path| renamed(&key.root, if path == "." { String::new() } else { path }));
+            .map(|path| renamed(&named.root, if path == "." { String::new() } else { path }));
         let lies = self.tree.clone().name(&place).map(|place| renamed(&place.root, place.path));
         let is_known = |key: &Key| self.known.contains(key);
         if let Some(key) = [&asked, &lies].into_iter().flatten().find(|key| is_known(key)) {
@@ -371,7 +346,7 @@ impl Origin {
         });
         Some(normalize(&match moved {
             Some(path) => path,
-            None if key.root == PROJECT => self.project.join(name),
+            None if key.root == Some(Root::Project) => self.project.join(name),
             None => self.top.join(name),
         }))
     }
@@ -409,7 +384,7 @@ impl Found {
 }
 
 fn is_product(path: &Path, here: &Roots) -> bool {
-    here.iter().any(|(name, folder)| name.starts_with(PRODUCTS) && path.starts_with(folder))
+    here.products().any(|folder| path.starts_with(folder))
 }
 
 /// Is this a path that stays inside the folder that it is joined to?

@@ -21,7 +21,7 @@ use crate::inputs::{is_built, normalize, relative};
 pub struct Packing {
     pub source: Source,
     pub packed: Vec<Packed>,
-    /// The archive's top in the tree, relative to the project (see [`super::TOP`]).
+    /// The archive's top in the tree, relative to the project (see `Root::Archive`).
     pub top: String,
     /// Files that changed while they were packed.
     pub raced: Vec<String>,

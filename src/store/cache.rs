@@ -17,7 +17,6 @@ use super::{Entry, METADATA, ROOT, Store, base_folder, promise};
 use crate::cargo_mtime::Note;
 use crate::digest::Tagged;
 use crate::error::{Error, PathContext as _, Result};
-use crate::inputs::PRODUCTS;
 use crate::publish::{self, sealed};
 use crate::request::Environment;
 
@@ -184,8 +183,7 @@ impl Cache {
         let mut targets = BTreeSet::new();
         for (path, _) in store.entry_files() {
             let roots = sealed::read(&path).map(|entry: Entry| entry.roots).unwrap_or_default();
-            let products = roots.iter().filter(|(name, _)| name.starts_with(PRODUCTS));
-            targets.extend(products.map(|(_, folder)| folder.to_owned()));
+            targets.extend(roots.products().map(Path::to_owned));
         }
         for path in Shared::Notes.files(&self.folder) {
             let is_below = |target: &Path| {

@@ -59,7 +59,7 @@ const METADATA: &str = "metadata";
 /// The file that contains the path of a project's root.
 const ROOT: &str = "root";
 /// Version of the entry format. Entries of another version are ignored.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
 const CANDIDATES: usize = 32;
 

@@ -260,7 +260,7 @@ BAD_RECORDS = {
     "a place of this machine": lambda record: record["roots"].update({"project": "/etc"}),
     "an endless file": lambda record: record["watches"].append(
         {
-            **{"watch": "toml", "part": "rust", "view": "whole"},
+            **{"watch": "place", "look": {"toml": "whole"}, "part": "rust"},
             **{"root": "project", "path": "../" * 30 + "dev/zero"},
         }
     ),

@@ -8,7 +8,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use crate::digest;
 use crate::fingerprint::{Source, Value};
 use crate::freshness::Reason;
-use crate::inputs::{Key, Kind, PROJECT, Part, Place, Roots, normalize};
+use crate::inputs::{Key, Kind, Part, Place, Root, Roots, normalize};
 
 /// Compares the files that `source` lists with those in the project's folder. No reason is given
 /// for paths in `told`, which were already reported. Returns the reasons and the number of equal
@@ -71,11 +71,7 @@ pub(super) fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, us
 
 /// The absolute paths of inputs.
 pub(super) fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
-    keys.filter_map(|key| {
-        let base = if key.root == "above" { PROJECT } else { &key.root };
-        Some(normalize(&roots.get(base)?.join(&key.name)))
-    })
-    .collect()
+    keys.filter_map(|key| Some(normalize(&super::base(key, roots)?.join(&key.name)))).collect()
 }
 
 /// The files that `[tool.maturin] exclude` leaves out of sdists. Like maturin, this uses the rules
@@ -132,7 +128,7 @@ fn key(name: &str) -> Key {
         _ if file.starts_with("LICEN") || file.starts_with("README") => Part::Metadata,
         _ => Part::Rust,
     };
-    Key::place(part, Kind::File, &Place { root: PROJECT.to_owned(), path: name.to_owned() })
+    Key::place(part, Kind::File, Place { root: Root::Project, path: name.to_owned() })
 }
 
 #[cfg(test)]
@@ -142,9 +138,9 @@ mod tests {
     #[test]
     fn brackets_in_a_path_are_a_part_of_it() {
         let mut roots = Roots::default();
-        roots.add(PROJECT, "/p");
-        let place = Place { root: PROJECT.to_owned(), path: "a [b]/more.toml".to_owned() };
-        let key = Key::place(Part::Manifest, Kind::Toml, &place);
+        roots.add(Root::Project, "/p");
+        let place = Place { root: Root::Project, path: "a [b]/more.toml".to_owned() };
+        let key = Key::place(Part::Manifest, Kind::Toml, place);
         let expected = BTreeSet::from([PathBuf::from("/p/a [b]/more.toml")]);
         assert_eq!(paths([&key].into_iter(), &roots), expected);
         let key = Key { view: Some(crate::inputs::View::Workspace), ..key };

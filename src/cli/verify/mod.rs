@@ -10,9 +10,7 @@ use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
-use crate::inputs::{
-    CARGO_HOME, Key, Kind, PROJECT, Part, Roots, WORKSPACE, Watch, is_device, normalize,
-};
+use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, is_device, normalize};
 use crate::project::Project;
 use crate::request::Artifact;
 use crate::sdist::restore;
@@ -262,18 +260,10 @@ fn leads_astray(record: &Record) -> Option<String> {
         return Some(astray(path));
     }
     record.watches.iter().find_map(|watch| match watch {
-        Watch::Path { place, .. }
-        | Watch::Toml { place, .. }
-        | Watch::Folder { place, .. }
-        | Watch::Listing { place, .. }
-        | Watch::WorkspaceSearch { place, .. }
-        | Watch::Package { place, .. }
-        | Watch::Python { place, .. } => {
+        Watch::Place { place, .. } => {
             (is_absolute(&place.path) || climbs(&place.path)).then(|| astray(&place.path))
         }
-        Watch::Glob { glob, .. } | Watch::Names { glob, .. } => {
-            is_absolute(glob).then(|| astray(glob))
-        }
+        Watch::Glob { glob, .. } => is_absolute(glob).then(|| astray(glob)),
         Watch::CargoConfig
         | Watch::ToolchainFile
         | Watch::Variable { .. }
@@ -294,7 +284,7 @@ fn is_of_some_machine(path: &str, windows: bool) -> bool {
 /// TOML files are read whole: a device, or what no manifest is as large as, is not read.
 fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
     record.watches.iter().find_map(|watch| match watch {
-        Watch::Toml { place, .. } => {
+        Watch::Place { look: Look::Toml(_), place, .. } => {
             let meta = fs_err::metadata(roots.resolve(place)?).ok()?;
             let is_one = meta.is_dir() || (meta.is_file() && meta.len() <= LIMIT);
             (!is_one).then(|| place.path.clone())
@@ -317,9 +307,10 @@ fn compare(record: &Record, observed: &Inputs, roots: &Roots) -> Findings {
             continue;
         };
         let is_unreadable = matches!(reason, Reason::Unreadable { .. });
-        let is_unknown = !key.root.is_empty()
-            && !["above", CARGO_HOME].contains(&key.root.as_str())
-            && roots.get(&key.root).is_none();
+        let is_unknown = match &key.root {
+            None | Some(Root::Above | Root::CargoHome) => false,
+            Some(root) => roots.get(root).is_none(),
+        };
         let is_source = is_source(key, roots);
         if is_unreadable && (is_unknown || !is_source) {
             findings.not_compared.push(reason);
@@ -348,19 +339,26 @@ fn is_source(key: &Key, roots: &Roots) -> bool {
         Part::Rust | Part::Manifest | Part::Python | Part::Metadata => {}
         Part::Environment | Part::Toolchain | Part::Request => return false,
     }
-    if key.kind == Kind::Variable || key.root == CARGO_HOME {
+    if key.kind == Kind::Variable || key.root == Some(Root::CargoHome) {
         return false;
     }
-    let base = if key.root == "above" { PROJECT } else { &key.root };
-    let Some(folder) = roots.get(base) else { return true };
+    let Some(folder) = base(key, roots) else { return true };
     if !key.name.split('/').any(|part| part == "..") {
         return true;
     }
     let path = normalize(&folder.join(&key.name));
     roots
         .iter()
-        .filter(|(name, _)| [PROJECT, WORKSPACE].contains(name) || name.starts_with("crate:"))
+        .filter(|(root, _)| root.is_of_sources())
         .any(|(_, folder)| path.starts_with(folder))
+}
+
+/// The folder that the name of an input is relative to.
+fn base<'a>(key: &Key, roots: &'a Roots) -> Option<&'a Path> {
+    match &key.root {
+        Some(Root::Above) => roots.get(&Root::Project),
+        root => roots.get(root.as_ref()?),
+    }
 }
 
 #[cfg(test)]
@@ -368,23 +366,24 @@ mod tests {
     use super::*;
 
     fn key(part: Part, root: &str, name: &str) -> Key {
-        Key { part, kind: Kind::Toml, root: root.into(), name: name.into(), view: None }
+        let root = Root::try_from(root.to_owned()).ok();
+        Key { part, kind: Kind::Toml, root, name: name.into(), view: None }
     }
 
     #[test]
     fn what_lies_above_the_tree_is_none_of_its_sources() {
         let mut roots = Roots::default();
-        roots.add(PROJECT, "/w/bindings/python");
-        roots.add(WORKSPACE, "/w");
-        roots.add("crate:engine", "/w/crates/engine");
-        roots.add(CARGO_HOME, "/home/.cargo");
+        roots.add(Root::Project, "/w/bindings/python");
+        roots.add(Root::Workspace, "/w");
+        roots.add(Root::Crate("engine".into()), "/w/crates/engine");
+        roots.add(Root::CargoHome, "/home/.cargo");
         let is = |part, root, name| is_source(&key(part, root, name), &roots);
         assert!(is(Part::Rust, "crate:engine", "src/lib.rs"));
         assert!(is(Part::Manifest, "above", ".cargo/config.toml"));
         assert!(is(Part::Manifest, "above", "../../.cargo/config.toml"));
         assert!(!is(Part::Manifest, "above", "../../../.cargo/config.toml"));
         assert!(!is(Part::Manifest, "crate:engine", "../../../Cargo.toml"));
-        assert!(!is(Part::Manifest, CARGO_HOME, "config.toml"));
+        assert!(!is(Part::Manifest, "cargo-home", "config.toml"));
         assert!(!is(Part::Toolchain, "above", "rust-toolchain.toml"));
         assert!(is(Part::Rust, "outside:1", "z.h"));
     }
@@ -392,9 +391,10 @@ mod tests {
     #[test]
     fn a_record_that_names_places_of_a_machine_is_refused() {
         let with = |root: &str, path: &str| {
-            let place = crate::inputs::Place { root: "crate:a".into(), path: path.into() };
-            let watches = [Watch::Path { part: Part::Rust, place }].into();
-            let roots = [("crate:a".to_owned(), root.to_owned())].into();
+            let crate_root = Root::Crate("a".into());
+            let place = crate::inputs::Place { root: crate_root.clone(), path: path.into() };
+            let watches = [Watch::at(Look::Content, Part::Rust, place)].into();
+            let roots = [(crate_root, root.to_owned())].into();
             leads_astray(&Record::new(&Inputs::new(), watches, roots, Vec::new()))
         };
         assert_eq!(with("../a", "src/lib.rs"), None);

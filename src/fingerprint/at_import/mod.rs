@@ -6,14 +6,14 @@
 //! counts exists twice. The table may hold more than what counts, and never less.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::item::Probe;
+use super::item::{Item, Probe};
 use super::observe::Observer;
 use super::walk;
-use super::{Inputs, Value, package, toml_view};
+use super::{Inputs, Value, package};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Part, Roots, View, Watch, ambient};
 use crate::request::Environment;
 use crate::toolchain;
 
@@ -33,36 +33,33 @@ impl Observer<'_> {
         let is_junk = |path: &Path| is_environment(path) || walk::is_junk(path, roots);
         for watch in watches.iter().filter(|watch| is_compared(watch)) {
             match watch {
-                Watch::Path { place, .. } => {
-                    if let Some(path) = roots.resolve(place).filter(|path| path.is_dir()) {
-                        found.add_folders(&path, usize::MAX, roots, &is_made);
-                    }
-                }
-                Watch::Listing { place, .. } => {
-                    if let Some(path) = roots.resolve(place) {
-                        found.add_folders(&path, 1, roots, &is_made);
-                    }
-                }
-                Watch::Package { place, .. } => {
-                    if let Some(path) = roots.resolve(place) {
-                        found.add_folders(&path, usize::MAX, roots, &is_junk);
-                        if !package::Rules::read(&path).has_include {
-                            found.add_git_rules(&path);
+                Watch::Place { look, place, .. } => {
+                    let Some(path) = roots.resolve(place) else { continue };
+                    match look {
+                        Look::Content if path.is_dir() => {
+                            found.add_folders(&path, usize::MAX, roots, &is_made);
                         }
+                        Look::DirEntries => found.add_folders(&path, 1, roots, &is_made),
+                        Look::Package => {
+                            found.add_folders(&path, usize::MAX, roots, &is_junk);
+                            if !package::Rules::read(&path).has_include {
+                                found.add_git_rules(&path);
+                            }
+                        }
+                        Look::WorkspaceSearch => {
+                            for folder in path.ancestors().skip(1) {
+                                let path = folder.join("Cargo.toml");
+                                let state = State::of_file(&path);
+                                found.add(path, state);
+                            }
+                        }
+                        Look::Content | Look::Toml(_) | Look::DirExists | Look::Python => {}
                     }
                 }
-                Watch::Glob { root, glob, .. } | Watch::Names { root, glob, .. } => {
+                Watch::Glob { root, glob, .. } => {
                     if let Some(root) = roots.get(root) {
                         let (start, depth) = walk::start_of_glob(glob, root);
                         found.add_folders(&start, depth, roots, &is_junk);
-                    }
-                }
-                Watch::WorkspaceSearch { place, .. } => {
-                    let folders = roots.resolve(place);
-                    for folder in folders.iter().flat_map(|folder| folder.ancestors().skip(1)) {
-                        let path = folder.join("Cargo.toml");
-                        let state = State::of_file(&path);
-                        found.add(path, state);
                     }
                 }
                 _ => {}
@@ -85,29 +82,9 @@ impl Observer<'_> {
         let keys: BTreeSet<Key> = items.iter().map(|item| item.key.clone()).collect();
         let is_lost = inputs.keys().any(|key| is_compared_key(key) && !keys.contains(key));
         for item in items {
-            let Some(value) = inputs.get(&item.key) else { continue };
-            match (item.look, value) {
-                (Probe::Content(path, _), Value::Sha256(digest)) => {
-                    found.add(path, State::File(digest.clone()));
-                }
-                (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
-                    let state = bytes_that_mean(&path, view, meaning);
-                    found.add(path, state);
-                }
-                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Absent) => {
-                    found.add(path, State::Absent);
-                }
-                (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
-                    found.add(path, State::Unknown);
-                }
-                // A link that leads nowhere is one no longer if something is there.
-                (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
-                    let place = Place { root: item.key.root, path: item.key.name };
-                    if let Some(path) = roots.resolve(&place) {
-                        found.add(path, State::Absent);
-                    }
-                }
-                _ => {}
+            let value = inputs.get(&item.key);
+            if let Some((path, state)) = value.and_then(|value| state_of(item, value, roots)) {
+                found.add(path, state);
             }
         }
         found.leave_out_environments(&self.request.root);
@@ -117,7 +94,7 @@ impl Observer<'_> {
         let pyproject = self.request.root.join("pyproject.toml");
         let state = match fs_err::read(&pyproject) {
             Ok(content) => {
-                found.facts.settings = toml_view::digest(&content, View::Own);
+                found.facts.settings = View::Own.digest(&content);
                 State::File(digest::bytes(&content))
             }
             Err(_) => State::Unknown,
@@ -143,9 +120,9 @@ impl Observer<'_> {
     fn add_absences(&self, watch: &Watch, roots: &Roots, inputs: &Inputs, found: &mut AtImport) {
         let root = &self.request.root;
         match watch {
-            Watch::Folder { part, place } => {
+            Watch::Place { look: Look::DirExists, part, place } => {
                 if let Some(path) = roots.resolve(place) {
-                    let state = match inputs.get(&Key::place(*part, Kind::Folder, place)) {
+                    let state = match inputs.get(&Key::place(*part, Kind::Folder, place.clone())) {
                         Some(Value::Absent) => State::Absent,
                         _ => State::Folder,
                     };
@@ -196,19 +173,7 @@ pub fn digest_of(environment: &Environment, name: &str) -> Option<String> {
 /// Whether the inputs of this watch reach the compiled module. Python sources of an editable install
 /// are read from the tree.
 pub fn is_compared(watch: &Watch) -> bool {
-    match watch {
-        Watch::Path { part, .. }
-        | Watch::Toml { part, .. }
-        | Watch::Folder { part, .. }
-        | Watch::Listing { part, .. }
-        | Watch::WorkspaceSearch { part, .. }
-        | Watch::Names { part, .. }
-        | Watch::Glob { part, .. }
-        | Watch::Package { part, .. }
-        | Watch::Python { part, .. } => is_of_module(*part),
-        Watch::CargoConfig | Watch::ToolchainFile => true,
-        Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
-    }
+    is_of_module(watch.part()) || *watch == Watch::ToolchainFile
 }
 
 /// Whether the input was found by a watch that [`is_compared`].
@@ -220,24 +185,35 @@ fn is_of_module(part: Part) -> bool {
     matches!(part, Part::Rust | Part::Manifest)
 }
 
-/// The state of a TOML file whose meaning was recorded.
-fn bytes_that_mean(path: &Path, view: View, meaning: &str) -> State {
-    match fs_err::read(path) {
-        Ok(bytes) if toml_view::digest(&bytes, view) == meaning => {
-            State::File(digest::bytes(&bytes))
+/// The path of an input, and the state in which it has the recorded value.
+fn state_of(item: Item, value: &Value, roots: &Roots) -> Option<(PathBuf, State)> {
+    Some(match (item.probe, value) {
+        (Probe::Content(path, _), Value::Sha256(digest)) => (path, State::File(digest.clone())),
+        (Probe::Meaning(path, view), Value::Sha256(meaning)) => {
+            let state = match fs_err::read(&path) {
+                Ok(bytes) if view.digest(&bytes) == *meaning => State::File(digest::bytes(&bytes)),
+                _ => State::Unknown,
+            };
+            (path, state)
         }
-        _ => State::Unknown,
-    }
+        (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Absent) => (path, State::Absent),
+        (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
+            (path, State::Unknown)
+        }
+        // A link that leads nowhere is one no longer if something is there.
+        (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
+            (roots.path_of(&item.key)?, State::Absent)
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use fs_err as fs;
 
     use super::*;
-    use crate::inputs::PROJECT;
+    use crate::inputs::{Place, Root};
     use crate::log::Level;
     use crate::request::{Artifact, Interpreter, Request};
     use crate::settings::{OnStale, Reuse, Settings};
@@ -269,13 +245,13 @@ mod tests {
         let (digests, environment) = (Digests::default(), Environment::default());
         let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
         let mut roots = Roots::default();
-        roots.add(PROJECT, project.clone());
-        let place = |path: &str| Place { root: PROJECT.to_owned(), path: path.to_owned() };
+        roots.add(Root::Project, project.clone());
+        let place = |path: &str| Place { root: Root::Project, path: path.to_owned() };
         let part = Part::Manifest;
         let watches: BTreeSet<Watch> = [
             Watch::CargoConfig,
-            Watch::Folder { part, place: place("member") },
-            Watch::WorkspaceSearch { part, place: place("") },
+            Watch::at(Look::DirExists, part, place("member")),
+            Watch::at(Look::WorkspaceSearch, part, place("")),
         ]
         .into();
         let table = |change: &dyn Fn()| {

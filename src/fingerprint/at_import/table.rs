@@ -94,7 +94,7 @@ impl State {
 #[derive(Debug, Clone, Default)]
 pub struct AtImport {
     pub(super) paths: BTreeMap<PathBuf, State>,
-    pub(super) facts: Facts,
+    pub facts: Facts,
     /// Changes during the build: the module may be of either state.
     pub raced: Vec<String>,
 }
@@ -103,20 +103,17 @@ pub struct AtImport {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Facts {
-    /// The folders of the record's roots.
     pub roots: Roots,
     /// Digests of the variables that the build read, as the frontend had them.
     pub variables: BTreeMap<String, Option<String>>,
     /// Variables that the frontend sets for the build only.
     pub left_out: BTreeSet<String>,
-    /// The digest of `[tool.wheelprint]`.
     pub settings: String,
     /// Packages of which every file counts, because it is not known what was built.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub whole: Option<Whole>,
 }
 
-/// Packages of which every file counts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Whole {
     pub watches: BTreeSet<Watch>,
@@ -136,11 +133,9 @@ pub struct Head {
     pub config_settings: Vec<String>,
     /// The command that asks the backend, without the path of the table; empty without a store.
     pub ask: Vec<String>,
-    /// The project's part of the store.
     pub store: Option<PathBuf>,
 }
 
-/// The JSON in the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document {
@@ -156,9 +151,6 @@ struct Document {
 }
 
 /// Reads the parts of the file that a verdict needs.
-///
-/// # Errors
-/// The reason why the file can't be used.
 pub fn parse(bytes: &[u8]) -> Result<(Head, Facts), serde_json::Error> {
     let json = bytes.split(|byte| *byte == 0).nth(5).unwrap_or_default();
     let Document { head, facts, .. } = serde_json::from_slice(json)?;
@@ -166,11 +158,6 @@ pub fn parse(bytes: &[u8]) -> Result<(Head, Facts), serde_json::Error> {
 }
 
 impl AtImport {
-    /// Sets the variables that the frontend sets for the build only.
-    pub fn leave_out(&mut self, variables: BTreeSet<String>) {
-        self.facts.left_out = variables;
-    }
-
     /// Adds packages of which every file counts.
     pub fn add_whole(&mut self, other: Self, watches: BTreeSet<Watch>, inputs: &Inputs) {
         for (path, state) in other.paths {
@@ -196,7 +183,6 @@ impl AtImport {
         }
     }
 
-    /// Is its content compared?
     pub(super) fn knows(&self, path: &Path) -> bool {
         matches!(self.paths.get(path), Some(State::File(_)))
     }
@@ -208,7 +194,6 @@ impl AtImport {
         }
     }
 
-    /// Adds the names in a folder and in the folders below it.
     pub(super) fn add_folders(
         &mut self,
         start: &Path,
@@ -290,7 +275,6 @@ impl AtImport {
         self.rows().flat_map(|(path, state)| [path, state]).collect::<Vec<_>>().join("\0")
     }
 
-    /// The file in the wheel.
     pub fn to_bytes(&self, head: Head, cache: Option<&Path>, environment: &Environment) -> Vec<u8> {
         let [exact, prefixes, exceptions] = ambient::families_at_import();
         let exact = exact.into_iter().map(str::to_owned);

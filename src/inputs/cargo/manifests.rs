@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::cargo_metadata::Package;
 use super::super::target::Target;
-use super::super::{Part, Place, View, WORKSPACE, Watch, ambient, normalize};
+use super::super::{Look, Part, Place, Root, View, Watch, ambient, normalize};
 use super::Discovered;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -17,11 +17,15 @@ pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
         package.targets.iter().any(|product| product.kind.iter().any(|kind| kind == "cdylib"));
     let Some(folder) = package.manifest_path.parent().filter(|_| !has_library) else { return };
     if let Some(place) = found.roots.name(&folder.join("src/bin")) {
-        found.watches.insert(Watch::Listing { part: Part::Rust, place });
+        found.watches.insert(Watch::at(Look::DirEntries, Part::Rust, place));
     }
     if let Some(place) = found.roots.name(&folder.join("src/main.rs")) {
-        found.watches.insert(Watch::Path { part: Part::Rust, place });
+        found.watches.insert(Watch::at(Look::Content, Part::Rust, place));
     }
+}
+
+fn manifest(view: View, place: Place) -> Watch {
+    Watch::at(Look::Toml(view), Part::Manifest, place)
 }
 
 pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Discovered) {
@@ -29,41 +33,33 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
         let Some(place) = found.roots.name(&package.manifest_path) else { continue };
         // A build.rs that appears is a build script, unless the manifest names another.
         if let Some(place) = found.roots.name(&package.folder().join("build.rs")) {
-            found.watches.insert(Watch::Path { part: Part::Rust, place });
+            found.watches.insert(Watch::at(Look::Content, Part::Rust, place));
         }
-        found.watches.insert(Watch::Toml { part: Part::Manifest, view: View::Package, place });
+        found.watches.insert(manifest(View::Package, place));
         // It need not be the project's workspace that a package inherits from.
         if let Some(place) = found.roots.name(package.folder()) {
-            found.watches.insert(Watch::WorkspaceSearch { part: Part::Manifest, place });
+            found.watches.insert(Watch::at(Look::WorkspaceSearch, Part::Manifest, place));
         }
     }
     for glob in member_globs(&target.metadata.workspace_root) {
         let glob = format!("{glob}/Cargo.toml");
-        let root = WORKSPACE.to_owned();
-        found.watches.insert(Watch::Names { part: Part::Manifest, root, glob });
+        let (part, root) = (Part::Manifest, Root::Workspace);
+        found.watches.insert(Watch::Glob { part, root, glob, only_names: true });
     }
-    let workspace = |path: &str| Place { root: WORKSPACE.to_owned(), path: path.to_owned() };
-    found.watches.insert(Watch::Toml {
-        part: Part::Manifest,
-        view: View::Workspace,
-        place: workspace("Cargo.toml"),
-    });
+    let place = Place { root: Root::Workspace, path: "Cargo.toml".to_owned() };
+    found.watches.insert(manifest(View::Workspace, place));
     // What the others need decides with them which versions are chosen.
     for package in target.metadata.packages.iter().filter(|package| {
         package.is_of_a_path()
             && !used.iter().any(|used| used.manifest_path == package.manifest_path)
     }) {
         if let Some(place) = found.roots.name(&package.manifest_path) {
-            let view = View::Dependencies;
-            found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+            found.watches.insert(manifest(View::Dependencies, place));
         }
     }
     for lock in target.lock_files() {
         match found.roots.name(lock) {
-            Some(place) => {
-                let view = View::Whole;
-                found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
-            }
+            Some(place) => found.watches.extend([manifest(View::Whole, place)]),
             None => found.gaps.push(format!("{}: name is not UTF-8", lock.display())),
         }
     }
@@ -104,7 +100,7 @@ pub(super) fn add_named_files(
             paths.extend(ambient::included(&path));
             for path in paths {
                 if let Some(place) = found.roots.name(&path) {
-                    found.watches.insert(Watch::Path { part: Part::Manifest, place });
+                    found.watches.insert(Watch::at(Look::Content, Part::Manifest, place));
                 }
             }
         }

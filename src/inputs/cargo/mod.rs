@@ -13,10 +13,7 @@ use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
 use super::units::{self, Unit, UnitKind, Units};
-use super::{
-    CARGO_HOME, PRODUCTS, PROJECT, Part, Roots, View, WORKSPACE, Watch, below, is_one_folder,
-    normalize,
-};
+use super::{Look, Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
 use crate::inputs::ambient;
 use crate::log;
 use crate::project::Project;
@@ -93,7 +90,7 @@ pub fn discover(
             .watches
             .iter()
             .filter_map(|watch| match watch {
-                Watch::Path { place, .. } => found.roots.resolve(place),
+                Watch::Place { look: Look::Content, place, .. } => found.roots.resolve(place),
                 _ => None,
             })
             .flat_map(|path| [dunce::canonicalize(&path).unwrap_or_default(), path])
@@ -118,11 +115,8 @@ pub fn discover(
     found.watches.extend(generators::watches(project, target, &mut found.roots));
     add_named_files(project, request, environment, &mut found);
 
-    found.watches.insert(Watch::CargoConfig);
-    found.watches.insert(Watch::ToolchainFile);
-    found.watches.insert(Watch::Variables);
-    found.watches.insert(Watch::Toolchain);
-    found.watches.insert(Watch::Request);
+    found.watches.extend([Watch::CargoConfig, Watch::ToolchainFile, Watch::Variables]);
+    found.watches.extend([Watch::Toolchain, Watch::Request]);
     found
 }
 
@@ -133,7 +127,7 @@ fn add_roots(target: &Target, roots: &mut Roots) {
         let count = seen.entry(&package.name).or_default();
         *count += 1;
         let number = if *count > 1 { format!("#{count}") } else { String::new() };
-        roots.add(format!("crate:{}{number}", package.name), package.folder());
+        roots.add(Root::Crate(format!("{}{number}", package.name).into()), package.folder());
     }
 }
 
@@ -174,14 +168,14 @@ impl Discovered {
     /// Nothing yet, with the roots that everything is named by.
     fn new(project: &Project, target: &Target, home: Option<&Path>) -> Self {
         let mut roots = Roots::default();
-        roots.add(PROJECT, &project.root);
-        roots.add(WORKSPACE, &target.metadata.workspace_root);
-        roots.add(format!("{PRODUCTS}target"), &target.metadata.target_directory);
+        roots.add(Root::Project, &project.root);
+        roots.add(Root::Workspace, &target.metadata.workspace_root);
+        roots.add(Root::Products("target".into()), &target.metadata.target_directory);
         if let Some(folder) = &target.metadata.build_directory {
-            roots.add(format!("{PRODUCTS}build"), folder);
+            roots.add(Root::Products("build".into()), folder);
         }
         if let Some(home) = home {
-            roots.add(CARGO_HOME, home);
+            roots.add(Root::CargoHome, home);
         }
         add_roots(target, &mut roots);
         Self { roots, ..Self::default() }
@@ -201,7 +195,7 @@ impl Discovered {
     /// A file that the compiler read, or one that a build script watches.
     fn source(&mut self, path: &Path) -> Option<Watch> {
         match self.roots.name(path) {
-            Some(place) => Some(Watch::Path { part: Part::Rust, place }),
+            Some(place) => Some(Watch::at(Look::Content, Part::Rust, place)),
             None => {
                 self.gaps.push(format!("{}: name is not UTF-8", path.display()));
                 None
@@ -286,7 +280,7 @@ fn add_run(
             if is_manifest_of_a_package(target, &path) {
                 if let Some(place) = found.roots.name(&path) {
                     let view = View::Whole;
-                    watches.insert(Watch::Toml { part: Part::Manifest, view, place });
+                    watches.insert(Watch::at(Look::Toml(view), Part::Manifest, place));
                 }
                 continue;
             }
@@ -296,7 +290,7 @@ fn add_run(
     if script.names_nothing() && unit.names_nothing() {
         for package in packages.iter().filter(|package| package.is_of_a_path()) {
             if let Some(place) = found.roots.name(package.folder()) {
-                watches.insert(Watch::Package { part: Part::Rust, place });
+                watches.insert(Watch::at(Look::Package, Part::Rust, place));
             }
         }
     }

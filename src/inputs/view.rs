@@ -1,66 +1,93 @@
 //! The meaning of a TOML file: its parsed value, reduced to the tables that matter (docs/design.md,
 //! D2).
 
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::digest;
-use crate::inputs::View;
+
+/// The part of a TOML file that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// A package's Cargo.toml, without the metadata of other tools.
+    Package,
+    /// The workspace's root Cargo.toml: only the tables that members inherit or that affect their
+    /// build.
+    Workspace,
+    /// The whole file: Cargo.lock, cargo configuration, rust-toolchain.toml.
+    Whole,
+    /// The Cargo.toml of another member: its dependencies.
+    Dependencies,
+    /// pyproject.toml: `[build-system]` and `[tool.maturin]`.
+    Build,
+    /// pyproject.toml: `[project]`.
+    Project,
+    /// pyproject.toml as one file of a package: everything except `tool.uv.cache-keys`, which only
+    /// name the files that uv watches.
+    Pyproject,
+    /// pyproject.toml: `[tool.wheelprint]`. For the import check only; in a build the resolved
+    /// settings count.
+    Own,
+}
 
 /// The tables of a workspace's root manifest that affect its members (cargo book, "Workspaces").
 const WORKSPACE_TABLES: &[&str] = &["workspace", "profile", "patch", "replace", "cargo-features"];
 
-/// The digest of a TOML file's meaning. A text that is no TOML counts by its bytes: cargo or
-/// maturin will report the error, or understand a newer version of TOML.
-pub fn digest(bytes: &[u8], view: View) -> String {
-    let parsed = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<Table>().ok());
-    match parsed {
-        Some(table) => digest::bytes(canonical(&reduce(table, view)).as_bytes()),
-        None => digest::bytes(bytes),
+impl View {
+    /// The digest of a TOML file's meaning. A text that is no TOML counts by its bytes: cargo or
+    /// maturin will report the error, or understand a newer version of TOML.
+    pub fn digest(self, bytes: &[u8]) -> String {
+        let parsed = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<Table>().ok());
+        match parsed {
+            Some(table) => digest::bytes(canonical(&self.reduce(table)).as_bytes()),
+            None => digest::bytes(bytes),
+        }
     }
-}
 
-fn reduce(mut table: Table, view: View) -> Table {
-    match view {
-        View::Whole => table,
-        View::Package => {
-            drop_foreign_metadata(table.get_mut("package"));
-            drop_foreign_metadata(table.get_mut("workspace"));
-            // Lints control the messages of rustc, not the code that it produces.
-            table.remove("lints");
-            table.remove("badges");
-            table
-        }
-        View::Workspace => {
-            // If the workspace sets no resolver, the edition of the root package decides it.
-            let package = table.get("package").and_then(Value::as_table).cloned();
-            table.retain(|name, _| WORKSPACE_TABLES.contains(&name));
-            for name in ["edition", "resolver"] {
-                let value = package.as_ref().and_then(|package| package.get(name)).cloned();
-                table.extend(value.map(|value| (format!("package.{name}"), value)));
+    fn reduce(self, mut table: Table) -> Table {
+        match self {
+            Self::Whole => table,
+            Self::Package => {
+                drop_foreign_metadata(table.get_mut("package"));
+                drop_foreign_metadata(table.get_mut("workspace"));
+                // Lints control the messages of rustc, not the code that it produces.
+                table.remove("lints");
+                table.remove("badges");
+                table
             }
-            drop_foreign_metadata(table.get_mut("workspace"));
-            if let Some(Value::Table(workspace)) = table.get_mut("workspace") {
-                workspace.remove("lints");
+            Self::Workspace => {
+                // If the workspace sets no resolver, the edition of the root package decides it.
+                let package = table.get("package").and_then(Value::as_table).cloned();
+                table.retain(|name, _| WORKSPACE_TABLES.contains(&name));
+                for name in ["edition", "resolver"] {
+                    let value = package.as_ref().and_then(|package| package.get(name)).cloned();
+                    table.extend(value.map(|value| (format!("package.{name}"), value)));
+                }
+                drop_foreign_metadata(table.get_mut("workspace"));
+                if let Some(Value::Table(workspace)) = table.get_mut("workspace") {
+                    workspace.remove("lints");
+                }
+                table
             }
-            table
-        }
-        View::Dependencies => {
-            table.retain(|name, _| name.ends_with("dependencies") || name == "target");
-            table
-        }
-        View::Pyproject => {
-            drop_cache_keys(&mut table);
-            table
-        }
-        View::Project => only(table, &["project"]),
-        View::Own => tool(&mut table, "wheelprint")
-            .map(|own| Table::from_iter([("tool.wheelprint".to_owned(), own)]))
-            .unwrap_or_default(),
-        View::Build => {
-            let maturin = tool(&mut table, "maturin");
-            let mut table = only(table, &["build-system"]);
-            table.extend(maturin.map(|maturin| ("tool.maturin".to_owned(), maturin)));
-            table
+            Self::Dependencies => {
+                table.retain(|name, _| name.ends_with("dependencies") || name == "target");
+                table
+            }
+            Self::Pyproject => {
+                drop_cache_keys(&mut table);
+                table
+            }
+            Self::Project => only(table, &["project"]),
+            Self::Own => tool(&mut table, "wheelprint")
+                .map(|own| Table::from_iter([("tool.wheelprint".to_owned(), own)]))
+                .unwrap_or_default(),
+            Self::Build => {
+                let maturin = tool(&mut table, "maturin");
+                let mut table = only(table, &["build-system"]);
+                table.extend(maturin.map(|maturin| ("tool.maturin".to_owned(), maturin)));
+                table
+            }
         }
     }
 }
@@ -108,7 +135,6 @@ fn quoted(text: &str) -> String {
 }
 
 /// The canonical text of a table: keys sorted, strings quoted, types distinguished.
-/// `python/wheelprint/_runtime_meaning.py` has the same function for the import check.
 fn canonical(table: &Table) -> String {
     fn write(value: &Value, text: &mut String) {
         match value {
@@ -148,7 +174,7 @@ mod tests {
     use super::*;
 
     fn same(view: View, a: &str, b: &str) -> bool {
-        digest(a.as_bytes(), view) == digest(b.as_bytes(), view)
+        view.digest(a.as_bytes()) == view.digest(b.as_bytes())
     }
 
     #[test]
@@ -206,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_uv_watches_is_no_part_of_a_package() {
-        let of = |text: &str| digest(text.as_bytes(), View::Pyproject);
+        let of = |text: &str| View::Pyproject.digest(text.as_bytes());
         let plain = of("[project]\nname = \"a\"\n");
         assert_eq!(of("[project]\nname = \"a\"\n[tool.uv]\ncache-keys = [\"b\"]\n"), plain);
         // All other tables count, for any tool.
