@@ -267,7 +267,9 @@ fn show_held(held: &[Vec<u8>]) {
     let is_of_cargo =
         |line: &Vec<u8>| String::from_utf8_lossy(line).contains("Cargo build finished with");
     if !held.iter().any(is_of_cargo) {
-        held.iter().filter(|line| !line.starts_with(b"Error: command ")).for_each(|line| show(line));
+        held.iter()
+            .filter(|line| !line.starts_with(b"Error: command "))
+            .for_each(|line| show(line));
     }
 }
 
