@@ -56,11 +56,8 @@ fn call(
     let has_settings = config_settings.is_some();
     let absolute = |path: Option<PathBuf>| path.map(|path| request.root.join(path));
     let (directory, metadata) = (absolute(directory), absolute(metadata_directory));
-    let answer = py.detach(|| {
-        catch_unwind(AssertUnwindSafe(|| run(hook, request, has_settings, directory, metadata)))
-            .unwrap_or_else(|_| {
-                Err(Error::Other(format!("{hook}: an internal error, please report it").into()))
-            })
+    let answer = detached(py, &format!("{hook}: "), || {
+        run(hook, request, has_settings, directory, metadata)
     });
     if answer.is_ok() && hook == Hook::Build(Artifact::Editable) {
         log::import_state("built");
@@ -74,6 +71,17 @@ fn call(
         }
         tell_import(&error);
         PySystemExit::new_err(1)
+    })
+}
+
+/// Runs code without the GIL. A panic becomes an error, which begins with `place`.
+fn detached<T: Send>(
+    py: Python<'_>,
+    place: &str,
+    code: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    py.detach(|| catch_unwind(AssertUnwindSafe(code))).unwrap_or_else(|_| {
+        Err(Error::Other(format!("{place}an internal error, please report it").into()))
     })
 }
 
@@ -160,14 +168,10 @@ fn command_line(
     interpreter: &Bound<'_, PyDict>,
 ) -> PyResult<u8> {
     let interpreter = describe(interpreter)?;
-    Ok(py.detach(|| {
-        catch_unwind(AssertUnwindSafe(|| {
-            cli::run(arguments, folder, interpreter, Environment::current())
-        }))
-        .unwrap_or_else(|_| {
-            log::line(log::Level::Error, "error: an internal error, please report it");
-            cli::FAILED
-        })
+    let run = || Ok(cli::run(arguments, folder, interpreter, Environment::current()));
+    Ok(detached(py, "", run).unwrap_or_else(|error| {
+        log::line(log::Level::Error, format_args!("error: {error}"));
+        cli::FAILED
     }))
 }
 
@@ -176,10 +180,7 @@ fn command_line(
 #[pyfunction]
 #[pyo3(name = "import_verdict")]
 fn verdict_for_import(py: Python<'_>, file: PathBuf) -> PyResult<Vec<u8>> {
-    let answer = py.detach(|| {
-        catch_unwind(|| hooks::import_verdict(Environment::current(), &file))
-            .unwrap_or_else(|_| Err(Error::Other("an internal error, please report it".into())))
-    });
+    let answer = detached(py, "", || hooks::import_verdict(Environment::current(), &file));
     answer.map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
