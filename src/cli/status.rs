@@ -162,7 +162,7 @@ fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
         return Ok(Uv::Changes(vec!["it is not installed as editable".to_owned()]));
     }
     let (keys, _) = opened.keys()?;
-    Ok(match uv::satisfied::changes(opened.root(), &keys, noted, &context.environment) {
+    Ok(match uv::uv_cache_check::changes(opened.root(), &keys, noted, &context.environment) {
         None => Uv::Unknown,
         Some(changes) if changes.is_empty() => Uv::NoChange,
         Some(changes) => Uv::Changes(changes),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::CacheKey;
-use super::seen::{Seen, matches, split};
+use super::key_matches::{KeyMatches, is_wild, matches, split};
 use crate::inputs::{normalize, relative};
 
 /// Well-known variables that users set for a project. Other variables are named by the crates and
@@ -60,7 +60,7 @@ impl Wanted {
 
 /// The keys that are needed in addition to the known ones.
 pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
-    let seen = Seen::new(&wanted.root, known);
+    let seen = KeyMatches::new(&wanted.root, known);
     let junk = junk_in_folders(wanted);
     let may_have_key = |path: &PathBuf| {
         !wanted.is_made(path)
@@ -78,7 +78,7 @@ pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
             continue;
         }
         // Files that are added later count too, so even an empty folder gets a key.
-        let all = matches(&folder, "**");
+        let all = matches(&folder, &["**"]);
         let counts =
             wanted.folders.contains(&folder) || all.iter().all(|path| wanted.files.contains(path));
         let is_seen = known.iter().any(|key| {
@@ -99,7 +99,7 @@ pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     // A glob may match less beside other globs than alone, so inputs that are still uncovered get
     // their own keys.
     let all = [known, &keys.to_keys()].concat();
-    let seen_now = Seen::new(&wanted.root, &all);
+    let seen_now = KeyMatches::new(&wanted.root, &all);
     let unseen = wanted.files.iter().filter(|path| seen_now.key_of(path).is_none());
     let unseen = unseen.filter(|path| may_have_key(path));
     keys.files.extend(unseen.filter_map(|path| wanted.name(path)));
@@ -144,7 +144,7 @@ impl Keys<'_> {
     fn drop_globs_behind_links(&mut self, known: &[CacheKey]) {
         let root = &self.wanted.root;
         let base = |glob: &str| normalize(&root.join(split(glob).0));
-        let known = known.iter().filter_map(CacheKey::file).filter(|file| is_glob(file));
+        let known = known.iter().filter_map(CacheKey::file).filter(|file| is_wild(file));
         let globs = known.chain(self.globs.iter().map(String::as_str));
         let bases: BTreeSet<PathBuf> = globs.map(base).collect();
         self.globs.retain(|glob| {
@@ -158,7 +158,7 @@ impl Keys<'_> {
     fn add_glob(&mut self, folder: &Path, pattern: &str) -> bool {
         match self.wanted.name(folder) {
             // If the folder's name looks like a pattern, uv would walk the parent folder.
-            Some(name) if name != "." && !is_glob(&name) && !name.ends_with("..") => {
+            Some(name) if name != "." && !is_wild(&name) && !name.ends_with("..") => {
                 self.globs.insert(format!("{name}/{pattern}"));
                 true
             }
@@ -174,20 +174,22 @@ impl Keys<'_> {
         known: &[CacheKey],
         rest: &mut BTreeSet<PathBuf>,
     ) {
-        let parts: Vec<&str> = glob.split('/').collect();
-        let fixed = parts.iter().take_while(|part| !is_glob(part)).count();
-        let base = parts[..fixed].iter().fold(folder.to_owned(), |base, part| base.join(part));
-        let pattern = parts[fixed..].join("/");
+        let (fixed, pattern) = split(glob);
+        let base = folder.join(&fixed);
         // For uv, a pattern without a slash matches at every depth, so it would match too much.
-        let is_exact = pattern.contains('/') || !has_folders(&base);
-        if fixed == 0 || pattern.is_empty() || !is_exact || !is_clean(self.wanted, &base) {
+        let is_exact = pattern.contains('/') || subfolders(&base).is_empty();
+        if fixed.as_os_str().is_empty()
+            || pattern.is_empty()
+            || !is_exact
+            || !is_clean(self.wanted, &base)
+        {
             return;
         }
         let Some(name) = self.wanted.name(&base) else { return };
         if known.iter().any(|key| key.file() == Some(&format!("{name}/{pattern}"))) {
             return;
         }
-        let all = matches(&base, &pattern);
+        let all = matches(&base, &[&pattern]);
         // The pattern is for files below matching folders, and no such folder exists.
         if all.is_empty() && pattern.ends_with("/**") {
             return;
@@ -219,7 +221,7 @@ impl Keys<'_> {
                 if extension.is_empty() || left.is_empty() || !self.may_be_whole(&folder) {
                     continue;
                 }
-                let all = matches(&folder, &format!("**/*.{extension}"));
+                let all = matches(&folder, &[&format!("**/*.{extension}")]);
                 let count = left.iter().filter(|path| all.contains(*path)).count();
                 let is_source = extension == "rs" && is_source_folder(&folder, inputs);
                 // In a package that is watched as a whole, new files count too, so one file is
@@ -271,10 +273,6 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
     folders.map(walkdir::DirEntry::into_path).collect()
 }
 
-fn has_folders(folder: &Path) -> bool {
-    !subfolders(folder).is_empty()
-}
-
 /// Whether nothing below this folder is made by builds, takes long to walk, or is another package.
 fn is_clean(wanted: &Wanted, folder: &Path) -> bool {
     let is_made =
@@ -303,10 +301,6 @@ fn junk_in_folders(wanted: &Wanted) -> BTreeSet<PathBuf> {
         }
     }
     below.into_iter().filter(|folder| is_junk(folder)).map(Path::to_owned).collect()
-}
-
-fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{', '}', ']'])
 }
 
 /// Escapes wildcards in a file's name, because uv would read the name as a pattern.
