@@ -113,6 +113,11 @@ impl Project {
         })
     }
 
+    /// `[tool.NAME]`, of any type.
+    pub fn tool(&self, name: &str) -> Option<&toml::Value> {
+        self.document.get("tool")?.get(name)
+    }
+
     /// Whether the project itself requires maturin in `[build-system] requires`. Then the project
     /// decides the version, and wheelprint does not request maturin.
     pub fn pins_maturin(&self) -> bool {

@@ -6,6 +6,7 @@ use toml_edit::{Array, Value};
 use super::{OURS, REQUIREMENT, THEIRS, in_place_of};
 use crate::maturin;
 use crate::project::requirement_name;
+use crate::uv::edit;
 
 /// Whether `requires` has a requirement for this package.
 pub(super) fn names(requires: &Array, package: &str) -> bool {
@@ -99,11 +100,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn prefix(requires: &Array, index: usize) -> String {
-    let prefix = requires.get(index).and_then(|value| value.decor().prefix());
-    prefix.and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned()
-}
-
 fn set_prefix(requires: &mut Array, index: usize, prefix: String) {
     if let Some(value) = requires.get_mut(index) {
         value.decor_mut().set_prefix(prefix);
@@ -120,11 +116,9 @@ fn replace(requires: &mut Array, index: usize, requirement: &str) {
 /// their requirements. In toml_edit, a comment after an item belongs to the prefix of the next
 /// item.
 fn insert(requires: &mut Array, index: usize, requirement: &str) {
-    let mut value = Value::from(requirement);
-    if let Some(next) = requires.get(index) {
-        value = in_place_of(next, requirement);
-    }
-    let prefix = prefix(requires, index);
+    let next = requires.get(index);
+    let mut value = next.map_or_else(|| requirement.into(), |next| in_place_of(next, requirement));
+    let prefix = requires.get(index).map(edit::prefix).unwrap_or_default();
     let indent = prefix.rfind('\n').map(|newline| prefix[newline..].to_owned());
     let is_last = index >= requires.len();
     let (before, next) = match (prefix.find('\n'), indent) {
@@ -143,13 +137,11 @@ fn insert(requires: &mut Array, index: usize, requirement: &str) {
 
 /// Removes a requirement. Its comments stay.
 fn remove(requires: &mut Array, index: usize) {
-    let own = prefix(requires, index);
-    let has_next = index + 1 < requires.len();
-    let behind = if has_next {
-        prefix(requires, index + 1)
-    } else {
-        requires.trailing().as_str().unwrap_or_default().to_owned()
-    };
+    let own = requires.get(index).map(edit::prefix).unwrap_or_default();
+    let next = requires.get(index + 1).map(edit::prefix);
+    let has_next = next.is_some();
+    let behind =
+        next.unwrap_or_else(|| requires.trailing().as_str().unwrap_or_default().to_owned());
     requires.remove(index);
     let begins_a_line = behind.trim_start_matches([' ', '\t']).starts_with('\n');
     if has_next && behind.contains('#') {

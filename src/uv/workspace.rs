@@ -188,7 +188,7 @@ impl Members {
 }
 
 fn uv<'a>(project: &'a Project, key: &str) -> Option<&'a toml::Value> {
-    project.document.get("tool")?.get("uv")?.get(key)
+    project.tool("uv")?.get(key)
 }
 
 fn is_managed(project: &Project) -> bool {
