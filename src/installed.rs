@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use crate::error::{Because as _, Cause, Error, Result};
 use crate::fingerprint::{Record, record};
 use crate::project::normalize_name;
-use crate::request::{Environment, Interpreter};
+use crate::request::{Environment, Interpreter, run};
 
 /// The source of the Python function that describes an interpreter. The hooks use it too.
 const DESCRIBE: &str = include_str!("../python/wheelprint/_interpreter.py");
@@ -125,15 +125,10 @@ pub(crate) fn describe(python: &Path) -> Result<Interpreter> {
     let script =
         format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");
     // Use isolated mode (`-I`), so that no module comes from the working directory or PYTHONPATH.
-    let output = Command::new(python)
-        .args(["-I", "-c", &script])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Error::io(python, &error))?;
-    let answer = match output.status.success() {
-        true => answered(&String::from_utf8_lossy(&output.stdout)),
-        false => Err(Cause::from(String::from_utf8_lossy(&output.stderr).trim())),
-    };
+    let mut command = Command::new(python);
+    let said = run(command.args(["-I", "-c", &script]).stdin(Stdio::null()));
+    let said = said.map_err(|error| Error::io(python, &error))?;
+    let answer = said.map_err(|said| said.trim().into()).and_then(|said| answered(&said));
     answer.because("is no Python that can be used").map_err(|cause| Error::path(python, cause))
 }
 

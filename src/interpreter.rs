@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{self, Tagged};
 use crate::error::{Error, PathContext as _, Result};
 use crate::publish::{self, sealed};
-use crate::request::{Environment, Interpreter};
+use crate::request::{Environment, Interpreter, run};
 
 /// The name of the folder for programs in an environment.
 const SCRIPTS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
@@ -236,24 +236,19 @@ fn make(folder: &Path, python: &Path, interpreter: &Interpreter) -> Result<Ready
     if cfg!(unix) {
         venv.arg("--symlinks");
     }
-    run(venv.arg(folder), folder)?;
-    let mut ask = Command::new(python);
-    ask.args(["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'), end='')"]);
-    let site_packages = PathBuf::from(run(&mut ask, folder)?);
+    ask(venv.arg(folder), folder)?;
+    let mut purelib = Command::new(python);
+    purelib.args(["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'), end='')"]);
+    let site_packages = PathBuf::from(ask(&mut purelib, folder)?);
     let config = folder.join(CONFIG);
     let ready = Ready { site_packages, config: digest::file(&config).at(&config)? };
     sealed::write(&folder.join(READY), &ready).at(folder.join(READY))?;
     Ok(ready)
 }
 
-fn run(command: &mut Command, folder: &Path) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().at(folder)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let cause = stderr.lines().last().unwrap_or("venv failed");
-    Err(Error::path(folder, cause))
+fn ask(command: &mut Command, folder: &Path) -> Result<String> {
+    let said = run(command.stdin(Stdio::null())).at(folder)?;
+    said.map_err(|said| Error::path(folder, said.lines().last().unwrap_or("venv failed")))
 }
 
 /// Points a link at a folder. A new link is made under another name and then renamed, so that the

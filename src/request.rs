@@ -180,6 +180,14 @@ impl Environment {
     }
 }
 
+/// Runs a program to its end. Gives its stdout, or its stderr if it failed.
+pub(crate) fn run(command: &mut Command) -> std::io::Result<Result<String, String>> {
+    let output = command.output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let is_success = output.status.success();
+    Ok(if is_success { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+}
+
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
         Self(variables.into_iter().map(|(name, value)| (fold(&name), value)).collect())

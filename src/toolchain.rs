@@ -15,7 +15,7 @@ use crate::inputs::ambient;
 use crate::inputs::obstacle::essential;
 use crate::inputs::target::entries;
 use crate::publish::sealed;
-use crate::request::Environment;
+use crate::request::{Environment, run};
 use crate::stat_cache::Stat;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,21 +45,15 @@ pub(crate) fn rustc(
         return Ok(known.version);
     }
     let ask = |arguments: &[&str]| -> Result<String, Cause> {
-        let output = environment
-            .command(&program, root)
-            .args(arguments)
-            .output()
-            .map_err(|error| std::io::Error::from(error.kind()))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        match essential(&String::from_utf8_lossy(&output.stderr)) {
-            said if said.is_empty() => {
+        let said = run(environment.command(&program, root).args(arguments));
+        let said = said.map_err(|error| std::io::Error::from(error.kind()))?;
+        said.map_err(|said| match essential(&said) {
+            cause if cause.is_empty() => {
                 let name = program.file_name().unwrap_or_default();
-                Err(format!("{} -vV failed", name.to_string_lossy()).into())
+                format!("{} -vV failed", name.to_string_lossy()).into()
             }
-            said => Err(said.into()),
-        }
+            cause => cause.into(),
+        })
     };
     let version = ask(&["-vV"])?.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     if let Some(memory) = memory

@@ -13,7 +13,7 @@ use crate::error::{Because as _, Cause};
 use crate::inputs::ambient;
 use crate::inputs::target::Target;
 use crate::project::Project;
-use crate::request::{Environment, Request};
+use crate::request::{Environment, Request, run};
 
 mod rustflags;
 
@@ -101,22 +101,14 @@ impl<'a> Rustc<'a> {
     fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, Cause> {
         let program = ambient::rustc(root, environment).ok_or("no rustc found on PATH")?;
         let mut rustc = Self { program, root, environment, version: String::new() };
-        rustc.version = rustc.ask(["-vV"])?;
+        rustc.version = rustc.ask(&["-vV"])?;
         Ok(rustc)
     }
 
-    fn ask<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String, Cause> {
-        let arguments: Vec<&str> = arguments.into_iter().collect();
-        let output = self
-            .environment
-            .command(&self.program, self.root)
-            .args(&arguments)
-            .output()
-            .because(self.program.display())?;
-        if !output.status.success() {
-            return Err(format!("`rustc {}` failed", arguments.join(" ")).into());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    fn ask(&self, arguments: &[&str]) -> Result<String, Cause> {
+        let mut command = self.environment.command(&self.program, self.root);
+        let said = run(command.args(arguments)).because(self.program.display())?;
+        said.map_err(|_| format!("`rustc {}` failed", arguments.join(" ")).into())
     }
 
     /// The value of a line of `rustc -vV`.
@@ -127,7 +119,7 @@ impl<'a> Rustc<'a> {
     /// The folder of the standard library's sources if they are installed, and the name that rustc
     /// uses for them if they are not.
     fn library(&self) -> Result<(PathBuf, String), Cause> {
-        let sysroot = PathBuf::from(self.ask(["--print", "sysroot"])?.trim_end());
+        let sysroot = PathBuf::from(self.ask(&["--print", "sysroot"])?.trim_end());
         let version = self
             .field("commit-hash")
             .filter(|hash| *hash != "unknown")

@@ -217,8 +217,9 @@ impl Config<'_> {
     fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, Cause> {
         let mut flags = self.flags_where(triple, None)?;
         for _ in 0..2 {
-            let print = ["--print", "cfg", "--target", triple];
-            let printed = rustc.ask(print.into_iter().chain(flags.iter().map(String::as_str)))?;
+            let mut print = vec!["--print", "cfg", "--target", triple];
+            print.extend(flags.iter().map(String::as_str));
+            let printed = rustc.ask(&print)?;
             let holds: Vec<Cfg> = printed
                 .lines()
                 .filter(|line| *line != "proc_macro")
