@@ -120,10 +120,8 @@ impl Interpreter {
     /// The properties that two interpreters must share, so that a build with one works with the
     /// other.
     pub fn identity(&self) -> String {
-        format!(
-            "{} {} {} {}",
-            self.implementation, self.version, self.extension_suffix, self.platform
-        )
+        let Self { implementation, version, extension_suffix, platform, .. } = self;
+        format!("{implementation} {version} {extension_suffix} {platform}")
     }
 }
 
@@ -168,11 +166,10 @@ impl Environment {
     /// The first executable file of this name on PATH. On Windows the endings in PATHEXT are tried.
     pub fn which(&self, program: &str) -> Option<PathBuf> {
         let path = self.get("PATH")?;
-        let names: Vec<String> = if cfg!(windows) {
-            let extensions = self.get("PATHEXT").map(OsStr::to_string_lossy);
-            names_on_windows(program, extensions.as_deref())
-        } else {
-            vec![program.to_owned()]
+        let extensions = self.get("PATHEXT").map(OsStr::to_string_lossy);
+        let names = match cfg!(windows) {
+            true => names_on_windows(program, extensions.as_deref()),
+            false => vec![program.to_owned()],
         };
         std::env::split_paths(path)
             .flat_map(|dir| names.iter().map(move |name| dir.join(name)))
@@ -218,13 +215,13 @@ fn folded(name: &OsStr, windows: bool) -> OsString {
 }
 
 #[cfg(unix)]
-fn is_executable(path: &std::path::Path) -> bool {
+fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_executable(path: &std::path::Path) -> bool {
+fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
 
@@ -242,11 +239,9 @@ pub struct Request {
 impl Request {
     /// The config settings for maturin: all except wheelprint's own.
     pub fn maturin_settings(&self) -> ConfigSettings {
-        self.config_settings
-            .iter()
-            .filter(|(name, _)| !name.starts_with(OWN_PREFIX))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        let mut settings = self.config_settings.clone();
+        settings.retain(|name, _| !name.starts_with(OWN_PREFIX));
+        settings
     }
 
     /// Whether a training run affects the code (maturin's `--pgo` or `MATURIN_PGO`). The files that
@@ -260,19 +255,15 @@ impl Request {
     /// maturin's command-line arguments, from the same places as in maturin's own hooks: the config
     /// setting `maturin.build-args` or `build-args`, else `MATURIN_PEP517_ARGS`.
     pub fn maturin_arguments(&self) -> Vec<String> {
-        let setting = self
-            .config_settings
-            .get("maturin.build-args")
-            .or_else(|| self.config_settings.get("build-args"));
-        match setting {
+        let settings = &self.config_settings;
+        match settings.get("maturin.build-args").or_else(|| settings.get("build-args")) {
             Some(ConfigValue::List(arguments)) => arguments.clone(),
             Some(ConfigValue::Text(text)) => split_shell_words(text),
             Some(ConfigValue::Flag(_)) => Vec::new(),
-            None => self
-                .environment
-                .get("MATURIN_PEP517_ARGS")
-                .map(|text| split_shell_words(&text.to_string_lossy()))
-                .unwrap_or_default(),
+            None => {
+                let text = self.environment.get("MATURIN_PEP517_ARGS").unwrap_or_default();
+                split_shell_words(&text.to_string_lossy())
+            }
         }
     }
 }
