@@ -34,9 +34,6 @@ pub(crate) struct CheckedOut {
 /// Writes the tree of a revision into an empty folder, like a checkout: git applies its line
 /// endings and filters. The result has the place of `folder` in that tree. The repository and its
 /// index do not change.
-///
-/// # Errors
-/// The message of git: no repository, no such revision, no space on the disk.
 pub(crate) fn check_out(
     folder: &Path,
     revision: &str,

@@ -118,9 +118,6 @@ fn python_of(environment: &Path, windows: bool) -> PathBuf {
 }
 
 /// Asks an interpreter to describe itself.
-///
-/// # Errors
-/// The program cannot be run, or its answer is not that of a Python interpreter.
 pub(crate) fn describe(python: &Path) -> Result<Interpreter> {
     let script =
         format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");

@@ -121,9 +121,6 @@ impl StableInterpreter {
     /// Makes the environment if it does not exist, and points it at the frontend's environment.
     /// Returns the path of its interpreter, or of the frontend's interpreter if there is no store.
     /// The caller must hold the project's build lock.
-    ///
-    /// # Errors
-    /// The environment cannot be made. The cause is the message of `venv`.
     pub(crate) fn prepare(&self, interpreter: &Interpreter) -> Result<PathBuf> {
         let (Some(folder), Some(python)) = (&self.folder, self.python()) else {
             return Ok(interpreter.executable.clone());

@@ -21,9 +21,6 @@ mod rustflags;
 const SEPARATOR: char = '\x1f';
 
 /// The environment for a build whose output has no path of this machine.
-///
-/// # Errors
-/// The reason why nothing can be remapped.
 pub(crate) fn environment(
     project: &Project,
     request: &Request,

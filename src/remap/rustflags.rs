@@ -21,9 +21,6 @@ use crate::request::{Environment, Request};
 type Flags = Vec<String>;
 
 /// The flags in force.
-///
-/// # Errors
-/// The reason why they can't be determined.
 pub(super) fn in_force(
     project: &Project,
     request: &Request,

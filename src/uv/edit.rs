@@ -20,10 +20,6 @@ pub(crate) struct Keys {
 }
 
 /// Reads the keys of a project. `None` if the project has none, so that uv uses its defaults.
-///
-/// # Errors
-/// The text is not TOML, or `tool.uv.cache-keys` is no list of keys. The error has path, position
-/// and field.
 pub(crate) fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
     let document = parse(path, text)?;
     let item = document.get("tool").and_then(|tool| tool.get("uv")?.get("cache-keys"));

@@ -51,10 +51,6 @@ struct Table {
 impl Workspace {
     /// The workspace that uv would find from this folder. `None` if there is no project, or if uv
     /// does not manage the project.
-    ///
-    /// # Errors
-    /// A pyproject.toml on the way cannot be read, or `tool.uv.workspace` has a form that uv does
-    /// not accept.
     pub(crate) fn around(folder: &Path) -> Result<Option<Self>> {
         let mut above = folder.ancestors().filter(|above| above.join("pyproject.toml").is_file());
         let Some(nearest) = above.next() else { return Ok(None) };
