@@ -63,13 +63,7 @@ fn call(
         log::import_state("built");
     }
     answer.map_err(|error| {
-        if !error.already_shown() {
-            log::line(log::Level::Error, format_args!("error: {error}"));
-            if let Some(hint) = error.hint() {
-                log::line(log::Level::Error, format_args!("hint: {hint}"));
-            }
-        }
-        tell_import(&error);
+        report(&error);
         PySystemExit::new_err(1)
     })
 }
@@ -85,15 +79,18 @@ fn detached<T: Send>(
     })
 }
 
-/// Tells a waiting import whether the sources are wrong or this machine cannot build. The import
-/// raises an error in the first case, and only warns in the second.
-fn tell_import(error: &Error) {
+/// Reports a failure to the user. Tells a waiting import whether the sources are wrong or this
+/// machine cannot build: the import raises an error in the first case, and only warns in the second.
+fn report(error: &Error) {
     let is_environment_failure = || maturin::is_environment_failure(&log::all_import_output());
     let is_theirs = matches!(error, Error::Sources { .. })
         || error.already_shown() && !is_environment_failure();
     if !error.already_shown() {
-        let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
-        log::import_output(format!("{error}\n{hint}").as_bytes());
+        let hint = error.hint().map(|hint| format!("hint: {hint}"));
+        log::line(log::Level::Error, format_args!("error: {error}"));
+        hint.iter().for_each(|hint| log::line(log::Level::Error, hint));
+        let lines = [error.to_string()].into_iter().chain(hint);
+        lines.for_each(|line| log::import_output(format!("{line}\n").as_bytes()));
     }
     log::import_state(if is_theirs { "failed" } else { "unable" });
 }

@@ -208,12 +208,9 @@ fn wrong(source: &str, cause: impl Into<String>, hint: Option<String>) -> Error 
 /// The most similar known word, if one is similar enough.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.replace('_', "-");
-    known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(&word, name), *name))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    let all = known.iter().map(|name| (strsim::jaro_winkler(&word, name), *name));
+    let similar = all.filter(|(similarity, _)| *similarity > 0.7);
+    similar.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, name)| name)
 }
 
 fn in_pyproject(key: &str) -> String {

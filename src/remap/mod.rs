@@ -52,27 +52,25 @@ fn names(
     rustc: &Rustc<'_>,
 ) -> Result<Vec<(PathBuf, String)>, Cause> {
     let metadata = &target.metadata;
+    let target = |folder: &PathBuf| (folder.clone(), "/cargo/target".to_owned());
+    let dependency = |folder: &Path, name: &str| (folder.to_owned(), format!("/cargo/deps/{name}"));
+    let outside = |folder: &Path| !folder.starts_with(&metadata.workspace_root);
     let mut names = vec![
         rustc.library()?,
         (metadata.workspace_root.clone(), ".".to_owned()),
-        (metadata.target_directory.clone(), "/cargo/target".to_owned()),
+        target(&metadata.target_directory),
     ];
-    if let Some(folder) = &metadata.build_directory {
-        names.push((folder.clone(), "/cargo/target".to_owned()));
-    }
-    if let Some(home) = ambient::cargo_home(environment) {
-        names.push((request.root.join(home), "/cargo".to_owned()));
-    }
-    let outside = |folder: &Path| !folder.starts_with(&metadata.workspace_root);
-    for package in metadata.packages.iter().filter(|package| outside(package.folder())) {
-        names.push((package.folder().to_owned(), format!("/cargo/deps/{}", package.name)));
-    }
+    names.extend(metadata.build_directory.as_ref().map(target));
+    let home = ambient::cargo_home(environment);
+    names.extend(home.map(|home| (request.root.join(home), "/cargo".to_owned())));
+    let packages = metadata.packages.iter().filter(|package| outside(package.folder()));
+    names.extend(packages.map(|package| dependency(package.folder(), &package.name)));
     // If cargo could not name all packages, use at least the path dependencies of the known ones.
     for needed in metadata.packages.iter().flat_map(|package| &package.dependencies) {
         if let Some(folder) = needed.path.as_deref().filter(|folder| outside(folder))
             && !names.iter().any(|(known, _)| known == folder)
         {
-            names.push((folder.to_owned(), format!("/cargo/deps/{}", needed.name)));
+            names.push(dependency(folder, &needed.name));
         }
     }
     // rustc's working directory contains no links, but paths that cargo gives it may contain them.

@@ -175,7 +175,7 @@ pub(crate) fn to_maturin(path: &Path, text: &str) -> Result<String> {
     if was_switched || !keys.theirs.is_empty() || keys.ours.is_empty() {
         edit::write(path, &text, &[])
     } else {
-        edit::hand_over(path, &text, &uv::usual_keys())
+        edit::replaced(path, &text, &uv::usual_keys(), None)
     }
 }
 
@@ -211,13 +211,11 @@ fn edited(
             return Err(not_strings());
         }
         edit(system, &mut requires);
-        match system.get_mut("requires") {
-            // The array is a clone of the old one, with its whitespace and comments.
-            Some(item) => *item = toml_edit::value(requires),
-            None if requires.is_empty() => {}
-            None => {
-                system.insert("requires", toml_edit::value(requires));
-            }
+        // The array is a clone of the old one, with its whitespace and comments.
+        if let Some(item) = system.get_mut("requires") {
+            *item = toml_edit::value(requires);
+        } else if !requires.is_empty() {
+            system.insert("requires", toml_edit::value(requires));
         }
     }
     let after = document.to_string();
@@ -226,11 +224,10 @@ fn edited(
 
 /// Sets a string. The whitespace and comments around it stay, and so does the kind of quotes.
 fn set(table: &mut dyn TableLike, key: &str, text: &str) {
-    match table.get_mut(key) {
-        Some(Item::Value(value)) => *value = in_place_of(value, text),
-        _ => {
-            table.insert(key, toml_edit::value(text));
-        }
+    if let Some(Item::Value(value)) = table.get_mut(key) {
+        *value = in_place_of(value, text);
+    } else {
+        table.insert(key, toml_edit::value(text));
     }
 }
 

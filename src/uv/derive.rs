@@ -223,10 +223,8 @@ impl Keys<'_> {
                 let is_source = kind == "rs" && is_source_folder(&folder, &wanted.files);
                 // In a package that is watched as a whole, new files count too, so one file is
                 // enough for a glob.
-                let least = match wanted.packages.iter().any(|top| folder.starts_with(top)) {
-                    true => 1,
-                    false => 2,
-                };
+                let is_of_package = wanted.packages.iter().any(|top| folder.starts_with(top));
+                let least = if is_of_package { 1 } else { 2 };
                 self.add_glob(&folder, &format!("**/*.{kind}"), |all, rest| {
                     let count = all.intersection(rest).count();
                     let is_exact = count >= least && all.is_subset(&wanted.files);

@@ -44,15 +44,16 @@ pub(crate) fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String
     if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
         return Ok(text.to_owned());
     }
-    written(path, text, ours, Some(MARK))
+    replaced(path, text, ours, Some(MARK))
 }
 
-/// Like [`write`], but without the mark: the keys then belong to the project.
-pub(crate) fn hand_over(path: &Path, text: &str, keys: &[CacheKey]) -> Result<String> {
-    written(path, text, keys, None)
-}
-
-fn written(path: &Path, text: &str, ours: &[CacheKey], mark: Option<&str>) -> Result<String> {
+/// Replaces the keys below the mark. Without a new mark the keys belong to the project.
+pub(crate) fn replaced(
+    path: &Path,
+    text: &str,
+    ours: &[CacheKey],
+    mark: Option<&str>,
+) -> Result<String> {
     let mut document = parse(path, text)?;
     let tool = table_in(document.as_table_mut(), "tool");
     let tool = tool.ok_or_else(|| wrong(path, "tool is no table"))?;

@@ -120,17 +120,15 @@ impl Workspace {
         for glob in &self.table.members {
             let found = glob::glob(&self.absolute(glob))
                 .map_err(|error| self.no_glob("members", glob, &error))?;
-            for found in found {
-                let folder = match found {
-                    Ok(folder) => normalize(&folder),
+            for found in found.map(|found| found.map(|folder| normalize(&folder))) {
+                match found {
                     Err(error) => {
                         let cause = error.error().to_string();
                         members.broken.push((error.path().to_owned(), cause));
-                        continue;
                     }
-                };
-                if !members.knows(&folder) && folder.is_dir() && !self.excludes(&folder)? {
-                    members.add_folder(&folder);
+                    Ok(folder) if members.knows(&folder) || !folder.is_dir() => {}
+                    Ok(folder) if self.excludes(&folder)? => {}
+                    Ok(folder) => members.add_folder(&folder),
                 }
             }
         }
