@@ -23,7 +23,6 @@ const ANSWER: &str = "wheelprint:";
 pub(crate) struct Distribution {
     pub name: String,
     pub version: String,
-    /// The dist-info folder of the package.
     pub dist_info: PathBuf,
     /// `INSTALLER`: `uv`, `pip`.
     pub installer: Option<String>,

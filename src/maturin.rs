@@ -212,12 +212,10 @@ pub(crate) fn missing() -> Error {
     }
 }
 
-/// Whether the frontend's interpreter can import maturin.
 pub(crate) fn is_importable(interpreter: &Interpreter) -> bool {
     ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
-/// Whether the frontend's interpreter can import the package `name`.
 pub(crate) fn has_package(interpreter: &Interpreter, name: &str) -> bool {
     interpreter.sys_path.iter().any(|entry| entry.join(name).join("__init__.py").is_file())
 }

@@ -38,7 +38,6 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// All hooks.
     pub const ALL: [Self; 8] = [
         Self::GetRequires(Artifact::Wheel),
         Self::GetRequires(Artifact::Editable),
@@ -50,7 +49,6 @@ impl Hook {
         Self::Build(Artifact::Sdist),
     ];
 
-    /// The hook of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|hook| hook.to_string() == name)
     }
@@ -131,7 +129,6 @@ impl Interpreter {
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// The variables of this process.
     pub fn current() -> Self {
         std::env::vars_os().collect()
     }
@@ -146,7 +143,6 @@ impl Environment {
         self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Sets a variable.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.0.insert(fold(OsStr::new(name)), value.into());
     }

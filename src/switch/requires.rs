@@ -63,11 +63,8 @@ pub(super) fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
 /// Whether a requirement for maturin (PEP 508) says more than "a maturin that works". Such a
 /// requirement is the project's own choice, so it stays.
 fn pins(requirement: &str) -> bool {
-    let requirement = requirement.trim();
-    let name = requirement
-        .find(|char: char| !(char.is_ascii_alphanumeric() || "-_.".contains(char)))
-        .unwrap_or(requirement.len());
-    let rest = requirement[name..].trim();
+    let is_of_name = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    let rest = requirement.trim().trim_start_matches(is_of_name).trim();
     // Parentheses are an old spelling that PEP 508 still allows.
     let rest = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(rest);
     rest.split(',').map(str::trim).filter(|clause| !clause.is_empty()).any(is_a_choice)
@@ -119,20 +116,16 @@ fn insert(requires: &mut Array, index: usize, requirement: &str) {
     let next = requires.get(index);
     let mut value = next.map_or_else(|| requirement.into(), |next| in_place_of(next, requirement));
     let prefix = requires.get(index).map(edit::prefix).unwrap_or_default();
-    let indent = prefix.rfind('\n').map(|newline| prefix[newline..].to_owned());
-    let is_last = index >= requires.len();
-    let (before, next) = match (prefix.find('\n'), indent) {
-        (Some(newline), Some(indent)) => {
-            (format!("{}{indent}", &prefix[..newline]), prefix[newline..].to_owned())
+    let (before, next) = match (prefix.find('\n'), prefix.rfind('\n')) {
+        (Some(first), Some(last)) => {
+            (format!("{}{}", &prefix[..first], &prefix[last..]), prefix[first..].to_owned())
         }
         _ => (prefix, " ".to_owned()),
     };
     value.decor_mut().set_prefix(before);
     value.decor_mut().set_suffix("");
     requires.insert_formatted(index, value);
-    if !is_last {
-        set_prefix(requires, index + 1, next);
-    }
+    set_prefix(requires, index + 1, next);
 }
 
 /// Removes a requirement. Its comments stay.

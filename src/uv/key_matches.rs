@@ -87,7 +87,6 @@ impl<'a> KeyMatches<'a> {
         self.keys.get(index)
     }
 
-    /// The key for the existence of a folder.
     pub(crate) fn key_of_folder(&self, root: &Path, path: &Path) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| match key {
             CacheKey::Directory { dir } => normalize(&root.join(dir)) == path,
@@ -95,7 +94,6 @@ impl<'a> KeyMatches<'a> {
         })
     }
 
-    /// The key for a variable.
     pub(crate) fn key_of_variable(&self, name: &str) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| matches!(key, CacheKey::Environment { env } if env == name))
     }
