@@ -1,10 +1,10 @@
 //! Asking git about a folder.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::{Because as _, Cause};
-use crate::request::Environment;
+use crate::request::{Environment, run};
 
 /// The files of a package that git tracks. `None` where cargo does not use git's list (cargo
 /// `sources/path.rs`) or git cannot be asked: outside of a repository, and for a package whose
@@ -34,9 +34,6 @@ pub(crate) struct CheckedOut {
 /// Writes the tree of a revision into an empty folder, like a checkout: git applies its line
 /// endings and filters. The result has the place of `folder` in that tree. The repository and its
 /// index do not change.
-///
-/// # Errors
-/// The message of git: no repository, no such revision, no space on the disk.
 pub(crate) fn check_out(
     folder: &Path,
     revision: &str,
@@ -46,42 +43,32 @@ pub(crate) fn check_out(
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     let tree = to.join("tree");
     fs_err::create_dir_all(&tree)?;
-    let run = |arguments: &[&OsStr]| -> Result<String, Cause> {
-        let output = environment
-            .command(&git, folder)
-            .args(arguments)
-            .env("GIT_INDEX_FILE", to.join("index"))
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .output()
-            .because("git")?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().into());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
+    let command = || {
+        let mut command = environment.command(&git, folder);
+        command.env("GIT_INDEX_FILE", to.join("index")).env("GIT_TERMINAL_PROMPT", "0");
+        command
     };
-    let words = |text: &'static str| text.split(' ').map(OsStr::new);
-    let ask = |text: &'static str| run(&words(text).collect::<Vec<_>>());
-    let prefix = ask("rev-parse --show-prefix")?;
-    let peeled = format!("{revision}^{{tree}}");
-    let verify = words("rev-parse --verify --quiet --end-of-options").chain([OsStr::new(&peeled)]);
-    let object = run(&verify.collect::<Vec<_>>()).map_err(|said| {
-        if said.to_string().is_empty() { "there is no such revision".into() } else { said }
+    let run = |command: &mut Command| -> Result<String, Cause> {
+        let said = run(command).because("git")?.map_err(|said| said.trim().to_owned())?;
+        Ok(said.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    let prefix = run(command().args(["rev-parse", "--show-prefix"]))?;
+    let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
+    let object = run(command().args(verify).arg(format!("{revision}^{{tree}}")));
+    let object = object.map_err(|said| match said.to_string().is_empty() {
+        true => "there is no such revision".into(),
+        false => said,
     })?;
-    let read = words("read-tree").chain([OsStr::new(&object)]);
-    run(&read.collect::<Vec<_>>())?;
-    let mut work_tree = std::ffi::OsString::from("--work-tree=");
-    work_tree.push(&tree);
+    run(command().args(["read-tree", &object]))?;
     // Run git at the top: in a subfolder it would write only that subfolder.
-    let top = ask("rev-parse --show-toplevel")?;
-    let from_top = [OsStr::new("-C"), OsStr::new(&top), &work_tree];
-    let write = from_top.into_iter().chain(words("checkout-index --all --force"));
-    run(&write.collect::<Vec<_>>())?;
-    let listed = from_top[..2].iter().copied().chain(words("ls-files --stage -z"));
-    let listed = run(&listed.collect::<Vec<_>>())?;
+    let top = run(command().args(["rev-parse", "--show-toplevel"]))?;
+    let write = ["-C", &top, "checkout-index", "--all", "--force"];
+    run(command().env("GIT_WORK_TREE", &tree).args(write))?;
+    let listed = run(command().args(["-C", &top, "ls-files", "--stage", "-z"]))?;
     let submodules = listed.split('\0').filter_map(|line| {
         let (stage, name) = line.split_once('\t')?;
         stage.starts_with("160000").then(|| tree.join(name))
     });
-    let submodules = submodules.collect();
-    Ok(CheckedOut { folder: tree.join(prefix.trim_end_matches('/')), submodules })
+    let folder = tree.join(prefix.trim_end_matches('/'));
+    Ok(CheckedOut { folder, submodules: submodules.collect() })
 }

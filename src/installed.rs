@@ -1,7 +1,8 @@
 //! The installation of a project in an environment, and the environment in use.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use fs_err as fs;
 use percent_encoding::percent_decode_str;
@@ -9,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use crate::error::{Because as _, Cause, Error, Result};
 use crate::fingerprint::{Record, record};
 use crate::project::normalize_name;
-use crate::request::{Environment, Interpreter};
+use crate::request::{Environment, Interpreter, run};
 
 /// The source of the Python function that describes an interpreter. The hooks use it too.
 const DESCRIBE: &str = include_str!("../python/wheelprint/_interpreter.py");
@@ -22,7 +23,6 @@ const ANSWER: &str = "wheelprint:";
 pub(crate) struct Distribution {
     pub name: String,
     pub version: String,
-    /// The dist-info folder of the package.
     pub dist_info: PathBuf,
     /// `INSTALLER`: `uv`, `pip`.
     pub installer: Option<String>,
@@ -41,55 +41,39 @@ pub(crate) struct Distribution {
 pub(crate) struct Moved {
     /// The folder that is installed.
     pub from: PathBuf,
-    /// The project's folder.
-    pub to: PathBuf,
     /// Whether the installed folder no longer has a project.
     pub is_gone: bool,
-    is_by_pip: bool,
-}
-
-impl Moved {
     /// The problem in words.
-    pub(crate) fn cause(&self) -> String {
-        let Self { from, to, is_gone, .. } = self;
-        let (from, to) = (from.display(), to.display());
-        if *is_gone {
-            format!("the project has moved: from {from}, which is installed, to {to}")
-        } else {
-            format!("another folder is installed: {from}, and not {to}")
-        }
-    }
-
+    pub cause: String,
     /// The fix in words.
-    pub(crate) fn remedy(&self) -> String {
-        let command = if self.is_by_pip { "pip install -e ." } else { "uv sync" };
-        format!("`{command}` installs it from here")
-    }
+    pub remedy: String,
 }
 
 impl Distribution {
     /// Whether the package was installed from this folder. The two paths may differ by links.
     pub(crate) fn is_of(&self, root: &Path) -> bool {
-        self.source.as_deref().is_some_and(|source| is_same_place(source, root))
+        self.source.as_deref().is_some_and(|source| {
+            source == root
+                || dunce::canonicalize(source)
+                    .is_ok_and(|source| dunce::canonicalize(root).is_ok_and(|root| source == root))
+        })
     }
 
     /// The other folder, if the package is an editable install of another folder than `root`.
     pub(crate) fn moved(&self, root: &Path) -> Option<Moved> {
         let from = self.source.clone().filter(|_| self.editable && !self.is_of(root))?;
-        Some(Moved {
-            is_gone: !from.join("pyproject.toml").is_file(),
-            from,
-            to: root.to_owned(),
-            is_by_pip: self.installer.as_deref() == Some("pip"),
-        })
+        let is_gone = !from.join("pyproject.toml").is_file();
+        let (old, new) = (from.display(), root.display());
+        let cause = if is_gone {
+            format!("the project has moved: from {old}, which is installed, to {new}")
+        } else {
+            format!("another folder is installed: {old}, and not {new}")
+        };
+        let is_by_pip = self.installer.as_deref() == Some("pip");
+        let command = if is_by_pip { "pip install -e ." } else { "uv sync" };
+        let remedy = format!("`{command}` installs it from here");
+        Some(Moved { from, is_gone, cause, remedy })
     }
-}
-
-/// Whether two paths lead to the same folder, also through links.
-fn is_same_place(one: &Path, other: &Path) -> bool {
-    one == other
-        || dunce::canonicalize(one)
-            .is_ok_and(|one| dunce::canonicalize(other).is_ok_and(|other| one == other))
 }
 
 /// The interpreter of the environment that the project's commands run in. In this order:
@@ -133,23 +117,14 @@ fn python_of(environment: &Path, windows: bool) -> PathBuf {
 }
 
 /// Asks an interpreter to describe itself.
-///
-/// # Errors
-/// The program cannot be run, or its answer is not that of a Python interpreter.
 pub(crate) fn describe(python: &Path) -> Result<Interpreter> {
     let script =
         format!("{DESCRIBE}\nimport json\nprint('\\n{ANSWER}' + json.dumps(describe()))\n");
     // Use isolated mode (`-I`), so that no module comes from the working directory or PYTHONPATH.
-    let output = Command::new(python)
-        .args(["-I", "-c", &script])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|error| Error::io(python, &error))?;
-    let answer = if !output.status.success() {
-        Err(Cause::from(String::from_utf8_lossy(&output.stderr).trim()))
-    } else {
-        answered(&String::from_utf8_lossy(&output.stdout))
-    };
+    let mut command = Command::new(python);
+    let said = run(command.args(["-I", "-c", &script]).stdin(Stdio::null()));
+    let said = said.map_err(|error| Error::io(python, &error))?;
+    let answer = said.map_err(|said| said.trim().into()).and_then(|said| answered(&said));
     answer.because("is no Python that can be used").map_err(|cause| Error::path(python, cause))
 }
 
@@ -163,28 +138,25 @@ fn answered(said: &str) -> Result<Interpreter, Cause> {
 /// The distribution of this name that the interpreter would import.
 pub(crate) fn find(interpreter: &Interpreter, name: &str) -> Option<Distribution> {
     let wanted = normalize_name(name);
-    interpreter.sys_path.iter().find_map(|folder| {
-        let entries = fs::read_dir(folder).ok()?;
-        entries.flatten().find_map(|entry| {
-            let file_name = entry.file_name().to_str()?.to_owned();
-            let (name, version) = file_name.strip_suffix(".dist-info")?.split_once('-')?;
-            (normalize_name(name) == wanted).then(|| read(&entry.path(), name, version))
-        })
-    })
+    let mut all = distributions(interpreter);
+    let (folder, name, version) = all.find(|(_, name, _)| normalize_name(name) == wanted)?;
+    Some(read(&folder, &name, &version))
 }
 
 /// The normalised names (PEP 503) of all distributions that this interpreter could import.
 pub(crate) fn names(interpreter: &Interpreter) -> Vec<String> {
+    let names = distributions(interpreter).map(|(_, name, _)| normalize_name(&name));
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The dist-info folders on this interpreter's path, each with name and version.
+fn distributions(interpreter: &Interpreter) -> impl Iterator<Item = (PathBuf, String, String)> {
     let entries = interpreter.sys_path.iter().filter_map(|folder| fs::read_dir(folder).ok());
-    let names = entries.flatten().flatten().filter_map(|entry| {
+    entries.flatten().flatten().filter_map(|entry| {
         let file_name = entry.file_name();
-        let (name, _) = file_name.to_str()?.strip_suffix(".dist-info")?.split_once('-')?;
-        Some(normalize_name(name))
-    });
-    let mut names: Vec<String> = names.collect();
-    names.sort();
-    names.dedup();
-    names
+        let (name, version) = file_name.to_str()?.strip_suffix(".dist-info")?.split_once('-')?;
+        Some((entry.path(), name.to_owned(), version.to_owned()))
+    })
 }
 
 fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
@@ -193,14 +165,14 @@ fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
         |file: &str| -> Option<serde_json::Value> { serde_json::from_str(&text(file)?).ok() };
     let direct_url = json("direct_url.json");
     let is_editable = || direct_url.as_ref()?.get("dir_info")?.get("editable")?.as_bool();
-    let source = || path_of_url(direct_url.as_ref()?.get("url")?.as_str()?);
+    let source = || path_of_url(direct_url.as_ref()?.get("url")?.as_str()?, cfg!(windows));
     let record = fs::read(dist_info.join(record::FILE_NAME)).ok();
     Distribution {
         name: name.to_owned(),
         version: version.to_owned(),
         dist_info: dist_info.to_owned(),
         installer: text("INSTALLER").map(|text| text.trim().to_owned()),
-        source: source(),
+        source: source().map(PathBuf::from),
         editable: is_editable().unwrap_or(false),
         record: record.map(|bytes| Record::from_json(&bytes)),
         uv_cache: json("uv_cache.json"),
@@ -208,11 +180,7 @@ fn read(dist_info: &Path, name: &str, version: &str) -> Distribution {
 }
 
 /// The path in a `file:` URL of this machine (RFC 8089).
-fn path_of_url(url: &str) -> Option<PathBuf> {
-    path_in_url(url, cfg!(windows)).map(PathBuf::from)
-}
-
-fn path_in_url(url: &str, windows: bool) -> Option<String> {
+fn path_of_url(url: &str, windows: bool) -> Option<String> {
     let path = url.strip_prefix("file://")?;
     let path = path.strip_prefix("localhost").unwrap_or(path);
     let path = percent_decode_str(path).decode_utf8().ok()?.into_owned();
@@ -242,7 +210,7 @@ mod tests {
             ("file://server/share/a", true, Some("//server/share/a")),
             ("https://example.org/a", true, None),
         ] {
-            assert_eq!(path_in_url(url, windows).as_deref(), path, "{url}");
+            assert_eq!(path_of_url(url, windows).as_deref(), path, "{url}");
         }
     }
 

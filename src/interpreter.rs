@@ -10,24 +10,20 @@
 //! import build requirements. `PATH` and `VIRTUAL_ENV` get stable values too, for build scripts
 //! that watch them.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fs_err as fs;
+use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Tagged};
 use crate::error::{Error, PathContext as _, Result};
 use crate::publish::{self, sealed};
-use crate::request::{Environment, Interpreter};
-
-const SCRIPTS: &str = scripts(cfg!(windows));
+use crate::request::{Environment, Interpreter, run};
 
 /// The name of the folder for programs in an environment.
-const fn scripts(windows: bool) -> &'static str {
-    if windows { "Scripts" } else { "bin" }
-}
+const SCRIPTS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
 
 /// The name of the file that is written last. An environment without it is incomplete.
 const READY: &str = "wheelprint-ready.json";
@@ -36,7 +32,7 @@ const PTH: &str = "wheelprint.pth";
 
 /// The place of the stable interpreter, which may not exist yet, and the variables of the build.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct StableInterpreter {
     /// The folder of the stable interpreter; `None` if there is no store.
     folder: Option<PathBuf>,
     /// Links with stable names, each with its target: a folder of programs in the frontend's
@@ -53,17 +49,16 @@ struct Ready {
     config: String,
 }
 
-impl Plan {
+impl StableInterpreter {
     /// Decides the names without touching the disk. `interpreters` is the folder of all stable
-    /// interpreters.
+    /// interpreters, which exists only with a store.
     pub(crate) fn new(
         interpreter: &Interpreter,
         environment: &Environment,
         interpreters: Option<PathBuf>,
     ) -> Self {
-        let Some(interpreters) = interpreters else {
-            return Self { folder: None, links: Vec::new(), environment: environment.clone() };
-        };
+        let mut planned = Self { folder: None, links: vec![], environment: environment.clone() };
+        let Some(interpreters) = interpreters else { return planned };
         let mut tagged = Tagged::new("interpreter");
         tagged.field("identity", &interpreter.identity());
         tagged.field("base", &interpreter.base_executable.to_string_lossy());
@@ -73,12 +68,11 @@ impl Plan {
             interpreter.version,
             &tagged.finish()[..12]
         ));
-        let mut plan = Self { folder: None, links: Vec::new(), environment: environment.clone() };
-        plan.set_path(interpreter, &folder);
+        planned.set_path(interpreter, &folder);
         // A build script may watch this variable, so its value must not depend on the frontend.
-        plan.environment.set("VIRTUAL_ENV", folder.as_os_str());
-        plan.folder = Some(folder);
-        plan
+        planned.environment.set("VIRTUAL_ENV", folder.as_os_str());
+        planned.folder = Some(folder);
+        planned
     }
 
     /// Sets PATH, with every folder of the frontend's environment replaced by a link with a stable
@@ -89,8 +83,8 @@ impl Plan {
             .map(|prefix| prefix.join(SCRIPTS))
             .collect();
         let mut entries = vec![folder.join(SCRIPTS)];
-        let path = self.environment.get("PATH").map(OsString::from).unwrap_or_default();
-        let mut path: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        let path = self.environment.get("PATH").unwrap_or_default();
+        let mut path: Vec<PathBuf> = std::env::split_paths(path).collect();
         // maturin's hooks look for the `maturin` program on PATH. If the frontend started its
         // interpreter by path, without that environment's programs on PATH, add them here.
         if let Some(own) = theirs.first()
@@ -114,9 +108,8 @@ impl Plan {
 
     /// The part of a variable's value that only says where this environment is, and must not count.
     pub(crate) fn stable_prefix(&self) -> String {
-        self.folder
-            .as_ref()
-            .map_or_else(|| "\0".to_owned(), |folder| folder.to_string_lossy().into_owned())
+        let folder = self.folder.as_deref().unwrap_or(Path::new("\0"));
+        folder.to_string_lossy().into_owned()
     }
 
     /// The path of the stable interpreter, whether or not it exists; `None` if there is no store.
@@ -128,9 +121,6 @@ impl Plan {
     /// Makes the environment if it does not exist, and points it at the frontend's environment.
     /// Returns the path of its interpreter, or of the frontend's interpreter if there is no store.
     /// The caller must hold the project's build lock.
-    ///
-    /// # Errors
-    /// The environment cannot be made. The cause is the message of `venv`.
     pub(crate) fn prepare(&self, interpreter: &Interpreter) -> Result<PathBuf> {
         let (Some(folder), Some(python)) = (&self.folder, self.python()) else {
             return Ok(interpreter.executable.clone());
@@ -152,30 +142,23 @@ impl Plan {
 /// The prefixes of the environments that the frontend put on `sys.path`. uv and build run the hooks
 /// with the interpreter of a new environment. pip adds overlay folders to its own environment.
 fn environment_prefixes(interpreter: &Interpreter, windows: bool) -> Vec<PathBuf> {
-    let mut prefixes = vec![interpreter.prefix.clone()];
-    for entry in site_folders(interpreter) {
-        // The path is PREFIX/lib/pythonX.Y/site-packages, or PREFIX\Lib\site-packages.
-        let levels = if windows { 2 } else { 3 };
-        if let Some(prefix) = entry.ancestors().nth(levels)
-            && !prefixes.iter().any(|known| known == prefix)
-        {
-            prefixes.push(prefix.to_owned());
-        }
-    }
-    // The folder with the base interpreter does not belong to the frontend's environment.
+    // The path is PREFIX/lib/pythonX.Y/site-packages, or PREFIX\Lib\site-packages.
+    let levels = if windows { 2 } else { 3 };
+    let above = site_folders(interpreter).filter_map(|entry| entry.ancestors().nth(levels));
+    // The folder with the base interpreter does not belong to the frontend's environment. On
+    // Windows it is the prefix itself.
     let base = interpreter.base_executable.parent().map(Path::to_owned);
-    // On Windows the base interpreter is in the prefix itself.
-    prefixes.retain(|prefix| {
-        let own = if windows { prefix.clone() } else { prefix.join(scripts(windows)) };
-        Some(own) != base
-    });
-    prefixes
+    let is_base =
+        |prefix: &Path| Some(if windows { prefix.to_owned() } else { prefix.join("bin") }) == base;
+    let prefixes = [interpreter.prefix.as_path()].into_iter().chain(above);
+    let prefixes: IndexSet<_> = prefixes.filter(|prefix| !is_base(prefix)).collect();
+    prefixes.into_iter().map(Path::to_owned).collect()
 }
 
 fn site_folders(interpreter: &Interpreter) -> impl Iterator<Item = &PathBuf> {
-    interpreter.sys_path.iter().filter(|entry| {
-        entry.file_name().is_some_and(|name| name == "site-packages" || name == "dist-packages")
-    })
+    let is_one =
+        |entry: &Path| ["site-packages", "dist-packages"].iter().any(|name| entry.ends_with(name));
+    interpreter.sys_path.iter().filter(move |entry| is_one(entry))
 }
 
 /// The `.pth` lines that let the stable interpreter import everything that the frontend's
@@ -194,8 +177,8 @@ fn pth_lines(interpreter: &Interpreter) -> String {
     let reads_utf8 = reads_pth_as_utf8(&interpreter.version);
     for entry in &interpreter.sys_path {
         let is_stdlib = entry.join("os.py").is_file()
-            || entry.extension().is_some_and(|extension| extension == "zip")
-            || entry.file_name().is_some_and(|name| name == "lib-dynload" || name == "DLLs");
+            || entry.extension() == Some("zip".as_ref())
+            || ["lib-dynload", "DLLs"].iter().any(|name| entry.ends_with(name));
         if is_stdlib {
             continue;
         }
@@ -245,35 +228,24 @@ fn make(folder: &Path, python: &Path, interpreter: &Interpreter) -> Result<Ready
     if let Some(parent) = folder.parent() {
         crate::publish::private::make(parent).at(parent)?;
     }
-    let mut venv = python_command(&interpreter.executable);
+    let mut venv = Command::new(&interpreter.executable);
     venv.args(["-I", "-m", "venv", "--without-pip"]);
     if cfg!(unix) {
         venv.arg("--symlinks");
     }
-    run(venv.arg(folder), folder)?;
-    let mut ask = python_command(python);
-    ask.args(["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'), end='')"]);
-    let site_packages = PathBuf::from(run(&mut ask, folder)?);
+    ask(venv.arg(folder), folder)?;
+    let mut purelib = Command::new(python);
+    purelib.args(["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'), end='')"]);
+    let site_packages = PathBuf::from(ask(&mut purelib, folder)?);
     let config = folder.join(CONFIG);
     let ready = Ready { site_packages, config: digest::file(&config).at(&config)? };
     sealed::write(&folder.join(READY), &ready).at(folder.join(READY))?;
     Ok(ready)
 }
 
-fn python_command(python: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.stdin(Stdio::null());
-    command
-}
-
-fn run(command: &mut Command, folder: &Path) -> Result<String> {
-    let output = command.output().at(folder)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let cause = stderr.lines().last().unwrap_or("venv failed");
-    Err(Error::path(folder, cause))
+fn ask(command: &mut Command, folder: &Path) -> Result<String> {
+    let said = run(command.stdin(Stdio::null())).at(folder)?;
+    said.map_err(|said| Error::path(folder, said.lines().last().unwrap_or("venv failed")))
 }
 
 /// Points a link at a folder. A new link is made under another name and then renamed, so that the
@@ -334,7 +306,11 @@ mod tests {
     #[test]
     fn two_throw_away_environments_look_alike() {
         let plan = |prefix: &str| {
-            Plan::new(&interpreter(prefix), &environment(prefix), Some("/store".into()))
+            StableInterpreter::new(
+                &interpreter(prefix),
+                &environment(prefix),
+                Some("/store".into()),
+            )
         };
         let (one, two) = (plan("/tmp/one"), plan("/tmp/two"));
         assert_eq!(one.environment, two.environment);
@@ -401,7 +377,8 @@ mod tests {
         let plan = |change: fn(&mut Interpreter)| {
             let mut interpreter = interpreter("/tmp/one");
             change(&mut interpreter);
-            Plan::new(&interpreter, &environment("/tmp/one"), Some("/store".into())).stable_prefix()
+            StableInterpreter::new(&interpreter, &environment("/tmp/one"), Some("/store".into()))
+                .stable_prefix()
         };
         let base = plan(|_| {});
         assert_ne!(base, plan(|it| it.version = "3.12.0".into()));

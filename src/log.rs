@@ -20,20 +20,14 @@ pub enum Level {
 }
 
 impl Level {
-    /// The names that `WHEELPRINT_LOG` accepts.
-    pub const NAMES: [&'static str; 5] = ["off", "error", "warn", "info", "debug"];
-
-    /// The level of this name; `None` if the name is none of [`Level::NAMES`].
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "off" => Some(Self::Off),
-            "error" => Some(Self::Error),
-            "warn" => Some(Self::Warn),
-            "info" => Some(Self::Info),
-            "debug" => Some(Self::Debug),
-            _ => None,
-        }
-    }
+    /// The levels by the names that `WHEELPRINT_LOG` accepts.
+    pub const NAMES: &[(&str, Self)] = &[
+        ("off", Self::Off),
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);

@@ -5,11 +5,12 @@
 //! a file. After a failure maturin repeats its command line below the compiler's output. Those
 //! lines are dropped, so that the compiler's error is last.
 
-use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::error::{Because as _, Error, Result};
 use crate::inputs::ambient;
@@ -62,9 +63,6 @@ pub(crate) struct Maturin<'a> {
 impl Maturin<'_> {
     /// Starts the process before the hook to call is known, because importing maturin takes a
     /// while.
-    ///
-    /// # Errors
-    /// The process cannot be started.
     pub(crate) fn start(&self) -> Result<HookProcess> {
         let mut command = self.command();
         command.stderr(Stdio::piped());
@@ -90,42 +88,23 @@ impl Maturin<'_> {
         started.call(Hook::Build(artifact), &json!([folder, self.config_settings, metadata]))
     }
 
-    /// Calls `build_sdist`. Returns the name of the archive in `folder`.
-    ///
-    /// # Errors
-    /// The same as [`Self::build`].
-    pub(crate) fn build_sdist(&self, folder: &Path) -> Result<String> {
-        let hook = Hook::Build(Artifact::Sdist);
-        self.start()?.call(hook, &json!([folder, self.config_settings]))
-    }
-
-    /// Calls `prepare_metadata_for_build_*`. Returns the name of the dist-info folder in `folder`.
-    ///
-    /// # Errors
-    /// The same as [`Self::build`].
-    pub(crate) fn prepare_metadata(&self, artifact: Artifact, folder: &Path) -> Result<String> {
-        let hook = Hook::PrepareMetadata(artifact);
+    /// Calls `build_sdist` or `prepare_metadata_for_build_*`. Returns the name of the archive or
+    /// dist-info folder in `folder`.
+    pub(crate) fn make(&self, hook: Hook, folder: &Path) -> Result<String> {
         self.start()?.call(hook, &json!([folder, self.config_settings]))
     }
 
     /// Starts `build_sdist` in the background, without output: for an archive that the frontend did
     /// not request.
-    ///
-    /// # Errors
-    /// The process cannot be started.
-    pub(crate) fn begin_sdist(&self, folder: &Path) -> Result<BackgroundHook> {
-        let hook = Hook::Build(Artifact::Sdist);
+    pub(crate) fn begin_sdist(&self, folder: &Path) -> Result<HookProcess> {
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut started = self.spawn(command)?;
-        started.tell(hook, &json!([folder, self.config_settings]));
-        Ok(BackgroundHook { hook, started })
+        started.tell(Hook::Build(Artifact::Sdist), &json!([folder, self.config_settings]));
+        Ok(started)
     }
 
     /// Calls `get_requires_for_build_*`. Returns the requirements.
-    ///
-    /// # Errors
-    /// The same as [`Self::build`].
     pub(crate) fn requires(&self, artifact: Artifact) -> Result<Vec<String>> {
         self.start()?.call(Hook::GetRequires(artifact), &json!([self.config_settings]))
     }
@@ -142,46 +121,51 @@ impl Maturin<'_> {
             .tempdir()
             .map_err(|error| Error::io("temporary folder", &error))?;
         let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
-        Ok(HookProcess { child, answer: Answer(folder) })
+        Ok(HookProcess { child, folder })
     }
 }
 
-/// A process that waits for the name of a hook. It is killed on drop if it still runs.
+/// A process that waits for the name of a hook, or runs it. It is killed on drop if it still runs.
 pub(crate) struct HookProcess {
     child: Child,
-    answer: Answer,
+    /// The folder for the file with the hook's result.
+    folder: tempfile::TempDir,
 }
 
 impl HookProcess {
-    fn call<T: serde::de::DeserializeOwned>(
-        mut self,
-        hook: Hook,
-        arguments: &serde_json::Value,
-    ) -> Result<T> {
+    fn call<T: DeserializeOwned>(mut self, hook: Hook, arguments: &Value) -> Result<T> {
         self.tell(hook, arguments);
-        let mut tail = Tail::default();
-        if let Some(stderr) = self.child.stderr.take() {
-            tail.forward(BufReader::new(stderr));
-        }
-        let status = self.wait()?;
-        if status.code() == Some(NO_MATURIN) {
+        let held = self.child.stderr.take().map(forward).unwrap_or_default();
+        if self.wait()?.code() == Some(NO_MATURIN) {
             return Err(missing());
         }
-        tail.finish();
-        if !status.success() {
-            return Err(Error::BuildFailed { hook: hook.to_string() });
-        }
-        self.answer.read(hook)
+        show_held(&held);
+        self.finish(hook)
     }
 
     /// Sends the call. A failed write is ignored, because a process that has ended shows the cause
     /// by its exit code.
-    fn tell(&mut self, hook: Hook, arguments: &serde_json::Value) {
-        let result = self.answer.path();
-        let call = json!({"hook": hook.to_string(), "arguments": arguments, "result": result});
+    fn tell(&mut self, hook: Hook, arguments: &Value) {
+        let call =
+            json!({"hook": hook.to_string(), "arguments": arguments, "result": self.result()});
         if let Some(mut stdin) = self.child.stdin.take() {
             let _ = writeln!(stdin, "{call}");
         }
+    }
+
+    /// Waits for the end of the hook. Returns its result.
+    pub(crate) fn finish<T: DeserializeOwned>(mut self, hook: Hook) -> Result<T> {
+        if !self.wait()?.success() {
+            return Err(Error::BuildFailed { hook: hook.to_string() });
+        }
+        let result = self.result();
+        let bytes = fs_err::read(&result).map_err(|error| Error::io(&result, &error))?;
+        let words = format_args!("maturin: {hook} returned no result");
+        Ok(serde_json::from_slice(&bytes).because(words)?)
+    }
+
+    fn result(&self) -> PathBuf {
+        self.folder.path().join("result.json")
     }
 
     fn wait(&mut self) -> Result<ExitStatus> {
@@ -195,41 +179,6 @@ impl Drop for HookProcess {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-    }
-}
-
-/// The folder for the file with the hook's result.
-struct Answer(tempfile::TempDir);
-
-impl Answer {
-    fn path(&self) -> PathBuf {
-        self.0.path().join("result.json")
-    }
-
-    fn read<T: serde::de::DeserializeOwned>(&self, hook: Hook) -> Result<T> {
-        let result = self.path();
-        let bytes = fs_err::read(&result).map_err(|error| Error::io(&result, &error))?;
-        let words = format_args!("maturin: {hook} returned no result");
-        Ok(serde_json::from_slice(&bytes).because(words)?)
-    }
-}
-
-/// A hook that runs in the background.
-pub(crate) struct BackgroundHook {
-    hook: Hook,
-    started: HookProcess,
-}
-
-impl BackgroundHook {
-    /// Waits for the end of the hook. Returns the name of the result.
-    ///
-    /// # Errors
-    /// The hook failed.
-    pub(crate) fn finish(mut self) -> Result<String> {
-        if !self.started.wait()?.success() {
-            return Err(Error::BuildFailed { hook: self.hook.to_string() });
-        }
-        self.started.answer.read(self.hook)
     }
 }
 
@@ -263,12 +212,10 @@ pub(crate) fn missing() -> Error {
     }
 }
 
-/// Whether the frontend's interpreter can import maturin.
 pub(crate) fn is_importable(interpreter: &Interpreter) -> bool {
     ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
-/// Whether the frontend's interpreter can import the package `name`.
 pub(crate) fn has_package(interpreter: &Interpreter, name: &str) -> bool {
     interpreter.sys_path.iter().any(|entry| entry.join(name).join("__init__.py").is_file())
 }
@@ -293,54 +240,38 @@ pub(crate) fn requires(
     requires
 }
 
-/// Forwards stderr line by line, except for maturin's lines after the compiler's output.
-#[derive(Default)]
-struct Tail {
-    held: Vec<Vec<u8>>,
-    holding: bool,
-}
-
-impl Tail {
-    fn forward(&mut self, mut stderr: impl std::io::BufRead) {
-        let mut line = Vec::new();
-        while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            self.line(std::mem::take(&mut line));
-        }
-    }
-
-    fn line(&mut self, line: Vec<u8>) {
+/// Forwards stderr line by line. Returns maturin's lines after the compiler's output.
+fn forward(stderr: ChildStderr) -> Vec<Vec<u8>> {
+    let (mut stderr, mut held, mut line) = (BufReader::new(stderr), Vec::new(), Vec::new());
+    while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        let line = std::mem::take(&mut line);
         let text = String::from_utf8_lossy(&line);
         // maturin's warning is true for every project that wheelprint builds, and is no mistake.
         if text.contains("`build-backend` in pyproject.toml is not set to `maturin`") {
-            return;
+            continue;
         }
-        self.holding |= text.contains("maturin failed");
-        if self.holding {
-            self.held.push(line);
+        if !held.is_empty() || text.contains("maturin failed") {
+            held.push(line);
         } else {
             show(&line);
         }
     }
+    held
+}
 
-    fn finish(&mut self) {
-        // Cargo's own message was already shown. For any other failure the held lines have the
-        // cause.
-        if self.held.iter().any(|line| contains(line, "Cargo build finished with")) {
-            return;
-        }
-        for line in self.held.drain(..) {
-            if !line.starts_with(b"Error: command ") {
-                show(&line);
-            }
-        }
+/// Shows the held lines, unless cargo's own message was already shown. For any other failure they
+/// have the cause.
+fn show_held(held: &[Vec<u8>]) {
+    let is_of_cargo =
+        |line: &Vec<u8>| String::from_utf8_lossy(line).contains("Cargo build finished with");
+    if !held.iter().any(is_of_cargo) {
+        held.iter()
+            .filter(|line| !line.starts_with(b"Error: command "))
+            .for_each(|line| show(line));
     }
 }
 
 fn show(line: &[u8]) {
     let _ = std::io::stderr().lock().write_all(line);
     log::import_output(line);
-}
-
-fn contains(line: &[u8], text: &str) -> bool {
-    String::from_utf8_lossy(line).contains(text)
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexSet;
 use serde::Deserialize;
 
 use crate::error::{self, Error, PathContext as _, Result};
@@ -97,14 +98,11 @@ impl Project {
     }
 
     fn parse(root: &Path, path: &Path, text: &str) -> Result<Self> {
-        let document: toml::Table =
-            toml::from_str(text).map_err(|error| toml_error(path, text, None, &error))?;
-        let deserializer = toml::Deserializer::parse(text)
-            .map_err(|error| toml_error(path, text, None, &error))?;
-        let typed: Document = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            toml_error(path, text, Some(field), error.inner())
-        })?;
+        let wrong = |field, error: &toml::de::Error| toml_error(path, text, field, error);
+        let document = toml::from_str(text).map_err(|error| wrong(None, &error))?;
+        let deserializer = toml::Deserializer::parse(text).map_err(|error| wrong(None, &error))?;
+        let typed: Document = serde_path_to_error::deserialize(deserializer)
+            .map_err(|error| wrong(Some(error.path().to_string()), error.inner()))?;
         Ok(Self {
             root: root.to_owned(),
             document,
@@ -115,38 +113,40 @@ impl Project {
         })
     }
 
+    /// `[tool.NAME]`, of any type.
+    pub fn tool(&self, name: &str) -> Option<&toml::Value> {
+        self.document.get("tool")?.get(name)
+    }
+
     /// Whether the project itself requires maturin in `[build-system] requires`. Then the project
     /// decides the version, and wheelprint does not request maturin.
     pub fn pins_maturin(&self) -> bool {
-        self.build_system
-            .requires
-            .iter()
-            .any(|requirement| requirement_name(requirement) == "maturin")
+        let mut requires = self.build_system.requires.iter();
+        requires.any(|requirement| requirement_name(requirement) == "maturin")
     }
 
     /// The Cargo.toml that maturin builds. By maturin's rules, in this order: `--manifest-path`,
     /// `manifest-path`, `rust/Cargo.toml` beside Python sources, `Cargo.toml`.
     pub fn manifest_path(&self, request: &Request) -> PathBuf {
-        if let Some(path) = argument(&request.maturin_arguments(), "--manifest-path", Some('m')) {
+        let given = argument(&request.maturin_arguments(), "--manifest-path", Some('m'));
+        if let Some(path) = given.map(PathBuf::from).or_else(|| self.maturin.manifest_path.clone())
+        {
             return self.root.join(path);
         }
-        if let Some(path) = &self.maturin.manifest_path {
-            return self.root.join(path);
-        }
-        let nested = self.root.join("rust").join("Cargo.toml");
-        if nested.is_file() && (self.maturin.python_source.is_some() || self.src_has_package()) {
-            return nested;
-        }
-        self.root.join("Cargo.toml")
+        let has_python = || self.maturin.python_source.is_some() || self.src_has_package();
+        let nested = self.nested_manifest().filter(|_| has_python());
+        nested.unwrap_or_else(|| self.root.join("Cargo.toml"))
+    }
+
+    fn nested_manifest(&self) -> Option<PathBuf> {
+        Some(self.root.join("rust").join("Cargo.toml")).filter(|path| path.is_file())
     }
 
     /// The folder with the Python packages, by maturin's rules.
     pub fn python_root(&self) -> PathBuf {
         match &self.maturin.python_source {
             Some(source) => self.root.join(source),
-            None if self.root.join("rust").join("Cargo.toml").is_file()
-                && self.src_has_package() =>
-            {
+            None if self.nested_manifest().is_some() && self.src_has_package() => {
                 self.root.join("src")
             }
             None => self.root.clone(),
@@ -163,17 +163,10 @@ impl Project {
     /// The layout of the project. `library` is `lib.name` and `package` is `package.name` of
     /// Cargo.toml.
     pub fn layout(&self, library: Option<&str>, package: Option<&str>) -> Layout {
-        let module_name = self
-            .maturin
-            .module_name
-            .as_deref()
-            .or(library)
-            .or(self.name.as_deref())
-            .or(package)
-            .unwrap_or_default()
-            .to_owned();
+        let named = self.maturin.module_name.as_deref();
+        let module_name = named.or(library).or(self.name.as_deref()).or(package);
         let python_root = self.python_root();
-        let mut parts: Vec<&str> = module_name.split('.').collect();
+        let mut parts: Vec<&str> = module_name.unwrap_or_default().split('.').collect();
         // A module name without a dot belongs in a package folder of the same name.
         let last = if parts.len() > 1 { parts.pop() } else { parts.first().copied() };
         let extension = last.unwrap_or_default().to_owned();
@@ -184,15 +177,9 @@ impl Project {
         let is_crate =
             !package.join("__init__.py").is_file() && package.join("Cargo.toml").is_file();
         let mixed = !top.is_empty() && package.is_dir() && !is_crate;
-        let mut packages = Vec::new();
-        if mixed {
-            packages.push(top.clone());
-        }
-        for package in self.maturin.python_packages.iter().flatten() {
-            if !packages.contains(package) {
-                packages.push(package.clone());
-            }
-        }
+        let packages = self.maturin.python_packages.iter().flatten();
+        let packages: IndexSet<_> = mixed.then_some(&top).into_iter().chain(packages).collect();
+        let packages = packages.into_iter().cloned().collect();
         Layout { python_root, top, folder, extension, mixed, packages }
     }
 }
@@ -222,18 +209,14 @@ pub(crate) fn argument(arguments: &[String], long: &str, short: Option<char>) ->
 /// All values of a command-line option that may be repeated.
 pub(crate) fn all_arguments(arguments: &[String], long: &str, short: Option<char>) -> Vec<String> {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
+    let short = short.map(|short| format!("-{short}"));
     let mut found = Vec::new();
     while let Some(argument) = arguments.next() {
-        if argument == long || short.is_some_and(|short| *argument == format!("-{short}")) {
+        if argument == long || short.as_ref() == Some(argument) {
             found.extend(arguments.next().cloned());
-        } else if let Some(value) =
-            argument.strip_prefix(long).and_then(|rest| rest.strip_prefix('='))
-        {
-            found.push(value.to_owned());
-        } else if let Some(value) =
-            short.and_then(|short| argument.strip_prefix(&format!("-{short}")))
-            && !argument.starts_with("--")
-        {
+        } else if let Some(rest) = argument.strip_prefix(long) {
+            found.extend(rest.strip_prefix('=').map(str::to_owned));
+        } else if let Some(value) = short.as_ref().and_then(|short| argument.strip_prefix(short)) {
             found.push(value.trim_start_matches('=').to_owned());
         }
     }
@@ -242,35 +225,24 @@ pub(crate) fn all_arguments(arguments: &[String], long: &str, short: Option<char
 
 /// The normalised name (PEP 503) in a requirement (PEP 508).
 pub(crate) fn requirement_name(requirement: &str) -> String {
-    let name: String = requirement
-        .trim_start()
-        .chars()
-        .take_while(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
-        .collect();
-    normalize_name(&name)
+    let is_outside = |char: char| !char.is_ascii_alphanumeric() && !"-_.".contains(char);
+    normalize_name(requirement.trim_start().split(is_outside).next().unwrap_or_default())
 }
 
 /// PEP 503: lower case, runs of `-`, `_` and `.` become one `-`.
 pub(crate) fn normalize_name(name: &str) -> String {
-    let mut normalized = String::with_capacity(name.len());
-    for char in name.chars() {
-        if matches!(char, '-' | '_' | '.') {
-            if !normalized.ends_with('-') {
-                normalized.push('-');
-            }
-        } else {
-            normalized.push(char.to_ascii_lowercase());
-        }
+    let mut normalized = name.to_ascii_lowercase().replace(['_', '.'], "-");
+    while normalized.contains("--") {
+        normalized = normalized.replace("--", "-");
     }
     normalized
 }
 
 /// Converts a TOML error: the position comes from the parser's span, the field from serde's path.
 fn toml_error(path: &Path, text: &str, field: Option<String>, error: &toml::de::Error) -> Error {
-    let position = error.span().map(|span| error::position(text, span.start));
     Error::Toml {
         path: path.to_owned(),
-        position,
+        position: error.span().map(|span| error::position(text, span.start)),
         field: field.filter(|field| field != "."),
         cause: error.message().trim().replace('\n', ": "),
         hint: None,

@@ -56,36 +56,41 @@ fn call(
     let has_settings = config_settings.is_some();
     let absolute = |path: Option<PathBuf>| path.map(|path| request.root.join(path));
     let (directory, metadata) = (absolute(directory), absolute(metadata_directory));
-    let answer = py.detach(|| {
-        catch_unwind(AssertUnwindSafe(|| run(hook, request, has_settings, directory, metadata)))
-            .unwrap_or_else(|_| {
-                Err(Error::Other(format!("{hook}: an internal error, please report it").into()))
-            })
+    let answer = detached(py, &format!("{hook}: "), || {
+        run(hook, request, has_settings, directory, metadata)
     });
     if answer.is_ok() && hook == Hook::Build(Artifact::Editable) {
         log::import_state("built");
     }
     answer.map_err(|error| {
-        if !error.already_shown() {
-            log::line(log::Level::Error, format_args!("error: {error}"));
-            if let Some(hint) = error.hint() {
-                log::line(log::Level::Error, format_args!("hint: {hint}"));
-            }
-        }
-        tell_import(&error);
+        report(&error);
         PySystemExit::new_err(1)
     })
 }
 
-/// Tells a waiting import whether the sources are wrong or this machine cannot build. The import
-/// raises an error in the first case, and only warns in the second.
-fn tell_import(error: &Error) {
+/// Runs code without the GIL. A panic becomes an error, which begins with `place`.
+fn detached<T: Send>(
+    py: Python<'_>,
+    place: &str,
+    code: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    py.detach(|| catch_unwind(AssertUnwindSafe(code))).unwrap_or_else(|_| {
+        Err(Error::Other(format!("{place}an internal error, please report it").into()))
+    })
+}
+
+/// Reports a failure to the user. Tells a waiting import whether the sources are wrong or this
+/// machine cannot build: the import raises an error in the first case, and only warns in the second.
+fn report(error: &Error) {
     let is_environment_failure = || maturin::is_environment_failure(&log::all_import_output());
     let is_theirs = matches!(error, Error::Sources { .. })
         || error.already_shown() && !is_environment_failure();
     if !error.already_shown() {
-        let hint = error.hint().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
-        log::import_output(format!("{error}\n{hint}").as_bytes());
+        let hint = error.hint().map(|hint| format!("hint: {hint}"));
+        log::line(log::Level::Error, format_args!("error: {error}"));
+        hint.iter().for_each(|hint| log::line(log::Level::Error, hint));
+        let lines = [error.to_string()].into_iter().chain(hint);
+        lines.for_each(|line| log::import_output(format!("{line}\n").as_bytes()));
     }
     log::import_state(if is_theirs { "failed" } else { "unable" });
 }
@@ -160,14 +165,10 @@ fn command_line(
     interpreter: &Bound<'_, PyDict>,
 ) -> PyResult<u8> {
     let interpreter = describe(interpreter)?;
-    Ok(py.detach(|| {
-        catch_unwind(AssertUnwindSafe(|| {
-            cli::run(arguments, folder, interpreter, Environment::current())
-        }))
-        .unwrap_or_else(|_| {
-            log::line(log::Level::Error, "error: an internal error, please report it");
-            cli::FAILED
-        })
+    let run = || Ok(cli::run(arguments, folder, interpreter, Environment::current()));
+    Ok(detached(py, "", run).unwrap_or_else(|error| {
+        log::line(log::Level::Error, format_args!("error: {error}"));
+        cli::FAILED
     }))
 }
 
@@ -176,10 +177,7 @@ fn command_line(
 #[pyfunction]
 #[pyo3(name = "import_verdict")]
 fn verdict_for_import(py: Python<'_>, file: PathBuf) -> PyResult<Vec<u8>> {
-    let answer = py.detach(|| {
-        catch_unwind(|| hooks::import_verdict(Environment::current(), &file))
-            .unwrap_or_else(|_| Err(Error::Other("an internal error, please report it".into())))
-    });
+    let answer = detached(py, "", || hooks::import_verdict(Environment::current(), &file));
     answer.map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 

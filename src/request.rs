@@ -38,7 +38,6 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// All hooks.
     pub const ALL: [Self; 8] = [
         Self::GetRequires(Artifact::Wheel),
         Self::GetRequires(Artifact::Editable),
@@ -50,7 +49,6 @@ impl Hook {
         Self::Build(Artifact::Sdist),
     ];
 
-    /// The hook of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|hook| hook.to_string() == name)
     }
@@ -120,10 +118,8 @@ impl Interpreter {
     /// The properties that two interpreters must share, so that a build with one works with the
     /// other.
     pub fn identity(&self) -> String {
-        format!(
-            "{} {} {} {}",
-            self.implementation, self.version, self.extension_suffix, self.platform
-        )
+        let Self { implementation, version, extension_suffix, platform, .. } = self;
+        format!("{implementation} {version} {extension_suffix} {platform}")
     }
 }
 
@@ -133,7 +129,6 @@ impl Interpreter {
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// The variables of this process.
     pub fn current() -> Self {
         std::env::vars_os().collect()
     }
@@ -148,7 +143,6 @@ impl Environment {
         self.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Sets a variable.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.0.insert(fold(OsStr::new(name)), value.into());
     }
@@ -168,16 +162,23 @@ impl Environment {
     /// The first executable file of this name on PATH. On Windows the endings in PATHEXT are tried.
     pub fn which(&self, program: &str) -> Option<PathBuf> {
         let path = self.get("PATH")?;
-        let names: Vec<String> = if cfg!(windows) {
-            let extensions = self.get("PATHEXT").map(OsStr::to_string_lossy);
-            names_on_windows(program, extensions.as_deref())
-        } else {
-            vec![program.to_owned()]
+        let extensions = self.get("PATHEXT").map(OsStr::to_string_lossy);
+        let names = match cfg!(windows) {
+            true => names_on_windows(program, extensions.as_deref()),
+            false => vec![program.to_owned()],
         };
         std::env::split_paths(path)
             .flat_map(|dir| names.iter().map(move |name| dir.join(name)))
             .find(|candidate| is_executable(candidate))
     }
+}
+
+/// Runs a program to its end. Gives its stdout, or its stderr if it failed.
+pub(crate) fn run(command: &mut Command) -> std::io::Result<Result<String, String>> {
+    let output = command.output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let is_success = output.status.success();
+    Ok(if is_success { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
 impl FromIterator<(OsString, OsString)> for Environment {
@@ -210,13 +211,13 @@ fn folded(name: &OsStr, windows: bool) -> OsString {
 }
 
 #[cfg(unix)]
-fn is_executable(path: &std::path::Path) -> bool {
+fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_executable(path: &std::path::Path) -> bool {
+fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
 
@@ -234,11 +235,9 @@ pub struct Request {
 impl Request {
     /// The config settings for maturin: all except wheelprint's own.
     pub fn maturin_settings(&self) -> ConfigSettings {
-        self.config_settings
-            .iter()
-            .filter(|(name, _)| !name.starts_with(OWN_PREFIX))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        let mut settings = self.config_settings.clone();
+        settings.retain(|name, _| !name.starts_with(OWN_PREFIX));
+        settings
     }
 
     /// Whether a training run affects the code (maturin's `--pgo` or `MATURIN_PGO`). The files that
@@ -252,19 +251,15 @@ impl Request {
     /// maturin's command-line arguments, from the same places as in maturin's own hooks: the config
     /// setting `maturin.build-args` or `build-args`, else `MATURIN_PEP517_ARGS`.
     pub fn maturin_arguments(&self) -> Vec<String> {
-        let setting = self
-            .config_settings
-            .get("maturin.build-args")
-            .or_else(|| self.config_settings.get("build-args"));
-        match setting {
+        let settings = &self.config_settings;
+        match settings.get("maturin.build-args").or_else(|| settings.get("build-args")) {
             Some(ConfigValue::List(arguments)) => arguments.clone(),
             Some(ConfigValue::Text(text)) => split_shell_words(text),
             Some(ConfigValue::Flag(_)) => Vec::new(),
-            None => self
-                .environment
-                .get("MATURIN_PEP517_ARGS")
-                .map(|text| split_shell_words(&text.to_string_lossy()))
-                .unwrap_or_default(),
+            None => {
+                let text = self.environment.get("MATURIN_PEP517_ARGS").unwrap_or_default();
+                split_shell_words(&text.to_string_lossy())
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "log"];
 impl OnStale {
     /// The word used in pyproject.toml.
     pub fn as_str(self) -> &'static str {
-        name_of(ON_STALE, self)
+        ON_STALE.iter().find(|(_, choice)| *choice == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -70,82 +70,62 @@ impl Settings {
     /// A key or value is unknown. The error has its source and the nearest known name.
     pub fn resolve(project: &Project, request: &Request) -> Result<Self> {
         let table = project.own_table.clone().unwrap_or_default();
-        for key in table.keys() {
-            if !KEYS.contains(&key.as_str()) {
-                return Err(unknown_key(&in_pyproject(key), key, KEYS));
-            }
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(unknown_key(in_pyproject(key), key, KEYS));
         }
         for key in request.config_settings.keys() {
             if let Some(name) = key.strip_prefix(OWN_PREFIX)
                 && !CONFIG_KEYS.contains(&name)
             {
-                return Err(unknown_key(&format!("config setting {key}"), name, CONFIG_KEYS));
+                return Err(unknown_key(format!("config setting {key}"), name, CONFIG_KEYS));
             }
         }
-        let chain = Chain { table: &table, request };
-        let log_names: Vec<(&str, Level)> =
-            Level::NAMES.into_iter().filter_map(|name| Some((name, Level::parse(name)?))).collect();
+        let sources = Sources { table: &table, request };
         Ok(Self {
-            on_stale: chain.choice("on-stale", ON_STALE)?.unwrap_or(OnStale::Rebuild),
-            reuse: chain.choice("reuse", REUSE)?.unwrap_or(Reuse::Editable),
+            on_stale: sources.choice("on-stale", ON_STALE, OnStale::Rebuild)?,
+            reuse: sources.choice("reuse", REUSE, Reuse::Editable)?,
             extra_inputs: extra_inputs(&table)?,
-            remap_paths: chain.switch("remap-paths")?.unwrap_or(false),
-            log: chain.choice("log", &log_names)?.unwrap_or(Level::Info),
+            remap_paths: sources.choice("remap-paths", SWITCH, false)?,
+            log: sources.choice("log", Level::NAMES, Level::Info)?,
         })
     }
 }
 
-struct Chain<'a> {
+struct Sources<'a> {
     table: &'a toml::Table,
     request: &'a Request,
 }
 
-impl Chain<'_> {
-    fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
-        if let Some(choice) = self.outside(key, choices)? {
-            return Ok(Some(choice));
-        }
-        match self.table.get(key) {
-            None => Ok(None),
-            Some(toml::Value::String(value)) => parse(&in_pyproject(key), value, choices).map(Some),
-            Some(other) => Err(wrong_type(
-                &in_pyproject(key),
-                &format!("expected a string, found {}", describe(other)),
-            )),
-        }
-    }
-
-    /// A setting that is true or false.
-    fn switch(&self, key: &str) -> Result<Option<bool>> {
-        if let Some(switch) = self.outside(key, SWITCH)? {
-            return Ok(Some(switch));
-        }
-        match self.table.get(key) {
-            None => Ok(None),
-            Some(toml::Value::Boolean(value)) => Ok(Some(*value)),
-            Some(other) => Err(wrong_type(
-                &in_pyproject(key),
-                &format!("expected true or false, found {}", describe(other)),
-            )),
-        }
-    }
-
-    /// The value from the environment or a config setting.
-    fn outside<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+impl Sources<'_> {
+    fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)], default: T) -> Result<T> {
         let variable = format!("WHEELPRINT_{}", key.to_ascii_uppercase().replace('-', "_"));
         if let Some(value) = self.request.environment.non_empty(&variable) {
-            let value = value.to_string_lossy();
-            return parse(&format!("environment variable {variable}"), &value, choices).map(Some);
+            let source = format!("environment variable {variable}");
+            return parse(source, &value.to_string_lossy(), choices);
         }
         let setting = format!("{OWN_PREFIX}{key}");
         if let Some(value) = self.request.config_settings.get(&setting) {
             let source = format!("config setting {setting}");
-            let ConfigValue::Text(value) = value else {
-                return Err(wrong_type(&source, "expected one value"));
+            return match value {
+                ConfigValue::Text(value) => parse(source, value, choices),
+                _ => Err(wrong(&source, "expected one value", None)),
             };
-            return parse(&source, value, choices).map(Some);
         }
-        Ok(None)
+        let source = in_pyproject(key);
+        // In pyproject.toml a switch is a boolean, in the other sources a word.
+        let is_switch = choices.iter().any(|(name, _)| *name == "true");
+        match self.table.get(key) {
+            None => Ok(default),
+            Some(toml::Value::Boolean(value)) if is_switch => {
+                parse(source, &value.to_string(), choices)
+            }
+            Some(toml::Value::String(value)) if !is_switch => parse(source, value, choices),
+            Some(other) => {
+                let expected = if is_switch { "true or false" } else { "a string" };
+                let cause = format!("expected {expected}, found {}", other.type_str());
+                Err(wrong(&source, cause, None))
+            }
+        }
     }
 }
 
@@ -165,110 +145,76 @@ fn is_absolute(glob: &str) -> bool {
 
 fn extra_inputs(table: &toml::Table) -> Result<Vec<String>> {
     let source = in_pyproject("extra-inputs");
+    let no_list = |found: &toml::Value, place: &str| {
+        let cause = format!("expected a list of strings, found {}{place}", found.type_str());
+        wrong(&source, cause, None)
+    };
     let globs = match table.get("extra-inputs") {
         None => return Ok(Vec::new()),
-        Some(toml::Value::Array(globs)) => globs,
-        Some(other) => {
-            return Err(wrong_type(
-                &source,
-                &format!("expected a list of strings, found {}", describe(other)),
-            ));
-        }
+        Some(value) => value.as_array().ok_or_else(|| no_list(value, ""))?,
     };
-    globs
-        .iter()
-        .map(|glob| {
-            let toml::Value::String(glob) = glob else {
-                return Err(wrong_type(
-                    &source,
-                    &format!("expected a list of strings, found {} in it", describe(glob)),
-                ));
-            };
-            let wrong = |cause: String, hint: Option<&str>| Error::Setting {
-                source_name: source.clone(),
-                cause,
-                hint: hint.map(str::to_owned),
-            };
-            if glob.len() > LONGEST_GLOB {
-                return Err(wrong("a glob in it is longer than 4 KiB".to_owned(), None));
-            }
-            globset::Glob::new(glob).map_err(|error| wrong(error.to_string(), None))?;
-            if is_absolute(glob) {
-                return Err(wrong(
-                    format!("`{glob}` is an absolute path"),
-                    Some("write it as seen from the project's folder: `../schema/*.json`"),
-                ));
-            }
-            // A backslash separates folders on Windows, and escapes a wildcard elsewhere.
-            if glob.contains('\\') {
-                return Err(wrong(
-                    format!("`{glob}` has a backslash in it"),
-                    Some("write `/` between folders, and `[*]` for an asterisk in a name"),
-                ));
-            }
-            let plain = plain_glob(glob);
-            if plain.is_empty() {
-                return Err(wrong(
-                    format!("`{glob}` names everything"),
-                    Some("name files or folders"),
-                ));
-            }
-            let mut parts = plain.split('/').skip_while(|part| *part == "..");
-            if parts.any(|part| part == "..") {
-                return Err(wrong(
-                    format!("`{glob}` goes up after going down"),
-                    Some("use `..` at the beginning only"),
-                ));
-            }
-            Ok(plain)
-        })
-        .collect()
+    let globs = globs.iter().map(|glob| {
+        let text = glob.as_str().ok_or_else(|| no_list(glob, " in it"))?;
+        extra_input(&source, text)
+    });
+    globs.collect()
 }
 
-fn parse<T: Copy>(source: &str, value: &str, choices: &[(&str, T)]) -> Result<T> {
+fn extra_input(source: &str, glob: &str) -> Result<String> {
+    if glob.len() > LONGEST_GLOB {
+        return Err(wrong(source, "a glob in it is longer than 4 KiB", None));
+    }
+    globset::Glob::new(glob).map_err(|error| wrong(source, error.to_string(), None))?;
+    let plain = plain_glob(glob);
+    let (cause, hint) = if is_absolute(glob) {
+        ("is an absolute path", "write it as seen from the project's folder: `../schema/*.json`")
+    } else if glob.contains('\\') {
+        // A backslash separates folders on Windows, and escapes a wildcard elsewhere.
+        let hint = "write `/` between folders, and `[*]` for an asterisk in a name";
+        ("has a backslash in it", hint)
+    } else if plain.is_empty() {
+        ("names everything", "name files or folders")
+    } else if plain.split('/').skip_while(|part| *part == "..").any(|part| part == "..") {
+        ("goes up after going down", "use `..` at the beginning only")
+    } else {
+        return Ok(plain);
+    };
+    Err(wrong(source, format!("`{glob}` {cause}"), Some(hint.to_owned())))
+}
+
+fn parse<T: Copy>(source: String, value: &str, choices: &[(&str, T)]) -> Result<T> {
     choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let hint = match nearest(value, &names) {
             Some(name) => format!("did you mean `{name}`? ({})", names.join(" | ")),
             None => format!("use one of {}", names.join(" | ")),
         };
-        Error::setting(source, format!("unknown value `{value}`"), hint)
+        wrong(&source, format!("unknown value `{value}`"), Some(hint))
     })
 }
 
-fn unknown_key(source: &str, key: &str, known: &[&str]) -> Error {
+fn unknown_key(source: String, key: &str, known: &[&str]) -> Error {
     let hint = match nearest(key, known) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("the keys are {}", known.join(", ")),
     };
-    Error::setting(source, "unknown key", hint)
+    wrong(&source, "unknown key", Some(hint))
 }
 
-fn wrong_type(source: &str, cause: &str) -> Error {
-    Error::Setting { source_name: source.to_owned(), cause: cause.to_owned(), hint: None }
+fn wrong(source: &str, cause: impl Into<String>, hint: Option<String>) -> Error {
+    Error::Setting { source_name: source.to_owned(), cause: cause.into(), hint }
 }
 
 /// The most similar known word, if one is similar enough.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.replace('_', "-");
-    known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(&word, name), *name))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    let all = known.iter().map(|name| (strsim::jaro_winkler(&word, name), *name));
+    let similar = all.filter(|(similarity, _)| *similarity > 0.7);
+    similar.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, name)| name)
 }
 
 fn in_pyproject(key: &str) -> String {
     format!("pyproject.toml: tool.wheelprint.{key}")
-}
-
-fn describe(value: &toml::Value) -> &'static str {
-    value.type_str()
-}
-
-fn name_of<T: PartialEq + Copy>(choices: &[(&'static str, T)], value: T) -> &'static str {
-    choices.iter().find(|(_, choice)| *choice == value).map_or("", |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::inputs::ambient;
 use crate::inputs::obstacle::essential;
 use crate::inputs::target::entries;
 use crate::publish::sealed;
-use crate::request::Environment;
+use crate::request::{Environment, run};
 use crate::stat_cache::Stat;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,34 +37,36 @@ pub(crate) fn rustc(
 ) -> Result<String, Cause> {
     let program = ambient::rustc(root, environment).ok_or("not found on PATH")?;
     let circumstances = circumstances(&program, root, environment);
-    if let Some(circumstances) = &circumstances
-        && let Some(version) = memory.and_then(|memory| recall(memory, circumstances))
-    {
-        return Ok(version);
+    let known = memory.and_then(read).filter(|known| {
+        Some(&known.circumstances) == circumstances.as_ref()
+            && known.programs.iter().all(|(path, stat)| stat_of(path).as_ref() == Some(stat))
+    });
+    if let Some(known) = known {
+        return Ok(known.version);
     }
     let ask = |arguments: &[&str]| -> Result<String, Cause> {
-        let output = environment
-            .command(&program, root)
-            .args(arguments)
-            .output()
-            .map_err(|error| std::io::Error::from(error.kind()))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        match essential(&String::from_utf8_lossy(&output.stderr)) {
-            said if said.is_empty() => Err(format!("{} -vV failed", file_name(&program)).into()),
-            said => Err(said.into()),
-        }
+        let said = run(environment.command(&program, root).args(arguments));
+        let said = said.map_err(|error| std::io::Error::from(error.kind()))?;
+        said.map_err(|said| match essential(&said) {
+            cause if cause.is_empty() => {
+                let name = program.file_name().unwrap_or_default();
+                format!("{} -vV failed", name.to_string_lossy()).into()
+            }
+            cause => cause.into(),
+        })
     };
     let version = ask(&["-vV"])?.lines().map(str::trim).collect::<Vec<_>>().join("; ");
     if let Some(memory) = memory
         && let Some(circumstances) = circumstances
         && let Ok(sysroot) = ask(&["--print", "sysroot"])
     {
-        let inner = Path::new(sysroot.trim())
-            .join("bin")
-            .join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
-        remember(memory, circumstances, &[program, inner], &version);
+        let inner = format!("rustc{}", std::env::consts::EXE_SUFFIX);
+        let inner = Path::new(sysroot.trim()).join("bin").join(inner);
+        let with_stat = |path: PathBuf| stat_of(&path).map(|stat| (path, stat));
+        if let Some(programs) = [program, inner].map(with_stat).into_iter().collect() {
+            let version = version.clone();
+            let _ = sealed::write(memory, &Memory { circumstances, programs, version });
+        }
     }
     Ok(version)
 }
@@ -104,20 +106,15 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Opti
 /// The files that decide which rustc there is: rustup's settings and its folder of toolchains, which
 /// may be links, and what was remembered.
 pub(crate) fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
-    let known = memory.and_then(read);
-    let mut files: Vec<PathBuf> =
-        known.into_iter().flat_map(|known| known.programs).map(|(path, _)| path).collect();
+    let programs = memory.and_then(read).into_iter().flat_map(|known| known.programs);
     let rustup = rustup_home(environment);
     let named = ["settings.toml", "toolchains"].map(|name| Some(rustup.as_ref()?.join(name)));
-    files.extend(named.into_iter().flatten());
-    files
+    programs.map(|(path, _)| path).chain(named.into_iter().flatten()).collect()
 }
 
 fn rustup_home(environment: &Environment) -> Option<PathBuf> {
-    environment
-        .non_empty("RUSTUP_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(ambient::home(environment)?.join(".rustup")))
+    let named = environment.non_empty("RUSTUP_HOME").map(PathBuf::from);
+    named.or_else(|| Some(ambient::home(environment)?.join(".rustup")))
 }
 
 /// `None` too if it was damaged: a version that no rustc ever gave would be stated in records.
@@ -125,26 +122,6 @@ fn read(memory: &Path) -> Option<Memory> {
     sealed::read(memory).ok()
 }
 
-fn recall(memory: &Path, circumstances: &str) -> Option<String> {
-    let memory = read(memory)?;
-    let same = memory.circumstances == circumstances
-        && memory.programs.iter().all(|(path, stat)| stat_of(path).is_some_and(|now| now == *stat));
-    same.then_some(memory.version)
-}
-
-fn remember(memory: &Path, circumstances: String, programs: &[PathBuf], version: &str) {
-    let programs: Option<Vec<(PathBuf, Stat)>> =
-        programs.iter().map(|path| Some((path.clone(), stat_of(path)?))).collect();
-    if let Some(programs) = programs {
-        let version = version.to_owned();
-        let _ = sealed::write(memory, &Memory { circumstances, programs, version });
-    }
-}
-
 fn stat_of(path: &Path) -> Option<Stat> {
     Stat::of(&fs_err::metadata(path).ok()?)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }

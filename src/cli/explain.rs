@@ -14,7 +14,7 @@ use crate::hooks::wanted::wanted;
 use crate::inputs::{Kind, Part, Root, Watch, ambient};
 use crate::report;
 use crate::uv::derive::Wanted;
-use crate::uv::seen::Seen;
+use crate::uv::key_matches::KeyMatches;
 
 /// Every input: what it is, who reads it, which key covers it
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
     drop(progress);
     let (keys, _) = opened.keys()?;
     let wanted = wanted(&opened.call, &watched);
-    let seen = Seen::new(&wanted.root, &keys);
+    let seen = KeyMatches::new(&wanted.root, &keys);
     let rows: Vec<Row> =
         watched.inputs.iter().map(|input| Row::new(input, &watched, &wanted, &seen)).collect();
     if arguments.json {
@@ -77,7 +77,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(input: &'a Input, watched: &Watched, wanted: &Wanted, seen: &Seen) -> Self {
+    fn new(input: &'a Input, watched: &Watched, wanted: &Wanted, seen: &KeyMatches) -> Self {
         Self {
             input,
             name: report::name(&input.key, &watched.names),
@@ -133,7 +133,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn cover(input: &Input, wanted: &Wanted, seen: &Seen) -> Cover {
+fn cover(input: &Input, wanted: &Wanted, seen: &KeyMatches) -> Cover {
     let key = |found: Option<&crate::uv::CacheKey>, otherwise: Cover| {
         found.map_or(otherwise, |key| Cover::Key(key.text()))
     };

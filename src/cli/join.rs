@@ -97,7 +97,7 @@ pub(super) fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     }
     let is_matched = workspace.includes(folder)?;
     if !joins && !is_matched {
-        return Ok(if workspace.is_declared() { Stand::Declined(path) } else { Stand::Alone });
+        return Ok(if workspace.is_declared { Stand::Declined(path) } else { Stand::Alone });
     }
     let members = workspace.members()?;
     let other = members.packages.get(&normalize_name(&names.project));

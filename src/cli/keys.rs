@@ -15,7 +15,7 @@ use crate::publish;
 use crate::store::original;
 use crate::switch::lines;
 use crate::uv::derive::{self, Wanted};
-use crate::uv::seen::Seen;
+use crate::uv::key_matches::KeyMatches;
 use crate::uv::{CacheKey, edit};
 
 /// The exact uv cache keys
@@ -138,7 +138,7 @@ fn check(
         return Ok(Answer::said(format!("{count} inputs, and uv sees all that it can\n")));
     }
     let mut output = String::new();
-    let now = Seen::new(&wanted.root, &missing);
+    let now = KeyMatches::new(&wanted.root, &missing);
     let mut named = BTreeSet::new();
     let paths = watched.inputs.iter().filter_map(|seen| seen.path.as_ref());
     let uncovered = paths.filter(|path| now.key_of(path).is_some());
@@ -161,7 +161,7 @@ fn check(
 /// Warns about keys that match the outputs of builds. With such keys uv calls the backend after
 /// each build, and walks the whole output folder each time.
 fn warn_of_wide_keys(wanted: &Wanted, theirs: &[CacheKey], terminal: &Terminal) {
-    let seen = Seen::new(&wanted.root, theirs);
+    let seen = KeyMatches::new(&wanted.root, theirs);
     let mut folders: Vec<_> = wanted.made.iter().cloned().collect();
     folders.push(wanted.root.join(".venv"));
     for (key, path) in seen.made(&folders) {

@@ -131,7 +131,7 @@ pub(super) fn folder_of(name: &str, root: &Path) -> Option<PathBuf> {
 /// packages.
 pub(super) fn refusal(folder: &Path) -> Option<Error> {
     let workspace = Workspace::around(folder).ok()??;
-    if !workspace.is_declared() || workspace.root != folder {
+    if !workspace.is_declared || workspace.root != folder {
         return None;
     }
     let members = workspace.members().ok()?;

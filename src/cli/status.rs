@@ -86,7 +86,7 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
         return untrusted("it is not installed".to_owned());
     };
     if let Some(moved) = opened.moved() {
-        return untrusted(moved.cause());
+        return untrusted(moved.cause);
     }
     let record = match &installed.record {
         None => {
@@ -162,7 +162,7 @@ fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
         return Ok(Uv::Changes(vec!["it is not installed as editable".to_owned()]));
     }
     let (keys, _) = opened.keys()?;
-    Ok(match uv::satisfied::changes(opened.root(), &keys, noted, &context.environment) {
+    Ok(match uv::uv_cache_check::changes(opened.root(), &keys, noted, &context.environment) {
         None => Uv::Unknown,
         Some(changes) if changes.is_empty() => Uv::NoChange,
         Some(changes) => Uv::Changes(changes),
@@ -295,7 +295,7 @@ impl Shown<'_> {
     fn hint(&self) -> Option<String> {
         match (self.obstacle, self.opened.moved()) {
             (Some(obstacle), _) => obstacle.hint(),
-            (None, moved) => moved.map(|moved| moved.remedy()),
+            (None, moved) => moved.map(|moved| moved.remedy),
         }
     }
 
@@ -369,7 +369,7 @@ impl Shown<'_> {
             .obstacle
             .map(|obstacle| json!({ "text": obstacle.to_string(), "hint": obstacle.hint() }));
         let moved = opened.moved().map(|moved| {
-            json!({ "from": moved.from, "to": moved.to, "gone": moved.is_gone, "hint": moved.remedy() })
+            json!({ "from": moved.from, "to": opened.root(), "gone": moved.is_gone, "hint": moved.remedy })
         });
         let more = json!({
             "schema": 1,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::inputs::Watch;
-use crate::interpreter::Plan;
+use crate::interpreter::StableInterpreter;
 use crate::request::{Artifact, Environment, Request};
 use crate::sdist::origin;
 use crate::store::Store;
@@ -31,9 +31,9 @@ pub(super) fn plan(
     request: &Request,
     store: Option<&Store>,
     is_of_a_tree: bool,
-) -> (Plan, Environment) {
+) -> (StableInterpreter, Environment) {
     let interpreters = store.map(Store::interpreters);
-    let mut plan = Plan::new(&request.interpreter, &request.environment, interpreters);
+    let mut plan = StableInterpreter::new(&request.interpreter, &request.environment, interpreters);
     let counted = plan.environment.clone();
     let named = [TARGET, "CARGO_BUILD_TARGET_DIR"]
         .iter()

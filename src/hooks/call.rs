@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::archive_target;
 use crate::error::Result;
 use crate::fingerprint::observe::Observer;
-use crate::interpreter::Plan;
+use crate::interpreter::StableInterpreter;
 use crate::log;
 use crate::maturin::Maturin;
 use crate::project::Project;
@@ -38,7 +38,7 @@ pub struct Call {
     /// The tree on this machine that the unpacked archive was made from. The store is that of the
     /// tree then.
     pub(super) tree: Option<PathBuf>,
-    pub(super) plan: Plan,
+    pub(super) plan: StableInterpreter,
     stable_prefix: String,
     /// The environment whose variables count as inputs (see `archive_target::plan`).
     pub(super) counted: Environment,
@@ -138,7 +138,7 @@ impl Call {
 /// The interpreter that runs maturin's hooks, and the plan with their variables.
 pub(super) struct BuildInterpreter {
     pub python: PathBuf,
-    pub plan: Plan,
+    pub plan: StableInterpreter,
 }
 
 impl BuildInterpreter {
@@ -151,7 +151,7 @@ impl BuildInterpreter {
                 log::warn(format_args!(
                     "no stable interpreter, the build will compile more than it must: {error}"
                 ));
-                let mut plan = Plan::new(interpreter, &call.request.environment, None);
+                let mut plan = StableInterpreter::new(interpreter, &call.request.environment, None);
                 archive_target::set(&mut plan.environment, &call.plan.environment);
                 Self { python: interpreter.executable.clone(), plan }
             }

@@ -21,6 +21,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::log;
 use crate::maturin;
+use crate::request::Hook;
 use crate::store::Store;
 
 mod after;
@@ -120,8 +121,8 @@ pub fn prepare_metadata(call: &Call, folder: &Path) -> Result<String> {
     need_cargo(call)?;
     let _lock = call.store.as_ref().and_then(Store::lock);
     let interpreter = BuildInterpreter::prepare(call);
-    let artifact = call.request.artifact;
-    or_obstacle(call, interpreter.maturin(call).prepare_metadata(artifact, folder))
+    let hook = Hook::PrepareMetadata(call.request.artifact);
+    or_obstacle(call, interpreter.maturin(call).make(hook, folder))
 }
 
 /// `build_wheel` and `build_editable`: gives the wheel's file name.

@@ -18,7 +18,7 @@ use crate::inputs::{
 };
 use crate::log;
 use crate::publish;
-use crate::request::Environment;
+use crate::request::{Artifact, Environment, Hook};
 use crate::sdist::pack::{Packing, packing};
 use crate::sdist::{Archive, Origin};
 use crate::stat_cache;
@@ -34,7 +34,7 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
     let origin = Origin::read(&call.request.root);
     let interpreter = BuildInterpreter::prepare(call);
     let made = temporary()?;
-    let made_by = interpreter.maturin(call).build_sdist(made.path());
+    let made_by = interpreter.maturin(call).make(Hook::Build(Artifact::Sdist), made.path());
     let name = or_obstacle(call, made_by)?;
     let (from, to) = (made.path().join(&name), folder.join(&name));
     let record = Archive::open(&from).and_then(|archive| {

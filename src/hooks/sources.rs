@@ -5,14 +5,15 @@ use super::call::{BuildInterpreter, Call};
 use crate::error::{Error, Result};
 use crate::fingerprint::Source;
 use crate::log;
-use crate::maturin::BackgroundHook;
+use crate::maturin::HookProcess;
+use crate::request::{Artifact, Hook};
 use crate::sdist::Archive;
 use crate::sdist::pack::packing;
 
 /// A running process that lists sources.
 pub(super) struct Listing {
     // The first field is dropped first: the process must end before its folder is removed.
-    begun: BackgroundHook,
+    begun: HookProcess,
     made: tempfile::TempDir,
 }
 
@@ -28,7 +29,7 @@ impl Listing {
     /// Waits for the list. `None` if maturin can't make an sdist, or if a source changed meanwhile.
     pub(super) fn finish(self, call: &Call) -> Option<Source> {
         let Self { begun, made } = self;
-        let found = begun.finish().and_then(|name| {
+        let found = begun.finish::<String>(Hook::Build(Artifact::Sdist)).and_then(|name| {
             let archive = Archive::open(&made.path().join(name))?;
             Ok(packing(&archive, &call.request.root))
         });

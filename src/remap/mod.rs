@@ -13,7 +13,7 @@ use crate::error::{Because as _, Cause};
 use crate::inputs::ambient;
 use crate::inputs::target::Target;
 use crate::project::Project;
-use crate::request::{Environment, Request};
+use crate::request::{Environment, Request, run};
 
 mod rustflags;
 
@@ -21,9 +21,6 @@ mod rustflags;
 const SEPARATOR: char = '\x1f';
 
 /// The environment for a build whose output has no path of this machine.
-///
-/// # Errors
-/// The reason why nothing can be remapped.
 pub(crate) fn environment(
     project: &Project,
     request: &Request,
@@ -55,27 +52,25 @@ fn names(
     rustc: &Rustc<'_>,
 ) -> Result<Vec<(PathBuf, String)>, Cause> {
     let metadata = &target.metadata;
+    let target = |folder: &PathBuf| (folder.clone(), "/cargo/target".to_owned());
+    let dependency = |folder: &Path, name: &str| (folder.to_owned(), format!("/cargo/deps/{name}"));
+    let outside = |folder: &Path| !folder.starts_with(&metadata.workspace_root);
     let mut names = vec![
         rustc.library()?,
         (metadata.workspace_root.clone(), ".".to_owned()),
-        (metadata.target_directory.clone(), "/cargo/target".to_owned()),
+        target(&metadata.target_directory),
     ];
-    if let Some(folder) = &metadata.build_directory {
-        names.push((folder.clone(), "/cargo/target".to_owned()));
-    }
-    if let Some(home) = ambient::cargo_home(environment) {
-        names.push((request.root.join(home), "/cargo".to_owned()));
-    }
-    let outside = |folder: &Path| !folder.starts_with(&metadata.workspace_root);
-    for package in metadata.packages.iter().filter(|package| outside(package.folder())) {
-        names.push((package.folder().to_owned(), format!("/cargo/deps/{}", package.name)));
-    }
+    names.extend(metadata.build_directory.as_ref().map(target));
+    let home = ambient::cargo_home(environment);
+    names.extend(home.map(|home| (request.root.join(home), "/cargo".to_owned())));
+    let packages = metadata.packages.iter().filter(|package| outside(package.folder()));
+    names.extend(packages.map(|package| dependency(package.folder(), &package.name)));
     // If cargo could not name all packages, use at least the path dependencies of the known ones.
     for needed in metadata.packages.iter().flat_map(|package| &package.dependencies) {
         if let Some(folder) = needed.path.as_deref().filter(|folder| outside(folder))
             && !names.iter().any(|(known, _)| known == folder)
         {
-            names.push((folder.to_owned(), format!("/cargo/deps/{}", needed.name)));
+            names.push(dependency(folder, &needed.name));
         }
     }
     // rustc's working directory contains no links, but paths that cargo gives it may contain them.
@@ -101,22 +96,14 @@ impl<'a> Rustc<'a> {
     fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, Cause> {
         let program = ambient::rustc(root, environment).ok_or("no rustc found on PATH")?;
         let mut rustc = Self { program, root, environment, version: String::new() };
-        rustc.version = rustc.ask(["-vV"])?;
+        rustc.version = rustc.ask(&["-vV"])?;
         Ok(rustc)
     }
 
-    fn ask<'b>(&self, arguments: impl IntoIterator<Item = &'b str>) -> Result<String, Cause> {
-        let arguments: Vec<&str> = arguments.into_iter().collect();
-        let output = self
-            .environment
-            .command(&self.program, self.root)
-            .args(&arguments)
-            .output()
-            .because(self.program.display())?;
-        if !output.status.success() {
-            return Err(format!("`rustc {}` failed", arguments.join(" ")).into());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    fn ask(&self, arguments: &[&str]) -> Result<String, Cause> {
+        let mut command = self.environment.command(&self.program, self.root);
+        let said = run(command.args(arguments)).because(self.program.display())?;
+        said.map_err(|_| format!("`rustc {}` failed", arguments.join(" ")).into())
     }
 
     /// The value of a line of `rustc -vV`.
@@ -127,7 +114,7 @@ impl<'a> Rustc<'a> {
     /// The folder of the standard library's sources if they are installed, and the name that rustc
     /// uses for them if they are not.
     fn library(&self) -> Result<(PathBuf, String), Cause> {
-        let sysroot = PathBuf::from(self.ask(["--print", "sysroot"])?.trim_end());
+        let sysroot = PathBuf::from(self.ask(&["--print", "sysroot"])?.trim_end());
         let version = self
             .field("commit-hash")
             .filter(|hash| *hash != "unknown")

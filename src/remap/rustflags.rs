@@ -21,9 +21,6 @@ use crate::request::{Environment, Request};
 type Flags = Vec<String>;
 
 /// The flags in force.
-///
-/// # Errors
-/// The reason why they can't be determined.
 pub(super) fn in_force(
     project: &Project,
     request: &Request,
@@ -36,11 +33,8 @@ pub(super) fn in_force(
     let mut given = all_arguments(&request.maturin_arguments(), "--config", None);
     given.extend(project.maturin.config.iter().flatten().cloned());
     for value in given {
-        let is_of_flags = match value.parse::<Table>() {
-            Ok(table) => decides(&table),
-            Err(_) => read(&request.root.join(&value)).is_none_or(|table| decides(&table)),
-        };
-        if is_of_flags {
+        let table = value.parse::<Table>().ok().or_else(|| read(&request.root.join(&value)));
+        if table.is_none_or(|table| decides(&table)) {
             return Err(format!("`--config {value}` has a say in rustc's flags").into());
         }
     }
@@ -50,28 +44,27 @@ pub(super) fn in_force(
     if let Some(folder) = manifest.parent().filter(|folder| *folder != request.root)
         && configured(folder, request, environment, rustc)? != flags
     {
-        return Err(
-            format!("cargo's configuration in {} sets other rustflags", folder.display()).into()
-        );
+        let folder = folder.display();
+        return Err(format!("cargo's configuration in {folder} sets other rustflags").into());
     }
     Ok(flags)
 }
 
 /// The flags from variables. A variable that is empty still counts as set.
 fn of_variables(environment: &Environment) -> Result<Option<Flags>, Cause> {
-    let text = |name: &str| match environment.get(name) {
-        Some(value) => value.to_str().map(Some).ok_or_else(|| format!("{name} is not UTF-8")),
-        None => Ok(None),
-    };
-    if let Some(value) = text("CARGO_ENCODED_RUSTFLAGS")? {
+    if let Some(value) = text(environment, "CARGO_ENCODED_RUSTFLAGS")? {
         let flags = value.split(SEPARATOR).filter(|_| !value.is_empty());
         return Ok(Some(flags.map(str::to_owned).collect()));
     }
-    let flags = text("RUSTFLAGS")?.map(|value| {
+    Ok(text(environment, "RUSTFLAGS")?.map(|value| {
         let flags = value.split(' ').map(str::trim).filter(|flag| !flag.is_empty());
         flags.map(str::to_owned).collect()
-    });
-    Ok(flags)
+    }))
+}
+
+fn text<'a>(environment: &'a Environment, name: &str) -> Result<Option<&'a str>, Cause> {
+    let Some(value) = environment.get(name) else { return Ok(None) };
+    Ok(Some(value.to_str().ok_or_else(|| format!("{name} is not UTF-8"))?))
 }
 
 /// The flags from the configuration that cargo finds from this folder.
@@ -87,11 +80,8 @@ fn configured(
     // Versions of cargo differ in whether they know `include`, and in the order of reading.
     for path in &included {
         if read(path).is_some_and(|table| decides(&table)) {
-            return Err(format!(
-                "{}, which is included, has a say in rustc's flags",
-                path.display()
-            )
-            .into());
+            let path = path.display();
+            return Err(format!("{path}, which is included, has a say in rustc's flags").into());
         }
     }
     // The farthest file comes first.
@@ -114,12 +104,14 @@ fn configured(
 
 /// Does this configuration affect which flags are in force?
 fn decides(table: &Table) -> bool {
-    let has =
-        |table: Option<&Value>, key: &str| table.is_some_and(|table| table.get(key).is_some());
     table.contains_key("include")
-        || has(table.get("build"), "rustflags")
-        || has(table.get("build"), "target")
+        || at(table, &["build", "rustflags"]).is_some()
+        || at(table, &["build", "target"]).is_some()
         || flags_of_targets(table).next().is_some()
+}
+
+fn at<'a>(table: &'a Table, key: &[&str]) -> Option<&'a Value> {
+    key[1..].iter().try_fold(table.get(key[0])?, |value, part| value.get(part))
 }
 
 /// The keys of `[target]` that set flags.
@@ -150,32 +142,24 @@ impl Config<'_> {
     /// words. Lists are joined; of strings the nearest counts. The words of the variable come last.
     fn list(&self, key: &[&str], variable: &str) -> Result<Flags, Cause> {
         let wrong = || format!("{}: not a list of strings in all files", key.join("."));
-        let mut joined: Option<Value> = None;
-        for table in &self.files {
-            let found = key.iter().skip(1).fold(table.get(key[0]), |value, part| value?.get(part));
-            joined = match (joined, found.cloned()) {
-                (joined, None) => joined,
-                (None | Some(Value::String(_)), Some(near @ Value::String(_))) => Some(near),
-                (None, Some(near)) => Some(near),
-                (Some(Value::Array(mut far)), Some(Value::Array(near))) => {
-                    far.extend(near);
-                    Some(Value::Array(far))
+        let mut joined: Option<(bool, Flags)> = None;
+        for value in self.files.iter().filter_map(|table| at(table, key)) {
+            let flags = match value {
+                Value::String(text) => words(text),
+                Value::Array(values) => {
+                    let texts = values.iter().map(|value| value.as_str().map(str::to_owned));
+                    texts.collect::<Option<_>>().ok_or_else(wrong)?
                 }
                 _ => return Err(wrong().into()),
             };
+            match &mut joined {
+                Some((is_text, _)) if *is_text != value.is_str() => return Err(wrong().into()),
+                Some((false, list)) => list.extend(flags),
+                _ => joined = Some((value.is_str(), flags)),
+            }
         }
-        let mut list = match joined {
-            None => Flags::new(),
-            Some(Value::String(text)) => words(&text),
-            Some(Value::Array(values)) => values
-                .into_iter()
-                .map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong))
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(wrong().into()),
-        };
-        if let Some(value) = self.environment.get(variable) {
-            list.extend(words(value.to_str().ok_or_else(|| format!("{variable} is not UTF-8"))?));
-        }
+        let mut list = joined.map(|(_, list)| list).unwrap_or_default();
+        list.extend(text(self.environment, variable)?.map(words).unwrap_or_default());
         Ok(list)
     }
 
@@ -217,8 +201,9 @@ impl Config<'_> {
     fn flags_for(&self, triple: &str, rustc: &Rustc<'_>) -> Result<Flags, Cause> {
         let mut flags = self.flags_where(triple, None)?;
         for _ in 0..2 {
-            let print = ["--print", "cfg", "--target", triple];
-            let printed = rustc.ask(print.into_iter().chain(flags.iter().map(String::as_str)))?;
+            let mut print = vec!["--print", "cfg", "--target", triple];
+            print.extend(flags.iter().map(String::as_str));
+            let printed = rustc.ask(&print)?;
             let holds: Vec<Cfg> = printed
                 .lines()
                 .filter(|line| *line != "proc_macro")

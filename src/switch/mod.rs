@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
+use toml_edit::{Array, Item, TableLike, Value};
 
 use crate::error::{Error, Result};
 use crate::project::Project;
@@ -40,31 +40,27 @@ pub(crate) fn backend(path: &Path, text: &str) -> Result<Backend> {
     [build-system]
     requires = ["maturin>=1.9,<2"]
     build-backend = "maturin""#;
-    let Some(system) = document.get("build-system") else {
-        return Err(wrong(path, "build-system", "no such table, so setuptools builds it", hint));
-    };
-    let Some(system) = system.as_table_like() else {
-        return Err(wrong(path, "build-system", "expected a table", hint));
-    };
+    let wrong = |field: &str, cause: &str| Error::field(path, field, cause).or_hint(hint);
+    let system = document
+        .get("build-system")
+        .ok_or_else(|| wrong("build-system", "no such table, so setuptools builds it"))?;
+    let system = system.as_table_like().ok_or_else(|| wrong("build-system", "expected a table"))?;
     let field = "build-system.build-backend";
-    let name = match system.get("build-backend") {
-        None => return Err(wrong(path, field, "not there, so setuptools builds it", hint)),
-        Some(name) => name.as_str().ok_or_else(|| wrong(path, field, "expected a string", hint))?,
-    };
+    let name = system
+        .get("build-backend")
+        .ok_or_else(|| wrong(field, "not there, so setuptools builds it"))?;
+    let name = name.as_str().ok_or_else(|| wrong(field, "expected a string"))?;
     if system.get("backend-path").is_some() {
         let cause = format!("`{name}` is taken from the project itself");
         let hint = "wheelprint takes the place of maturin's own backend only";
-        return Err(wrong(path, "build-system.backend-path", &cause, hint));
+        return Err(Error::field(path, "build-system.backend-path", cause).or_hint(hint));
     }
     match name {
         THEIRS => Ok(Backend::Maturin),
         OURS => Ok(Backend::Wheelprint),
         other => {
-            let other = known(other).map_or_else(
-                || format!("`{other}` builds it, not maturin"),
-                |name| format!("`{other}`: {name} builds it, not maturin"),
-            );
-            Err(wrong(path, field, &other, hint))
+            let known = known(other).map(|name| format!(": {name}")).unwrap_or_default();
+            Err(wrong(field, &format!("`{other}`{known} builds it, not maturin")))
         }
     }
 }
@@ -94,11 +90,12 @@ impl Builder {
 
 /// The builder that pyproject.toml names.
 pub(crate) fn builder(project: &Project) -> Builder {
-    let table = |name: &str| project.document.get(name);
-    let is_package = || table("tool")?.get("uv")?.get("package")?.as_bool();
-    let Some(system) = table("build-system") else {
-        let is_package = is_package() == Some(true);
-        return if is_package { Builder::Other("setuptools".to_owned()) } else { Builder::Nobody };
+    let Some(system) = project.document.get("build-system") else {
+        let is_package = project.tool("uv").and_then(|uv| uv.get("package")?.as_bool());
+        return match is_package {
+            Some(true) => Builder::Other("setuptools".to_owned()),
+            _ => Builder::Nobody,
+        };
     };
     match project.build_system.build_backend.as_deref() {
         None => Builder::Other("setuptools".to_owned()),
@@ -132,9 +129,6 @@ fn known(backend: &str) -> Option<&'static str> {
 
 /// The text with wheelprint as the backend. The text stays the same if wheelprint is already the
 /// backend.
-///
-/// # Errors
-/// The same as [`backend`], or `requires` is no list of strings.
 pub(crate) fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
     let was = backend(path, text)?;
     let mut replaced = None;
@@ -156,9 +150,6 @@ pub(crate) fn to_wheelprint(path: &Path, text: &str) -> Result<String> {
 }
 
 /// The requirements with which the project pins its own maturin. They stay.
-///
-/// # Errors
-/// The text is not TOML.
 pub(crate) fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
     let document = parse(path, text)?;
     let requires = document.get("build-system").and_then(|system| system.get("requires"));
@@ -169,9 +160,6 @@ pub(crate) fn own_choices(path: &Path, text: &str) -> Result<Vec<String>> {
 /// backend from the beginning and there are no other keys, they are replaced by the keys that
 /// `uv init` writes for a maturin project. The text stays the same if maturin is already the
 /// backend.
-///
-/// # Errors
-/// The same as [`to_wheelprint`], or the cache keys have a form that uv does not accept.
 pub(crate) fn to_maturin(path: &Path, text: &str) -> Result<String> {
     if backend(path, text)? == Backend::Maturin {
         return Ok(text.to_owned());
@@ -187,23 +175,16 @@ pub(crate) fn to_maturin(path: &Path, text: &str) -> Result<String> {
     if was_switched || !keys.theirs.is_empty() || keys.ours.is_empty() {
         edit::write(path, &text, &[])
     } else {
-        edit::hand_over(path, &text, &uv::usual_keys())
+        edit::replaced(path, &text, &uv::usual_keys(), None)
     }
 }
 
 /// The text with `[tool.maturin] editable-profile` (maturin 1.10).
-///
-/// # Errors
-/// The text is not TOML, or `tool.maturin` is no table.
 pub(crate) fn with_editable_profile(path: &Path, text: &str, name: &str) -> Result<String> {
     let mut document = parse(path, text)?;
-    let mut implicit = Table::new();
-    implicit.set_implicit(true);
-    let not_table = |field: &str| wrong(path, field, "expected a table", "");
-    let tool = document.entry("tool").or_insert(Item::Table(implicit));
-    let tool = tool.as_table_like_mut().ok_or_else(|| not_table("tool"))?;
-    let maturin = tool.entry("maturin").or_insert(Item::Table(Table::new()));
-    let maturin = maturin.as_table_like_mut().ok_or_else(|| not_table("tool.maturin"))?;
+    let not_table = |field: &str| Error::field(path, field, "expected a table");
+    let tool = edit::table_in(document.as_table_mut(), "tool").ok_or_else(|| not_table("tool"))?;
+    let maturin = edit::table_in(tool, "maturin").ok_or_else(|| not_table("tool.maturin"))?;
     if maturin.get("editable-profile").and_then(Item::as_str) == Some(name) {
         return Ok(text.to_owned());
     }
@@ -217,10 +198,10 @@ fn edited(
     text: &str,
     edit: impl FnOnce(&mut dyn TableLike, &mut Array),
 ) -> Result<String> {
-    let mut document: DocumentMut = parse(path, text)?;
+    let mut document = parse(path, text)?;
     let before = document.to_string();
     let field = "build-system.requires";
-    let not_strings = || wrong(path, field, "expected a list of strings", "");
+    let not_strings = || Error::field(path, field, "expected a list of strings");
     if let Some(system) = document.get_mut("build-system").and_then(Item::as_table_like_mut) {
         let mut requires = match system.get("requires") {
             None => Array::new(),
@@ -230,13 +211,11 @@ fn edited(
             return Err(not_strings());
         }
         edit(system, &mut requires);
-        match system.get_mut("requires") {
-            // The array is a clone of the old one, with its whitespace and comments.
-            Some(item) => *item = Item::Value(Value::Array(requires)),
-            None if requires.is_empty() => {}
-            None => {
-                system.insert("requires", Item::Value(Value::Array(requires)));
-            }
+        // The array is a clone of the old one, with its whitespace and comments.
+        if let Some(item) = system.get_mut("requires") {
+            *item = toml_edit::value(requires);
+        } else if !requires.is_empty() {
+            system.insert("requires", toml_edit::value(requires));
         }
     }
     let after = document.to_string();
@@ -245,12 +224,10 @@ fn edited(
 
 /// Sets a string. The whitespace and comments around it stay, and so does the kind of quotes.
 fn set(table: &mut dyn TableLike, key: &str, text: &str) {
-    match table.get_mut(key) {
-        Some(Item::Value(value)) => *value = in_place_of(value, text),
-        Some(item) => *item = toml_edit::value(text),
-        None => {
-            table.insert(key, toml_edit::value(text));
-        }
+    if let Some(Item::Value(value)) = table.get_mut(key) {
+        *value = in_place_of(value, text);
+    } else {
+        table.insert(key, toml_edit::value(text));
     }
 }
 
@@ -261,11 +238,6 @@ fn in_place_of(old: &Value, text: &str) -> Value {
     let mut new = single.flatten().unwrap_or_else(|| text.into());
     *new.decor_mut() = old.decor().clone();
     new
-}
-
-fn wrong(path: &Path, field: &str, cause: &str, hint: &str) -> Error {
-    let error = Error::field(path, field, cause);
-    if hint.is_empty() { error } else { error.or_hint(hint) }
 }
 
 #[cfg(test)]

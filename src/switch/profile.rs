@@ -1,5 +1,7 @@
 //! The release profile of the workspace's Cargo.toml, and how much it slows down each edit.
 
+use indexmap::IndexSet;
+
 /// The settings of `[profile.release]` that make every edit optimise the whole program again, as
 /// `key = value`. None if `[tool.maturin]` chooses a profile.
 pub(crate) fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<String> {
@@ -16,22 +18,16 @@ pub(crate) fn costly(pyproject: &toml::Table, manifest: &toml::Table) -> Vec<Str
     });
     let units = setting("codegen-units").filter(|units| units.as_integer() == Some(1));
     let named = [("lto", lto), ("codegen-units", units)];
-    named
-        .into_iter()
-        .filter_map(|(key, value)| value.map(|value| format!("{key} = {value}")))
-        .collect()
+    let texts = named.into_iter().filter_map(|(key, value)| Some(format!("{key} = {}", value?)));
+    texts.collect()
 }
 
 /// The names of all profiles: cargo's own, and those in the workspace's Cargo.toml.
 pub(crate) fn known(manifest: &toml::Table) -> Vec<String> {
-    let mut names = ["dev", "release", "test", "bench"].map(str::to_owned).to_vec();
-    let own = manifest.get("profile").and_then(toml::Value::as_table);
-    for name in own.into_iter().flat_map(toml::Table::keys) {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
+    let names = ["dev", "release", "test", "bench"].map(str::to_owned);
+    let own = manifest.get("profile").and_then(toml::Value::as_table).cloned();
+    let own = own.into_iter().flatten().map(|(name, _)| name);
+    names.into_iter().chain(own).collect::<IndexSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]

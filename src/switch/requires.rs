@@ -6,6 +6,7 @@ use toml_edit::{Array, Value};
 use super::{OURS, REQUIREMENT, THEIRS, in_place_of};
 use crate::maturin;
 use crate::project::requirement_name;
+use crate::uv::edit;
 
 /// Whether `requires` has a requirement for this package.
 pub(super) fn names(requires: &Array, package: &str) -> bool {
@@ -62,11 +63,8 @@ pub(super) fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
 /// Whether a requirement for maturin (PEP 508) says more than "a maturin that works". Such a
 /// requirement is the project's own choice, so it stays.
 fn pins(requirement: &str) -> bool {
-    let requirement = requirement.trim();
-    let name = requirement
-        .find(|char: char| !(char.is_ascii_alphanumeric() || "-_.".contains(char)))
-        .unwrap_or(requirement.len());
-    let rest = requirement[name..].trim();
+    let is_of_name = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    let rest = requirement.trim().trim_start_matches(is_of_name).trim();
     // Parentheses are an old spelling that PEP 508 still allows.
     let rest = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(rest);
     rest.split(',').map(str::trim).filter(|clause| !clause.is_empty()).any(is_a_choice)
@@ -99,11 +97,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn prefix(requires: &Array, index: usize) -> String {
-    let prefix = requires.get(index).and_then(|value| value.decor().prefix());
-    prefix.and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned()
-}
-
 fn set_prefix(requires: &mut Array, index: usize, prefix: String) {
     if let Some(value) = requires.get_mut(index) {
         value.decor_mut().set_prefix(prefix);
@@ -120,36 +113,28 @@ fn replace(requires: &mut Array, index: usize, requirement: &str) {
 /// their requirements. In toml_edit, a comment after an item belongs to the prefix of the next
 /// item.
 fn insert(requires: &mut Array, index: usize, requirement: &str) {
-    let mut value = Value::from(requirement);
-    if let Some(next) = requires.get(index) {
-        value = in_place_of(next, requirement);
-    }
-    let prefix = prefix(requires, index);
-    let indent = prefix.rfind('\n').map(|newline| prefix[newline..].to_owned());
-    let is_last = index >= requires.len();
-    let (before, next) = match (prefix.find('\n'), indent) {
-        (Some(newline), Some(indent)) => {
-            (format!("{}{indent}", &prefix[..newline]), prefix[newline..].to_owned())
+    let next = requires.get(index);
+    let mut value = next.map_or_else(|| requirement.into(), |next| in_place_of(next, requirement));
+    let prefix = requires.get(index).map(edit::prefix).unwrap_or_default();
+    let (before, next) = match (prefix.find('\n'), prefix.rfind('\n')) {
+        (Some(first), Some(last)) => {
+            (format!("{}{}", &prefix[..first], &prefix[last..]), prefix[first..].to_owned())
         }
         _ => (prefix, " ".to_owned()),
     };
     value.decor_mut().set_prefix(before);
     value.decor_mut().set_suffix("");
     requires.insert_formatted(index, value);
-    if !is_last {
-        set_prefix(requires, index + 1, next);
-    }
+    set_prefix(requires, index + 1, next);
 }
 
 /// Removes a requirement. Its comments stay.
 fn remove(requires: &mut Array, index: usize) {
-    let own = prefix(requires, index);
-    let has_next = index + 1 < requires.len();
-    let behind = if has_next {
-        prefix(requires, index + 1)
-    } else {
-        requires.trailing().as_str().unwrap_or_default().to_owned()
-    };
+    let own = requires.get(index).map(edit::prefix).unwrap_or_default();
+    let next = requires.get(index + 1).map(edit::prefix);
+    let has_next = next.is_some();
+    let behind =
+        next.unwrap_or_else(|| requires.trailing().as_str().unwrap_or_default().to_owned());
     requires.remove(index);
     let begins_a_line = behind.trim_start_matches([' ', '\t']).starts_with('\n');
     if has_next && behind.contains('#') {

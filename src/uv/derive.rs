@@ -1,12 +1,12 @@
 //! From inputs to cache keys: the smallest set of keys that lets uv see every input it can see.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use super::CacheKey;
-use super::seen::{Seen, matches, split};
+use super::key_matches::{KeyMatches, is_wild, matches, split};
 use crate::inputs::{normalize, relative};
 
 /// Well-known variables that users set for a project. Other variables are named by the crates and
@@ -60,49 +60,35 @@ impl Wanted {
 
 /// The keys that are needed in addition to the known ones.
 pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
-    let seen = Seen::new(&wanted.root, known);
+    let seen = KeyMatches::new(&wanted.root, known);
     let junk = junk_in_folders(wanted);
-    let may_have_key = |path: &PathBuf| {
+    let may_have_key = |path: &&PathBuf| {
         !wanted.is_made(path)
             && wanted.name(path).is_some()
             && !path.ancestors().any(|folder| junk.contains(folder))
     };
-    let is_new = |path: &PathBuf| may_have_key(path) && seen.key_of(path).is_none();
-    let mut keys = Keys { wanted, globs: BTreeSet::new(), files: BTreeSet::new() };
+    let is_new = |path: &&PathBuf| may_have_key(path) && seen.key_of(path).is_none();
+    let rest = wanted.files.iter().filter(is_new).cloned().collect();
+    let mut keys = Keys { wanted, known, rest, globs: BTreeSet::new(), files: BTreeSet::new() };
 
-    let mut rest: BTreeSet<PathBuf> =
-        wanted.files.iter().filter(|path| is_new(path)).cloned().collect();
     let inside = wanted.packages.iter().flat_map(|package| subfolders(package));
     for folder in inside.chain(wanted.folders.iter().cloned()) {
-        if !is_clean(wanted, &folder) {
-            continue;
-        }
-        // Files that are added later count too, so even an empty folder gets a key.
-        let all = matches(&folder, "**");
-        let counts =
-            wanted.folders.contains(&folder) || all.iter().all(|path| wanted.files.contains(path));
-        let is_seen = known.iter().any(|key| {
-            wanted.name(&folder).is_some_and(|name| key.file() == Some(&format!("{name}/**")))
-        });
-        if counts && !is_seen && is_whole(wanted, &folder, &all) && keys.add_glob(&folder, "**") {
-            rest.retain(|path| !all.contains(path));
-        }
+        keys.add_folder(&folder);
     }
     for (folder, glob) in &wanted.globs {
-        keys.add_users_glob(folder, glob, known, &mut rest);
+        keys.add_users_glob(folder, glob);
     }
-    keys.add_by_folder(&wanted.files, &rest);
-    keys.files.extend(
-        wanted.absent.iter().filter(|path| is_new(path)).filter_map(|path| wanted.name(path)),
-    );
-    keys.drop_globs_behind_links(known);
+    keys.add_by_kind();
+    let absent = wanted.absent.iter().filter(is_new);
+    let left = keys.rest.iter().chain(absent).filter_map(|path| wanted.name(path));
+    keys.files.extend(left);
+    keys.drop_globs_behind_links();
     // A glob may match less beside other globs than alone, so inputs that are still uncovered get
     // their own keys.
     let all = [known, &keys.to_keys()].concat();
-    let seen_now = Seen::new(&wanted.root, &all);
+    let seen_now = KeyMatches::new(&wanted.root, &all);
     let unseen = wanted.files.iter().filter(|path| seen_now.key_of(path).is_none());
-    let unseen = unseen.filter(|path| may_have_key(path));
-    keys.files.extend(unseen.filter_map(|path| wanted.name(path)));
+    keys.files.extend(unseen.filter(may_have_key).filter_map(|path| wanted.name(path)));
 
     let mut found = keys.to_keys();
     // uv sees the removal of a folder only through a key for that folder.
@@ -126,6 +112,9 @@ pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
 
 struct Keys<'a> {
     wanted: &'a Wanted,
+    known: &'a [CacheKey],
+    /// The files that no glob covers yet.
+    rest: BTreeSet<PathBuf>,
     globs: BTreeSet<String>,
     files: BTreeSet<String>,
 }
@@ -141,10 +130,9 @@ impl Keys<'_> {
 
     /// Drops globs whose folder is behind a symlink. uv walks a glob from the outermost folder of
     /// all globs, and follows no symlinks on the way.
-    fn drop_globs_behind_links(&mut self, known: &[CacheKey]) {
-        let root = &self.wanted.root;
-        let base = |glob: &str| normalize(&root.join(split(glob).0));
-        let known = known.iter().filter_map(CacheKey::file).filter(|file| is_glob(file));
+    fn drop_globs_behind_links(&mut self) {
+        let base = |glob: &str| normalize(&self.wanted.root.join(split(glob).0));
+        let known = self.known.iter().filter_map(CacheKey::file).filter(|file| is_wild(file));
         let globs = known.chain(self.globs.iter().map(String::as_str));
         let bases: BTreeSet<PathBuf> = globs.map(base).collect();
         self.globs.retain(|glob| {
@@ -155,101 +143,105 @@ impl Keys<'_> {
         });
     }
 
-    fn add_glob(&mut self, folder: &Path, pattern: &str) -> bool {
-        match self.wanted.name(folder) {
-            // If the folder's name looks like a pattern, uv would walk the parent folder.
-            Some(name) if name != "." && !is_glob(&name) && !name.ends_with("..") => {
-                self.globs.insert(format!("{name}/{pattern}"));
-                true
-            }
-            _ => false,
+    fn is_known(&self, folder: &Path, pattern: &str) -> bool {
+        let key = self.wanted.name(folder).map(|name| format!("{name}/{pattern}"));
+        key.is_some_and(|key| self.known.iter().any(|known| known.file() == Some(&key)))
+    }
+
+    /// Adds a glob as one key, unless uv would then walk the outputs of builds. `is_fit` gets the
+    /// files that match, and those that no glob covers yet.
+    fn add_glob(
+        &mut self,
+        folder: &Path,
+        pattern: &str,
+        is_fit: impl FnOnce(&BTreeSet<PathBuf>, &BTreeSet<PathBuf>) -> bool,
+    ) {
+        let Some(name) = self.wanted.name(folder) else { return };
+        // If the folder's name looks like a pattern, uv would walk the parent folder.
+        let is_walked = name != "." && !is_wild(&name) && !name.ends_with("..");
+        if !is_walked || !is_clean(self.wanted, folder) {
+            return;
+        }
+        let all = matches(folder, &[pattern]);
+        if !all.iter().any(|path| self.wanted.is_made(path)) && is_fit(&all, &self.rest) {
+            self.globs.insert(format!("{name}/{pattern}"));
+            self.rest.retain(|path| !all.contains(path));
         }
     }
 
-    /// Adds a glob of the user as one key, unless uv would then walk the outputs of builds.
-    fn add_users_glob(
-        &mut self,
-        folder: &Path,
-        glob: &str,
-        known: &[CacheKey],
-        rest: &mut BTreeSet<PathBuf>,
-    ) {
-        let parts: Vec<&str> = glob.split('/').collect();
-        let fixed = parts.iter().take_while(|part| !is_glob(part)).count();
-        let base = parts[..fixed].iter().fold(folder.to_owned(), |base, part| base.join(part));
-        let pattern = parts[fixed..].join("/");
+    /// Adds one glob for all files of a folder. Files that are added later count too, so even an
+    /// empty folder gets a key.
+    fn add_folder(&mut self, folder: &Path) {
+        if self.is_known(folder, "**") || !folder.is_dir() {
+            return;
+        }
+        let wanted = self.wanted;
+        self.add_glob(folder, "**", |all, _| {
+            // Python writes its caches beside its sources.
+            let is_python = |path: &PathBuf| path.extension() == Some("py".as_ref());
+            (wanted.folders.contains(folder) || all.is_subset(&wanted.files))
+                && !all.iter().any(is_python)
+        });
+    }
+
+    /// Adds a glob of the user as one key.
+    fn add_users_glob(&mut self, folder: &Path, glob: &str) {
+        let (fixed, pattern) = split(glob);
+        let base = folder.join(&fixed);
         // For uv, a pattern without a slash matches at every depth, so it would match too much.
-        let is_exact = pattern.contains('/') || !has_folders(&base);
-        if fixed == 0 || pattern.is_empty() || !is_exact || !is_clean(self.wanted, &base) {
+        let is_exact = pattern.contains('/') || subfolders(&base).is_empty();
+        if fixed.as_os_str().is_empty() || pattern.is_empty() || !is_exact {
             return;
         }
-        let Some(name) = self.wanted.name(&base) else { return };
-        if known.iter().any(|key| key.file() == Some(&format!("{name}/{pattern}"))) {
-            return;
-        }
-        let all = matches(&base, &pattern);
-        // The pattern is for files below matching folders, and no such folder exists.
-        if all.is_empty() && pattern.ends_with("/**") {
-            return;
-        }
-        if !all.iter().any(|path| self.wanted.is_made(path)) && self.add_glob(&base, &pattern) {
-            rest.retain(|path| !all.contains(path));
+        if !self.is_known(&base, &pattern) {
+            // A pattern with this end is for files below matching folders. If nothing matches, no
+            // such folder exists.
+            let is_of_folders = pattern.ends_with("/**");
+            self.add_glob(&base, &pattern, |all, _| !all.is_empty() || !is_of_folders);
         }
     }
 
     /// Replaces files of one kind in one folder by a glob, if the glob matches no other files.
-    fn add_by_folder(&mut self, inputs: &BTreeSet<PathBuf>, rest: &BTreeSet<PathBuf>) {
-        let mut kinds: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
-        for path in rest {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            let is_plain = extension.is_some_and(|text| text.chars().all(char::is_alphanumeric));
-            let kind = extension.filter(|_| is_plain).unwrap_or_default().to_owned();
-            kinds.entry(kind).or_default().insert(path.clone());
-        }
-        for (extension, files) in kinds {
-            let mut left = files;
+    fn add_by_kind(&mut self) {
+        let wanted = self.wanted;
+        let is_plain = |kind: &&str| !kind.is_empty() && kind.chars().all(char::is_alphanumeric);
+        let kind_of =
+            |path: &PathBuf| Some(path.extension()?.to_str().filter(is_plain)?.to_owned());
+        let kinds: BTreeSet<String> = self.rest.iter().filter_map(kind_of).collect();
+        for kind in kinds {
+            let is_kind = |path: &&PathBuf| kind_of(path).as_ref() == Some(&kind);
+            let files = self.rest.iter().filter(is_kind);
+            let folders: BTreeSet<&Path> =
+                files.flat_map(|path| path.ancestors().skip(1)).collect();
+            let mut folders: Vec<PathBuf> = folders.into_iter().map(Path::to_owned).collect();
             // Try the outermost folder first.
-            let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
-            for path in &left {
-                folders.extend(path.ancestors().skip(1).map(Path::to_owned));
-            }
-            let mut folders: Vec<PathBuf> = folders.into_iter().collect();
             folders.sort_by_key(|folder| folder.components().count());
-            for folder in folders {
-                if extension.is_empty() || left.is_empty() || !self.may_be_whole(&folder) {
+            for folder in folders.into_iter().filter(|folder| may_be_whole(wanted, folder)) {
+                if !self.rest.iter().filter(is_kind).any(|path| path.starts_with(&folder)) {
                     continue;
                 }
-                let all = matches(&folder, &format!("**/*.{extension}"));
-                let count = left.iter().filter(|path| all.contains(*path)).count();
-                let is_source = extension == "rs" && is_source_folder(&folder, inputs);
+                let is_source = kind == "rs" && is_source_folder(&folder, &wanted.files);
                 // In a package that is watched as a whole, new files count too, so one file is
                 // enough for a glob.
-                let is_of_package =
-                    self.wanted.packages.iter().any(|package| folder.starts_with(package));
-                let is_exact =
-                    (count > 1 || is_of_package) && all.iter().all(|path| inputs.contains(path));
-                let is_written = all.iter().any(|path| self.wanted.is_made(path));
-                if count > 0
-                    && (is_source || is_exact)
-                    && !is_written
-                    && is_clean(self.wanted, &folder)
-                    && self.add_glob(&folder, &format!("**/*.{extension}"))
-                {
-                    left.retain(|path| !all.contains(path));
-                }
+                let is_of_package = wanted.packages.iter().any(|top| folder.starts_with(top));
+                let least = if is_of_package { 1 } else { 2 };
+                self.add_glob(&folder, &format!("**/*.{kind}"), |all, rest| {
+                    let count = all.intersection(rest).count();
+                    let is_exact = count >= least && all.is_subset(&wanted.files);
+                    count > 0 && (is_source || is_exact)
+                });
             }
-            self.files.extend(left.iter().filter_map(|path| self.wanted.name(path)));
         }
     }
+}
 
-    /// Whether a glob may start at this folder. The roots of packages and checkouts are excluded,
-    /// because folders that no build reads appear there later.
-    fn may_be_whole(&self, folder: &Path) -> bool {
-        !self.wanted.root.starts_with(folder)
-            && !folder.join("Cargo.toml").is_file()
-            && !folder.join(".git").exists()
-            && self.wanted.name(folder).is_some()
-    }
+/// Whether a glob may start at this folder. The roots of packages and checkouts are excluded,
+/// because folders that no build reads appear there later.
+fn may_be_whole(wanted: &Wanted, folder: &Path) -> bool {
+    !wanted.root.starts_with(folder)
+        && !folder.join("Cargo.toml").is_file()
+        && !folder.join(".git").exists()
+        && wanted.name(folder).is_some()
 }
 
 /// Whether this is the source folder of a crate. There a file that no module names yet may be named
@@ -258,21 +250,10 @@ fn is_source_folder(folder: &Path, inputs: &BTreeSet<PathBuf>) -> bool {
     ["lib.rs", "main.rs"].iter().any(|name| inputs.contains(&folder.join(name)))
 }
 
-/// Whether one glob can name all files of a folder.
-fn is_whole(wanted: &Wanted, folder: &Path, all: &BTreeSet<PathBuf>) -> bool {
-    // Python writes its caches beside its sources.
-    let is_python = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "py");
-    folder.is_dir() && !all.iter().any(|path| is_python(path) || wanted.is_made(path))
-}
-
 fn subfolders(folder: &Path) -> Vec<PathBuf> {
     let inside = WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
     let folders = inside.into_iter().flatten().filter(|entry| entry.file_type().is_dir());
     folders.map(walkdir::DirEntry::into_path).collect()
-}
-
-fn has_folders(folder: &Path) -> bool {
-    !subfolders(folder).is_empty()
 }
 
 /// Whether nothing below this folder is made by builds, takes long to walk, or is another package.
@@ -303,10 +284,6 @@ fn junk_in_folders(wanted: &Wanted) -> BTreeSet<PathBuf> {
         }
     }
     below.into_iter().filter(|folder| is_junk(folder)).map(Path::to_owned).collect()
-}
-
-fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{', '}', ']'])
 }
 
 /// Escapes wildcards in a file's name, because uv would read the name as a pattern.

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
 use super::CacheKey;
 use crate::error::{self, Error, Result};
@@ -20,16 +19,7 @@ pub(crate) struct Keys {
     pub ours: Vec<CacheKey>,
 }
 
-#[derive(Deserialize)]
-struct One {
-    key: CacheKey,
-}
-
 /// Reads the keys of a project. `None` if the project has none, so that uv uses its defaults.
-///
-/// # Errors
-/// The text is not TOML, or `tool.uv.cache-keys` is no list of keys. The error has path, position
-/// and field.
 pub(crate) fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
     let document = parse(path, text)?;
     let item = document.get("tool").and_then(|tool| tool.get("uv")?.get("cache-keys"));
@@ -40,9 +30,8 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
     for value in array {
         is_ours |= prefix(value).contains(MARK);
         let written = value.clone().decorated("", "").to_string();
-        let key = toml::from_str::<One>(&format!("key = {written}"))
-            .map_err(|_| wrong(path, &format!("not a cache key of uv: {written}")))?
-            .key;
+        let key = written.parse::<toml::Value>().and_then(toml::Value::try_into);
+        let key = key.map_err(|_| wrong(path, &format!("not a cache key of uv: {written}")))?;
         if is_ours { keys.ours.push(key) } else { keys.theirs.push(key) }
     }
     Ok(Some(keys))
@@ -50,35 +39,26 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
 
 /// Replaces the keys below the mark by `ours`. If `ours` is empty, the mark and the tables that
 /// become empty are removed.
-///
-/// # Errors
-/// The same as [`read`].
 pub(crate) fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
     let known = read(path, text)?;
     if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
         return Ok(text.to_owned());
     }
-    written(path, text, ours, Some(MARK))
+    replaced(path, text, ours, Some(MARK))
 }
 
-/// Like [`write`], but without the mark: the keys then belong to the project.
-///
-/// # Errors
-/// The same as [`read`].
-pub(crate) fn hand_over(path: &Path, text: &str, keys: &[CacheKey]) -> Result<String> {
-    written(path, text, keys, None)
-}
-
-fn written(path: &Path, text: &str, ours: &[CacheKey], mark: Option<&str>) -> Result<String> {
+/// Replaces the keys below the mark. Without a new mark the keys belong to the project.
+pub(crate) fn replaced(
+    path: &Path,
+    text: &str,
+    ours: &[CacheKey],
+    mark: Option<&str>,
+) -> Result<String> {
     let mut document = parse(path, text)?;
-    let mut implicit = Table::new();
-    implicit.set_implicit(true);
-    let not_table = |field: &str| wrong(path, &format!("{field} is no table"));
-    let tool = document.entry("tool").or_insert(Item::Table(implicit));
-    let tool = tool.as_table_like_mut().ok_or_else(|| not_table("tool"))?;
-    let uv = tool.entry("uv").or_insert(Item::Table(Table::new()));
-    let uv = uv.as_table_like_mut().ok_or_else(|| not_table("tool.uv"))?;
-    let item = uv.entry("cache-keys").or_insert(Item::Value(Value::Array(Array::new())));
+    let tool = table_in(document.as_table_mut(), "tool");
+    let tool = tool.ok_or_else(|| wrong(path, "tool is no table"))?;
+    let uv = table_in(tool, "uv").ok_or_else(|| wrong(path, "tool.uv is no table"))?;
+    let item = uv.entry("cache-keys").or_insert(toml_edit::value(Array::new()));
     let array = item.as_array_mut().ok_or_else(|| wrong(path, "expected a list"))?;
     replace_ours(array, ours, mark);
     if array.is_empty() {
@@ -115,7 +95,7 @@ fn replace_ours(array: &mut Array, ours: &[CacheKey], mark: Option<&str>) {
         array.set_trailing_comma(array.trailing_comma() && !is_one_line);
     }
     for (index, key) in ours.iter().enumerate() {
-        let mut value = to_toml(key);
+        let mut value = key.to_toml();
         let before = match (index, mark) {
             (0, Some(mark)) => format!("{head}\n    # {mark}\n    "),
             (0, None) => format!("{head}\n    "),
@@ -130,36 +110,23 @@ fn replace_ours(array: &mut Array, ours: &[CacheKey], mark: Option<&str>) {
     }
 }
 
-/// A key in the form that uv's own templates use.
-pub(crate) fn to_toml(key: &CacheKey) -> Value {
-    let table = |name: &str, value: &str| {
-        let mut table = InlineTable::new();
-        table.insert(name, value.into());
-        Value::InlineTable(table)
-    };
-    match key {
-        CacheKey::Path(path) => path.as_str().into(),
-        CacheKey::File { file } => table("file", file),
-        CacheKey::Directory { dir } => table("dir", dir),
-        CacheKey::Environment { env } => table("env", env),
-        CacheKey::Git { git } => {
-            let mut table = InlineTable::new();
-            let git = git.to_string().parse::<Value>().unwrap_or_else(|_| true.into());
-            table.insert("git", git);
-            Value::InlineTable(table)
-        }
-    }
+/// The table of this name, which is made if it is missing; `None` if it is no table.
+pub(crate) fn table_in<'a>(
+    parent: &'a mut dyn TableLike,
+    name: &str,
+) -> Option<&'a mut dyn TableLike> {
+    let mut new = Table::new();
+    new.set_implicit(name == "tool");
+    parent.entry(name).or_insert(Item::Table(new)).as_table_like_mut()
 }
 
-fn prefix(value: &Value) -> String {
+/// The whitespace and comments before a value.
+pub(crate) fn prefix(value: &Value) -> String {
     let prefix = value.decor().prefix().and_then(|prefix| prefix.as_str());
     prefix.unwrap_or_default().to_owned()
 }
 
-/// Parses the text into a document that can be edited.
-///
-/// # Errors
-/// The text is not TOML. The error has path, line and column.
+/// Parses the text into a document that can be edited. An error has path, line and column.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     text.parse::<DocumentMut>().map_err(|error| Error::Toml {
         path: path.to_owned(),

@@ -7,8 +7,8 @@
 
 pub(crate) mod derive;
 pub(crate) mod edit;
-pub(crate) mod satisfied;
-pub(crate) mod seen;
+pub(crate) mod key_matches;
+pub(crate) mod uv_cache_check;
 pub(crate) mod workspace;
 
 use std::path::Path;
@@ -45,7 +45,18 @@ impl CacheKey {
 
     /// The key as it is written in pyproject.toml.
     pub(crate) fn text(&self) -> String {
-        edit::to_toml(self).to_string().trim().to_owned()
+        self.to_toml().to_string()
+    }
+
+    fn to_toml(&self) -> toml_edit::Value {
+        let (name, value): (_, toml_edit::Value) = match self {
+            Self::Path(path) => return path.into(),
+            Self::File { file } => ("file", file.into()),
+            Self::Directory { dir } => ("dir", dir.into()),
+            Self::Environment { env } => ("env", env.into()),
+            Self::Git { git } => ("git", git.to_string().parse().unwrap_or_else(|_| true.into())),
+        };
+        toml_edit::InlineTable::from_iter([(name, value)]).into()
     }
 }
 
@@ -65,47 +76,35 @@ pub(crate) fn usual_keys() -> Vec<CacheKey> {
 /// (`config-settings-package`), and `extra-build-variables`. They come from the project's
 /// pyproject.toml or from the workspace's above it.
 pub(crate) fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
-    let (mut settings, mut variables) = (ConfigSettings::new(), Vec::new());
     let documents: Vec<toml::Table> = root
         .ancestors()
         .filter_map(|folder| fs_err::read_to_string(folder.join("pyproject.toml")).ok())
         .map(|text| text.parse().unwrap_or_default())
         .collect();
-    let Some(own) = documents.first().and_then(|own| own.get("project")?.get("name")?.as_str())
-    else {
-        return (settings, variables);
+    let own = documents.first().and_then(|own| own.get("project")?.get("name")?.as_str());
+    let Some(own) = own.map(normalize_name) else { return Default::default() };
+    // uv reads its settings from one file. The outermost one is the workspace's.
+    let table = |key: &str| {
+        let tools = documents.iter().rev().filter_map(|document| document.get("tool")?.get("uv"));
+        tools.filter_map(|uv| uv.get(key)?.as_table()).next().into_iter().flatten()
     };
-    let own = normalize_name(own);
-    let tables = |path: &[&str]| -> Vec<toml::Table> {
-        let find = |document: &toml::Table| {
-            let uv = document.get("tool")?.get("uv")?;
-            path.iter().try_fold(uv, |table, part| table.get(part))?.as_table().cloned()
+    let of_package = |key: &str| {
+        let own = table(key).filter(|(name, _)| normalize_name(name) == own);
+        own.filter_map(|(_, value)| value.as_table()).flatten()
+    };
+    let text = |value: &toml::Value| value.as_str().map(str::to_owned);
+    let settings = table("config-settings").chain(of_package("config-settings-package"));
+    let settings = settings.map(|(name, value)| {
+        let value = match value {
+            toml::Value::Array(values) => {
+                ConfigValue::List(values.iter().filter_map(text).collect())
+            }
+            toml::Value::Boolean(flag) => ConfigValue::Flag(*flag),
+            value => ConfigValue::Text(text(value).unwrap_or_default()),
         };
-        // uv reads its settings from one file. The outermost one is the workspace's.
-        documents.iter().rev().filter_map(find).take(1).collect()
-    };
-    let of_package = |tables: Vec<toml::Table>| -> Vec<toml::Table> {
-        let tables = tables.into_iter().flatten();
-        let own = tables.filter(|(name, _)| normalize_name(name) == own);
-        own.filter_map(|(_, table)| table.as_table().cloned()).collect()
-    };
-    let all = tables(&["config-settings"]);
-    for table in all.into_iter().chain(of_package(tables(&["config-settings-package"]))) {
-        for (name, value) in table {
-            let value = match value {
-                toml::Value::Array(values) => ConfigValue::List(
-                    values.iter().filter_map(|value| Some(value.as_str()?.to_owned())).collect(),
-                ),
-                toml::Value::Boolean(flag) => ConfigValue::Flag(flag),
-                value => ConfigValue::Text(value.as_str().unwrap_or_default().to_owned()),
-            };
-            settings.insert(name, value);
-        }
-    }
-    for table in of_package(tables(&["extra-build-variables"])) {
-        variables.extend(
-            table.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))),
-        );
-    }
-    (settings, variables)
+        (name.clone(), value)
+    });
+    let variables = of_package("extra-build-variables");
+    let variables = variables.filter_map(|(name, value)| Some((name.clone(), text(value)?)));
+    (settings.collect(), variables.collect())
 }

@@ -4,6 +4,7 @@
 //! `exclude`, by the rules of the glob crate. The root is a member too if it has a `[project]`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -17,8 +18,10 @@ pub(crate) struct Workspace {
     /// The folder of that pyproject.toml.
     pub root: PathBuf,
     project: Project,
-    /// `None` for a project without this table: uv treats it as a workspace with one member.
-    table: Option<Table>,
+    /// Whether the pyproject.toml has the table `[tool.uv.workspace]`. uv treats a project without
+    /// it as a workspace with one member.
+    pub is_declared: bool,
+    table: Table,
 }
 
 /// A package of a workspace.
@@ -39,32 +42,24 @@ pub(crate) struct Members {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Table {
-    #[serde(default)]
     members: Vec<String>,
-    #[serde(default)]
     exclude: Vec<String>,
 }
 
 impl Workspace {
     /// The workspace that uv would find from this folder. `None` if there is no project, or if uv
     /// does not manage the project.
-    ///
-    /// # Errors
-    /// A pyproject.toml on the way cannot be read, or `tool.uv.workspace` has a form that uv does
-    /// not accept.
     pub(crate) fn around(folder: &Path) -> Result<Option<Self>> {
         let mut above = folder.ancestors().filter(|above| above.join("pyproject.toml").is_file());
         let Some(nearest) = above.next() else { return Ok(None) };
         let own = Self::at(nearest)?;
-        if own.table.is_some() {
-            return Ok(own.is_managed().then_some(own));
-        }
-        if own.project.name.is_none() || !own.is_managed() {
+        if !is_managed(&own.project) || !own.is_declared && own.project.name.is_none() {
             return Ok(None);
         }
         // As in uv, the next project above ends the search, even if it has no workspace.
-        if let Some(next) = above.next() {
+        if let Some(next) = above.next().filter(|_| !own.is_declared) {
             let outer = Self::at(next)?;
             if outer.includes(nearest)? && !outer.excludes(nearest)? {
                 return Ok(Some(outer));
@@ -75,52 +70,30 @@ impl Workspace {
 
     fn at(root: &Path) -> Result<Self> {
         let project = Project::load(root)?;
-        let table = uv(&project, "workspace").cloned();
-        let table = table.map(|table| {
-            table.try_into::<Table>().map_err(|error| {
-                let path = root.join("pyproject.toml");
-                Error::field(path, "tool.uv.workspace", error.message().trim())
-            })
-        });
-        Ok(Self { root: root.to_owned(), project, table: table.transpose()? })
-    }
-
-    /// Whether the pyproject.toml has the table `[tool.uv.workspace]`.
-    pub(crate) fn is_declared(&self) -> bool {
-        self.table.is_some()
-    }
-
-    fn is_managed(&self) -> bool {
-        is_managed(&self.project)
+        let declared = uv(&project, "workspace").cloned();
+        let is_declared = declared.is_some();
+        let table = declared.map_or_else(|| Ok(Table::default()), toml::Value::try_into);
+        let table = table.map_err(|error| {
+            let path = root.join("pyproject.toml");
+            Error::field(path, "tool.uv.workspace", error.message().trim())
+        })?;
+        Ok(Self { root: root.to_owned(), project, is_declared, table })
     }
 
     /// Whether a glob of `members` matches this folder.
-    ///
-    /// # Errors
-    /// A glob is invalid.
     pub(crate) fn includes(&self, folder: &Path) -> Result<bool> {
-        self.matches("members", folder, |table| &table.members)
+        self.matches("members", &self.table.members, folder)
     }
 
     /// Whether a glob of `exclude` matches this folder.
-    ///
-    /// # Errors
-    /// A glob is invalid.
     pub(crate) fn excludes(&self, folder: &Path) -> Result<bool> {
-        self.matches("exclude", folder, |table| &table.exclude)
+        self.matches("exclude", &self.table.exclude, folder)
     }
 
-    fn matches(
-        &self,
-        name: &str,
-        folder: &Path,
-        globs: fn(&Table) -> &Vec<String>,
-    ) -> Result<bool> {
-        for glob in self.table.iter().flat_map(globs) {
-            let full = self.absolute(glob);
-            let pattern =
-                glob::Pattern::new(&full).map_err(|error| self.no_glob(name, glob, &error))?;
-            if pattern.matches_path(folder) {
+    fn matches(&self, name: &str, globs: &[String], folder: &Path) -> Result<bool> {
+        for glob in globs {
+            let pattern = glob::Pattern::new(&self.absolute(glob));
+            if pattern.map_err(|error| self.no_glob(name, glob, &error))?.matches_path(folder) {
                 return Ok(true);
             }
         }
@@ -135,36 +108,27 @@ impl Workspace {
     }
 
     fn no_glob(&self, name: &str, glob: &str, error: &glob::PatternError) -> Error {
-        Error::Toml {
-            path: self.root.join("pyproject.toml"),
-            position: None,
-            field: Some(format!("tool.uv.workspace.{name}")),
-            cause: format!("`{glob}` is no glob: {}", error.msg),
-            hint: None,
-        }
+        let cause = format!("`{glob}` is no glob: {}", error.msg);
+        let path = self.root.join("pyproject.toml");
+        Error::field(path, &format!("tool.uv.workspace.{name}"), cause)
     }
 
     /// All members, including the root if it is a package.
-    ///
-    /// # Errors
-    /// A glob is invalid.
     pub(crate) fn members(&self) -> Result<Members> {
         let mut members = Members::default();
         members.add(self.project.clone());
-        for glob in self.table.iter().flat_map(|table| &table.members) {
+        for glob in &self.table.members {
             let found = glob::glob(&self.absolute(glob))
                 .map_err(|error| self.no_glob("members", glob, &error))?;
-            for found in found {
-                let folder = match found {
-                    Ok(folder) => normalize(&folder),
+            for found in found.map(|found| found.map(|folder| normalize(&folder))) {
+                match found {
                     Err(error) => {
                         let cause = error.error().to_string();
                         members.broken.push((error.path().to_owned(), cause));
-                        continue;
                     }
-                };
-                if !members.knows(&folder) && folder.is_dir() && !self.excludes(&folder)? {
-                    members.add_folder(&folder);
+                    Ok(folder) if members.knows(&folder) || !folder.is_dir() => {}
+                    Ok(folder) if self.excludes(&folder)? => {}
+                    Ok(folder) => members.add_folder(&folder),
                 }
             }
         }
@@ -205,18 +169,20 @@ impl Members {
 
     fn add(&mut self, project: Project) {
         let Some(name) = project.name.clone() else { return };
-        let normal = normalize_name(&name);
-        if let Some(other) = self.packages.get(&normal) {
-            let cause = format!("`{normal}` is also the name of {}", other.project.root.display());
-            self.broken.push((project.root, cause));
-        } else {
-            self.packages.insert(normal, Member { name, project });
+        match self.packages.entry(normalize_name(&name)) {
+            Entry::Vacant(place) => {
+                place.insert(Member { name, project });
+            }
+            Entry::Occupied(other) => {
+                let (name, root) = (other.key(), other.get().project.root.display());
+                self.broken.push((project.root, format!("`{name}` is also the name of {root}")));
+            }
         }
     }
 }
 
 fn uv<'a>(project: &'a Project, key: &str) -> Option<&'a toml::Value> {
-    project.document.get("tool")?.get("uv")?.get(key)
+    project.tool("uv")?.get(key)
 }
 
 fn is_managed(project: &Project) -> bool {

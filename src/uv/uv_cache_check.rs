@@ -2,12 +2,13 @@
 //! package with the values that the cache keys give now.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::CacheKey;
-use super::seen::Seen;
+use super::key_matches::KeyMatches;
 use crate::inputs::normalize;
 use crate::request::Environment;
 
@@ -23,7 +24,7 @@ pub(crate) fn changes(
         return None;
     }
     let mut changes = Vec::new();
-    let seen = Seen::new(root, keys);
+    let seen = KeyMatches::new(root, keys);
     let newest = seen.files().into_iter().filter_map(|path| Some((changed(path)?, path))).max();
     let then = noted.get("timestamp").and_then(time);
     match (newest, then) {
@@ -91,18 +92,16 @@ fn is_as_noted(path: &Path, then: &Value) -> bool {
     }
 }
 
-/// Parses a `SystemTime` in the form that uv writes (serde).
+/// Parses a `SystemTime` in the form that uv writes (serde). The numbers in a damaged file may be
+/// larger than a clock can hold.
 fn time(noted: &Value) -> Option<SystemTime> {
-    let seconds = noted.get("secs_since_epoch")?.as_u64()?;
-    let nanoseconds = noted.get("nanos_since_epoch")?.as_u64()?;
-    // The numbers in a damaged file may be larger than a clock can hold.
-    let since = Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanoseconds))?;
-    UNIX_EPOCH.checked_add(since)
+    SystemTime::deserialize(noted).ok()
 }
 
 #[cfg(unix)]
 fn changed(path: &Path) -> Option<SystemTime> {
     use std::os::unix::fs::MetadataExt as _;
+    use std::time::{Duration, UNIX_EPOCH};
     let meta = fs_err::metadata(path).ok()?;
     let seconds = u64::try_from(meta.ctime()).ok()?;
     Some(UNIX_EPOCH + Duration::new(seconds, u32::try_from(meta.ctime_nsec()).ok()?))
@@ -115,6 +114,8 @@ fn changed(path: &Path) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use serde_json::json;
 
     use super::*;

@@ -7,7 +7,7 @@
 //! the outer folder. So a glob may match other files beside another glob than alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use globwalk::{FileType, GlobWalkerBuilder};
 use ignore::overrides::{Override, OverrideBuilder};
@@ -16,7 +16,7 @@ use super::CacheKey;
 use crate::inputs::{normalize, slashed};
 
 /// A project's cache keys, and what they match now.
-pub(crate) struct Seen<'a> {
+pub(crate) struct KeyMatches<'a> {
     keys: &'a [CacheKey],
     /// The first key that matches each path.
     files: BTreeMap<PathBuf, usize>,
@@ -44,7 +44,7 @@ impl Group {
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> KeyMatches<'a> {
     /// Finds the files as uv's walk does. `root` is the folder of pyproject.toml.
     pub(crate) fn new(root: &Path, keys: &'a [CacheKey]) -> Self {
         let mut seen = Self { keys, files: BTreeMap::new(), groups: Vec::new() };
@@ -62,7 +62,7 @@ impl<'a> Seen<'a> {
             };
             let each = globs.iter().filter_map(own).collect();
             let group = Group { base, all, each };
-            for path in walk(&group.base, &patterns) {
+            for path in matches(&group.base, &patterns) {
                 if let Some(index) = group.key_of(&path) {
                     let first = seen.files.entry(path).or_insert(index);
                     *first = index.min(*first);
@@ -87,7 +87,6 @@ impl<'a> Seen<'a> {
         self.keys.get(index)
     }
 
-    /// The key for the existence of a folder.
     pub(crate) fn key_of_folder(&self, root: &Path, path: &Path) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| match key {
             CacheKey::Directory { dir } => normalize(&root.join(dir)) == path,
@@ -95,7 +94,6 @@ impl<'a> Seen<'a> {
         })
     }
 
-    /// The key for a variable.
     pub(crate) fn key_of_variable(&self, name: &str) -> Option<&'a CacheKey> {
         self.keys.iter().find(|key| matches!(key, CacheKey::Environment { env } if env == name))
     }
@@ -117,12 +115,16 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// Whether uv reads a part of a glob as a pattern.
+pub(super) fn is_wild(part: &str) -> bool {
+    part.contains(['*', '?', '[', ']', '{', '}'])
+}
+
 /// Splits a glob into the folder before the first wildcard and the rest.
 pub(super) fn split(file: &str) -> (PathBuf, String) {
-    let is_wild = |part: &&str| part.contains(['*', '?', '[', ']', '{', '}']);
     let parts: Vec<&str> =
         file.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let fixed = parts.iter().position(is_wild).unwrap_or(parts.len());
+    let fixed = parts.iter().position(|part| is_wild(part)).unwrap_or(parts.len());
     let base = if file.starts_with('/') { PathBuf::from("/") } else { PathBuf::new() };
     let pattern = parts[fixed..].join("/");
     (parts[..fixed].iter().fold(base, |base, part| base.join(part)), pattern)
@@ -134,33 +136,22 @@ fn clusters(keys: &[CacheKey]) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
     let globs: Vec<(usize, PathBuf, String)> = keys
         .iter()
         .enumerate()
-        .filter_map(|(index, key)| Some((index, key.file().filter(|file| is_glob(file))?)))
-        .map(|(index, file)| {
-            let (base, pattern) = split(file);
-            (index, base, pattern)
+        .filter_map(|(index, key)| {
+            let (base, pattern) = split(key.file().filter(|file| is_glob(file))?);
+            Some((index, base, pattern))
         })
         .collect();
     let bases: BTreeSet<&Path> = globs.iter().map(|(_, base, _)| base.as_path()).collect();
     let mut clusters: BTreeMap<PathBuf, Vec<(usize, String)>> = BTreeMap::new();
     for (index, base, pattern) in &globs {
-        let (mut folder, mut outer) = (PathBuf::new(), None);
-        if bases.contains(folder.as_path()) {
-            outer = Some(folder.clone());
-        }
-        for part in base.components() {
-            if !matches!(part, Component::Normal(_)) {
-                outer = None;
-            }
-            folder.push(part);
-            if outer.is_none() && bases.contains(folder.as_path()) {
-                outer = Some(folder.clone());
-            }
-        }
-        let outer = outer.unwrap_or(folder);
-        let inside = base.strip_prefix(&outer).unwrap_or(base).join(pattern);
+        let above = std::iter::successors(Some(base.as_path()), |folder| {
+            folder.file_name().and_then(|_| folder.parent())
+        });
+        let outer = above.filter(|folder| bases.contains(folder)).last().unwrap_or(base);
+        let inside = base.strip_prefix(outer).unwrap_or(base).join(pattern);
         // Join with slashes, because a backslash escapes wildcards on systems other than Windows.
         let pattern = slashed(&inside).unwrap_or_default();
-        clusters.entry(outer).or_default().push((*index, pattern));
+        clusters.entry(outer.to_owned()).or_default().push((*index, pattern));
     }
     clusters
 }
@@ -178,12 +169,8 @@ fn overrides(base: &Path, patterns: &[&str]) -> Option<Override> {
     builder.build().ok()
 }
 
-/// The files below a folder that a pattern matches, including symlinks to files.
-pub(super) fn matches(base: &Path, pattern: &str) -> BTreeSet<PathBuf> {
-    walk(base, &[pattern])
-}
-
-fn walk(base: &Path, patterns: &[&str]) -> BTreeSet<PathBuf> {
+/// The files below a folder that the patterns match, including symlinks to files.
+pub(super) fn matches(base: &Path, patterns: &[&str]) -> BTreeSet<PathBuf> {
     let walk = GlobWalkerBuilder::from_patterns(base, patterns)
         .file_type(FileType::FILE | FileType::SYMLINK)
         .build();
@@ -212,7 +199,7 @@ mod tests {
         let root = top.join("p");
         let seen = |key: &str, path: &str| {
             let keys = [file(key)];
-            Seen::new(&root, &keys).key_of(&normalize(&root.join(path))).is_some()
+            KeyMatches::new(&root, &keys).key_of(&normalize(&root.join(path))).is_some()
         };
         assert!(seen("src/**/*.rs", "src/lib.rs") && seen("src/**/*.rs", "src/a/b.rs"));
         assert!(!seen("src/**/*.rs", "src/a/c.txt") && seen("src/**", "src/a/c.txt"));
@@ -250,7 +237,7 @@ mod tests {
         fs::create_dir(root.join("[a]")).unwrap();
         fs::write(root.join("[a]/b.rs"), "").unwrap();
         let keys = [file(r"\[a\]/*.rs")];
-        assert!(Seen::new(&root, &keys).key_of(&root.join("[a]/b.rs")).is_some());
+        assert!(KeyMatches::new(&root, &keys).key_of(&root.join("[a]/b.rs")).is_some());
     }
 
     #[test]
@@ -263,7 +250,7 @@ mod tests {
         }
         let seen = |keys: &[&CacheKey], path: &str| {
             let keys: Vec<CacheKey> = keys.iter().copied().cloned().collect();
-            Seen::new(&root, &keys).key_of(&root.join(path)).cloned()
+            KeyMatches::new(&root, &keys).key_of(&root.join(path)).cloned()
         };
         let (sources, texts, odd) = (file("src/*.rs"), file("*.md"), file("!x/**"));
         assert_eq!(seen(&[&sources], "src/a/b.rs"), Some(sources.clone()));
