@@ -21,19 +21,13 @@ pub enum Level {
 
 impl Level {
     /// The names that `WHEELPRINT_LOG` accepts.
-    pub const NAMES: [&'static str; 5] = ["off", "error", "warn", "info", "debug"];
-
-    /// The level of this name; `None` if the name is none of [`Level::NAMES`].
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "off" => Some(Self::Off),
-            "error" => Some(Self::Error),
-            "warn" => Some(Self::Warn),
-            "info" => Some(Self::Info),
-            "debug" => Some(Self::Debug),
-            _ => None,
-        }
-    }
+    pub const NAMED: [(&str, Self); 5] = [
+        ("off", Self::Off),
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -85,35 +79,36 @@ pub fn all_import_output() -> String {
 }
 
 /// Replaces the control characters in an untrusted text, which could steer a terminal, by escapes.
-pub fn tame(text: &str) -> String {
-    tamed(text, |_| false)
+pub fn escape_controls(text: &str) -> String {
+    escaped(text, &[])
 }
 
-/// Like [`tame`], but keeps line feeds and tabs.
-pub fn tame_lines(text: &str) -> String {
-    tamed(text, |char| matches!(char, '\n' | '\t'))
+/// Like [`escape_controls`], but keeps line feeds and tabs.
+pub fn escape_controls_in_lines(text: &str) -> String {
+    escaped(text, &['\n', '\t'])
 }
 
-fn tamed(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+fn escaped(text: &str, kept: &[char]) -> String {
     let steers = |char: char| {
         char.is_control()
             || matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().fold(String::with_capacity(text.len()), |mut tame, char| {
-        if steers(char) && !is_kept(char) {
-            tame.extend(char.escape_default());
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        if steers(char) && !kept.contains(&char) {
+            escaped.extend(char.escape_default());
         } else {
-            tame.push(char);
+            escaped.push(char);
         }
-        tame
-    })
+    }
+    escaped
 }
 
 /// Writes a line to stderr. A closed stderr is ignored, because it is no reason to fail a build.
 pub fn line(level: Level, text: impl std::fmt::Display) {
     if enabled(level) {
         // File names and the content of manifests are untrusted text.
-        let text = tame_lines(&text.to_string());
+        let text = escape_controls_in_lines(&text.to_string());
         let _ = writeln!(std::io::stderr().lock(), "wheelprint: {text}");
     }
 }

@@ -83,14 +83,12 @@ impl Settings {
             }
         }
         let chain = Chain { table: &table, request };
-        let log_names: Vec<(&str, Level)> =
-            Level::NAMES.into_iter().filter_map(|name| Some((name, Level::parse(name)?))).collect();
         Ok(Self {
             on_stale: chain.choice("on-stale", ON_STALE)?.unwrap_or(OnStale::Rebuild),
             reuse: chain.choice("reuse", REUSE)?.unwrap_or(Reuse::Editable),
             extra_inputs: extra_inputs(&table)?,
             remap_paths: chain.switch("remap-paths")?.unwrap_or(false),
-            log: chain.choice("log", &log_names)?.unwrap_or(Level::Info),
+            log: chain.choice("log", &Level::NAMED)?.unwrap_or(Level::Info),
         })
     }
 }

@@ -2,10 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::open::Opened;
-use super::packages::Packages;
-use super::place::Where;
-use super::terminal::{self, Terminal};
+use super::open::OpenedProject;
+use super::packages::{FolderArgument, Packages};
+use super::terminal::{BAD, FAINT, GOOD, PLAIN, STRONG, Terminal, short};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::fingerprint::{Value, part_name};
@@ -13,6 +12,7 @@ use crate::hooks::inspect::{self, Seen as Input, Watched};
 use crate::hooks::wanted::wanted;
 use crate::inputs::{Kind, Part, Watch, ambient};
 use crate::report;
+use crate::uv::CacheKey;
 use crate::uv::derive::Wanted;
 use crate::uv::seen::Seen;
 
@@ -24,41 +24,39 @@ pub(super) struct Arguments {
     json: bool,
     #[command(flatten)]
     packages: Packages,
-    #[command(flatten)]
-    place: Where,
 }
 
 /// Runs `wheelprint explain`.
-///
-/// # Errors
-/// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
-/// built yet and cargo cannot be asked.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |place: &Where| in_folder(place, arguments, context);
-    arguments.packages.each(arguments.json, &arguments.place, context, one)
+    let one = |folder: &FolderArgument| in_folder(folder, arguments.json, context);
+    arguments.packages.each(arguments.json, context, one)
 }
 
-fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(place, context)?;
+fn in_folder(folder: &FolderArgument, json: bool, context: &Context) -> Result<Answer> {
+    let opened = OpenedProject::open(folder, context)?;
     opened.warn_of_unmatched_inputs(context);
     let progress = context.terminal.progress("looking at the sources");
     let watched = inspect::watched(&opened.call, opened.record())?;
     drop(progress);
-    let (keys, _) = opened.keys()?;
+    let keys = opened.keys()?;
     let wanted = wanted(&opened.call, &watched);
     let seen = Seen::new(&wanted.root, &keys);
-    let rows: Vec<Row> =
-        watched.inputs.iter().map(|input| Row::new(input, &watched, &wanted, &seen)).collect();
-    if arguments.json {
-        let inputs: Vec<Json> = rows.iter().map(Row::json).collect();
-        return Ok(Answer::json(&json!({
-            "schema": 1,
-            "project": { "name": opened.call.project().name, "root": opened.root() },
-            "exact": watched.exact,
-            "inputs": inputs,
-        })));
+    let rows = watched.inputs.iter().map(|input| Row {
+        input,
+        name: report::name(&input.key, &watched.names),
+        reader: reader(input, &watched),
+        cover: cover(input, &wanted, &seen),
+    });
+    let rows: Vec<Row> = rows.collect();
+    if !json {
+        return Ok(Answer::said(table(&rows, &watched, &context.terminal)));
     }
-    Ok(Answer::said(table(&rows, &watched, &context.terminal)))
+    Ok(Answer::json(json!({
+        "schema": 1,
+        "project": { "name": opened.call.project().name, "root": opened.root() },
+        "exact": watched.exact,
+        "inputs": rows.iter().map(Row::json).collect::<Json>(),
+    })))
 }
 
 /// Whether uv's cache keys cover an input.
@@ -76,22 +74,13 @@ struct Row<'a> {
     cover: Cover,
 }
 
-impl<'a> Row<'a> {
-    fn new(input: &'a Input, watched: &Watched, wanted: &Wanted, seen: &Seen) -> Self {
-        Self {
-            input,
-            name: report::name(&input.key, &watched.names),
-            reader: reader(input, watched),
-            cover: cover(input, wanted, seen),
-        }
-    }
-
+impl Row<'_> {
     /// The current value in short form.
     fn state(&self) -> String {
         match &self.input.value {
             Value::Absent if self.input.key.kind == Kind::Variable => "unset".to_owned(),
             Value::Absent => "absent".to_owned(),
-            Value::Sha256(digest) if self.may_be_seen() => digest.chars().take(12).collect(),
+            Value::Sha256(digest) if self.may_be_seen() => short(digest),
             Value::Sha256(_) => "set".to_owned(),
             Value::Text(text) => text.split(' ').take(2).collect::<Vec<_>>().join(" "),
             Value::Unreadable(_) => "unreadable".to_owned(),
@@ -134,31 +123,26 @@ impl<'a> Row<'a> {
 }
 
 fn cover(input: &Input, wanted: &Wanted, seen: &Seen) -> Cover {
-    let key = |found: Option<&crate::uv::CacheKey>, otherwise: Cover| {
-        found.map_or(otherwise, |key| Cover::Key(key.text()))
-    };
-    match (&input.path, input.key.kind) {
-        (Some(path), Kind::File | Kind::Toml) => {
-            let otherwise = if wanted.made.iter().any(|made| path.starts_with(made)) {
-                Cover::Never("builds write it")
-            } else if wanted.name(path).is_none() {
-                Cover::Never("it lies outside of the checkout")
-            } else if wanted.places.contains(path) {
-                return key(seen.key_of_folder(&wanted.root, path), Cover::Missing);
-            } else {
-                Cover::Missing
+    let name = input.key.name.as_str();
+    let (found, otherwise) = match (&input.path, input.key.kind) {
+        (Some(path), kind) => {
+            let is_file = matches!(kind, Kind::File | Kind::Toml);
+            let is_made = wanted.made.iter().any(|made| path.starts_with(made));
+            let is_outside = wanted.name(path).is_none();
+            let is_place = wanted.places.contains(path) && !is_outside;
+            let otherwise = match is_file {
+                true if is_made => Cover::Never("builds write it"),
+                true if is_outside => Cover::Never("it lies outside of the checkout"),
+                false if !is_place => Cover::Never("uv looks at files"),
+                _ => Cover::Missing,
             };
-            key(seen.key_of(path), otherwise)
-        }
-        (Some(path), _) => {
-            let found = seen.key_of_folder(&wanted.root, path);
-            let is_place = wanted.places.contains(path) && wanted.name(path).is_some();
-            let otherwise =
-                if is_place { Cover::Missing } else { Cover::Never("uv looks at files") };
-            key(found, otherwise)
+            if is_file && (is_made || !is_place) {
+                (seen.key_of(path), otherwise)
+            } else {
+                (seen.key_of_folder(&wanted.root, path), otherwise)
+            }
         }
         (None, Kind::Variable) => {
-            let name = &input.key.name;
             let otherwise = if wanted.variables.contains(name) {
                 Cover::Missing
             } else if ambient::counts_at_import(name) {
@@ -166,14 +150,18 @@ fn cover(input: &Input, wanted: &Wanted, seen: &Seen) -> Cover {
             } else {
                 Cover::Never("set for builds alone")
             };
-            key(seen.key_of_variable(name), otherwise)
+            (seen.key_of_variable(name), otherwise)
         }
-        (None, _) => match input.key.name.as_str() {
-            "python" => Cover::Never("uv compares environments itself"),
-            name if name.starts_with("config setting") => Cover::Never("uv compares it itself"),
-            _ => Cover::Never("no file, no variable"),
-        },
-    }
+        (None, _) => (
+            None,
+            Cover::Never(match name {
+                "python" => "uv compares environments itself",
+                name if name.starts_with("config setting") => "uv compares it itself",
+                _ => "no file, no variable",
+            }),
+        ),
+    };
+    found.map_or(otherwise, |key: &CacheKey| Cover::Key(key.text()))
 }
 
 /// Which program reads the input, judged by its name and the watch that found it.
@@ -201,61 +189,41 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
 }
 
 fn is_extra(watch: &Watch, input: &Input, watched: &Watched) -> bool {
-    match watch {
-        Watch::Glob { part: Part::Rust, root, glob } => {
-            let folder = watched.roots.get(root);
-            let relative = input
-                .path
-                .as_ref()
-                .zip(folder)
-                .and_then(|(path, root)| path.strip_prefix(root).ok());
-            let glob = globset::GlobBuilder::new(glob).literal_separator(true).build().ok();
-            glob.zip(relative).is_some_and(|(glob, path)| glob.compile_matcher().is_match(path))
-                && watched.exact
-        }
-        _ => false,
-    }
+    let Watch::Glob { part: Part::Rust, root, glob } = watch else { return false };
+    let glob = globset::GlobBuilder::new(glob).literal_separator(true).build();
+    let (Ok(glob), Some(path), Some(root)) = (glob, &input.path, watched.roots.get(root)) else {
+        return false;
+    };
+    let relative = path.strip_prefix(root);
+    watched.exact && relative.is_ok_and(|path| glob.compile_matcher().is_match(path))
 }
 
 fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
-    let mut output = String::new();
     let widest = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap_or_default();
     let name = widest(|row| row.name.chars().count()).min(48);
     let state = widest(|row| row.state().chars().count()).min(24);
     let reader = widest(|row| row.reader.chars().count());
-    let head =
-        format!("  {:<name$}  {:<state$}  {:<reader$}  cache key", "input", "now", "read by");
-    output.push_str(&terminal.paint(terminal::FAINT, terminal.cut(&head)));
-    output.push_str("\n\n");
+    let cells = |one: &str, two: &str, three: &str| {
+        format!("  {one:<name$}  {two:<state$}  {three:<reader$}  ")
+    };
+    let head = cells("input", "now", "read by") + "cache key";
+    let mut output = terminal.line(&[(FAINT, &head)]);
     let mut part = None;
     for row in rows {
-        if part != Some(row.input.key.part) {
-            if part.is_some() {
-                output.push('\n');
-            }
-            part = Some(row.input.key.part);
-            let heading = part_name(row.input.key.part);
-            output.push_str(&terminal.paint(terminal::STRONG, heading));
+        if part.replace(row.input.key.part) != Some(row.input.key.part) {
             output.push('\n');
+            output += &terminal.line(&[(STRONG, part_name(row.input.key.part))]);
         }
         let (style, cover) = match &row.cover {
-            Cover::Key(key) => (terminal::GOOD, key.clone()),
-            Cover::Missing => (terminal::BAD, "no key covers it".to_owned()),
-            Cover::Never(why) => (terminal::FAINT, format!("- ({why})")),
+            Cover::Key(key) => (GOOD, key.clone()),
+            Cover::Missing => (BAD, "no key covers it".to_owned()),
+            Cover::Never(why) => (FAINT, format!("- ({why})")),
         };
-        let line =
-            format!("  {:<name$}  {:<state$}  {:<reader$}  ", row.name, row.state(), row.reader);
-        let room = terminal.width.saturating_sub(line.chars().count());
-        if cover.chars().count() <= room {
-            output.push_str(&terminal.cut(&line));
-            output.push_str(&terminal.paint(style, cover));
-        } else {
-            output.push_str(&terminal.cut(&format!("{line}{cover}")));
-        }
-        output.push('\n');
+        let start = cells(&row.name, &row.state(), row.reader);
+        output += &terminal.line(&[(PLAIN, &start), (style, &cover)]);
     }
     if !watched.exact {
-        output.push_str("\nNothing was built yet: this is what cargo's manifests tell.\n");
+        output += "\nNothing was built yet: this is what cargo's manifests tell.\n";
     }
     output
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use toml_edit::{Array, Item, Table, TableLike, Value};
 
+use super::diff;
 use super::names::Names;
 use crate::error::{Error, PathContext as _, Result};
 use crate::inputs::{normalize, relative};
@@ -31,7 +32,8 @@ pub(super) enum Stand {
 
 /// An edit that adds one member to the manifest of a workspace.
 pub(super) struct Edit {
-    path: PathBuf,
+    /// The manifest.
+    pub path: PathBuf,
     before: String,
     after: String,
     /// The name of the list, such as `tool.uv.workspace.members`.
@@ -51,37 +53,23 @@ impl Edit {
         Ok(Self { path, before, after, field, member })
     }
 
-    /// The path of the manifest.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes the edited manifest.
-    ///
-    /// # Errors
-    /// The manifest cannot be written, or it was changed since it was read.
     pub(super) fn write(&self) -> Result<()> {
-        if fs::read_to_string(&self.path).at(&self.path)? != self.before {
-            let cause = "changed in the meantime, so it was not written; run this again";
-            return Err(Error::path(&self.path, cause));
-        }
+        diff::check_unchanged(&self.path, &self.before)?;
         publish::replace(&self.path, self.after.as_bytes()).at(&self.path)
     }
 
     /// Restores the old manifest, unless it was changed after [`Self::write`].
     pub(super) fn take_back(&self) {
-        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.after) {
+        if diff::check_unchanged(&self.path, &self.after).is_ok() {
             let _ = publish::replace(&self.path, self.before.as_bytes());
         }
     }
 }
 
 /// How the uv workspace around a folder would treat a new project there. As with `uv init`, a
-/// project above that has no workspace yet becomes the root of one.
-///
-/// # Errors
-/// A pyproject.toml above the folder cannot be used, or the workspace already has a package of the
-/// same name.
+/// project above that has no workspace yet becomes the root of one. It is an error if the workspace
+/// has a package of the same name.
 pub(super) fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     let parent = folder.parent().unwrap_or(folder);
     let workspace = match Workspace::around(parent) {
@@ -116,9 +104,7 @@ pub(super) fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
 }
 
 /// How the cargo workspace around a folder would treat a new package there, by cargo's rules.
-///
-/// # Errors
-/// A Cargo.toml above the folder cannot be read. Cargo would refuse it too.
+/// A Cargo.toml above the folder that cannot be read is an error, as it is for cargo.
 pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
     let mut excluded = None;
     for above in folder.ancestors().skip(1) {

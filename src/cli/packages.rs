@@ -1,22 +1,33 @@
-//! The packages of a uv workspace that a command works on: `--package`, `--all-packages`.
+//! The project that a command is about: its folder, or packages of a uv workspace (`--package`,
+//! `--all-packages`).
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::line::tame;
-use super::place::Where;
 use super::terminal::STRONG;
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
+use crate::log::escape_controls;
 use crate::project::normalize_name;
 use crate::settings::nearest;
 use crate::switch::{self, Builder};
 use crate::uv::workspace::{Member, Members, Workspace};
 
+/// The arguments that say which project a command is about.
+#[derive(Debug, clap::Args)]
+pub(super) struct FolderArgument {
+    /// The folder with pyproject.toml, or that file
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// The interpreter, or the environment, that the project is installed in
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
+}
+
 /// Which packages of the workspace that a folder belongs to; without these options the one in the
 /// folder itself.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Packages {
     /// A package of the uv workspace, wherever in it the command runs; may be given several times
     #[arg(long = "package", value_name = "NAME", conflicts_with = "all_packages")]
@@ -24,6 +35,8 @@ pub(super) struct Packages {
     /// All packages of the uv workspace that wheelprint builds
     #[arg(long)]
     all_packages: bool,
+    #[command(flatten)]
+    folder: FolderArgument,
 }
 
 impl Packages {
@@ -37,44 +50,51 @@ impl Packages {
     pub(super) fn each(
         &self,
         as_json: bool,
-        place: &Where,
         context: &Context,
-        run: impl Fn(&Where) -> Result<Answer>,
+        run: impl Fn(&FolderArgument) -> Result<Answer>,
     ) -> Result<Answer> {
         if self.names.is_empty() && !self.all_packages {
-            return run(place);
+            return run(&self.folder);
         }
-        let at = |member: &Member| Where {
-            dir: member.project.root.clone(),
-            python: place.python.as_ref().map(|python| context.path(python)),
+        let (workspace, members) = found(&context.project_folder(&self.folder.dir)?)?;
+        let named = |name: &String| named(name, &workspace, &members);
+        let run = |member: &Member| {
+            let python = self.folder.python.as_ref().map(|python| context.path(python));
+            run(&FolderArgument { dir: member.project.root.clone(), python })
         };
-        let (workspace, members) = found(&context.project_folder(&place.dir)?)?;
         if let [name] = &self.names[..] {
-            return run(&at(named(name, &workspace, &members)?));
+            return run(named(name)?);
         }
-        let mut sections = Sections::new(&workspace, context);
+        let section = |member| Section::of(member, run(member));
+        let mut sections: Vec<Section> = Vec::new();
+        let mut others: Vec<(&Member, Builder)> = Vec::new();
         if self.all_packages {
-            for (folder, cause) in &members.broken {
-                sections.failed(None, folder, &broken(&workspace, folder, cause));
+            for (root, cause) in &members.broken {
+                let answer = Err(broken(&workspace, root, cause));
+                sections.push(Section { name: None, root, answer });
             }
             for member in members.packages.values() {
                 match switch::builder(&member.project) {
-                    Builder::Wheelprint => sections.add(member, run(&at(member))),
-                    other => sections.others.push((member, other)),
+                    Builder::Wheelprint => sections.push(section(member)),
+                    other => others.push((member, other)),
                 }
             }
-            if sections.json.is_empty() {
+            if sections.is_empty() {
                 return Err(refused(&workspace, &members));
             }
         } else {
-            let names = self.names.iter();
-            let members: Result<Vec<&Member>> =
-                names.map(|name| named(name, &workspace, &members)).collect();
-            for member in members? {
-                sections.add(member, run(&at(member)));
-            }
+            // No command runs before all names are known.
+            let members: Result<Vec<&Member>> = self.names.iter().map(named).collect();
+            sections.extend(members?.into_iter().map(section));
         }
-        Ok(sections.answer(as_json))
+        let codes = sections.iter().map(Section::code);
+        let code = codes.max().unwrap_or_default();
+        let answer = if as_json {
+            Answer::json(as_list(&workspace, sections, &others))
+        } else {
+            Answer::said(as_text(&workspace, &sections, &others, context))
+        };
+        Ok(answer.with_code(code))
     }
 }
 
@@ -183,90 +203,78 @@ fn built_by(workspace: &Workspace, member: &Member, builder: &Builder) -> String
     }
 }
 
-/// The answers for several packages.
-struct Sections<'a> {
-    workspace: &'a Workspace,
-    context: &'a Context,
-    text: Vec<String>,
-    json: Vec<Value>,
-    /// Packages with another backend.
-    others: Vec<(&'a Member, Builder)>,
-    code: u8,
+/// The answer for one of several packages.
+struct Section<'a> {
+    name: Option<&'a str>,
+    root: &'a Path,
+    answer: Result<Answer>,
 }
 
-impl<'a> Sections<'a> {
-    fn new(workspace: &'a Workspace, context: &'a Context) -> Self {
-        Self { workspace, context, text: Vec::new(), json: Vec::new(), others: Vec::new(), code: 0 }
+impl<'a> Section<'a> {
+    fn of(member: &'a Member, answer: Result<Answer>) -> Self {
+        Self { name: Some(&member.name), root: &member.project.root, answer }
     }
 
-    fn title(&self, name: Option<&str>, folder: &Path) -> String {
-        let place = self.workspace.name(folder);
-        let title = match name {
-            Some(name) => format!("{name} ({place})"),
-            None => place,
-        };
-        self.context.terminal.paint(STRONG, title)
+    fn code(&self) -> u8 {
+        self.answer.as_ref().map_or(FAILED, |answer| answer.code)
     }
+}
 
-    fn add(&mut self, member: &Member, answer: Result<Answer>) {
-        let (name, root) = (&member.name, &member.project.root);
+fn as_text(
+    workspace: &Workspace,
+    sections: &[Section],
+    others: &[(&Member, Builder)],
+    context: &Context,
+) -> String {
+    let mut texts = Vec::new();
+    for Section { name, root, answer } in sections {
+        let place = workspace.name(root);
+        let title = name.map_or_else(|| place.clone(), |name| format!("{name} ({place})"));
+        let mut text = context.terminal.paint(STRONG, title) + "\n";
         match answer {
-            Err(error) => self.failed(Some(name), root, &error),
-            Ok(answer) => {
-                self.code = self.code.max(answer.code);
-                self.text.push(format!("{}\n{}", self.title(Some(name), root), answer.output));
-                let mut json = answer.json.unwrap_or_default();
-                if let Some(object) = json.as_object_mut() {
-                    object.remove("schema");
-                }
-                self.json.push(json);
+            Ok(answer) => text += &answer.output,
+            Err(error) => {
+                text += &format!("error: {}\n", escape_controls(&error.to_string()));
+                let hint = error.hint().map(|hint| format!("hint: {}\n", escape_controls(&hint)));
+                text += &hint.unwrap_or_default();
             }
         }
+        texts.push(text);
     }
-
-    fn failed(&mut self, name: Option<&str>, folder: &PathBuf, error: &Error) {
-        self.code = FAILED;
-        let mut text =
-            format!("{}\nerror: {}\n", self.title(name, folder), tame(&error.to_string()));
-        if let Some(hint) = error.hint() {
-            text += &format!("hint: {}\n", tame(&hint));
+    if !others.is_empty() {
+        let mut text = "not built by wheelprint\n".to_owned();
+        for (member, builder) in others {
+            let place = workspace.name(&member.project.root);
+            let says = escape_controls(&built_by(workspace, member, builder));
+            text += &format!("    {} ({place}): {says}\n", escape_controls(&member.name));
         }
-        self.text.push(text);
-        self.json.push(json!({
-            "project": { "name": name, "root": folder },
+        texts.push(text);
+    }
+    texts.join("\n")
+}
+
+fn as_list(workspace: &Workspace, sections: Vec<Section>, others: &[(&Member, Builder)]) -> Value {
+    let packages = sections.into_iter().map(|Section { name, root, answer }| match answer {
+        Ok(answer) => {
+            let mut json = answer.json.unwrap_or_default();
+            json.as_object_mut().map(|object| object.remove("schema"));
+            json
+        }
+        Err(error) => json!({
+            "project": { "name": name, "root": root },
             "error": error.to_string(),
-        }));
-    }
-
-    fn answer(mut self, as_json: bool) -> Answer {
-        if as_json {
-            return Answer::json(&self.list()).with_code(self.code);
-        }
-        if !self.others.is_empty() {
-            let others = self.others.iter().map(|(member, builder)| {
-                let says = built_by(self.workspace, member, builder);
-                let place = self.workspace.name(&member.project.root);
-                format!("    {} ({place}): {}\n", tame(&member.name), tame(&says))
-            });
-            let others: String = others.collect();
-            self.text.push(format!("not built by wheelprint\n{others}"));
-        }
-        Answer::said(self.text.join("\n")).with_code(self.code)
-    }
-
-    fn list(&self) -> Value {
-        let others = self.others.iter().map(|(member, builder)| {
-            json!({
-                "project": { "name": member.name, "root": member.project.root },
-                "built-by": (*builder != Builder::Nobody).then(|| builder.title()),
-            })
-        });
-        let others: Vec<Value> = others.collect();
+        }),
+    });
+    let others = others.iter().map(|(member, builder)| {
         json!({
-            "schema": 1,
-            "workspace": self.workspace.root,
-            "packages": self.json,
-            "others": others,
+            "project": { "name": member.name, "root": member.project.root },
+            "built-by": (*builder != Builder::Nobody).then(|| builder.title()),
         })
-    }
+    });
+    json!({
+        "schema": 1,
+        "workspace": workspace.root,
+        "packages": packages.collect::<Value>(),
+        "others": others.collect::<Value>(),
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde_json::{Value as Json, json};
 
 use crate::fingerprint::{Value, part_name};
 use crate::freshness::{Reason, Verdict};
@@ -11,109 +11,63 @@ use crate::inputs::{Key, Kind, Part};
 
 /// `{"verdict": "fresh", "inputs": 214}` or `{"verdict": "stale", "reasons": [...]}`. `roots` gives
 /// the folders of roots relative to the project; inputs are named with them.
-pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> serde_json::Value {
+pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> Json {
     match verdict {
-        Verdict::Fresh { inputs } => serde_json::json!({ "verdict": "fresh", "inputs": inputs }),
+        Verdict::Fresh { inputs } => json!({ "verdict": "fresh", "inputs": inputs }),
         Verdict::Stale(reasons) => {
-            let reasons: Vec<serde_json::Value> =
-                reasons.iter().map(|reason| self::reason(reason, roots)).collect();
-            serde_json::json!({ "verdict": "stale", "reasons": reasons })
+            let reasons: Json = reasons.iter().map(|reason| self::reason(reason, roots)).collect();
+            json!({ "verdict": "stale", "reasons": reasons })
         }
     }
 }
 
 /// One reason: its kind (`reason`), the input, old and new values if there are any, and the words
 /// of [`super::reason`] (`text`).
-pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> serde_json::Value {
-    let text = super::reason(reason, roots);
-    let of = |name, key, old, new, cause| Written {
-        reason: name,
-        input: Some(Input::of(key, roots)),
-        old,
-        new,
-        cause,
-        text: text.clone(),
+pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> Json {
+    let (name, old, new, cause) = match reason {
+        Reason::Changed { old, new, .. } => ("changed", Some(old), Some(new), None),
+        Reason::Added { new, .. } => ("added", None, Some(new), None),
+        Reason::Removed { old, .. } => ("removed", Some(old), None, None),
+        Reason::Unreadable { cause, .. } => ("unreadable", None, None, Some(cause)),
+        Reason::Untrusted(cause) => ("untrusted", None, None, Some(cause)),
+        Reason::NoRecord => ("no-record", None, None, None),
+        Reason::OtherSources => ("other-sources", None, None, None),
+        Reason::WheelMissing => ("wheel-missing", None, None, None),
+        Reason::WheelDamaged => ("wheel-damaged", None, None, None),
+        Reason::OtherMetadata => ("other-metadata", None, None, None),
+        Reason::NotReused => ("not-reused", None, None, None),
     };
-    let plain = |name, cause| Written {
-        reason: name,
-        input: None,
-        old: None,
-        new: None,
-        cause,
-        text: text.clone(),
-    };
-    let written = match reason {
-        Reason::Changed { key, old, new } => {
-            of("changed", key, State::of(key, old), State::of(key, new), None)
+    let mut json = json!({ "reason": name, "text": super::reason(reason, roots) });
+    let mut add = |name: &str, value: Option<Json>| {
+        if let Some(value) = value {
+            json[name] = value;
         }
-        Reason::Added { key, new } => of("added", key, None, State::of(key, new), None),
-        Reason::Removed { key, old } => of("removed", key, State::of(key, old), None, None),
-        Reason::Unreadable { key, cause } => of("unreadable", key, None, None, Some(cause)),
-        Reason::Untrusted(cause) => plain("untrusted", Some(cause)),
-        Reason::NoRecord => plain("no-record", None),
-        Reason::OtherSources => plain("other-sources", None),
-        Reason::WheelMissing => plain("wheel-missing", None),
-        Reason::WheelDamaged => plain("wheel-damaged", None),
-        Reason::OtherMetadata => plain("other-metadata", None),
-        Reason::NotReused => plain("not-reused", None),
     };
-    serde_json::to_value(written).unwrap_or_default()
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    reason: &'static str,
-    #[serde(flatten)]
-    input: Option<Input<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    old: Option<State<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    new: Option<State<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a String>,
-    text: String,
-}
-
-#[derive(Serialize)]
-struct Input<'a> {
-    part: &'static str,
-    kind: Kind,
-    /// A path relative to the project, or the name of a variable, version or setting.
-    name: String,
-    /// The package that the input belongs to, if any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    package: Option<&'a str>,
-}
-
-impl<'a> Input<'a> {
-    fn of(key: &'a Key, roots: &BTreeMap<String, String>) -> Self {
+    if let Some(key) = reason.key() {
         // No `..`: each new field must be written, or left out on purpose.
         let Key { part, kind, root, name: _, view: _ } = key;
-        let package = root.strip_prefix("crate:");
-        Self { part: part_name(*part), kind: *kind, name: super::name(key, roots), package }
+        add("part", Some(part_name(*part).into()));
+        add("kind", Some(json!(kind)));
+        add("name", Some(super::name(key, roots).into()));
+        add("package", root.strip_prefix("crate:").map(Json::from));
+        add("old", old.and_then(|old| public(key, old)));
+        add("new", new.and_then(|new| public(key, new)));
     }
+    add("cause", cause.map(|cause| json!(cause)));
+    json
 }
 
-/// A value that may be shown to anyone.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum State<'a> {
-    Sha256(&'a str),
-    Text(&'a str),
-}
-
-impl<'a> State<'a> {
-    /// `None` for a value that may be a secret: a short one can be guessed from its digest.
-    fn of(key: &Key, value: &'a Value) -> Option<Self> {
-        if matches!(key.part, Part::Environment) || matches!(key.kind, Kind::Variable) {
-            return None;
-        }
-        match value {
-            Value::Sha256(_) if key.kind == Kind::Value => None,
-            Value::Sha256(digest) => Some(Self::Sha256(digest)),
-            Value::Text(text) => Some(Self::Text(text)),
-            Value::Absent | Value::Unreadable(_) | Value::Unknown => None,
-        }
+/// A value that may be shown to anyone. `None` for a value that may be a secret: a short one can be
+/// guessed from its digest.
+fn public(key: &Key, value: &Value) -> Option<Json> {
+    if key.part == Part::Environment || key.kind == Kind::Variable {
+        return None;
+    }
+    match value {
+        Value::Sha256(_) if key.kind == Kind::Value => None,
+        Value::Sha256(digest) => Some(json!({ "sha256": digest })),
+        Value::Text(text) => Some(json!({ "text": text })),
+        Value::Absent | Value::Unreadable(_) | Value::Unknown => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Comparing the files of the sources byte by byte.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -22,24 +23,17 @@ pub(super) fn compare(
     let mut same = 0;
     for (name, stated) in &source.files {
         let path = normalize(&project.join(name));
-        let found = digest::file(&path);
-        let old = Value::Sha256(stated.clone());
-        let key = key(name);
-        match found {
-            Ok(digest) if digest == *stated => same += 1,
-            _ if told.contains(&path) => {}
-            Ok(digest) => {
-                let new = Value::Sha256(digest);
-                reasons.push(Reason::Changed { key, old, new });
+        let found = match digest::file(&path) {
+            Ok(digest) => Value::Sha256(digest),
+            Err(error) if error.kind() != ErrorKind::PermissionDenied && !path.exists() => {
+                Value::Absent
             }
-            Err(error)
-                if !path.exists() && error.kind() != std::io::ErrorKind::PermissionDenied =>
-            {
-                reasons.push(Reason::Removed { key, old });
-            }
-            Err(error) => {
-                reasons.push(Reason::Unreadable { key, cause: error.kind().to_string() });
-            }
+            Err(error) => Value::Unreadable(error.kind().to_string()),
+        };
+        match difference(name, stated, found) {
+            None => same += 1,
+            Some(_) if told.contains(&path) => {}
+            Some(reason) => reasons.push(reason),
         }
     }
     (reasons, same)
@@ -47,26 +41,26 @@ pub(super) fn compare(
 
 /// Compares two lists of files. Returns the reasons and the number of equal files.
 pub(super) fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
-    let mut reasons = Vec::new();
-    let mut same = 0;
-    for (name, stated) in &source.files {
-        let old = Value::Sha256(stated.clone());
-        match other.files.get(name) {
-            Some(digest) if digest == stated => same += 1,
-            Some(digest) => {
-                let new = Value::Sha256(digest.clone());
-                reasons.push(Reason::Changed { key: key(name), old, new });
-            }
-            None => reasons.push(Reason::Removed { key: key(name), old }),
-        }
-    }
-    for (name, digest) in &other.files {
-        if !source.files.contains_key(name) {
-            let new = Value::Sha256(digest.clone());
-            reasons.push(Reason::Added { key: key(name), new });
-        }
-    }
+    let sha256 = |digest: &String| Value::Sha256(digest.clone());
+    let changed = source.files.iter().filter_map(|(name, stated)| {
+        difference(name, stated, other.files.get(name).map_or(Value::Absent, sha256))
+    });
+    let mut reasons: Vec<Reason> = changed.collect();
+    let same = source.files.len() - reasons.len();
+    let added = other.files.iter().filter(|(name, _)| !source.files.contains_key(*name));
+    reasons
+        .extend(added.map(|(name, digest)| Reason::Added { key: key(name), new: sha256(digest) }));
     (reasons, same)
+}
+
+fn difference(name: &str, stated: &str, found: Value) -> Option<Reason> {
+    let (key, old) = (key(name), Value::Sha256(stated.to_owned()));
+    match found {
+        new if new == old => None,
+        Value::Absent => Some(Reason::Removed { key, old }),
+        Value::Unreadable(cause) => Some(Reason::Unreadable { key, cause }),
+        new => Some(Reason::Changed { key, old, new }),
+    }
 }
 
 /// The absolute paths of inputs.
