@@ -55,11 +55,16 @@ struct Manifest {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let found = Found::read(context, &arguments.dir)?;
     let manifest = (!arguments.undo).then(|| found.workspace_manifest());
-    if let (Some(name), Some(manifest)) = (&arguments.editable_profile, &manifest) {
-        check_profile(name, manifest)?;
+    if let (Some(name), Some(Manifest { path, table })) = (&arguments.editable_profile, &manifest)
+        && let known = profile::known(table)
+        && !known.contains(name)
+    {
+        let cause = format!("{} has no profile `{name}`", path.display());
+        let hint = format!("there are {}", known.join(", "));
+        return Err(Error::setting("--editable-profile", cause, hint));
     }
     let wanted = found.wanted(arguments)?;
-    let name = found.name();
+    let name = found.path.strip_prefix(&context.folder).unwrap_or(&found.path).display();
     let terminal = &context.terminal;
     let notes = |text: &str| found.notes(text, manifest.as_ref());
     if wanted == found.text {
@@ -67,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         let said = format!("{name}: nothing to change, {builder} builds this project\n");
         return Ok(Answer::said(said + &notes(&wanted)));
     }
-    terminal.show(&diff::unified(terminal, &name, &found.text, &wanted));
+    terminal.show(&diff::unified(terminal, &name.to_string(), &found.text, &wanted));
     if arguments.check {
         return Ok(Answer::said(notes(&wanted)).with_code(1));
     }
@@ -115,12 +120,6 @@ impl<'a> Found<'a> {
         Ok(Self { context, request, project, path, text, backend })
     }
 
-    /// The path as users would write it: relative to the working directory where possible.
-    fn name(&self) -> String {
-        let path = self.path.strip_prefix(&self.context.folder).unwrap_or(&self.path);
-        path.display().to_string()
-    }
-
     fn wanted(&self, arguments: &Arguments) -> Result<String> {
         let plain = lines::plain(&self.text);
         let edited = if arguments.undo {
@@ -143,8 +142,7 @@ impl<'a> Found<'a> {
 
     /// The text before an earlier `init`, if the file is still as that `init` wrote it.
     fn original(&self) -> Option<String> {
-        let (environment, root) = (&self.context.environment, &self.request.root);
-        original::find(environment, root, &self.text)
+        original::find(&self.request.environment, &self.request.root, &self.text)
     }
 
     fn write(&self, wanted: &str) -> Result<()> {
@@ -154,7 +152,7 @@ impl<'a> Found<'a> {
             Backend::Wheelprint => self.original(),
         };
         if let Some(before) = before.filter(|before| before != wanted) {
-            let (environment, root) = (&self.context.environment, &self.request.root);
+            let Request { environment, root, .. } = &self.request;
             if let Err(error) = original::keep(environment, root, wanted, &before) {
                 let cause = "the original can't be kept, `--undo` will be an edit too";
                 self.context.terminal.warn(&format!("{cause}: {error}"));
@@ -188,8 +186,7 @@ impl<'a> Found<'a> {
         let environment = &self.context.environment;
         let output = environment
             .command(cargo_metadata::program(environment)?, &self.request.root)
-            .args(["locate-project", "--workspace", "--message-format", "plain"])
-            .arg("--manifest-path")
+            .args(["locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
             .arg(manifest)
             .output()
             .ok()?;
@@ -226,14 +223,4 @@ impl<'a> Found<'a> {
         }
         notes
     }
-}
-
-fn check_profile(name: &str, manifest: &Manifest) -> Result<()> {
-    let known = profile::known(&manifest.table);
-    if known.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    let cause = format!("{} has no profile `{name}`", manifest.path.display());
-    let hint = format!("there are {}", known.join(", "));
-    Err(Error::setting("--editable-profile", cause, hint))
 }

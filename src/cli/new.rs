@@ -115,14 +115,10 @@ fn words(stand: &Stand, context: &Context) -> String {
 
 /// The message about a problem that must be fixed before the project can be built.
 fn missing(keys: Option<Error>, context: &Context) -> String {
+    let is_missing = context.environment.which("cargo").is_none();
+    let error = if is_missing { Some(Error::missing_cargo()) } else { keys };
+    let Some(error) = error else { return String::new() };
     let label = context.terminal.paint(NOTICE, "note");
-    let error = if context.environment.which("cargo").is_none() {
-        Error::missing_cargo()
-    } else if let Some(error) = keys {
-        error
-    } else {
-        return String::new();
-    };
     let hint = error.hint().map(|hint| format!("      {hint}\n")).unwrap_or_default();
     format!("{label}: {error}\n{hint}")
 }

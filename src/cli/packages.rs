@@ -56,7 +56,13 @@ impl Packages {
         if self.names.is_empty() && !self.all_packages {
             return run(&self.folder);
         }
-        let (workspace, members) = found(&context.project_folder(&self.folder.dir)?)?;
+        let folder = context.project_folder(&self.folder.dir)?;
+        let workspace = Workspace::around(&folder)?.ok_or_else(|| {
+            let cause = "no uv project: there is no pyproject.toml with a `[project]` or a \
+                         `[tool.uv.workspace]` that uv manages";
+            Error::given(folder, cause, "name a folder in the workspace")
+        })?;
+        let members = workspace.members()?;
         let named = |name: &String| named(name, &workspace, &members);
         let run = |member: &Member| {
             let python = self.folder.python.as_ref().map(|python| context.path(python));
@@ -65,48 +71,32 @@ impl Packages {
         if let [name] = &self.names[..] {
             return run(named(name)?);
         }
-        let section = |member| Section::of(member, run(member));
-        let mut sections: Vec<Section> = Vec::new();
+        let mut chosen: Vec<&Member> = Vec::new();
+        let mut answers: Vec<(Option<&str>, &Path, Result<Answer>)> = Vec::new();
         let mut others: Vec<(&Member, Builder)> = Vec::new();
         if self.all_packages {
             for (root, cause) in &members.broken {
-                let answer = Err(broken(&workspace, root, cause));
-                sections.push(Section { name: None, root, answer });
+                answers.push((None, root, Err(broken(&workspace, root, cause))));
             }
             for member in members.packages.values() {
                 match switch::builder(&member.project) {
-                    Builder::Wheelprint => sections.push(section(member)),
+                    Builder::Wheelprint => chosen.push(member),
                     other => others.push((member, other)),
                 }
             }
-            if sections.is_empty() {
+            if chosen.is_empty() && answers.is_empty() {
                 return Err(refused(&workspace, &members));
             }
-        } else {
-            // No command runs before all names are known.
-            let members: Result<Vec<&Member>> = self.names.iter().map(named).collect();
-            sections.extend(members?.into_iter().map(section));
         }
-        let codes = sections.iter().map(Section::code);
-        let code = codes.max().unwrap_or_default();
-        let answer = if as_json {
-            Answer::json(as_list(&workspace, sections, &others))
-        } else {
-            Answer::said(as_text(&workspace, &sections, &others, context))
-        };
-        Ok(answer.with_code(code))
+        // No command runs before all names are known.
+        for name in &self.names {
+            chosen.push(named(name)?);
+        }
+        for member in chosen {
+            answers.push((Some(&member.name), &member.project.root, run(member)));
+        }
+        Ok(joined(&workspace, answers, &others, as_json, context))
     }
-}
-
-fn found(folder: &Path) -> Result<(Workspace, Members)> {
-    let missing = || {
-        let cause = "no uv project: there is no pyproject.toml with a `[project]` or a \
-                     `[tool.uv.workspace]` that uv manages";
-        Error::given(folder, cause, "name a folder in the workspace")
-    };
-    let workspace = Workspace::around(folder)?.ok_or_else(missing)?;
-    let members = workspace.members()?;
-    Ok((workspace, members))
 }
 
 fn named<'a>(name: &str, workspace: &Workspace, members: &'a Members) -> Result<&'a Member> {
@@ -203,78 +193,56 @@ fn built_by(workspace: &Workspace, member: &Member, builder: &Builder) -> String
     }
 }
 
-/// The answer for one of several packages.
-struct Section<'a> {
-    name: Option<&'a str>,
-    root: &'a Path,
-    answer: Result<Answer>,
-}
-
-impl<'a> Section<'a> {
-    fn of(member: &'a Member, answer: Result<Answer>) -> Self {
-        Self { name: Some(&member.name), root: &member.project.root, answer }
-    }
-
-    fn code(&self) -> u8 {
-        self.answer.as_ref().map_or(FAILED, |answer| answer.code)
-    }
-}
-
-fn as_text(
+/// The answer about several packages, from the name, the folder and the answer of each.
+fn joined(
     workspace: &Workspace,
-    sections: &[Section],
+    answers: Vec<(Option<&str>, &Path, Result<Answer>)>,
     others: &[(&Member, Builder)],
+    as_json: bool,
     context: &Context,
-) -> String {
-    let mut texts = Vec::new();
-    for Section { name, root, answer } in sections {
+) -> Answer {
+    let mut code = 0;
+    let (mut texts, mut packages) = (Vec::new(), Vec::new());
+    for (name, root, answer) in answers {
         let place = workspace.name(root);
         let title = name.map_or_else(|| place.clone(), |name| format!("{name} ({place})"));
-        let mut text = context.terminal.paint(STRONG, title) + "\n";
-        match answer {
-            Ok(answer) => text += &answer.output,
-            Err(error) => {
-                text += &format!("error: {}\n", escape_controls(&error.to_string()));
-                let hint = error.hint().map(|hint| format!("hint: {}\n", escape_controls(&hint)));
-                text += &hint.unwrap_or_default();
+        let answer = answer.unwrap_or_else(|error| {
+            let mut output = format!("error: {}\n", escape_controls(&error.to_string()));
+            if let Some(hint) = error.hint() {
+                output += &format!("hint: {}\n", escape_controls(&hint));
             }
-        }
-        texts.push(text);
+            let project = json!({ "name": name, "root": root });
+            let json = json!({ "project": project, "error": error.to_string() });
+            Answer { output, json: Some(json), code: FAILED }
+        });
+        code = code.max(answer.code);
+        texts.push(format!("{}\n{}", context.terminal.paint(STRONG, title), answer.output));
+        let mut json = answer.json.unwrap_or_default();
+        json.as_object_mut().map(|object| object.remove("schema"));
+        packages.push(json);
+    }
+    if as_json {
+        let others = others.iter().map(|(member, builder)| {
+            json!({
+                "project": { "name": member.name, "root": member.project.root },
+                "built-by": (*builder != Builder::Nobody).then(|| builder.title()),
+            })
+        });
+        let json = json!({
+            "schema": 1,
+            "workspace": workspace.root,
+            "packages": packages,
+            "others": others.collect::<Value>(),
+        });
+        return Answer::json(json).with_code(code);
     }
     if !others.is_empty() {
-        let mut text = "not built by wheelprint\n".to_owned();
-        for (member, builder) in others {
+        let others = others.iter().map(|(member, builder)| {
             let place = workspace.name(&member.project.root);
             let says = escape_controls(&built_by(workspace, member, builder));
-            text += &format!("    {} ({place}): {says}\n", escape_controls(&member.name));
-        }
-        texts.push(text);
+            format!("    {} ({place}): {says}\n", escape_controls(&member.name))
+        });
+        texts.push(format!("not built by wheelprint\n{}", others.collect::<String>()));
     }
-    texts.join("\n")
-}
-
-fn as_list(workspace: &Workspace, sections: Vec<Section>, others: &[(&Member, Builder)]) -> Value {
-    let packages = sections.into_iter().map(|Section { name, root, answer }| match answer {
-        Ok(answer) => {
-            let mut json = answer.json.unwrap_or_default();
-            json.as_object_mut().map(|object| object.remove("schema"));
-            json
-        }
-        Err(error) => json!({
-            "project": { "name": name, "root": root },
-            "error": error.to_string(),
-        }),
-    });
-    let others = others.iter().map(|(member, builder)| {
-        json!({
-            "project": { "name": member.name, "root": member.project.root },
-            "built-by": (*builder != Builder::Nobody).then(|| builder.title()),
-        })
-    });
-    json!({
-        "schema": 1,
-        "workspace": workspace.root,
-        "packages": packages.collect::<Value>(),
-        "others": others.collect::<Value>(),
-    })
+    Answer::said(texts.join("\n")).with_code(code)
 }

@@ -84,20 +84,21 @@ impl Terminal {
 
     /// Wraps text at the terminal's width. Each line after the first is indented.
     pub(crate) fn wrap(&self, text: &str, indent: usize) -> String {
-        let mut lines = vec![String::new()];
-        for word in escape_controls_in_lines(text).split(' ') {
-            let line = lines.last_mut().map_or(0, |line| line.chars().count());
-            let taken = if lines.len() > 1 { indent + line } else { line };
-            if line > 0 && taken + 1 + word.chars().count() > self.width {
-                lines.push(word.to_owned());
-            } else if let Some(last) = lines.last_mut() {
-                if line > 0 {
-                    last.push(' ');
-                }
-                last.push_str(word);
+        let mut wrapped = String::new();
+        let mut column = 0;
+        for (index, word) in escape_controls_in_lines(text).split(' ').enumerate() {
+            let length = word.chars().count();
+            if index > 0 && column + 1 + length > self.width {
+                wrapped += &format!("\n{}", " ".repeat(indent));
+                column = indent;
+            } else if index > 0 {
+                wrapped.push(' ');
+                column += 1;
             }
+            wrapped += word;
+            column += length;
         }
-        lines.join(&format!("\n{}", " ".repeat(indent)))
+        wrapped
     }
 
     /// Prints a line on stderr at once, such as a warning.
