@@ -8,8 +8,7 @@ use super::terminal::{BAD, FAINT, GOOD, PLAIN, STRONG, Terminal, short};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::fingerprint::{Value, part_name};
-use crate::hooks::inspect::{self, Seen as Input, Watched};
-use crate::hooks::wanted::wanted;
+use crate::hooks::inspect::{Seen as Input, Watched};
 use crate::inputs::{Kind, Part, Watch, ambient};
 use crate::report;
 use crate::uv::CacheKey;
@@ -35,17 +34,13 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 fn in_folder(folder: &FolderArgument, json: bool, context: &Context) -> Result<Answer> {
     let opened = OpenedProject::open(folder, context)?;
     opened.warn_of_unmatched_inputs(context);
-    let progress = context.terminal.progress("looking at the sources");
-    let watched = inspect::watched(&opened.call, opened.record())?;
-    drop(progress);
+    let (watched, wanted) = opened.watched(&context.terminal)?;
     let keys = opened.keys()?;
-    let wanted = wanted(&opened.call, &watched);
     let seen = Seen::new(&wanted.root, &keys);
-    let rows = watched.inputs.iter().map(|input| Row {
-        input,
-        name: report::name(&input.key, &watched.names),
-        reader: reader(input, &watched),
-        cover: cover(input, &wanted, &seen),
+    let rows = watched.inputs.iter().map(|input| {
+        let (key, why_not) = cover(input, &wanted, &seen);
+        let name = report::name(&input.key, &watched.names);
+        Row { input, name, reader: reader(input, &watched), key: key.map(CacheKey::text), why_not }
     });
     let rows: Vec<Row> = rows.collect();
     if !json {
@@ -59,19 +54,17 @@ fn in_folder(folder: &FolderArgument, json: bool, context: &Context) -> Result<A
     })))
 }
 
-/// Whether uv's cache keys cover an input.
-enum Cover {
-    Key(String),
-    Missing,
-    /// No key could cover it, for this reason.
-    Never(&'static str),
-}
+/// The reason if a key could be added.
+const MISSING: &str = "no key covers it";
 
 struct Row<'a> {
     input: &'a Input,
     name: String,
     reader: &'static str,
-    cover: Cover,
+    /// The cache key that covers the input.
+    key: Option<String>,
+    /// Why no key covers it: [`MISSING`], or why none could.
+    why_not: &'static str,
 }
 
 impl Row<'_> {
@@ -96,11 +89,6 @@ impl Row<'_> {
 
     fn json(&self) -> Json {
         let key = &self.input.key;
-        let (covered, why) = match &self.cover {
-            Cover::Key(key) => (Some(key), None),
-            Cover::Missing => (None, Some("no key covers it")),
-            Cover::Never(why) => (None, Some(*why)),
-        };
         let value = match &self.input.value {
             Value::Absent => json!("absent"),
             Value::Sha256(digest) if self.may_be_seen() => json!({ "sha256": digest }),
@@ -116,52 +104,49 @@ impl Row<'_> {
             "package": key.root.strip_prefix("crate:"),
             "value": value,
             "reader": self.reader,
-            "key": covered,
-            "no-key-because": why,
+            "key": self.key,
+            "no-key-because": self.key.is_none().then_some(self.why_not),
         })
     }
 }
 
-fn cover(input: &Input, wanted: &Wanted, seen: &Seen) -> Cover {
+/// The key that covers the input, and the reason if there is none.
+fn cover<'a>(
+    input: &Input,
+    wanted: &Wanted,
+    seen: &Seen<'a>,
+) -> (Option<&'a CacheKey>, &'static str) {
     let name = input.key.name.as_str();
-    let (found, otherwise) = match (&input.path, input.key.kind) {
+    match (&input.path, input.key.kind) {
         (Some(path), kind) => {
             let is_file = matches!(kind, Kind::File | Kind::Toml);
             let is_made = wanted.made.iter().any(|made| path.starts_with(made));
             let is_outside = wanted.name(path).is_none();
             let is_place = wanted.places.contains(path) && !is_outside;
-            let otherwise = match is_file {
-                true if is_made => Cover::Never("builds write it"),
-                true if is_outside => Cover::Never("it lies outside of the checkout"),
-                false if !is_place => Cover::Never("uv looks at files"),
-                _ => Cover::Missing,
+            let why_not = match is_file {
+                true if is_made => "builds write it",
+                true if is_outside => "it lies outside of the checkout",
+                false if !is_place => "uv looks at files",
+                _ => MISSING,
             };
             if is_file && (is_made || !is_place) {
-                (seen.key_of(path), otherwise)
+                (seen.key_of(path), why_not)
             } else {
-                (seen.key_of_folder(&wanted.root, path), otherwise)
+                (seen.key_of_folder(&wanted.root, path), why_not)
             }
         }
         (None, Kind::Variable) => {
-            let otherwise = if wanted.variables.contains(name) {
-                Cover::Missing
-            } else if ambient::counts_at_import(name) {
-                Cover::Never("one of a family")
-            } else {
-                Cover::Never("set for builds alone")
+            let why_not = match name {
+                _ if wanted.variables.contains(name) => MISSING,
+                _ if ambient::counts_at_import(name) => "one of a family",
+                _ => "set for builds alone",
             };
-            (seen.key_of_variable(name), otherwise)
+            (seen.key_of_variable(name), why_not)
         }
-        (None, _) => (
-            None,
-            Cover::Never(match name {
-                "python" => "uv compares environments itself",
-                name if name.starts_with("config setting") => "uv compares it itself",
-                _ => "no file, no variable",
-            }),
-        ),
-    };
-    found.map_or(otherwise, |key: &CacheKey| Cover::Key(key.text()))
+        (None, _) if name == "python" => (None, "uv compares environments itself"),
+        (None, _) if name.starts_with("config setting") => (None, "uv compares it itself"),
+        (None, _) => (None, "no file, no variable"),
+    }
 }
 
 /// Which program reads the input, judged by its name and the watch that found it.
@@ -214,10 +199,10 @@ fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
             output.push('\n');
             output += &terminal.line(&[(STRONG, part_name(row.input.key.part))]);
         }
-        let (style, cover) = match &row.cover {
-            Cover::Key(key) => (GOOD, key.clone()),
-            Cover::Missing => (BAD, "no key covers it".to_owned()),
-            Cover::Never(why) => (FAINT, format!("- ({why})")),
+        let (style, cover) = match &row.key {
+            Some(key) => (GOOD, key.clone()),
+            None if row.why_not == MISSING => (BAD, MISSING.to_owned()),
+            None => (FAINT, format!("- ({})", row.why_not)),
         };
         let start = cells(&row.name, &row.state(), row.reader);
         output += &terminal.line(&[(PLAIN, &start), (style, &cover)]);

@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         let said = format!("{name}: nothing to change, {builder} builds this project\n");
         return Ok(Answer::said(said + &notes(&wanted)));
     }
-    terminal.show(&diff::unified(terminal, &name.to_string(), &found.text, &wanted));
+    let _ = terminal.show(&diff::unified(terminal, &name.to_string(), &found.text, &wanted));
     if arguments.check {
         return Ok(Answer::said(notes(&wanted)).with_code(1));
     }

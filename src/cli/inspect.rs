@@ -69,25 +69,23 @@ fn installed_package(name: &str, python: Option<&Path>, context: &Context) -> Re
     };
     let given = python.map(|python| context.path(python));
     let found = installed::python_in_use(&context.folder, &context.environment, given.as_deref());
-    let Some(found) = found else {
-        return Err(refused(
-            "there is no environment, neither .venv nor an active one, to look for a package in",
-            "make one with `uv sync`, or name one with `--python`".to_owned(),
-        ));
-    };
+    let found = found.ok_or_else(|| {
+        let cause = "there is no environment, neither .venv nor an active one, to look for a \
+                     package in";
+        refused(cause, "make one with `uv sync`, or name one with `--python`".to_owned())
+    })?;
     let interpreter = installed::describe(&found)?;
     if let Some(found) = installed::find(&interpreter, name) {
         return Ok(found.dist_info);
     }
     let known = installed::names(&interpreter);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    Err(refused(
-        &format!("no package of that name is installed in {}", interpreter.prefix.display()),
-        match nearest(&normalize_name(name), &known) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "another environment is named with `--python`".to_owned(),
-        },
-    ))
+    let hint = match nearest(&normalize_name(name), &known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "another environment is named with `--python`".to_owned(),
+    };
+    let prefix = interpreter.prefix.display();
+    Err(refused(&format!("no package of that name is installed in {prefix}"), hint))
 }
 
 fn text(artifact: &InspectedArtifact, context: &Context) -> String {

@@ -8,8 +8,7 @@ use super::packages::{FolderArgument, Packages};
 use super::terminal::{BAD, GOOD, NAME, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
-use crate::hooks::inspect::{self, Watched};
-use crate::hooks::wanted::wanted;
+use crate::hooks::inspect::Watched;
 use crate::publish;
 use crate::store::original;
 use crate::switch::lines;
@@ -45,8 +44,7 @@ fn in_folder(folder: &FolderArgument, arguments: &Arguments, context: &Context) 
     let (path, text) = opened.text()?;
     let plain = lines::plain(&text);
     let keys = edit::read(&path, &plain)?;
-    let watched = looked_at(&opened, terminal)?;
-    let wanted = wanted(&opened.call, &watched);
+    let (watched, wanted) = opened.watched(terminal)?;
     if !watched.exact {
         terminal.note(BEFORE_A_BUILD);
     }
@@ -99,14 +97,8 @@ pub(super) fn added(context: &Context, root: &Path, text: &str) -> Result<String
     if !known.ours.is_empty() {
         return Ok(text.to_owned());
     }
-    let watched = looked_at(&opened, &context.terminal)?;
-    let wanted = wanted(&opened.call, &watched);
+    let (_, wanted) = opened.watched(&context.terminal)?;
     edit::write(&path, text, &derive::missing(&wanted, &known.theirs))
-}
-
-fn looked_at(opened: &OpenedProject, terminal: &Terminal) -> Result<Watched> {
-    let _progress = terminal.progress("looking at the sources");
-    inspect::watched(&opened.call, opened.record())
 }
 
 fn check(

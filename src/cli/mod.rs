@@ -4,7 +4,6 @@
 //! during a command (a question, progress) goes through [`terminal`].
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -104,10 +103,8 @@ impl Context {
     /// The folder of a project. The user may name the folder or the pyproject.toml in it.
     fn project_folder(&self, given: &Path) -> Result<PathBuf> {
         let path = self.path(given);
-        if !path.is_file() {
-            return Ok(path);
-        }
         match path.parent() {
+            _ if !path.is_file() => Ok(path),
             Some(folder) if path.ends_with("pyproject.toml") => Ok(folder.to_owned()),
             _ => Err(Error::given(
                 path,
@@ -180,16 +177,8 @@ pub(crate) fn run(
         }
     };
     let context = Context { folder, interpreter, environment, terminal };
-    let printed = answer(arguments.command, &context).and_then(|answer| {
-        let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(answer.output.as_bytes()).and_then(|()| stdout.flush()) {
-            // A closed pipe (`| head`) is no failure: the reader needed no more.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Error::path("stdout", error))
-            }
-            _ => Ok(answer.code),
-        }
-    });
+    let printed = answer(arguments.command, &context)
+        .and_then(|answer| context.terminal.show(&answer.output).map(|()| answer.code));
     printed.unwrap_or_else(|error| {
         context.terminal.error(&error);
         FAILED

@@ -6,13 +6,17 @@ use fs_err as fs;
 
 use super::Context;
 use super::packages::{self, FolderArgument};
+use super::terminal::Terminal;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::Record;
+use crate::hooks::inspect::{self, Watched};
+use crate::hooks::wanted::wanted;
 use crate::hooks::{self, Access, Call};
 use crate::installed::{self, Distribution, Moved};
 use crate::project::Project;
 use crate::request::{Artifact, Interpreter};
 use crate::switch::{self, Backend, lines};
+use crate::uv::derive::Wanted;
 use crate::uv::{self, CacheKey, edit};
 
 /// A project that a command works on, and its installation in the environment.
@@ -91,6 +95,14 @@ impl OpenedProject {
         let (path, text) = self.text()?;
         let keys = edit::read(&path, &text)?;
         Ok(keys.map_or_else(uv::default_keys, |keys| [keys.theirs, keys.ours].concat()))
+    }
+
+    /// All inputs, and what cache keys should cover of them.
+    pub(super) fn watched(&self, terminal: &Terminal) -> Result<(Watched, Wanted)> {
+        let _progress = terminal.progress("looking at the sources");
+        let watched = inspect::watched(&self.call, self.record())?;
+        let wanted = wanted(&self.call, &watched);
+        Ok((watched, wanted))
     }
 
     /// Another folder, if the installed package was installed from there instead of from this one.

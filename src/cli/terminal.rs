@@ -1,13 +1,13 @@
 //! The terminal's abilities (colour, width, progress), and text that fits it.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::log::{escape_controls, escape_controls_in_lines};
 use crate::request::Environment;
 
@@ -106,10 +106,15 @@ impl Terminal {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// Prints text on stdout at once, such as the diff before a question.
-    pub(crate) fn show(&self, text: &str) {
+    /// Prints text on stdout. A closed pipe (`| head`) is no failure: the reader needed no more.
+    pub(crate) fn show(&self, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::path("stdout", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether [`Self::ask`] can get an answer.

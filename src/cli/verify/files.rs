@@ -79,18 +79,13 @@ pub(super) struct LeftOut(Option<Gitignore>);
 impl LeftOut {
     /// Reads the globs from the project's pyproject.toml.
     pub(super) fn read(pyproject: &toml::Table, project: &Path) -> Self {
-        let globs = pyproject
-            .get("tool")
-            .and_then(|tool| tool.get("maturin")?.get("exclude")?.as_array())
-            .into_iter()
-            .flatten();
+        let exclude = pyproject.get("tool").and_then(|tool| tool.get("maturin")?.get("exclude"));
+        let globs = exclude.and_then(toml::Value::as_array).into_iter().flatten();
         let mut builder = GitignoreBuilder::new(project);
-        for glob in globs.filter_map(of_sdists) {
-            if builder.add_line(None, glob).is_err() {
-                return Self(None);
-            }
-        }
-        Self(builder.build().ok())
+        let added = globs
+            .filter_map(of_sdists)
+            .try_for_each(|glob| builder.add_line(None, glob).map(|_| ()));
+        Self(added.and_then(|()| builder.build()).ok())
     }
 
     /// Whether this file is left out.
@@ -106,14 +101,10 @@ impl LeftOut {
 /// `{ path = "...", format = "sdist" }` names one or more formats.
 fn of_sdists(exclude: &toml::Value) -> Option<&str> {
     let is_sdist = |format: &toml::Value| format.as_str() == Some("sdist");
-    match exclude.get("format") {
-        None => exclude.as_str().or_else(|| exclude.get("path")?.as_str()),
-        Some(format) => {
-            let named = is_sdist(format)
-                || format.as_array().is_some_and(|formats| formats.iter().any(is_sdist));
-            exclude.get("path").filter(|_| named)?.as_str()
-        }
-    }
+    let applies = exclude.get("format").is_none_or(|format| {
+        is_sdist(format) || format.as_array().is_some_and(|formats| formats.iter().any(is_sdist))
+    });
+    exclude.as_str().or_else(|| exclude.get("path").filter(|_| applies)?.as_str())
 }
 
 fn key(name: &str) -> Key {
