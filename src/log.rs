@@ -37,11 +37,6 @@ pub fn set_level(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Whether a line of this level would be shown.
-pub fn enabled(level: Level) -> bool {
-    level as u8 <= LEVEL.load(Ordering::Relaxed)
-}
-
 /// An import that rebuilds sets this variable to a folder for [`import_state`] and
 /// [`import_output`]. The folder is needed because frontends hide the output of a build.
 pub const IMPORT_FOLDER: &str = "_WHEELPRINT_REBUILD";
@@ -106,7 +101,7 @@ fn escaped(text: &str, kept: &[char]) -> String {
 
 /// Writes a line to stderr. A closed stderr is ignored, because it is no reason to fail a build.
 pub fn line(level: Level, text: impl std::fmt::Display) {
-    if enabled(level) {
+    if level as u8 <= LEVEL.load(Ordering::Relaxed) {
         // File names and the content of manifests are untrusted text.
         let text = escape_controls_in_lines(&text.to_string());
         let _ = writeln!(std::io::stderr().lock(), "wheelprint: {text}");

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use toml_edit::{Array, Item, Table, TableLike, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
 use super::diff;
 use super::names::Names;
@@ -121,8 +121,8 @@ pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
         let Some(workspace) = table.get("workspace") else { continue };
         let root = path.parent().unwrap_or(above);
         let listed = |key: &str| -> Vec<&str> {
-            let list = workspace.get(key).and_then(toml::Value::as_array);
-            list.into_iter().flatten().filter_map(toml::Value::as_str).collect()
+            let list = workspace.get(key).and_then(Item::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str).collect()
         };
         let is_below = |listed: &&str| folder.starts_with(normalize(&root.join(listed)));
         let members = listed("members");
@@ -141,16 +141,11 @@ pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
     Ok(excluded.map_or(Stand::Alone, Stand::Excluded))
 }
 
-fn manifest(path: &Path) -> Result<toml::Table> {
+fn manifest(path: &Path) -> Result<DocumentMut> {
     let text = fs::read_to_string(path).at(path)?;
-    let text = lines::plain(&text);
     let hint = "cargo refuses a package below a Cargo.toml that it can't read: mend that one, or name \
                 another folder for the project";
-    parse(path, &text)
-        .map_err(|error| error.or_hint(hint))?
-        .to_string()
-        .parse()
-        .map_err(|error: toml::de::Error| Error::path(path, error.message()))
+    parse(path, &lines::plain(&text)).map_err(|error| error.or_hint(hint))
 }
 
 /// Whether a glob in `members` matches the folder. Like cargo, this uses the rules of the glob

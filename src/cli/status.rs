@@ -305,8 +305,8 @@ impl Status {
             Next::Build { reasons, roots } => ("build", &reasons[..], roots),
         };
         let reasons: Value =
-            reasons.iter().map(|reason| report::json::reason(reason, roots)).collect();
-        let mut json = report::json::verdict(&self.verdict, &self.roots);
+            reasons.iter().map(|reason| report::reason_as_json(reason, roots)).collect();
+        let mut json = report::verdict_as_json(&self.verdict, &self.roots);
         json["schema"] = json!(1);
         json["project"] = json!({ "name": opened.call.project().name, "root": opened.root() });
         json["environment"] = json!(opened.interpreter.as_ref().map(|interpreter| json!({

@@ -37,7 +37,7 @@ fn findings(verified: &Verified) -> Value {
     let Verified { path, record, findings, .. } = verified;
     let list = |reasons: &[Reason]| -> Value {
         let json = |reason| {
-            let mut json = report::json::reason(reason, &record.roots);
+            let mut json = report::reason_as_json(reason, &record.roots);
             json["text"] = words(verified, reason).into();
             json
         };

@@ -1,5 +1,5 @@
-//! Verdicts as JSON. The names are part of the public contract: names may be added, but none may
-//! change.
+//! Verdicts in words, and as JSON. The names in the JSON are part of the public contract: names may be
+//! added, but none may change.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,110 @@ use serde_json::{Value as Json, json};
 
 use crate::fingerprint::{Value, part_name};
 use crate::freshness::{Reason, Verdict};
-use crate::inputs::{Key, Kind, Part};
+use crate::inputs::{Key, Kind, Part, View};
+
+/// How many reasons are named in one line.
+const NAMED: usize = 3;
+
+/// `fresh: 214 inputs unchanged`
+pub(crate) fn fresh(inputs: usize) -> String {
+    format!("fresh: {inputs} inputs unchanged")
+}
+
+/// `stale: src/lib.rs changed, ../core/src/a.rs is new and 2 more`
+pub(crate) fn stale(reasons: &[Reason], roots: &BTreeMap<String, String>) -> String {
+    format!("stale: {}", named(reasons.iter().map(|reason| self::reason(reason, roots))))
+}
+
+/// The first few texts, and the number of further ones.
+pub(crate) fn named(words: impl ExactSizeIterator<Item = String>) -> String {
+    let more = words.len().saturating_sub(NAMED);
+    let first: Vec<String> = words.take(NAMED).collect();
+    let first = first.join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+/// One reason in words.
+pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> String {
+    match reason {
+        Reason::Changed { key, old, new } => match (key.kind, old, new) {
+            (Kind::Value, Value::Text(old), Value::Text(new)) => {
+                let (old, new) = (shorten(&key.name, old), shorten(&key.name, new));
+                format!("{}: {old} -> {new}", key.name)
+            }
+            (Kind::Variable, ..) => format!("{}: another value", key.name),
+            _ => format!("{} changed", name(key, roots)),
+        },
+        Reason::Added { key, .. } => match key.kind {
+            Kind::Variable => format!("{}: unset -> set", key.name),
+            Kind::Value => format!("{}: now given", key.name),
+            _ => format!("{} is new", name(key, roots)),
+        },
+        Reason::Removed { key, .. } => match key.kind {
+            Kind::Variable => format!("{}: set -> unset", key.name),
+            Kind::Value => format!("{}: no longer given", key.name),
+            _ => format!("{} is gone", name(key, roots)),
+        },
+        Reason::Unreadable { key, cause } => {
+            format!("{} can't be relied on: {cause}", name(key, roots))
+        }
+        Reason::Untrusted(cause) => cause.clone(),
+        Reason::NoRecord => "no earlier build to compare with".to_owned(),
+        Reason::OtherSources => "the earlier build is of other sources".to_owned(),
+        Reason::WheelMissing => "the stored wheel is missing".to_owned(),
+        Reason::WheelDamaged => "the stored wheel is damaged".to_owned(),
+        Reason::OtherMetadata => {
+            "the stored wheel has other metadata than the frontend prepared".to_owned()
+        }
+        Reason::NotReused => "always built, as `reuse` has it".to_owned(),
+    }
+}
+
+/// An input's name as a user would write it: relative to the project.
+pub(crate) fn name(key: &Key, roots: &BTreeMap<String, String>) -> String {
+    let name = if key.name.is_empty() { "." } else { key.name.as_str() };
+    let place = if key.root.is_empty() || key.root == "above" {
+        name.to_owned()
+    } else {
+        match roots.get(&key.root).map(String::as_str) {
+            Some("." | "") => name.to_owned(),
+            Some(root) => format!("{root}/{name}"),
+            None => format!("{}: {name}", key.root),
+        }
+    };
+    match key.view {
+        Some(View::Workspace) => format!("{place} [workspace]"),
+        Some(_) => format!("{place} [whole]"),
+        None => place,
+    }
+}
+
+/// Shortens a version text for one line: of `rustc -vV` only the number remains, like `1.95.0`.
+fn shorten(key: &str, text: &str) -> String {
+    let first = text.split(';').next().unwrap_or(text);
+    if key == "rustc" {
+        first.split(" (").next().unwrap_or(first).trim_start_matches("rustc ").to_owned()
+    } else {
+        first.to_owned()
+    }
+}
 
 /// `{"verdict": "fresh", "inputs": 214}` or `{"verdict": "stale", "reasons": [...]}`. `roots` gives
 /// the folders of roots relative to the project; inputs are named with them.
-pub(crate) fn verdict(verdict: &Verdict, roots: &BTreeMap<String, String>) -> Json {
+pub(crate) fn verdict_as_json(verdict: &Verdict, roots: &BTreeMap<String, String>) -> Json {
     match verdict {
         Verdict::Fresh { inputs } => json!({ "verdict": "fresh", "inputs": inputs }),
         Verdict::Stale(reasons) => {
-            let reasons: Json = reasons.iter().map(|reason| self::reason(reason, roots)).collect();
+            let reasons: Json =
+                reasons.iter().map(|reason| reason_as_json(reason, roots)).collect();
             json!({ "verdict": "stale", "reasons": reasons })
         }
     }
 }
 
 /// One reason: its kind (`reason`), the input, old and new values if there are any, and the words
-/// of [`super::reason`] (`text`).
-pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> Json {
+/// of [`reason`] (`text`).
+pub(crate) fn reason_as_json(reason: &Reason, roots: &BTreeMap<String, String>) -> Json {
     let (name, old, new, cause) = match reason {
         Reason::Changed { old, new, .. } => ("changed", Some(old), Some(new), None),
         Reason::Added { new, .. } => ("added", None, Some(new), None),
@@ -37,7 +124,7 @@ pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> Json 
         Reason::OtherMetadata => ("other-metadata", None, None, None),
         Reason::NotReused => ("not-reused", None, None, None),
     };
-    let mut json = json!({ "reason": name, "text": super::reason(reason, roots) });
+    let mut json = json!({ "reason": name, "text": self::reason(reason, roots) });
     let mut add = |name: &str, value: Option<Json>| {
         if let Some(value) = value {
             json[name] = value;
@@ -48,7 +135,7 @@ pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<String, String>) -> Json 
         let Key { part, kind, root, name: _, view: _ } = key;
         add("part", Some(part_name(*part).into()));
         add("kind", Some(json!(kind)));
-        add("name", Some(super::name(key, roots).into()));
+        add("name", Some(self::name(key, roots).into()));
         add("package", root.strip_prefix("crate:").map(Json::from));
         add("old", old.and_then(|old| public(key, old)));
         add("new", new.and_then(|new| public(key, new)));
@@ -75,7 +162,53 @@ fn public(key: &Key, value: &Value) -> Option<Json> {
 mod tests {
     use super::*;
 
-    fn key(part: Part, kind: Kind, root: &str, name: &str) -> Key {
+    fn key(root: &str, name: &str) -> Key {
+        any_key(Part::Rust, Kind::File, root, name)
+    }
+
+    fn changed(key: Key) -> Reason {
+        Reason::Changed { key, old: Value::Absent, new: Value::Absent }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_project() {
+        let roots: BTreeMap<String, String> = [("crate:app", "."), ("crate:core", "../core")]
+            .map(|(name, path)| (name.to_owned(), path.to_owned()))
+            .into();
+        let reasons = [
+            changed(key("crate:app", "src/lib.rs")),
+            Reason::Removed { key: key("crate:core", "src/a.rs"), old: Value::Absent },
+            Reason::Added { key: key("above", "../.cargo/config.toml"), new: Value::Absent },
+            Reason::NoRecord,
+        ];
+        assert_eq!(
+            stale(&reasons, &roots),
+            "stale: src/lib.rs changed, ../core/src/a.rs is gone, ../.cargo/config.toml is new and 1 more"
+        );
+        assert_eq!(stale(&reasons[..1], &roots), "stale: src/lib.rs changed");
+    }
+
+    #[test]
+    fn versions_are_short_and_variables_are_never_shown() {
+        let value = |kind, name: &str, old: Value, new: Value| {
+            let key = Key::named(Part::Toolchain, kind, name);
+            reason(&Reason::Changed { key, old, new }, &BTreeMap::new())
+        };
+        let text = |text: &str| Value::Text(text.into());
+        assert_eq!(
+            value(
+                Kind::Value,
+                "rustc",
+                text("rustc 1.94.1 (a 2026); x"),
+                text("rustc 1.95.0 (b); y")
+            ),
+            "rustc: 1.94.1 -> 1.95.0"
+        );
+        let sha = |text: &str| Value::Sha256(text.into());
+        assert_eq!(value(Kind::Variable, "TOKEN", sha("aa"), sha("bb")), "TOKEN: another value");
+    }
+
+    fn any_key(part: Part, kind: Kind, root: &str, name: &str) -> Key {
         Key { part, kind, root: root.into(), name: name.into(), view: None }
     }
 
@@ -87,8 +220,8 @@ mod tests {
     #[test]
     fn every_reason_is_written() {
         let roots = BTreeMap::from([("crate:core".to_owned(), "../core".to_owned())]);
-        let file = key(Part::Rust, Kind::File, "crate:core", "src/lib.rs");
-        let rustc = key(Part::Toolchain, Kind::Value, "", "rustc");
+        let file = any_key(Part::Rust, Kind::File, "crate:core", "src/lib.rs");
+        let rustc = any_key(Part::Toolchain, Kind::Value, "", "rustc");
         let reasons = vec![
             Reason::NoRecord,
             Reason::OtherSources,
@@ -107,7 +240,7 @@ mod tests {
                 new: Value::Text("rustc 1.95.0 (b)".into()),
             },
         ];
-        let written = verdict(&Verdict::Stale(reasons), &roots);
+        let written = verdict_as_json(&Verdict::Stale(reasons), &roots);
         let lib = |reason: &str, words: &str| {
             serde_json::json!({
                 "reason": reason, "part": "rust", "kind": "file", "name": "../core/src/lib.rs",
@@ -155,7 +288,7 @@ mod tests {
         });
         assert_eq!(written, expected);
         assert_eq!(
-            verdict(&Verdict::Fresh { inputs: 214 }, &roots),
+            verdict_as_json(&Verdict::Fresh { inputs: 214 }, &roots),
             serde_json::json!({ "verdict": "fresh", "inputs": 214 })
         );
     }
@@ -163,8 +296,8 @@ mod tests {
     #[test]
     fn what_may_be_a_secret_is_not_written_not_even_its_digest() {
         for key in [
-            key(Part::Environment, Kind::Variable, "", "TOKEN"),
-            key(Part::Request, Kind::Value, "", "config setting token"),
+            any_key(Part::Environment, Kind::Variable, "", "TOKEN"),
+            any_key(Part::Request, Kind::Value, "", "config setting token"),
         ] {
             let reasons = [
                 Reason::Changed { key: key.clone(), old: sha("5ec7e7"), new: sha("5ec7e7") },
@@ -172,7 +305,7 @@ mod tests {
                 Reason::Removed { key: key.clone(), old: sha("5ec7e7") },
             ];
             for one in &reasons {
-                let written = reason(one, &BTreeMap::new()).to_string();
+                let written = reason_as_json(one, &BTreeMap::new()).to_string();
                 assert!(written.contains(&key.name), "{written}");
                 assert!(!written.contains("5ec7e7"), "{written}");
             }
