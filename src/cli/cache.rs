@@ -44,7 +44,6 @@ enum Command {
     },
 }
 
-/// Runs `wheelprint cache`.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let cache = Cache::at(&context.environment)?;
     let freed = match &arguments.command {

@@ -25,7 +25,6 @@ pub(super) struct Arguments {
     packages: Packages,
 }
 
-/// Runs `wheelprint explain`.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |folder: &FolderArgument| in_folder(folder, arguments.json, context);
     arguments.packages.each(arguments.json, context, one)
@@ -61,7 +60,6 @@ struct Row<'a> {
     input: &'a Input,
     name: String,
     reader: &'static str,
-    /// The cache key that covers the input.
     key: Option<String>,
     /// Why no key covers it: [`MISSING`], or why none could.
     why_not: &'static str,

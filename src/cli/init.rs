@@ -48,9 +48,6 @@ struct Manifest {
     table: toml::Table,
 }
 
-/// Runs `wheelprint init`.
-///
-/// # Errors
 /// After an error nothing has changed.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let found = Found::read(context, &arguments.dir)?;

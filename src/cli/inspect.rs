@@ -30,7 +30,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Runs `wheelprint inspect`.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let path = match package_name(&arguments.wheel, context) {
         Some(name) => installed_package(name, arguments.python.as_deref(), context)?,

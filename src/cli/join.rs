@@ -32,7 +32,6 @@ pub(super) enum Stand {
 
 /// An edit that adds one member to the manifest of a workspace.
 pub(super) struct Edit {
-    /// The manifest.
     pub path: PathBuf,
     before: String,
     after: String,
@@ -53,7 +52,6 @@ impl Edit {
         Ok(Self { path, before, after, field, member })
     }
 
-    /// Writes the edited manifest.
     pub(super) fn write(&self) -> Result<()> {
         diff::check_unchanged(&self.path, &self.before)?;
         publish::replace(&self.path, self.after.as_bytes()).at(&self.path)

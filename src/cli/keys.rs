@@ -32,7 +32,6 @@ pub(super) struct Arguments {
     packages: Packages,
 }
 
-/// Runs `wheelprint keys`.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |folder: &FolderArgument| in_folder(folder, arguments, context);
     arguments.packages.each(false, context, one)

@@ -62,7 +62,6 @@ enum Command {
     },
 }
 
-/// The context in which a command runs.
 struct Context {
     /// The working directory. Paths from the user are relative to it.
     folder: PathBuf,
@@ -129,7 +128,6 @@ impl Context {
 /// The output of a command, and its exit code.
 #[derive(Debug, Default)]
 struct Answer {
-    /// The text for stdout.
     output: String,
     /// The same result as JSON, if the user asked for JSON.
     json: Option<serde_json::Value>,
@@ -143,7 +141,6 @@ impl Answer {
         Self { output: output.into(), ..Self::default() }
     }
 
-    /// Replaces the exit code.
     fn with_code(self, code: u8) -> Self {
         Self { code, ..self }
     }

@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::project::normalize_name;
 
-/// The names of a new project.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Names {
     /// The name as given, for `[project] name`.
@@ -25,11 +24,8 @@ pub(super) fn has_allowed_ends(name: &str) -> bool {
     ends.iter().all(|end| end.is_some_and(|char| char.is_ascii_alphanumeric()))
 }
 
-/// Derives the three names from the given one.
-///
-/// # Errors
-/// The name is no name for a Python project (PEP 508), no identifier can be made from it, or
-/// Python, Rust, cargo or Windows uses it for something else. The error says which.
+/// Derives the three names from the given one. A name is refused if Python, Rust, cargo or Windows
+/// does not allow it or uses it for something else.
 pub(super) fn from(given: &str) -> Result<Names> {
     let krate = normalize_name(given);
     let package = krate.replace('-', "_");

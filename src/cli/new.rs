@@ -26,9 +26,6 @@ pub(super) struct Arguments {
     no_workspace: bool,
 }
 
-/// Runs `wheelprint new`.
-///
-/// # Errors
 /// After an error nothing is left of the new project.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let names = names::from(&arguments.name)?;

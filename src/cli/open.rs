@@ -83,7 +83,6 @@ impl OpenedProject {
         &self.call.project().root
     }
 
-    /// The path and the text of pyproject.toml.
     pub(super) fn text(&self) -> Result<(PathBuf, String)> {
         let path = self.root().join("pyproject.toml");
         let text = fs::read_to_string(&path).at(&path)?;

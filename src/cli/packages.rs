@@ -14,7 +14,6 @@ use crate::settings::nearest;
 use crate::switch::{self, Builder};
 use crate::uv::workspace::{Member, Members, Workspace};
 
-/// The arguments that say which project a command is about.
 #[derive(Debug, clap::Args)]
 pub(super) struct FolderArgument {
     /// The folder with pyproject.toml, or that file
@@ -43,10 +42,6 @@ impl Packages {
     /// Runs a command for each requested package, as if it ran in the package's folder. The answers
     /// for several packages are printed in sections, or as the JSON list `packages`. The exit code
     /// is the highest one.
-    ///
-    /// # Errors
-    /// The error of the command, if only one package was requested; there is no such package; or
-    /// the workspace cannot be read.
     pub(super) fn each(
         &self,
         as_json: bool,

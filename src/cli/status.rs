@@ -32,7 +32,6 @@ pub(super) struct Arguments {
     packages: Packages,
 }
 
-/// Runs `wheelprint status`.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let one = |folder: &FolderArgument| {
         let status = Status::of(folder, context)?;

@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::log::{escape_controls, escape_controls_in_lines};
 use crate::request::Environment;
 
-/// Text without a style.
 pub(super) const PLAIN: Style = Style::new();
 /// Success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -133,7 +132,6 @@ impl Terminal {
         matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
-    /// Prints `warning: ...` on stderr.
     pub(crate) fn warn(&self, text: &str) {
         self.labelled(NOTICE, "warning", text);
     }

@@ -14,13 +14,14 @@ use crate::sdist::{Origin, restore};
 
 /// The sources that artifacts are compared with.
 pub(super) enum Base {
-    /// A folder that is inspected.
     Tree(Tree),
     /// The inputs that the record of another wheel states.
-    Stated { record: Box<Record>, path: PathBuf },
+    Stated {
+        record: Box<Record>,
+        path: PathBuf,
+    },
 }
 
-/// A folder with the sources.
 #[derive(Default)]
 pub(super) struct Tree {
     pub folder: PathBuf,

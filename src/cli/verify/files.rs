@@ -63,7 +63,6 @@ fn difference(name: &str, stated: &str, found: Value) -> Option<Reason> {
     }
 }
 
-/// The absolute paths of inputs.
 pub(super) fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
     keys.filter_map(|key| {
         let base = if key.root == "above" { PROJECT } else { &key.root };
@@ -77,7 +76,6 @@ pub(super) fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> B
 pub(super) struct LeftOut(Option<Gitignore>);
 
 impl LeftOut {
-    /// Reads the globs from the project's pyproject.toml.
     pub(super) fn read(pyproject: &toml::Table, project: &Path) -> Self {
         let exclude = pyproject.get("tool").and_then(|tool| tool.get("maturin")?.get("exclude"));
         let globs = exclude.and_then(toml::Value::as_array).into_iter().flatten();
@@ -88,7 +86,6 @@ impl LeftOut {
         Self(added.and_then(|()| builder.build()).ok())
     }
 
-    /// Whether this file is left out.
     pub(super) fn has(&self, path: &Path, project: &Path) -> bool {
         let inside = path.strip_prefix(project).ok();
         self.0.as_ref().zip(inside).is_some_and(|(globs, inside)| {

@@ -57,7 +57,6 @@ struct Findings {
     damaged: Vec<(String, String)>,
 }
 
-/// An artifact and its result.
 struct Verified {
     path: PathBuf,
     record: Record,
@@ -65,7 +64,6 @@ struct Verified {
     findings: Findings,
 }
 
-/// Runs `wheelprint verify`.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
     let base = Base::open(&arguments.source, context)?;
