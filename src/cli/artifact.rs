@@ -141,10 +141,8 @@ fn named(metadata: &[u8], folder: &str) -> (String, String) {
 /// `maturin`, `python`.
 pub(super) fn text_of<'a>(record: &'a Record, part: Part, name: &str) -> Option<&'a str> {
     let key = Key::named(part, Kind::Value, name);
-    record.inputs.iter().find(|input| input.key == key).and_then(|input| match &input.value {
-        Value::Text(text) => Some(text.as_str()),
-        _ => None,
-    })
+    let input = record.inputs.iter().find(|input| input.key == key)?;
+    if let Value::Text(text) = &input.value { Some(text) } else { None }
 }
 
 #[cfg(test)]

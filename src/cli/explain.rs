@@ -2,8 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::open::OpenedProject;
-use super::packages::{FolderArgument, Packages};
+use super::open::{OpenedProject, ProjectArguments};
 use super::terminal::{BAD, FAINT, GOOD, PLAIN, STRONG, Terminal, short};
 use super::{Answer, Context};
 use crate::error::Result;
@@ -22,16 +21,15 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    packages: Packages,
+    projects: ProjectArguments,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |folder: &FolderArgument| in_folder(folder, arguments.json, context);
-    arguments.packages.each(arguments.json, context, one)
+    let one = |opened| explain(&opened, arguments.json, context);
+    arguments.projects.each(arguments.json, context, one)
 }
 
-fn in_folder(folder: &FolderArgument, json: bool, context: &Context) -> Result<Answer> {
-    let opened = OpenedProject::open(folder, context)?;
+fn explain(opened: &OpenedProject, json: bool, context: &Context) -> Result<Answer> {
     opened.warn_of_unmatched_inputs(context);
     let (watched, wanted) = opened.watched(&context.terminal)?;
     let keys = opened.keys()?;

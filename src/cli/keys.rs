@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::open::OpenedProject;
-use super::packages::{FolderArgument, Packages};
+use super::open::{OpenedProject, ProjectArguments};
 use super::terminal::{BAD, GOOD, NAME, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
@@ -29,20 +28,18 @@ pub(super) struct Arguments {
     #[arg(long)]
     check: bool,
     #[command(flatten)]
-    packages: Packages,
+    projects: ProjectArguments,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |folder: &FolderArgument| in_folder(folder, arguments, context);
-    arguments.packages.each(false, context, one)
+    arguments.projects.each(false, context, |opened| keys(&opened, arguments, context))
 }
 
-fn in_folder(folder: &FolderArgument, arguments: &Arguments, context: &Context) -> Result<Answer> {
+fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Result<Answer> {
     let terminal = &context.terminal;
-    let opened = OpenedProject::open(folder, context)?;
     let (path, text) = opened.text()?;
     let plain = lines::plain(&text);
-    let keys = edit::read(&path, &plain)?;
+    let known = edit::read(&path, &plain)?;
     let (watched, wanted) = opened.watched(terminal)?;
     if !watched.exact {
         terminal.note(BEFORE_A_BUILD);
@@ -50,7 +47,7 @@ fn in_folder(folder: &FolderArgument, arguments: &Arguments, context: &Context) 
     if arguments.check {
         return check(&opened.keys()?, &watched, &wanted, terminal);
     }
-    let edit::Keys { theirs, ours: old } = keys.unwrap_or_default();
+    let edit::Keys { theirs, ours: old } = known.unwrap_or_default();
     warn_of_wide_keys(&wanted, &theirs, terminal);
     let ours = if watched.exact {
         derive::missing(&wanted, &theirs)

@@ -25,7 +25,6 @@ mod keys;
 mod names;
 mod new;
 mod open;
-mod packages;
 mod status;
 mod template;
 mod terminal;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::open::OpenedProject;
-use super::packages::{FolderArgument, Packages};
+use super::open::{OpenedProject, ProjectArguments};
 use super::terminal::{BAD, GOOD, PLAIN, STRONG, short};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
@@ -29,19 +28,18 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    packages: Packages,
+    projects: ProjectArguments,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |folder: &FolderArgument| {
-        let status = Status::of(folder, context)?;
+    arguments.projects.each(arguments.json, context, |opened| {
+        let status = Status::of(opened, context)?;
         let answer = match arguments.json {
             true => Answer::json(status.json()),
             false => Answer::said(status.text(context)),
         };
         Ok(answer.with_code(u8::from(!status.is_fresh())))
-    };
-    arguments.packages.each(arguments.json, context, one)
+    })
 }
 
 /// Compares the installed package with the sources.
@@ -146,8 +144,7 @@ struct Status {
 }
 
 impl Status {
-    fn of(folder: &FolderArgument, context: &Context) -> Result<Self> {
-        let opened = OpenedProject::open(folder, context)?;
+    fn of(opened: OpenedProject, context: &Context) -> Result<Self> {
         opened.warn_of_unmatched_inputs(context);
         let _progress = context.terminal.progress("comparing the sources");
         let verdict = verdict(&opened, context)?;

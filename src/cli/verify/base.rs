@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::artifact::{ArtifactKind, InspectedArtifact};
-use super::super::{Context, packages};
+use super::super::{Context, open};
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
@@ -68,7 +68,7 @@ impl Base {
     /// The sources of the package `name`, if these sources are the root of a uv workspace.
     pub(super) fn member(&self, name: &str) -> Option<Self> {
         let Self::Tree(tree) = self else { return None };
-        let folder = packages::folder_of(name, &tree.folder)?;
+        let folder = open::folder_of(name, &tree.folder)?;
         let (submodules, is_temporary) = (tree.submodules.clone(), tree.is_temporary);
         Some(Self::Tree(Tree { folder, submodules, is_temporary, ..Tree::default() }))
     }
@@ -112,16 +112,11 @@ impl Tree {
 /// Splits `FOLDER@REVISION`. A folder's name and a revision (`HEAD@{1}`) may themselves contain an
 /// @.
 fn split_revision(given: &str, context: &Context) -> Option<(PathBuf, String)> {
-    let splits: Vec<(PathBuf, String)> = given
-        .match_indices('@')
-        .map(|(at, _)| (&given[..at], &given[at + 1..]))
-        .filter(|(_, revision)| !revision.is_empty())
-        .map(|(folder, revision)| {
-            let folder = if folder.is_empty() { "." } else { folder };
-            (context.path(Path::new(folder)), revision.to_owned())
-        })
-        .filter(|(folder, _)| folder.is_dir())
-        .collect();
+    let splits = given.match_indices('@').filter_map(|(at, _)| {
+        let (folder, revision) = (context.path(Path::new(&given[..at])), &given[at + 1..]);
+        (!revision.is_empty() && folder.is_dir()).then(|| (folder, revision.to_owned()))
+    });
+    let splits: Vec<(PathBuf, String)> = splits.collect();
     let is_project = |(folder, _): &&(PathBuf, String)| folder.join("pyproject.toml").is_file();
     splits.iter().find(is_project).or(splits.first()).cloned()
 }
