@@ -148,8 +148,9 @@ fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
         let exists = kept.root.as_ref().is_some_and(|root| root.exists());
         let gone = if exists { "" } else { " (gone)" };
         output += &terminal.line(&[(NAME, &name), (NOTICE, gone)]);
-        let cells = format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}  ");
-        output += &terminal.line(&[(PLAIN, &cells), (FAINT, &kept.interpreters.join(", "))]);
+        let cells = format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}");
+        let interpreters = format!("  {}", kept.interpreters.join(", "));
+        output += &terminal.line(&[(PLAIN, &cells), (FAINT, &interpreters)]);
     }
     let projects = format!("{}, ", count(kept.len(), "project"));
     let shared = format!(" ({} of it shared)", size(shared));
