@@ -37,11 +37,6 @@ pub fn set_level(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Whether a line of this level would be shown.
-pub fn enabled(level: Level) -> bool {
-    level as u8 <= LEVEL.load(Ordering::Relaxed)
-}
-
 /// An import that rebuilds sets this variable to a folder for [`import_state`] and
 /// [`import_output`]. The folder is needed because frontends hide the output of a build.
 pub const IMPORT_FOLDER: &str = "_WHEELPRINT_REBUILD";
@@ -79,35 +74,36 @@ pub fn all_import_output() -> String {
 }
 
 /// Replaces the control characters in an untrusted text, which could steer a terminal, by escapes.
-pub fn tame(text: &str) -> String {
-    tamed(text, |_| false)
+pub fn escape_controls(text: &str) -> String {
+    escaped(text, &[])
 }
 
-/// Like [`tame`], but keeps line feeds and tabs.
-pub fn tame_lines(text: &str) -> String {
-    tamed(text, |char| matches!(char, '\n' | '\t'))
+/// Like [`escape_controls`], but keeps line feeds and tabs.
+pub fn escape_controls_in_lines(text: &str) -> String {
+    escaped(text, &['\n', '\t'])
 }
 
-fn tamed(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+fn escaped(text: &str, kept: &[char]) -> String {
     let steers = |char: char| {
         char.is_control()
             || matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().fold(String::with_capacity(text.len()), |mut tame, char| {
-        if steers(char) && !is_kept(char) {
-            tame.extend(char.escape_default());
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        if steers(char) && !kept.contains(&char) {
+            escaped.extend(char.escape_default());
         } else {
-            tame.push(char);
+            escaped.push(char);
         }
-        tame
-    })
+    }
+    escaped
 }
 
 /// Writes a line to stderr. A closed stderr is ignored, because it is no reason to fail a build.
 pub fn line(level: Level, text: impl std::fmt::Display) {
-    if enabled(level) {
+    if level as u8 <= LEVEL.load(Ordering::Relaxed) {
         // File names and the content of manifests are untrusted text.
-        let text = tame_lines(&text.to_string());
+        let text = escape_controls_in_lines(&text.to_string());
         let _ = writeln!(std::io::stderr().lock(), "wheelprint: {text}");
     }
 }

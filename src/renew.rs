@@ -42,7 +42,11 @@ pub(crate) fn replacements(
     let mut metadata = wheel.read(&metadata_name)?;
     let mut replacements = BTreeMap::new();
     for (old, new) in changes {
-        let mut found = false;
+        let copies =
+            wheel.files().filter(|(name, digest)| name.starts_with(&licences) && digest == old);
+        let copies: Vec<String> = copies.map(|(name, _)| name.to_owned()).collect();
+        let mut found = !copies.is_empty();
+        replacements.extend(copies.into_iter().map(|name| (name, new.clone())));
         // The description is the unchanged readme plus a line end (core metadata, "Description").
         if let Some(body) = body_start(&metadata)
             && metadata.last() == Some(&b'\n')
@@ -53,15 +57,6 @@ pub(crate) fn replacements(
             metadata.extend_from_slice(new);
             metadata.push(b'\n');
             replacements.insert(metadata_name.clone(), metadata.clone());
-            found = true;
-        }
-        let copies: Vec<String> = wheel
-            .files()
-            .filter(|(name, digest)| name.starts_with(&licences) && digest == old)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        for name in copies {
-            replacements.insert(name, new.clone());
             found = true;
         }
         if !found {

@@ -1,15 +1,15 @@
 //! `wheelprint cache`.
 
-use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
-use super::line::{Line, count, size, tame};
-use super::terminal::{FAINT, NAME, NOTICE, STRONG};
+use super::terminal::{FAINT, NAME, NOTICE, PLAIN, STRONG, count, size};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
+use crate::log::escape_controls;
 use crate::store::{Cache, Freed, ProjectUsage};
 
 /// The store: where it is, what is in it, and removing it
@@ -44,69 +44,61 @@ enum Command {
     },
 }
 
-/// Runs `wheelprint cache`.
-///
-/// # Errors
-/// The store cannot be read, or something in it cannot be removed.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let whole = Cache::at(&context.environment)?;
-    match &arguments.command {
-        Command::Dir => Ok(Answer::said(format!("{}\n", whole.folder.display()))),
-        Command::Info { json } => info(&whole, *json, context),
+    let cache = Cache::at(&context.environment)?;
+    let freed = match &arguments.command {
+        Command::Dir => return Ok(Answer::said(format!("{}\n", cache.folder.display()))),
+        Command::Info { json } => return info(&cache, *json, context),
         Command::Prune => {
-            let freed = {
-                let _progress = context.terminal.progress("pruning");
-                whole.prune()?
-            };
+            let progress = context.terminal.progress("pruning");
+            let freed = cache.prune()?;
+            drop(progress);
             for root in &freed.busy {
-                let root = tame(&root.to_string_lossy());
+                let root = escape_controls(&root.to_string_lossy());
                 context.terminal.warn(&format!("{root} is being built, and was left alone"));
             }
-            Ok(Answer::said(removed(&freed)))
+            freed
         }
         Command::Clean { all: true, yes, .. } => {
             if !yes {
-                confirm(&whole, context)?;
+                confirm(&cache, context)?;
             }
             let _progress = context.terminal.progress("cleaning");
-            whole.clean_all().map(|freed| Answer::said(removed(&freed)))
+            cache.clean_all()?
         }
         Command::Clean { dir, .. } => {
             let root = context.path(dir.as_deref().unwrap_or(".".as_ref()));
             let _progress = context.terminal.progress("cleaning");
-            let freed = whole.clean(&root)?;
+            let freed = cache.clean(&root)?;
             if freed == Freed::default() {
-                let root = tame(&root.to_string_lossy());
+                let root = escape_controls(&root.to_string_lossy());
                 return Ok(Answer::said(format!("Nothing is kept for {root}.\n")));
             }
-            Ok(Answer::said(removed(&freed)))
+            freed
         }
-    }
+    };
+    Ok(Answer::said(removed(&freed)))
 }
 
-fn confirm(whole: &Cache, context: &Context) -> Result<()> {
-    let kept = whole.projects()?;
-    let bytes = kept.iter().map(|kept| kept.bytes).sum::<u64>() + whole.shared_bytes();
-    let refused = |cause: &str| Error::Missing {
+fn confirm(cache: &Cache, context: &Context) -> Result<()> {
+    let kept = cache.projects()?;
+    let bytes = kept.iter().map(|kept| kept.bytes).sum::<u64>() + cache.shared_bytes();
+    let question = format!(
+        "Everything of {} in {} will be removed, {}. Go on?",
+        count(kept.len(), "project"),
+        cache.folder.display(),
+        size(bytes)
+    );
+    let cause = match context.terminal.can_ask() {
+        false => "nobody can be asked",
+        true if context.terminal.ask(&question) => return Ok(()),
+        true => "nothing was removed",
+    };
+    Err(Error::Missing {
         name: "cache clean --all".to_owned(),
         cause: cause.to_owned(),
         hint: "--yes removes it without a question".to_owned(),
-    };
-    if !std::io::stdin().is_terminal() {
-        return Err(refused("nobody can be asked"));
-    }
-    context.terminal.note(&format!(
-        "Everything of {} in {} will be removed, {}. Go on? [y/N]",
-        count(kept.len(), "project"),
-        whole.folder.display(),
-        size(bytes)
-    ));
-    let mut line = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut line);
-    match line.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(refused("nothing was removed")),
-    }
+    })
 }
 
 fn removed(freed: &Freed) -> String {
@@ -122,75 +114,55 @@ fn removed(freed: &Freed) -> String {
     format!("Removed {}: {}.\n", parts.join(", "), size(*bytes))
 }
 
-fn info(whole: &Cache, json: bool, context: &Context) -> Result<Answer> {
-    let kept = whole.projects()?;
-    let shared = whole.shared_bytes();
+fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
+    let kept = cache.projects()?;
+    let shared = cache.shared_bytes();
     let total = kept.iter().map(|kept| kept.bytes).sum::<u64>() + shared;
     if json {
-        let projects: Vec<serde_json::Value> = kept.iter().map(as_json).collect();
-        return Ok(Answer::json(&serde_json::json!({
+        return Ok(Answer::json(json!({
             "schema": 1,
-            "folder": whole.folder.to_string_lossy(),
-            "projects": projects,
+            "folder": cache.folder.to_string_lossy(),
+            "projects": kept.iter().map(as_json).collect::<Value>(),
             "shared-bytes": shared,
             "bytes": total,
         })));
     }
     let terminal = &context.terminal;
-    let mut output = Line::new(terminal).add(STRONG, &whole.folder.to_string_lossy()).end();
+    let mut output = terminal.line(&[(STRONG, &cache.folder.to_string_lossy())]);
     if kept.is_empty() && shared == 0 {
-        output += "The store is empty.\n";
-        return Ok(Answer::said(output));
+        return Ok(Answer::said(output + "The store is empty.\n"));
     }
     let now = SystemTime::now();
-    let rows: Vec<[String; 4]> = kept
-        .iter()
-        .map(|kept| {
-            let ProjectUsage { builds, bytes, used, interpreters, .. } = kept;
-            let used = used.map_or_else(|| "never".to_owned(), |used| age(used, now));
-            [count(*builds, "build"), size(*bytes), used, interpreters.join(", ")]
-        })
-        .collect();
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    let row = |kept: &ProjectUsage| {
+        let used = kept.used.map_or_else(|| "never".to_owned(), |used| age(used, now));
+        [count(kept.builds, "build"), size(kept.bytes), used]
     };
-    let widths = [width(0), width(1), width(2)];
+    let rows: Vec<[String; 3]> = kept.iter().map(row).collect();
+    let [first, second, third] = [0, 1, 2]
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
     if !rows.is_empty() {
         output.push('\n');
     }
-    for (kept, row) in kept.iter().zip(&rows) {
-        let name = match &kept.root {
-            Some(root) => tame(&root.to_string_lossy()),
-            None => tame(&kept.folder.to_string_lossy()),
-        };
-        let mut line = Line::new(terminal).add(NAME, &name);
-        if kept.root.as_ref().is_none_or(|root| !root.exists()) {
-            line = line.add(NOTICE, " (gone)");
-        }
-        output += &line.end();
-        let [builds, bytes, used, interpreters] = row;
-        let [first, second, third] = widths;
-        output += &Line::new(terminal)
-            .plain(&format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}"))
-            .add(FAINT, &format!("  {}", tame(interpreters)))
-            .end();
+    for (kept, [builds, bytes, used]) in kept.iter().zip(&rows) {
+        let name = kept.root.as_ref().unwrap_or(&kept.folder).to_string_lossy();
+        let exists = kept.root.as_ref().is_some_and(|root| root.exists());
+        let gone = if exists { "" } else { " (gone)" };
+        output += &terminal.line(&[(NAME, &name), (NOTICE, gone)]);
+        let cells = format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}");
+        let interpreters = format!("  {}", kept.interpreters.join(", "));
+        output += &terminal.line(&[(PLAIN, &cells), (FAINT, &interpreters)]);
     }
-    output += &format!(
-        "\n{}",
-        Line::new(terminal)
-            .plain(&format!("{}, ", count(kept.len(), "project")))
-            .add(STRONG, &size(total))
-            .add(FAINT, &format!(" ({} of it shared)", size(shared)))
-            .end()
-    );
-    Ok(Answer::said(output))
+    let projects = format!("{}, ", count(kept.len(), "project"));
+    let shared = format!(" ({} of it shared)", size(shared));
+    let sum = terminal.line(&[(PLAIN, &projects), (STRONG, &size(total)), (FAINT, &shared)]);
+    Ok(Answer::said(output + "\n" + &sum))
 }
 
-fn as_json(kept: &ProjectUsage) -> serde_json::Value {
+fn as_json(kept: &ProjectUsage) -> Value {
     // Without `..`, a new field does not compile until it is printed or left out on purpose.
     let ProjectUsage { folder, root, builds, bytes, used, interpreters } = kept;
     let used = used.and_then(|used| used.duration_since(UNIX_EPOCH).ok());
-    serde_json::json!({
+    json!({
         "folder": folder.to_string_lossy(),
         "root": root.as_ref().map(|root| root.to_string_lossy()),
         "exists": root.as_ref().is_some_and(|root| root.exists()),

@@ -2,17 +2,15 @@
 
 use serde_json::{Value as Json, json};
 
-use super::open::Opened;
-use super::packages::Packages;
-use super::place::Where;
-use super::terminal::{self, Terminal};
+use super::open::{OpenedProject, ProjectArguments};
+use super::terminal::{BAD, FAINT, GOOD, PLAIN, STRONG, Terminal, short};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::fingerprint::{Observation as Input, Value, part_name};
-use crate::hooks::inspect::{self, Watched};
-use crate::hooks::wanted::wanted;
+use crate::hooks::inspect::Watched;
 use crate::inputs::{Kind, Part, Root, Watch, ambient};
 use crate::report;
+use crate::uv::CacheKey;
 use crate::uv::derive::Wanted;
 use crate::uv::key_matches::KeyMatches;
 
@@ -23,75 +21,55 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    packages: Packages,
-    #[command(flatten)]
-    place: Where,
+    projects: ProjectArguments,
 }
 
-/// Runs `wheelprint explain`.
-///
-/// # Errors
-/// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
-/// built yet and cargo cannot be asked.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |place: &Where| in_folder(place, arguments, context);
-    arguments.packages.each(arguments.json, &arguments.place, context, one)
+    let one = |opened| explain(&opened, arguments.json, context);
+    arguments.projects.each(arguments.json, context, one)
 }
 
-fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(place, context)?;
+fn explain(opened: &OpenedProject, json: bool, context: &Context) -> Result<Answer> {
     opened.warn_of_unmatched_inputs(context);
-    let progress = context.terminal.progress("looking at the sources");
-    let watched = inspect::watched(&opened.call, opened.record())?;
-    drop(progress);
-    let (keys, _) = opened.keys()?;
-    let wanted = wanted(&opened.call, &watched);
+    let (watched, wanted) = opened.watched(&context.terminal)?;
+    let keys = opened.keys()?;
     let seen = KeyMatches::new(&wanted.root, &keys);
-    let rows: Vec<Row> =
-        watched.inputs.iter().map(|input| Row::new(input, &watched, &wanted, &seen)).collect();
-    if arguments.json {
-        let inputs: Vec<Json> = rows.iter().map(Row::json).collect();
-        return Ok(Answer::json(&json!({
-            "schema": 1,
-            "project": { "name": opened.call.project().name, "root": opened.root() },
-            "exact": watched.exact,
-            "inputs": inputs,
-        })));
+    let rows = watched.inputs.iter().map(|input| {
+        let (key, why_not) = cover(input, &wanted, &seen);
+        let name = report::name(&input.key, &watched.names);
+        Row { input, name, reader: reader(input, &watched), key: key.map(CacheKey::text), why_not }
+    });
+    let rows: Vec<Row> = rows.collect();
+    if !json {
+        return Ok(Answer::said(table(&rows, &watched, &context.terminal)));
     }
-    Ok(Answer::said(table(&rows, &watched, &context.terminal)))
+    Ok(Answer::json(json!({
+        "schema": 1,
+        "project": { "name": opened.call.project().name, "root": opened.root() },
+        "exact": watched.exact,
+        "inputs": rows.iter().map(Row::json).collect::<Json>(),
+    })))
 }
 
-/// Whether uv's cache keys cover an input.
-enum Cover {
-    Key(String),
-    Missing,
-    /// No key could cover it, for this reason.
-    Never(&'static str),
-}
+/// The reason if a key could be added.
+const MISSING: &str = "no key covers it";
 
 struct Row<'a> {
     input: &'a Input,
     name: String,
     reader: &'static str,
-    cover: Cover,
+    key: Option<String>,
+    /// Why no key covers it: [`MISSING`], or why none could.
+    why_not: &'static str,
 }
 
-impl<'a> Row<'a> {
-    fn new(input: &'a Input, watched: &Watched, wanted: &Wanted, seen: &KeyMatches) -> Self {
-        Self {
-            input,
-            name: report::name(&input.key, &watched.names),
-            reader: reader(input, watched),
-            cover: cover(input, wanted, seen),
-        }
-    }
-
+impl Row<'_> {
     /// The current value in short form.
     fn state(&self) -> String {
         match &self.input.value {
             Value::Absent if self.input.key.kind == Kind::Variable => "unset".to_owned(),
             Value::Absent => "absent".to_owned(),
-            Value::Sha256(digest) if self.may_be_seen() => digest.chars().take(12).collect(),
+            Value::Sha256(digest) if self.may_be_seen() => short(digest),
             Value::Sha256(_) => "set".to_owned(),
             Value::Text(text) => text.split(' ').take(2).collect::<Vec<_>>().join(" "),
             Value::Unreadable(_) => "unreadable".to_owned(),
@@ -107,11 +85,6 @@ impl<'a> Row<'a> {
 
     fn json(&self) -> Json {
         let key = &self.input.key;
-        let (covered, why) = match &self.cover {
-            Cover::Key(key) => (Some(key), None),
-            Cover::Missing => (None, Some("no key covers it")),
-            Cover::Never(why) => (None, Some(*why)),
-        };
         let value = match &self.input.value {
             Value::Absent => json!("absent"),
             Value::Sha256(digest) if self.may_be_seen() => json!({ "sha256": digest }),
@@ -127,52 +100,48 @@ impl<'a> Row<'a> {
             "package": key.root.as_ref().and_then(Root::package),
             "value": value,
             "reader": self.reader,
-            "key": covered,
-            "no-key-because": why,
+            "key": self.key,
+            "no-key-because": self.key.is_none().then_some(self.why_not),
         })
     }
 }
 
-fn cover(input: &Input, wanted: &Wanted, seen: &KeyMatches) -> Cover {
-    let key = |found: Option<&crate::uv::CacheKey>, otherwise: Cover| {
-        found.map_or(otherwise, |key| Cover::Key(key.text()))
-    };
+/// The key that covers the input, and the reason if there is none.
+fn cover<'a>(
+    input: &Input,
+    wanted: &Wanted,
+    seen: &KeyMatches<'a>,
+) -> (Option<&'a CacheKey>, &'static str) {
+    let name = input.key.name.as_str();
     match (&input.path, input.key.kind) {
-        (Some(path), Kind::File | Kind::Toml) => {
-            let otherwise = if wanted.made.iter().any(|made| path.starts_with(made)) {
-                Cover::Never("builds write it")
-            } else if wanted.name(path).is_none() {
-                Cover::Never("it lies outside of the checkout")
-            } else if wanted.places.contains(path) {
-                return key(seen.key_of_folder(&wanted.root, path), Cover::Missing);
-            } else {
-                Cover::Missing
+        (Some(path), kind) => {
+            let is_file = matches!(kind, Kind::File | Kind::Toml);
+            let is_made = wanted.made.iter().any(|made| path.starts_with(made));
+            let is_outside = wanted.name(path).is_none();
+            let is_place = wanted.places.contains(path) && !is_outside;
+            let why_not = match is_file {
+                true if is_made => "builds write it",
+                true if is_outside => "it lies outside of the checkout",
+                false if !is_place => "uv looks at files",
+                _ => MISSING,
             };
-            key(seen.key_of(path), otherwise)
-        }
-        (Some(path), _) => {
-            let found = seen.key_of_folder(&wanted.root, path);
-            let is_place = wanted.places.contains(path) && wanted.name(path).is_some();
-            let otherwise =
-                if is_place { Cover::Missing } else { Cover::Never("uv looks at files") };
-            key(found, otherwise)
+            if is_file && (is_made || !is_place) {
+                (seen.key_of(path), why_not)
+            } else {
+                (seen.key_of_folder(&wanted.root, path), why_not)
+            }
         }
         (None, Kind::Variable) => {
-            let name = &input.key.name;
-            let otherwise = if wanted.variables.contains(name) {
-                Cover::Missing
-            } else if ambient::counts_at_import(name) {
-                Cover::Never("one of a family")
-            } else {
-                Cover::Never("set for builds alone")
+            let why_not = match name {
+                _ if wanted.variables.contains(name) => MISSING,
+                _ if ambient::counts_at_import(name) => "one of a family",
+                _ => "set for builds alone",
             };
-            key(seen.key_of_variable(name), otherwise)
+            (seen.key_of_variable(name), why_not)
         }
-        (None, _) => match input.key.name.as_str() {
-            "python" => Cover::Never("uv compares environments itself"),
-            name if name.starts_with("config setting") => Cover::Never("uv compares it itself"),
-            _ => Cover::Never("no file, no variable"),
-        },
+        (None, _) if name == "python" => (None, "uv compares environments itself"),
+        (None, _) if name.starts_with("config setting") => (None, "uv compares it itself"),
+        (None, _) => (None, "no file, no variable"),
     }
 }
 
@@ -201,61 +170,41 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
 }
 
 fn is_extra(watch: &Watch, input: &Input, watched: &Watched) -> bool {
-    match watch {
-        Watch::Glob { part: Part::Rust, root, glob, .. } => {
-            let folder = watched.roots.get(root);
-            let relative = input
-                .path
-                .as_ref()
-                .zip(folder)
-                .and_then(|(path, root)| path.strip_prefix(root).ok());
-            let glob = globset::GlobBuilder::new(glob).literal_separator(true).build().ok();
-            glob.zip(relative).is_some_and(|(glob, path)| glob.compile_matcher().is_match(path))
-                && watched.exact
-        }
-        _ => false,
-    }
+    let Watch::Glob { part: Part::Rust, root, glob, .. } = watch else { return false };
+    let glob = globset::GlobBuilder::new(glob).literal_separator(true).build();
+    let (Ok(glob), Some(path), Some(root)) = (glob, &input.path, watched.roots.get(root)) else {
+        return false;
+    };
+    let relative = path.strip_prefix(root);
+    watched.exact && relative.is_ok_and(|path| glob.compile_matcher().is_match(path))
 }
 
 fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
-    let mut output = String::new();
     let widest = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap_or_default();
     let name = widest(|row| row.name.chars().count()).min(48);
     let state = widest(|row| row.state().chars().count()).min(24);
     let reader = widest(|row| row.reader.chars().count());
-    let head =
-        format!("  {:<name$}  {:<state$}  {:<reader$}  cache key", "input", "now", "read by");
-    output.push_str(&terminal.paint(terminal::FAINT, terminal.cut(&head)));
-    output.push_str("\n\n");
+    let cells = |one: &str, two: &str, three: &str| {
+        format!("  {one:<name$}  {two:<state$}  {three:<reader$}  ")
+    };
+    let head = cells("input", "now", "read by") + "cache key";
+    let mut output = terminal.line(&[(FAINT, &head)]);
     let mut part = None;
     for row in rows {
-        if part != Some(row.input.key.part) {
-            if part.is_some() {
-                output.push('\n');
-            }
-            part = Some(row.input.key.part);
-            let heading = part_name(row.input.key.part);
-            output.push_str(&terminal.paint(terminal::STRONG, heading));
+        if part.replace(row.input.key.part) != Some(row.input.key.part) {
             output.push('\n');
+            output += &terminal.line(&[(STRONG, part_name(row.input.key.part))]);
         }
-        let (style, cover) = match &row.cover {
-            Cover::Key(key) => (terminal::GOOD, key.clone()),
-            Cover::Missing => (terminal::BAD, "no key covers it".to_owned()),
-            Cover::Never(why) => (terminal::FAINT, format!("- ({why})")),
+        let (style, cover) = match &row.key {
+            Some(key) => (GOOD, key.clone()),
+            None if row.why_not == MISSING => (BAD, MISSING.to_owned()),
+            None => (FAINT, format!("- ({})", row.why_not)),
         };
-        let line =
-            format!("  {:<name$}  {:<state$}  {:<reader$}  ", row.name, row.state(), row.reader);
-        let room = terminal.width.saturating_sub(line.chars().count());
-        if cover.chars().count() <= room {
-            output.push_str(&terminal.cut(&line));
-            output.push_str(&terminal.paint(style, cover));
-        } else {
-            output.push_str(&terminal.cut(&format!("{line}{cover}")));
-        }
-        output.push('\n');
+        let start = cells(&row.name, &row.state(), row.reader);
+        output += &terminal.line(&[(PLAIN, &start), (style, &cover)]);
     }
     if !watched.exact {
-        output.push_str("\nNothing was built yet: this is what cargo's manifests tell.\n");
+        output += "\nNothing was built yet: this is what cargo's manifests tell.\n";
     }
     output
 }

@@ -48,19 +48,20 @@ struct Manifest {
     table: toml::Table,
 }
 
-/// Runs `wheelprint init`.
-///
-/// # Errors
-/// The folder has no project that can be switched, cargo cannot be asked, there is no terminal for
-/// the question, or the file cannot be written. After an error nothing has changed.
+/// After an error nothing has changed.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let found = Found::read(context, &arguments.dir)?;
     let manifest = (!arguments.undo).then(|| found.workspace_manifest());
-    if let (Some(name), Some(manifest)) = (&arguments.editable_profile, &manifest) {
-        check_profile(name, manifest)?;
+    if let (Some(name), Some(Manifest { path, table })) = (&arguments.editable_profile, &manifest)
+        && let known = profile::known(table)
+        && !known.contains(name)
+    {
+        let cause = format!("{} has no profile `{name}`", path.display());
+        let hint = format!("there are {}", known.join(", "));
+        return Err(Error::setting("--editable-profile", cause, hint));
     }
     let wanted = found.wanted(arguments)?;
-    let name = found.name();
+    let name = found.path.strip_prefix(&context.folder).unwrap_or(&found.path).display();
     let terminal = &context.terminal;
     let notes = |text: &str| found.notes(text, manifest.as_ref());
     if wanted == found.text {
@@ -68,7 +69,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         let said = format!("{name}: nothing to change, {builder} builds this project\n");
         return Ok(Answer::said(said + &notes(&wanted)));
     }
-    terminal.show(&diff::unified(terminal, &name, &found.text, &wanted));
+    let _ = terminal.show(&diff::unified(terminal, &name.to_string(), &found.text, &wanted));
     if arguments.check {
         return Ok(Answer::said(notes(&wanted)).with_code(1));
     }
@@ -96,18 +97,14 @@ impl<'a> Found<'a> {
     fn read(context: &'a Context, dir: &Path) -> Result<Self> {
         let root = context.project_folder(dir)?;
         let path = root.join("pyproject.toml");
-        let bytes = match fs_err::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let hint = "name the project's folder: `wheelprint init DIR`; `wheelprint new \
-                            NAME` makes a new project";
-                return Err(Error::given(path, "no such file", hint));
-            }
-            Err(error) => return Err(error).at(path),
-        };
+        if matches!(path.try_exists(), Ok(false)) {
+            let hint = "name the project's folder: `wheelprint init DIR`; `wheelprint new NAME` \
+                        makes a new project";
+            return Err(Error::given(path, "no such file", hint));
+        }
         // Loading the project reports errors in the file, so do it before any edit.
         let project = Project::load(&root)?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::path(&path, "not UTF-8"))?;
+        let text = fs_err::read_to_string(&path).at(&path)?;
         let backend = switch::backend(&path, &lines::plain(&text))?;
         let request = Request {
             artifact: Artifact::Editable,
@@ -118,12 +115,6 @@ impl<'a> Found<'a> {
         };
         Settings::resolve(&project, &request)?;
         Ok(Self { context, request, project, path, text, backend })
-    }
-
-    /// The path as users would write it: relative to the working directory where possible.
-    fn name(&self) -> String {
-        let path = self.path.strip_prefix(&self.context.folder).unwrap_or(&self.path);
-        path.display().to_string()
     }
 
     fn wanted(&self, arguments: &Arguments) -> Result<String> {
@@ -148,24 +139,18 @@ impl<'a> Found<'a> {
 
     /// The text before an earlier `init`, if the file is still as that `init` wrote it.
     fn original(&self) -> Option<String> {
-        let (environment, root) = (&self.context.environment, &self.request.root);
-        original::find(environment, root, &self.text)
+        original::find(&self.request.environment, &self.request.root, &self.text)
     }
 
     fn write(&self, wanted: &str) -> Result<()> {
-        // The user may have saved the file in an editor while the question was open.
-        if fs_err::read(&self.path).at(&self.path)? != self.text.as_bytes() {
-            let cause = "changed in the meantime, so it was not written; run this again";
-            return Err(Error::path(&self.path, cause));
-        }
+        diff::check_unchanged(&self.path, &self.text)?;
         let before = match self.backend {
             Backend::Maturin => Some(self.text.clone()),
             Backend::Wheelprint => self.original(),
         };
         if let Some(before) = before.filter(|before| before != wanted) {
-            let (environment, root) = (&self.context.environment, &self.request.root);
-            let kept = original::keep(environment, root, wanted, &before);
-            if let Err(error) = kept {
+            let Request { environment, root, .. } = &self.request;
+            if let Err(error) = original::keep(environment, root, wanted, &before) {
                 let cause = "the original can't be kept, `--undo` will be an edit too";
                 self.context.terminal.warn(&format!("{cause}: {error}"));
             }
@@ -177,12 +162,12 @@ impl<'a> Found<'a> {
     fn was_built(&self) -> bool {
         let (request, name) = (&self.request, self.project.name.as_deref());
         let store = Store::open(&request.environment, &request.root, name);
-        let is_known = |what| {
-            store.as_ref().is_some_and(|store| store.candidates(what).any(|entry| entry.is_ok()))
-        };
-        is_known(What::Artifact(Artifact::Editable))
-            || is_known(What::Artifact(Artifact::Wheel))
-            || is_known(What::Metadata)
+        let (editable, wheel) = (Artifact::Editable, Artifact::Wheel);
+        store.is_some_and(|store| {
+            [What::Artifact(editable), What::Artifact(wheel), What::Metadata]
+                .into_iter()
+                .any(|what| store.candidates(what).any(|entry| entry.is_ok()))
+        })
     }
 
     /// The workspace's manifest. If cargo cannot be asked, the project's own manifest.
@@ -198,8 +183,7 @@ impl<'a> Found<'a> {
         let environment = &self.context.environment;
         let output = environment
             .command(cargo_metadata::program(environment)?, &self.request.root)
-            .args(["locate-project", "--workspace", "--message-format", "plain"])
-            .arg("--manifest-path")
+            .args(["locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
             .arg(manifest)
             .output()
             .ok()?;
@@ -224,9 +208,7 @@ impl<'a> Found<'a> {
         let pyproject = text.parse::<toml::Table>().unwrap_or_default();
         let costly = profile::costly(&pyproject, &manifest.table);
         if !costly.is_empty() {
-            let path = &manifest.path;
-            let name = crate::inputs::relative(&self.context.folder, path)
-                .unwrap_or_else(|| path.display().to_string());
+            let name = self.context.shown(&manifest.path);
             let command = "wheelprint init --editable-profile dev";
             let command = self.context.terminal.paint(NAME, command);
             let costs = costly.join(", ");
@@ -238,14 +220,4 @@ impl<'a> Found<'a> {
         }
         notes
     }
-}
-
-fn check_profile(name: &str, manifest: &Manifest) -> Result<()> {
-    let known = profile::known(&manifest.table);
-    if known.iter().any(|known| known == name) {
-        return Ok(());
-    }
-    let cause = format!("{} has no profile `{name}`", manifest.path.display());
-    let hint = format!("there are {}", known.join(", "));
-    Err(Error::setting("--editable-profile", cause, hint))
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::given::{Given, text_of};
-use super::line::{Line, count, tame};
-use super::terminal::{BAD, FAINT, GOOD, NAME, STRONG};
+use super::artifact::{InspectedArtifact, text_of};
+use super::names;
+use super::terminal::{BAD, FAINT, GOOD, NAME, PLAIN, SHORT, STRONG, count, short};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::fingerprint::record::Input;
@@ -15,9 +15,6 @@ use crate::installed;
 use crate::project::normalize_name;
 use crate::report;
 use crate::settings::nearest;
-
-/// The number of characters of a digest that are shown.
-const SHORT: usize = 12;
 
 /// The record in a wheel or sdist
 #[derive(Debug, clap::Args)]
@@ -33,43 +30,34 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Runs `wheelprint inspect`.
-///
-/// # Errors
-/// The file is no wheel, its record is damaged or of a newer version, or no package of that name is
-/// installed.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let path = match package_name(&arguments.wheel, context) {
         Some(name) => installed_package(name, arguments.python.as_deref(), context)?,
         None => context.path(&arguments.wheel),
     };
-    let given = Given::open(&path)?;
-    let code = u8::from(given.record.is_none());
-    if arguments.json {
-        let json = serde_json::json!({
+    let artifact = InspectedArtifact::open(&path)?;
+    let answer = if arguments.json {
+        Answer::json(serde_json::json!({
             "schema": 1,
             "wheel": arguments.wheel.to_string_lossy(),
-            "name": given.name,
-            "version": given.version,
-            "record": given.record,
-        });
-        return Ok(Answer::json(&json).with_code(code));
-    }
-    Ok(Answer::said(text(&given, context)).with_code(code))
+            "name": artifact.name,
+            "version": artifact.version,
+            "record": artifact.record,
+        }))
+    } else {
+        Answer::said(text(&artifact, context))
+    };
+    Ok(answer.with_code(u8::from(artifact.record.is_none())))
 }
 
 /// The argument as the name of a package (PEP 508), unless it names a file.
 fn package_name<'a>(given: &'a Path, context: &Context) -> Option<&'a str> {
     let name = given.to_str()?;
-    let is_allowed = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
-    let ends_well = |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());
-    let is_name = name.chars().all(is_allowed)
-        && ends_well(name.chars().next())
-        && ends_well(name.chars().last());
     let is_of_a_file = [".whl", ".tar.gz", ".tgz", ".zip", ".dist-info"]
         .iter()
         .any(|end| name.to_ascii_lowercase().ends_with(end));
     // Only files are excluded here, because a package's source folder often has the package's name.
+    let is_name = names::has_allowed_characters(name) && names::has_allowed_ends(name);
     (is_name && !is_of_a_file && !context.path(given).is_file()).then_some(name)
 }
 
@@ -80,39 +68,36 @@ fn installed_package(name: &str, python: Option<&Path>, context: &Context) -> Re
     };
     let given = python.map(|python| context.path(python));
     let found = installed::python_in_use(&context.folder, &context.environment, given.as_deref());
-    let Some(found) = found else {
-        return Err(refused(
-            "there is no environment, neither .venv nor an active one, to look for a package in",
-            "make one with `uv sync`, or name one with `--python`".to_owned(),
-        ));
-    };
+    let found = found.ok_or_else(|| {
+        let cause = "there is no environment, neither .venv nor an active one, to look for a \
+                     package in";
+        refused(cause, "make one with `uv sync`, or name one with `--python`".to_owned())
+    })?;
     let interpreter = installed::describe(&found)?;
     if let Some(found) = installed::find(&interpreter, name) {
         return Ok(found.dist_info);
     }
     let known = installed::names(&interpreter);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    Err(refused(
-        &format!("no package of that name is installed in {}", interpreter.prefix.display()),
-        match nearest(&normalize_name(name), &known) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "another environment is named with `--python`".to_owned(),
-        },
-    ))
+    let hint = match nearest(&normalize_name(name), &known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "another environment is named with `--python`".to_owned(),
+    };
+    let prefix = interpreter.prefix.display();
+    Err(refused(&format!("no package of that name is installed in {prefix}"), hint))
 }
 
-fn text(given: &Given, context: &Context) -> String {
+fn text(artifact: &InspectedArtifact, context: &Context) -> String {
     let terminal = &context.terminal;
-    let mut output = Line::new(terminal)
-        .add(STRONG, &format!("{} {}", tame(&given.name), tame(&given.version)))
-        .end();
-    let Some(record) = &given.record else {
-        output += "There is no record in it: it was not built by wheelprint.\n";
-        return output;
+    let title = format!("{} {}", artifact.name, artifact.version);
+    let mut output = terminal.line(&[(STRONG, &title)]);
+    let Some(record) = &artifact.record else {
+        return output + "There is no record in it: it was not built by wheelprint.\n";
     };
     output.push('\n');
+    let label = |name: &str| format!("{name:<13}");
     let mut field = |name: &str, text: &str| {
-        output += &Line::new(terminal).add(FAINT, &format!("{name:<13}")).plain(text).end();
+        output += &terminal.line(&[(FAINT, &label(name)), (PLAIN, text)]);
     };
     field("fingerprint", &record.fingerprint.sha256);
     if let Some(source) = &record.source {
@@ -126,42 +111,34 @@ fn text(given: &Given, context: &Context) -> String {
         ("wheelprint", Part::Request, "wheelprint"),
     ] {
         if let Some(text) = text_of(record, part, key) {
-            field(name, &tame(first_words(text)));
+            field(name, first_words(text));
         }
     }
-    let may_be_matched = Line::new(terminal).add(FAINT, &format!("{:<13}", "reusable"));
-    if record.untrusted.is_empty() {
-        output += &may_be_matched.add(GOOD, "yes").end();
-    } else {
-        output += &may_be_matched.add(BAD, "no").plain(": it is never taken for fresh").end();
-        for cause in &record.untrusted {
-            output += &Line::new(terminal).plain(&format!("{:<13}{}", "", tame(cause))).end();
-        }
+    let reusable = label("reusable");
+    let reusable = (FAINT, &reusable[..]);
+    output += &match record.untrusted[..] {
+        [] => terminal.line(&[reusable, (GOOD, "yes")]),
+        _ => terminal.line(&[reusable, (BAD, "no"), (PLAIN, ": it is never taken for fresh")]),
+    };
+    for cause in &record.untrusted {
+        output += &terminal.line(&[(PLAIN, &label("")), (PLAIN, cause)]);
     }
-    for (part, inputs) in by_part(record) {
-        let digest = record.fingerprint.parts.get(&part).map_or("", |digest| short(digest));
-        output.push('\n');
-        output += &Line::new(terminal)
-            .add(STRONG, part_name(part))
-            .add(FAINT, &format!("  {digest}  {}", count(inputs.len(), "input")))
-            .end();
-        for input in inputs {
-            let (state, name) = row(input, record);
-            output += &Line::new(terminal)
-                .add(FAINT, &format!("  {:<SHORT$}  ", tame(&state)))
-                .add(NAME, &tame(&name))
-                .end();
-        }
-    }
-    output
-}
-
-fn by_part(record: &Record) -> BTreeMap<Part, Vec<&Input>> {
     let mut parts: BTreeMap<Part, Vec<&Input>> = BTreeMap::new();
     for input in &record.inputs {
         parts.entry(input.key.part).or_default().push(input);
     }
-    parts
+    for (part, inputs) in parts {
+        let digest = record.fingerprint.parts.get(&part).map(|digest| short(digest));
+        let count = count(inputs.len(), "input");
+        let details = format!("  {}  {count}", digest.unwrap_or_default());
+        output.push('\n');
+        output += &terminal.line(&[(STRONG, part_name(part)), (FAINT, &details)]);
+        for input in inputs {
+            let (state, name) = row(input, record);
+            output += &terminal.line(&[(FAINT, &format!("  {state:<SHORT$}  ")), (NAME, &name)]);
+        }
+    }
+    output
 }
 
 /// The short value of an input, and its name. The digest of a variable is not shown, because the
@@ -174,7 +151,7 @@ fn row(input: &Input, record: &Record) -> (String, String) {
         Value::Absent if key.kind == Kind::Variable => ("unset".into(), name),
         Value::Absent => ("absent".into(), name),
         Value::Sha256(_) if is_setting => ("set".into(), name),
-        Value::Sha256(digest) => (short(digest).to_owned(), name),
+        Value::Sha256(digest) => (short(digest), name),
         Value::Text(text) if is_setting => (String::new(), format!("{name} = {text}")),
         Value::Text(text) if key.kind == Kind::Folder => (text.chars().take(SHORT).collect(), name),
         Value::Text(_) => ("special".into(), name),
@@ -188,8 +165,4 @@ fn row(input: &Input, record: &Record) -> (String, String) {
 fn first_words(text: &str) -> &str {
     let first = text.split([';', '\n']).next().unwrap_or(text);
     first.strip_prefix("rustc ").unwrap_or(first)
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..SHORT).unwrap_or(digest)
 }

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use toml_edit::{Array, Item, Table, TableLike, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
+use super::diff;
 use super::names::Names;
 use crate::error::{Error, PathContext as _, Result};
 use crate::inputs::{normalize, relative};
@@ -31,7 +32,7 @@ pub(super) enum Stand {
 
 /// An edit that adds one member to the manifest of a workspace.
 pub(super) struct Edit {
-    path: PathBuf,
+    pub path: PathBuf,
     before: String,
     after: String,
     /// The name of the list, such as `tool.uv.workspace.members`.
@@ -51,37 +52,22 @@ impl Edit {
         Ok(Self { path, before, after, field, member })
     }
 
-    /// The path of the manifest.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes the edited manifest.
-    ///
-    /// # Errors
-    /// The manifest cannot be written, or it was changed since it was read.
     pub(super) fn write(&self) -> Result<()> {
-        if fs::read_to_string(&self.path).at(&self.path)? != self.before {
-            let cause = "changed in the meantime, so it was not written; run this again";
-            return Err(Error::path(&self.path, cause));
-        }
+        diff::check_unchanged(&self.path, &self.before)?;
         publish::replace(&self.path, self.after.as_bytes()).at(&self.path)
     }
 
     /// Restores the old manifest, unless it was changed after [`Self::write`].
     pub(super) fn take_back(&self) {
-        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.after) {
+        if diff::check_unchanged(&self.path, &self.after).is_ok() {
             let _ = publish::replace(&self.path, self.before.as_bytes());
         }
     }
 }
 
 /// How the uv workspace around a folder would treat a new project there. As with `uv init`, a
-/// project above that has no workspace yet becomes the root of one.
-///
-/// # Errors
-/// A pyproject.toml above the folder cannot be used, or the workspace already has a package of the
-/// same name.
+/// project above that has no workspace yet becomes the root of one. It is an error if the workspace
+/// has a package of the same name.
 pub(super) fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
     let parent = folder.parent().unwrap_or(folder);
     let workspace = match Workspace::around(parent) {
@@ -116,9 +102,7 @@ pub(super) fn uv(folder: &Path, names: &Names, joins: bool) -> Result<Stand> {
 }
 
 /// How the cargo workspace around a folder would treat a new package there, by cargo's rules.
-///
-/// # Errors
-/// A Cargo.toml above the folder cannot be read. Cargo would refuse it too.
+/// A Cargo.toml above the folder that cannot be read is an error, as it is for cargo.
 pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
     let mut excluded = None;
     for above in folder.ancestors().skip(1) {
@@ -135,8 +119,8 @@ pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
         let Some(workspace) = table.get("workspace") else { continue };
         let root = path.parent().unwrap_or(above);
         let listed = |key: &str| -> Vec<&str> {
-            let list = workspace.get(key).and_then(toml::Value::as_array);
-            list.into_iter().flatten().filter_map(toml::Value::as_str).collect()
+            let list = workspace.get(key).and_then(Item::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str).collect()
         };
         let is_below = |listed: &&str| folder.starts_with(normalize(&root.join(listed)));
         let members = listed("members");
@@ -155,16 +139,11 @@ pub(super) fn cargo(folder: &Path, joins: bool) -> Result<Stand> {
     Ok(excluded.map_or(Stand::Alone, Stand::Excluded))
 }
 
-fn manifest(path: &Path) -> Result<toml::Table> {
+fn manifest(path: &Path) -> Result<DocumentMut> {
     let text = fs::read_to_string(path).at(path)?;
-    let text = lines::plain(&text);
     let hint = "cargo refuses a package below a Cargo.toml that it can't read: mend that one, or name \
                 another folder for the project";
-    parse(path, &text)
-        .map_err(|error| error.or_hint(hint))?
-        .to_string()
-        .parse()
-        .map_err(|error: toml::de::Error| Error::path(path, error.message()))
+    parse(path, &lines::plain(&text)).map_err(|error| error.or_hint(hint))
 }
 
 /// Whether a glob in `members` matches the folder. Like cargo, this uses the rules of the glob

@@ -3,14 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::open::Opened;
-use super::packages::Packages;
-use super::place::Where;
-use super::terminal::{self, Terminal};
+use super::open::{OpenedProject, ProjectArguments};
+use super::terminal::{BAD, GOOD, NAME, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
-use crate::hooks::inspect::{self, Watched};
-use crate::hooks::wanted::wanted;
+use crate::hooks::inspect::Watched;
 use crate::publish;
 use crate::store::original;
 use crate::switch::lines;
@@ -31,50 +28,42 @@ pub(super) struct Arguments {
     #[arg(long)]
     check: bool,
     #[command(flatten)]
-    packages: Packages,
-    #[command(flatten)]
-    place: Where,
+    projects: ProjectArguments,
 }
 
-/// Runs `wheelprint keys`.
-///
-/// # Errors
-/// The folder is no project, its cache keys have a form that uv does not accept, or nothing was
-/// built yet and cargo cannot be asked.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |place: &Where| in_folder(place, arguments, context);
-    arguments.packages.each(false, &arguments.place, context, one)
+    arguments.projects.each(false, context, |opened| keys(&opened, arguments, context))
 }
 
-fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(place, context)?;
+fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let terminal = &context.terminal;
     let (path, text) = opened.text()?;
     let plain = lines::plain(&text);
     let known = edit::read(&path, &plain)?;
-    let watched = looked_at(&opened, &context.terminal)?;
-    let wanted = wanted(&opened.call, &watched);
+    let (watched, wanted) = opened.watched(terminal)?;
     if !watched.exact {
-        context.terminal.note(BEFORE_A_BUILD);
+        terminal.note(BEFORE_A_BUILD);
     }
     if arguments.check {
-        return check(&opened, &watched, &wanted, &context.terminal);
+        return check(&opened.keys()?, &watched, &wanted, terminal);
     }
-    let keys = known.unwrap_or_default();
-    warn_of_wide_keys(&wanted, &keys.theirs, &context.terminal);
+    let edit::Keys { theirs, ours: old } = known.unwrap_or_default();
+    warn_of_wide_keys(&wanted, &theirs, terminal);
     let ours = if watched.exact {
-        derive::missing(&wanted, &keys.theirs)
+        derive::missing(&wanted, &theirs)
     } else {
         // Keep the existing keys: they may come from an earlier build, which knew more inputs.
-        let all = [keys.theirs.clone(), keys.ours.clone()].concat();
-        [keys.ours.clone(), derive::missing(&wanted, &all)].concat()
+        let all = [&theirs[..], &old].concat();
+        [old.clone(), derive::missing(&wanted, &all)].concat()
     };
     if !arguments.write {
-        let all: Vec<CacheKey> = [keys.theirs, ours].concat();
-        return Ok(Answer::said(listing(&all)));
+        let all = theirs.iter().chain(&ours).map(|key| format!("    {},\n", key.text()));
+        let all: String = all.collect();
+        return Ok(Answer::said(format!("[tool.uv]\ncache-keys = [\n{all}]\n")));
     }
     let new = lines::restored(&text, &edit::write(&path, &plain, &ours)?);
     if new == text {
-        let count = keys.theirs.len() + ours.len();
+        let count = theirs.len() + ours.len();
         return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
     }
     // Link the original text to the new text, so that `init --undo` can still restore it.
@@ -82,20 +71,14 @@ fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<
         let _ = original::keep(&context.environment, opened.root(), &new, &before);
     }
     publish::replace(&path, new.as_bytes()).at(&path)?;
+    let gone = old.iter().filter(|key| !ours.contains(key)).map(|key| (BAD, "-", key));
+    let added = ours.iter().filter(|key| !old.contains(key)).map(|key| (GOOD, "+", key));
     let mut output = String::new();
-    let paint = |style, sign: &str, key: &CacheKey| {
-        format!("{}\n", context.terminal.paint(style, format_args!("{sign} {}", key.text())))
-    };
-    for key in keys.ours.iter().filter(|key| !ours.contains(key)) {
-        output.push_str(&paint(terminal::BAD, "-", key));
+    for (style, sign, key) in gone.chain(added) {
+        output += &terminal.paint(style, format_args!("{sign} {}", key.text()));
+        output.push('\n');
     }
-    for key in ours.iter().filter(|key| !keys.ours.contains(key)) {
-        output.push_str(&paint(terminal::GOOD, "+", key));
-    }
-    let name = crate::inputs::relative(&context.folder, &path);
-    let name = name.unwrap_or_else(|| path.to_string_lossy().into_owned());
-    output.push_str(&format!("wrote {name}\n"));
-    Ok(Answer::said(output))
+    Ok(Answer::said(output + &format!("wrote {}\n", context.shown(&path))))
 }
 
 const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo's manifests tell; \
@@ -103,59 +86,43 @@ const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo
 
 /// The text of the pyproject.toml in `root` with the missing cache keys added. If `keys --write`
 /// has already written keys, the text is unchanged.
-///
-/// # Errors
-/// The text is no TOML, or cargo cannot be asked which files belong to the project.
 pub(super) fn added(context: &Context, root: &Path, text: &str) -> Result<String> {
-    let place = Where { dir: root.to_owned(), python: None };
-    let opened = Opened::open_any(&place, context)?;
+    let opened = OpenedProject::open_any(root, None, context)?;
     let path = root.join("pyproject.toml");
     let known = edit::read(&path, text)?.unwrap_or_default();
     if !known.ours.is_empty() {
         return Ok(text.to_owned());
     }
-    let watched = looked_at(&opened, &context.terminal)?;
-    let wanted = wanted(&opened.call, &watched);
+    let (_, wanted) = opened.watched(&context.terminal)?;
     edit::write(&path, text, &derive::missing(&wanted, &known.theirs))
 }
 
-fn looked_at(opened: &Opened, terminal: &Terminal) -> Result<Watched> {
-    let _progress = terminal.progress("looking at the sources");
-    inspect::watched(&opened.call, opened.record())
-}
-
 fn check(
-    opened: &Opened,
+    keys: &[CacheKey],
     watched: &Watched,
     wanted: &Wanted,
     terminal: &Terminal,
 ) -> Result<Answer> {
-    let (keys, _) = opened.keys()?;
-    let missing = derive::missing(wanted, &keys);
-    warn_of_wide_keys(wanted, &keys, terminal);
+    let missing = derive::missing(wanted, keys);
+    warn_of_wide_keys(wanted, keys, terminal);
     if missing.is_empty() {
         let count = watched.inputs.len();
         return Ok(Answer::said(format!("{count} inputs, and uv sees all that it can\n")));
     }
-    let mut output = String::new();
     let now = KeyMatches::new(&wanted.root, &missing);
-    let mut named = BTreeSet::new();
-    let paths = watched.inputs.iter().filter_map(|seen| seen.path.as_ref());
+    let paths = watched.inputs.iter().filter_map(|seen| seen.path.as_ref()).chain(&wanted.absent);
     let uncovered = paths.filter(|path| now.key_of(path).is_some());
-    named.extend(uncovered.filter_map(|path| wanted.name(path)));
-    let by_absence = wanted.absent.iter().filter(|path| now.key_of(path).is_some());
-    named.extend(by_absence.filter_map(|path| wanted.name(path)));
+    let mut named: BTreeSet<String> = uncovered.filter_map(|path| wanted.name(path)).collect();
     named.extend(missing.iter().filter_map(|key| match key {
         CacheKey::Environment { env } => Some(env.clone()),
         CacheKey::Directory { dir } => Some(dir.clone()),
         CacheKey::Path(_) | CacheKey::File { .. } | CacheKey::Git { .. } => None,
     }));
+    let mut output = String::new();
     for name in named {
-        let name = terminal.paint(terminal::NAME, name);
-        output.push_str(&format!("{name}: no cache key covers it\n"));
+        output += &format!("{}: no cache key covers it\n", terminal.paint(NAME, name));
     }
-    output.push_str("run `wheelprint keys --write`\n");
-    Ok(Answer::said(output).with_code(1))
+    Ok(Answer::said(output + "run `wheelprint keys --write`\n").with_code(1))
 }
 
 /// Warns about keys that match the outputs of builds. With such keys uv calls the backend after
@@ -171,11 +138,4 @@ fn warn_of_wide_keys(wanted: &Wanted, theirs: &[CacheKey], terminal: &Terminal) 
             key.text()
         ));
     }
-}
-
-fn listing(keys: &[CacheKey]) -> String {
-    let mut lines = vec!["[tool.uv]".to_owned(), "cache-keys = [".to_owned()];
-    lines.extend(keys.iter().map(|key| format!("    {},", key.text())));
-    lines.push("]\n".to_owned());
-    lines.join("\n")
 }

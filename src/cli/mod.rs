@@ -4,7 +4,6 @@
 //! during a command (a question, progress) goes through [`terminal`].
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -15,23 +14,20 @@ use crate::log;
 use crate::request::{Artifact, Environment, Interpreter, Request};
 use crate::uv;
 
+mod artifact;
 mod cache;
 mod diff;
 mod explain;
-mod given;
 mod init;
 mod inspect;
 mod join;
 mod keys;
-mod line;
 mod names;
 mod new;
 mod open;
-mod packages;
-mod place;
 mod status;
 mod template;
-pub(crate) mod terminal;
+mod terminal;
 mod verify;
 
 use terminal::Terminal;
@@ -65,36 +61,36 @@ enum Command {
     },
 }
 
-/// The context in which a command runs.
-pub(crate) struct Context {
+struct Context {
     /// The working directory. Paths from the user are relative to it.
-    pub folder: PathBuf,
+    folder: PathBuf,
     /// The interpreter that runs the command line itself.
-    pub interpreter: Interpreter,
-    pub environment: Environment,
-    pub terminal: Terminal,
+    interpreter: Interpreter,
+    environment: Environment,
+    terminal: Terminal,
 }
 
 impl Context {
     /// Opens the project in a folder for an artifact, with the settings that a frontend would use
     /// to build it for this interpreter.
-    ///
-    /// # Errors
-    /// The folder has no project, or a setting is wrong.
-    pub(crate) fn call(
+    fn call(
         &self,
-        folder: &Path,
+        root: &Path,
         artifact: Artifact,
-        interpreter: Interpreter,
+        interpreter: &Interpreter,
         access: Access,
     ) -> Result<Call> {
-        let root = self.path(folder);
         let mut environment = self.environment.clone();
-        let (config_settings, variables) = uv::build_settings(&root);
+        let (config_settings, variables) = match access {
+            Access::All | Access::NoPrograms => uv::build_settings(root),
+            // A temporary folder: the user has no settings for it.
+            Access::ProjectOnly => Default::default(),
+        };
         for (name, value) in variables {
             environment.set(&name, value);
         }
         let has_settings = !config_settings.is_empty();
+        let (root, interpreter) = (root.to_owned(), interpreter.clone());
         let request = Request { artifact, root, config_settings, interpreter, environment };
         let call = Call::open(request, has_settings, access)?;
         // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
@@ -102,33 +98,12 @@ impl Context {
         Ok(call)
     }
 
-    /// Opens the project in a temporary folder, and keeps nothing of it.
-    ///
-    /// # Errors
-    /// The same as [`Self::call`].
-    pub(crate) fn call_in_temporary(&self, root: PathBuf, artifact: Artifact) -> Result<Call> {
-        let interpreter = self.interpreter.clone();
-        let environment = self.environment.clone();
-        let config_settings = Default::default();
-        let request = Request { artifact, root, config_settings, interpreter, environment };
-        let call = Call::open(request, false, Access::ProjectOnly)?;
-        log::set_level(log::Level::Warn);
-        Ok(call)
-    }
-
     /// The folder of a project. The user may name the folder or the pyproject.toml in it.
-    ///
-    /// # Errors
-    /// The path names another file.
-    pub(crate) fn project_folder(&self, given: &Path) -> Result<PathBuf> {
+    fn project_folder(&self, given: &Path) -> Result<PathBuf> {
         let path = self.path(given);
-        if !path.is_file() {
-            return Ok(path);
-        }
         match path.parent() {
-            Some(folder) if path.file_name().is_some_and(|name| name == "pyproject.toml") => {
-                Ok(folder.to_owned())
-            }
+            _ if !path.is_file() => Ok(path),
+            Some(folder) if path.ends_with("pyproject.toml") => Ok(folder.to_owned()),
             _ => Err(Error::given(
                 path,
                 "a file, where a project's folder is needed",
@@ -138,37 +113,40 @@ impl Context {
     }
 
     /// Makes a path from the user absolute.
-    pub(crate) fn path(&self, given: &Path) -> PathBuf {
+    fn path(&self, given: &Path) -> PathBuf {
         crate::inputs::normalize(&self.folder.join(given))
+    }
+
+    /// A path for messages: relative to the working directory where possible.
+    fn shown(&self, path: &Path) -> String {
+        let shown = crate::inputs::relative(&self.folder, path);
+        shown.unwrap_or_else(|| path.display().to_string())
     }
 }
 
 /// The output of a command, and its exit code.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
-    /// The text for stdout.
-    pub output: String,
+struct Answer {
+    output: String,
     /// The same result as JSON, if the user asked for JSON.
-    pub json: Option<serde_json::Value>,
+    json: Option<serde_json::Value>,
     /// 0, or 1 if the answer is no (see README.md).
-    pub code: u8,
+    code: u8,
 }
 
 impl Answer {
     /// Output text with exit code 0.
-    pub(crate) fn said(output: impl Into<String>) -> Self {
-        Self { output: output.into(), json: None, code: 0 }
+    fn said(output: impl Into<String>) -> Self {
+        Self { output: output.into(), ..Self::default() }
     }
 
-    /// Replaces the exit code.
-    pub(crate) fn with_code(mut self, code: u8) -> Self {
-        self.code = code;
-        self
+    fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
     }
 
     /// Indented JSON as output; docs/json.md describes the JSON of each command.
-    pub(crate) fn json(value: &serde_json::Value) -> Self {
-        Self { json: Some(value.clone()), ..Self::said(format!("{value:#}\n")) }
+    fn json(value: serde_json::Value) -> Self {
+        Self { output: format!("{value:#}\n"), json: Some(value), code: 0 }
     }
 }
 
@@ -184,8 +162,8 @@ pub(crate) fn run(
     // Commands print their own results. Only warnings of the modules below are logged.
     log::set_level(log::Level::Warn);
     let program = OsString::from("wheelprint");
-    let parsed = Arguments::try_parse_from(std::iter::once(program).chain(arguments));
-    let arguments = match parsed {
+    let arguments = std::iter::once(program).chain(arguments);
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // clap also reports `--help` and `--version` here. It sets their exit codes and prints
@@ -195,24 +173,12 @@ pub(crate) fn run(
         }
     };
     let context = Context { folder, interpreter, environment, terminal };
-    match answer(arguments.command, &context) {
-        Ok(answer) => {
-            let mut stdout = std::io::stdout().lock();
-            let written = stdout.write_all(answer.output.as_bytes()).and_then(|()| stdout.flush());
-            match written {
-                // A closed pipe (`| head`) is no failure: the reader needed no more.
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    context.terminal.error(&Error::path("stdout", error));
-                    FAILED
-                }
-                _ => answer.code,
-            }
-        }
-        Err(error) => {
-            context.terminal.error(&error);
-            FAILED
-        }
-    }
+    let printed = answer(arguments.command, &context)
+        .and_then(|answer| context.terminal.show(&answer.output).map(|()| answer.code));
+    printed.unwrap_or_else(|error| {
+        context.terminal.error(&error);
+        FAILED
+    })
 }
 
 fn answer(command: Command, context: &Context) -> Result<Answer> {

@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::project::normalize_name;
 
-/// The names of a new project.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Names {
     /// The name as given, for `[project] name`.
@@ -14,51 +13,47 @@ pub(super) struct Names {
     pub krate: String,
 }
 
-/// Derives the three names from the given one.
-///
-/// # Errors
-/// The name is no name for a Python project (PEP 508), no identifier can be made from it, or
-/// Python, Rust, cargo or Windows uses it for something else. The error says which.
+/// Whether a name has only characters that PEP 508 allows.
+pub(super) fn has_allowed_characters(name: &str) -> bool {
+    name.chars().all(|char| char.is_ascii_alphanumeric() || "-_.".contains(char))
+}
+
+/// Whether the first and the last character of a name are allowed there (PEP 508).
+pub(super) fn has_allowed_ends(name: &str) -> bool {
+    let ends = [name.chars().next(), name.chars().next_back()];
+    ends.iter().all(|end| end.is_some_and(|char| char.is_ascii_alphanumeric()))
+}
+
+/// Derives the three names from the given one. A name is refused if Python, Rust, cargo or Windows
+/// does not allow it or uses it for something else.
 pub(super) fn from(given: &str) -> Result<Names> {
-    let refuse = |cause: &str| {
-        let hint = "take another name, such as `my-package`";
-        Err(Error::setting(format!("`{given}`"), cause, hint))
-    };
-    let is_alphanumeric =
-        |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());
-    let is_allowed = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
-    if given.is_empty() {
-        return refuse("a name is needed");
-    }
-    if !given.chars().all(is_allowed) {
-        return refuse("a name has ASCII letters, digits, `-`, `_` and `.` only (PEP 508)");
-    }
-    if !is_alphanumeric(given.chars().next()) || !is_alphanumeric(given.chars().last()) {
-        return refuse("a name begins and ends with a letter or digit (PEP 508)");
-    }
     let krate = normalize_name(given);
     let package = krate.replace('-', "_");
-    if package.starts_with(|char: char| char.is_ascii_digit()) {
-        return refuse("what is imported can't begin with a digit");
-    }
     let is_in = |list: &str| list.split_whitespace().any(|word| word == package);
-    if is_in(PYTHON_KEYWORDS) {
-        return refuse("a keyword of Python, so it can't be imported");
-    }
-    if is_in(RUST_KEYWORDS) {
-        return refuse("a keyword of Rust, which cargo takes for no package");
-    }
-    if is_in(RUST_CRATES) {
-        return refuse("a crate that comes with Rust, and so no name for another one");
-    }
-    if is_in(PYTHON_MODULES) {
-        return refuse("a module of Python's standard library, which would be imported instead");
-    }
-    if is_in(BUILDERS) {
-        return refuse("what the project is built with has this name");
-    }
-    if is_in(DEVICES) {
-        return refuse("a device on Windows, so no folder can be called that there");
+    let problems = [
+        (given.is_empty(), "a name is needed"),
+        (
+            !has_allowed_characters(given),
+            "a name has ASCII letters, digits, `-`, `_` and `.` only (PEP 508)",
+        ),
+        (!has_allowed_ends(given), "a name begins and ends with a letter or digit (PEP 508)"),
+        (
+            package.starts_with(|char: char| char.is_ascii_digit()),
+            "what is imported can't begin with a digit",
+        ),
+        (is_in(PYTHON_KEYWORDS), "a keyword of Python, so it can't be imported"),
+        (is_in(RUST_KEYWORDS), "a keyword of Rust, which cargo takes for no package"),
+        (is_in(RUST_CRATES), "a crate that comes with Rust, and so no name for another one"),
+        (
+            is_in(PYTHON_MODULES),
+            "a module of Python's standard library, which would be imported instead",
+        ),
+        (is_in(BUILDERS), "what the project is built with has this name"),
+        (is_in(DEVICES), "a device on Windows, so no folder can be called that there"),
+    ];
+    if let Some((_, cause)) = problems.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        let hint = "take another name, such as `my-package`";
+        return Err(Error::setting(format!("`{given}`"), cause, hint));
     }
     Ok(Names { project: given.to_owned(), package, krate })
 }

@@ -26,23 +26,19 @@ pub(super) struct Arguments {
     no_workspace: bool,
 }
 
-/// Runs `wheelprint new`.
-///
-/// # Errors
-/// The name cannot be used, the folder is not empty, a workspace around it cannot be read, or a
-/// file cannot be written. After an error nothing is left of the new project.
+/// After an error nothing is left of the new project.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let names = names::from(&arguments.name)?;
     let given = arguments.dir.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let folder = context.path(&given);
     let is_there = check_folder(&folder)?;
-    let stands = [
-        join::cargo(&folder, !arguments.no_workspace),
-        join::uv(&folder, &names, !arguments.no_workspace),
-    ];
-    // The user may not need the workspace.
-    let way_out = "`--no-workspace` makes the project without joining a workspace";
-    let [cargo, uv] = stands.map(|stand| stand.map_err(|error| error.or_hint(way_out)));
+    let joins = !arguments.no_workspace;
+    let [cargo, uv] =
+        [join::cargo(&folder, joins), join::uv(&folder, &names, joins)].map(|stand| {
+            // The user may not need the workspace.
+            let way_out = "`--no-workspace` makes the project without joining a workspace";
+            stand.map_err(|error| error.or_hint(way_out))
+        });
     let stands = [cargo?, uv?];
     let files = template::files(&names, matches!(stands[0], Stand::Declined(_)));
     if is_there {
@@ -65,14 +61,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 
 /// Writes all edited manifests. If one fails, the ones written before are restored.
 fn write_members(stands: &[Stand]) -> Result<()> {
-    let mut written: Vec<&join::Edit> = Vec::new();
-    for stand in stands {
-        if let Stand::Joins(edit) = stand {
-            if let Err(error) = edit.write() {
-                written.iter().for_each(|edit| edit.take_back());
-                return Err(error);
-            }
-            written.push(edit);
+    let edits = stands.iter().filter_map(|stand| match stand {
+        Stand::Joins(edit) => Some(edit),
+        _ => None,
+    });
+    for (written, edit) in edits.clone().enumerate() {
+        if let Err(error) = edit.write() {
+            edits.take(written).for_each(|edit| edit.take_back());
+            return Err(error);
         }
     }
     Ok(())
@@ -99,45 +95,27 @@ fn made(names: &Names, given: &Path, files: &[(String, String)], context: &Conte
 
 /// The message about the workspace that the project joined or did not join.
 fn words(stand: &Stand, context: &Context) -> String {
-    let name = |path: &Path| {
-        let name = crate::inputs::relative(&context.folder, path);
-        name.unwrap_or_else(|| path.display().to_string())
+    let name = |path: &Path| context.shown(path);
+    let note = match stand {
+        Stand::Alone => return String::new(),
+        Stand::Joins(edit) => {
+            let (label, name) = (context.terminal.paint(GOOD, "joined"), name(&edit.path));
+            let join::Edit { field, member, .. } = edit;
+            return format!("{label}: {name}: {field} has \"{member}\" in it now\n");
+        }
+        Stand::Matched(path) => format!("a member of the workspace {}", name(path)),
+        Stand::Excluded(path) => format!("the workspace {} leaves this folder out", name(path)),
+        Stand::Declined(path) => format!("no member of the workspace {}", name(path)),
     };
-    let label = |style, text| context.terminal.paint(style, text);
-    match stand {
-        Stand::Alone => String::new(),
-        Stand::Joins(edit) => format!(
-            "{}: {}: {} has \"{}\" in it now\n",
-            label(GOOD, "joined"),
-            name(edit.path()),
-            edit.field,
-            edit.member
-        ),
-        Stand::Matched(path) => {
-            let path = name(path);
-            format!("{}: a member of the workspace {path}\n", label(NOTICE, "note"))
-        }
-        Stand::Excluded(path) => {
-            let path = name(path);
-            format!("{}: the workspace {path} leaves this folder out\n", label(NOTICE, "note"))
-        }
-        Stand::Declined(path) => {
-            let path = name(path);
-            format!("{}: no member of the workspace {path}\n", label(NOTICE, "note"))
-        }
-    }
+    format!("{}: {note}\n", context.terminal.paint(NOTICE, "note"))
 }
 
 /// The message about a problem that must be fixed before the project can be built.
 fn missing(keys: Option<Error>, context: &Context) -> String {
+    let is_missing = context.environment.which("cargo").is_none();
+    let error = if is_missing { Some(Error::missing_cargo()) } else { keys };
+    let Some(error) = error else { return String::new() };
     let label = context.terminal.paint(NOTICE, "note");
-    let error = if context.environment.which("cargo").is_none() {
-        Error::missing_cargo()
-    } else if let Some(error) = keys {
-        error
-    } else {
-        return String::new();
-    };
     let hint = error.hint().map(|hint| format!("      {hint}\n")).unwrap_or_default();
     format!("{label}: {error}\n{hint}")
 }
@@ -229,12 +207,11 @@ fn write(folder: &Path, files: &[(String, String)]) -> Result<()> {
 
 /// Removes this folder and all folders below it that are empty.
 fn remove_empty(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            remove_empty(&entry.path());
+    for entry in walkdir::WalkDir::new(folder).contents_first(true).into_iter().flatten() {
+        if entry.file_type().is_dir() {
+            let _ = fs::remove_dir(entry.path());
         }
     }
-    let _ = fs::remove_dir(folder);
 }
 
 /// The path quoted for a shell where necessary.

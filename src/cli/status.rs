@@ -1,11 +1,11 @@
 //! `wheelprint status`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::open::Opened;
-use super::packages::Packages;
-use super::place::Where;
-use super::terminal::{self, Terminal};
+use super::open::{OpenedProject, ProjectArguments};
+use super::terminal::{BAD, GOOD, PLAIN, STRONG, short};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::freshness::{Reason, Verdict};
@@ -17,7 +17,7 @@ use crate::inputs::{Kind, Part, Root, ambient};
 use crate::installed::Distribution;
 use crate::report;
 use crate::request::Artifact;
-use crate::uv::{self, derive};
+use crate::uv::{derive, uv_cache_check};
 
 /// Fresh or stale, every reason, and whether uv would notice
 ///
@@ -28,59 +28,22 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    packages: Packages,
-    #[command(flatten)]
-    place: Where,
+    projects: ProjectArguments,
 }
 
-/// Whether uv would notice a change.
-enum Uv {
-    /// uv did not install the package, or a cache key refers to git.
-    Unknown,
-    NoChange,
-    Changes(Vec<String>),
-}
-
-/// Runs `wheelprint status`.
-///
-/// # Errors
-/// The folder is no project, or a setting or a cache key is wrong.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |place: &Where| in_folder(place, arguments, context);
-    arguments.packages.each(arguments.json, &arguments.place, context, one)
-}
-
-fn in_folder(place: &Where, arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let opened = Opened::open(place, context)?;
-    opened.warn_of_unmatched_inputs(context);
-    let terminal = &context.terminal;
-    let progress = terminal.progress("comparing the sources");
-    let verdict = verdict(&opened, context)?;
-    let uv = uv(&opened, context)?;
-    let next = inspect::next(&opened.call);
-    let (verdict, obstacle) = with_obstacle(verdict, &next, &opened)?;
-    let is_unseen = matches!((&uv, &verdict), (Uv::NoChange, Verdict::Stale(_)));
-    let is_missing_keys = is_unseen && is_missing_keys(&opened)?;
-    drop(progress);
-    let code = u8::from(!matches!(verdict, Verdict::Fresh { .. }));
-    let shown = Shown {
-        opened: &opened,
-        verdict: &verdict,
-        uv: &uv,
-        next: &next,
-        obstacle: obstacle.as_ref(),
-        is_missing_keys,
-    };
-    let answer = if arguments.json {
-        Answer::json(&shown.json())
-    } else {
-        Answer::said(shown.text(terminal, context))
-    };
-    Ok(answer.with_code(code))
+    arguments.projects.each(arguments.json, context, |opened| {
+        let status = Status::of(opened, context)?;
+        let answer = match arguments.json {
+            true => Answer::json(status.json()),
+            false => Answer::said(status.text(context)),
+        };
+        Ok(answer.with_code(u8::from(!status.is_fresh())))
+    })
 }
 
 /// Compares the installed package with the sources.
-fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
+fn verdict(opened: &OpenedProject, context: &Context) -> Result<Verdict> {
     let untrusted = |cause: String| Ok(Verdict::Stale(vec![Reason::Untrusted(cause)]));
     let Some(installed) = &opened.installed else {
         return untrusted("it is not installed".to_owned());
@@ -100,21 +63,14 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
     } else {
         // A wheel that is not editable contains the Python sources, so they count too.
         let interpreter = opened.interpreter.clone().unwrap_or_default();
-        compare::compare(
-            &context.call(opened.root(), Artifact::Wheel, interpreter, Access::All)?,
-            record,
-        )
+        let call = context.call(opened.root(), Artifact::Wheel, &interpreter, Access::All)?;
+        compare::compare(&call, record)
     };
-    Ok(match verdict {
-        Verdict::Stale(mut reasons) => {
-            reasons.retain(|reason| !is_of_the_build_alone(reason));
-            if reasons.is_empty() {
-                Verdict::Fresh { inputs: record.inputs.len() }
-            } else {
-                Verdict::Stale(reasons)
-            }
-        }
-        fresh @ Verdict::Fresh { .. } => fresh,
+    let Verdict::Stale(mut reasons) = verdict else { return Ok(verdict) };
+    reasons.retain(|reason| !is_of_the_build_alone(reason));
+    Ok(match reasons[..] {
+        [] => Verdict::Fresh { inputs: record.inputs.len() },
+        _ => Verdict::Stale(reasons),
     })
 }
 
@@ -124,7 +80,7 @@ fn verdict(opened: &Opened, context: &Context) -> Result<Verdict> {
 fn with_obstacle(
     verdict: Verdict,
     next: &Next,
-    opened: &Opened,
+    opened: &OpenedProject,
 ) -> Result<(Verdict, Option<Error>)> {
     let Verdict::Stale(mut reasons) = verdict else { return Ok((verdict, None)) };
     // The version of rustc, and inputs recorded by a build that could not ask cargo.
@@ -134,14 +90,15 @@ fn with_obstacle(
         }
         _ => false,
     };
-    if !matches!(next, Next::Build { .. }) && !reasons.iter().any(is_unreadable) {
-        return Ok((Verdict::Stale(reasons), None));
+    let may_matter = matches!(next, Next::Build { .. }) || reasons.iter().any(is_unreadable);
+    let obstacle = if may_matter { obstacle(&opened.call) } else { None };
+    if obstacle.is_some() {
+        reasons.retain(|reason| !is_unreadable(reason));
     }
-    let Some(obstacle) = obstacle(&opened.call) else {
-        return Ok((Verdict::Stale(reasons), None));
-    };
-    reasons.retain(|reason| !is_unreadable(reason));
-    if reasons.is_empty() { Err(obstacle) } else { Ok((Verdict::Stale(reasons), Some(obstacle))) }
+    match obstacle {
+        Some(obstacle) if reasons.is_empty() => Err(obstacle),
+        obstacle => Ok((Verdict::Stale(reasons), obstacle)),
+    }
 }
 
 /// Whether the reason is a variable that frontends set for a build only, so that no shell has it.
@@ -151,103 +108,112 @@ fn is_of_the_build_alone(reason: &Reason) -> bool {
         .is_some_and(|key| key.kind == Kind::Variable && !ambient::counts_at_import(&key.name))
 }
 
-fn uv(opened: &Opened, context: &Context) -> Result<Uv> {
-    let Some(installed) = &opened.installed else { return Ok(Uv::Unknown) };
+/// The changes that uv would notice. `None` if that is not known: uv did not install the package,
+/// or a cache key refers to git.
+fn noticed(opened: &OpenedProject, context: &Context) -> Result<Option<Vec<String>>> {
+    let Some(installed) = &opened.installed else { return Ok(None) };
     // uv checks the installed folder before any cache key.
     if !installed.is_of(opened.root()) {
-        return Ok(Uv::Changes(vec!["it was not installed from this folder".to_owned()]));
+        return Ok(Some(vec!["it was not installed from this folder".to_owned()]));
     }
-    let Some(noted) = &installed.uv_cache else { return Ok(Uv::Unknown) };
+    let Some(noted) = &installed.uv_cache else { return Ok(None) };
     if !installed.editable {
-        return Ok(Uv::Changes(vec!["it is not installed as editable".to_owned()]));
+        return Ok(Some(vec!["it is not installed as editable".to_owned()]));
     }
-    let (keys, _) = opened.keys()?;
-    Ok(match uv::uv_cache_check::changes(opened.root(), &keys, noted, &context.environment) {
-        None => Uv::Unknown,
-        Some(changes) if changes.is_empty() => Uv::NoChange,
-        Some(changes) => Uv::Changes(changes),
-    })
+    Ok(uv_cache_check::changes(opened.root(), &opened.keys()?, noted, &context.environment))
 }
 
-fn is_missing_keys(opened: &Opened) -> Result<bool> {
+fn is_missing_keys(opened: &OpenedProject) -> Result<bool> {
     let Some(record) = opened.record() else { return Ok(false) };
     let watched = inspect::watched(&opened.call, Some(record))?;
-    let (keys, _) = opened.keys()?;
-    Ok(!derive::missing(&wanted(&opened.call, &watched), &keys).is_empty())
+    Ok(!derive::missing(&wanted(&opened.call, &watched), &opened.keys()?).is_empty())
 }
 
-struct Shown<'a> {
-    opened: &'a Opened,
-    verdict: &'a Verdict,
-    uv: &'a Uv,
-    next: &'a Next,
+struct Status {
+    opened: OpenedProject,
+    verdict: Verdict,
+    /// See [`noticed`].
+    noticed: Option<Vec<String>>,
+    next: Next,
     /// The reason why the next build would fail.
-    obstacle: Option<&'a Error>,
+    obstacle: Option<Error>,
     /// Whether keys for further inputs could be added.
     is_missing_keys: bool,
+    /// The folders of the installed record's roots.
+    roots: BTreeMap<Root, String>,
 }
 
-impl Shown<'_> {
-    fn names(&self) -> std::collections::BTreeMap<Root, String> {
-        self.opened.record().map(|record| record.roots.clone()).unwrap_or_default()
+impl Status {
+    fn of(opened: OpenedProject, context: &Context) -> Result<Self> {
+        opened.warn_of_unmatched_inputs(context);
+        let _progress = context.terminal.progress("comparing the sources");
+        let verdict = verdict(&opened, context)?;
+        let noticed = noticed(&opened, context)?;
+        let next = inspect::next(&opened.call);
+        let (verdict, obstacle) = with_obstacle(verdict, &next, &opened)?;
+        let is_unseen = matches!(&noticed, Some(changes) if changes.is_empty())
+            && matches!(verdict, Verdict::Stale(_));
+        let is_missing_keys = is_unseen && is_missing_keys(&opened)?;
+        let roots = opened.record().map(|record| record.roots.clone()).unwrap_or_default();
+        Ok(Self { opened, verdict, noticed, next, obstacle, is_missing_keys, roots })
     }
 
     fn is_fresh(&self) -> bool {
         matches!(self.verdict, Verdict::Fresh { .. })
     }
 
-    /// Whether `uv sync` would call the backend.
-    fn is_called(&self) -> bool {
-        self.opened.installed.is_none() || matches!(self.uv, Uv::Changes(_))
+    /// Whether `uv sync` would call the backend; `None` if it is not known.
+    fn is_called(&self) -> Option<bool> {
+        match &self.noticed {
+            _ if self.opened.installed.is_none() => Some(true),
+            changes => changes.as_ref().map(|changes| !changes.is_empty()),
+        }
     }
 
-    fn text(&self, terminal: &Terminal, context: &Context) -> String {
-        let names = self.names();
-        let mut lines = Vec::new();
-        match self.verdict {
-            Verdict::Fresh { inputs } => {
-                lines.push(terminal.paint(terminal::GOOD, report::fresh(*inputs)));
+    fn text(&self, context: &Context) -> String {
+        let terminal = &context.terminal;
+        let mut text = match &self.verdict {
+            Verdict::Fresh { inputs } => terminal.paint(GOOD, report::fresh(*inputs)) + "\n",
+            Verdict::Stale(reasons) if reasons.len() == 1 => {
+                terminal.paint(BAD, report::stale(reasons, &self.roots)) + "\n"
             }
             Verdict::Stale(reasons) => {
-                if reasons.len() == 1 {
-                    lines.push(terminal.paint(terminal::BAD, report::stale(reasons, &names)));
-                } else {
-                    let count = format!("stale: {} reasons", reasons.len());
-                    lines.push(terminal.paint(terminal::BAD, count));
-                    let reasons = reasons.iter().map(|reason| report::reason(reason, &names));
-                    lines.extend(reasons.map(|reason| terminal.cut(&format!("  {reason}"))));
+                let count = format!("stale: {} reasons", reasons.len());
+                let mut text = terminal.paint(BAD, count) + "\n";
+                for reason in reasons {
+                    let reason = format!("  {}", report::reason(reason, &self.roots));
+                    text += &terminal.line(&[(PLAIN, &reason)]);
                 }
+                text
+            }
+        };
+        text.push('\n');
+        let name = self.opened.call.project().name.as_deref();
+        for (name, value) in [
+            ("project", Some(name.unwrap_or("(no name)").to_owned())),
+            ("environment", Some(self.environment(context))),
+            ("installed", Some(self.installed())),
+            ("uv", Some(self.uv())),
+            ("next sync", Some(self.next_sync())),
+            ("hint", self.hint()),
+        ] {
+            if let Some(value) = value {
+                let name = terminal.paint(STRONG, format_args!("{name:<13}"));
+                text += &format!("{name}{}\n", terminal.wrap(&value, 13));
             }
         }
-        lines.push(String::new());
-        let mut row = |name: &str, text: String| {
-            let name = terminal.paint(terminal::STRONG, format_args!("{name:<13}"));
-            lines.push(format!("{name}{}", terminal.wrap(&text, 13)));
-        };
-        let project = self.opened.call.project();
-        row("project", project.name.clone().unwrap_or_else(|| "(no name)".to_owned()));
-        row("environment", self.environment(context));
-        row("installed", self.installed());
-        row("uv", self.uv_sees());
-        row("next sync", self.next_sync());
-        if let Some(hint) = self.hint() {
-            row("hint", hint);
-        }
-        lines.push(String::new());
-        lines.join("\n")
+        text
     }
 
     fn environment(&self, context: &Context) -> String {
-        match &self.opened.interpreter {
-            None => "none: neither .venv nor an active one".to_owned(),
-            Some(interpreter) => {
-                let prefix = &interpreter.prefix;
-                let shown = crate::inputs::relative(&context.folder, prefix)
-                    .filter(|relative| !relative.starts_with(".."))
-                    .unwrap_or_else(|| prefix.to_string_lossy().into_owned());
-                format!("{shown} ({} {})", interpreter.implementation, interpreter.version)
-            }
+        let Some(interpreter) = &self.opened.interpreter else {
+            return "none: neither .venv nor an active one".to_owned();
+        };
+        let mut shown = context.shown(&interpreter.prefix);
+        if shown.starts_with("..") {
+            shown = interpreter.prefix.to_string_lossy().into_owned();
         }
+        format!("{shown} ({} {})", interpreter.implementation, interpreter.version)
     }
 
     fn installed(&self) -> String {
@@ -255,134 +221,121 @@ impl Shown<'_> {
         let Distribution { version, installer, editable, source, .. } = installed;
         let mut text = version.clone();
         if *editable {
-            text.push_str(", editable");
+            text += ", editable";
         }
         if let Some(installer) = installer {
-            text.push_str(&format!(", by {installer}"));
+            text += &format!(", by {installer}");
         }
-        match source {
-            Some(source) if source != self.opened.root() => {
-                text.push_str(&format!(", from {}", source.display()));
-            }
-            _ => {}
+        if let Some(source) = source
+            && source != self.opened.root()
+        {
+            text += &format!(", from {}", source.display());
         }
         if let Some(record) = self.opened.record() {
-            let short: String = record.fingerprint.sha256.chars().take(12).collect();
-            text.push_str(&format!(", fingerprint {short}"));
+            text += &format!(", fingerprint {}", short(&record.fingerprint.sha256));
         }
         text
     }
 
-    fn uv_sees(&self) -> String {
-        match (self.uv, self.is_fresh()) {
-            (Uv::Unknown, _) if self.opened.installed.is_none() => "-".to_owned(),
-            (Uv::Unknown, _) => {
-                "unknown: it was not installed by uv, or the keys ask git".to_owned()
+    fn uv(&self) -> String {
+        let text = match &self.noticed {
+            None if self.opened.installed.is_none() => "-",
+            None => "unknown: it was not installed by uv, or the keys ask git",
+            Some(changes) if !changes.is_empty() => {
+                return format!("sees a change: {}", report::named(changes.iter().cloned()));
             }
-            (Uv::NoChange, true) => "sees no change".to_owned(),
-            (Uv::NoChange, false) if self.is_missing_keys => {
-                "does not see it; `wheelprint keys --check` names what no key covers".to_owned()
+            Some(_) if self.is_fresh() => "sees no change",
+            Some(_) if self.is_missing_keys => {
+                "does not see it; `wheelprint keys --check` names what no key covers"
             }
-            (Uv::NoChange, false) => "does not see it, and no cache key could show it".to_owned(),
-            (Uv::Changes(changes), _) => {
-                format!("sees a change: {}", report::named(changes.iter().cloned()))
-            }
-        }
+            Some(_) => "does not see it, and no cache key could show it",
+        };
+        text.to_owned()
     }
 
     /// What the user should do if `uv sync` alone cannot fix the problem, or can fix it only from
     /// this folder.
     fn hint(&self) -> Option<String> {
-        match (self.obstacle, self.opened.moved()) {
-            (Some(obstacle), _) => obstacle.hint(),
-            (None, moved) => moved.map(|moved| moved.remedy),
+        match &self.obstacle {
+            Some(obstacle) => obstacle.hint(),
+            None => self.opened.moved().map(|moved| moved.remedy),
         }
     }
 
     fn next_sync(&self) -> String {
-        if let (Some(obstacle), Next::Build { .. }) = (self.obstacle, self.next) {
-            let text = format!("can't build: {obstacle}");
-            return if self.is_called() { text } else { format!("does nothing; {text}") };
+        if let (Some(obstacle), Next::Build { .. }) = (&self.obstacle, &self.next) {
+            let nothing = if self.is_called() == Some(true) { "" } else { "does nothing; " };
+            return format!("{nothing}can't build: {obstacle}");
         }
-        if !self.is_called() && !matches!(self.uv, Uv::Unknown) {
-            return if self.is_fresh() {
-                "does nothing".to_owned()
-            } else {
-                let policy = self.opened.call.settings().on_stale.as_str();
-                format!("does nothing; the next import finds out (on-stale = \"{policy}\")")
+        if self.is_called() == Some(false) {
+            let policy = self.opened.call.settings().on_stale.as_str();
+            return match self.is_fresh() {
+                true => "does nothing".to_owned(),
+                false => {
+                    format!("does nothing; the next import finds out (on-stale = \"{policy}\")")
+                }
             };
         }
-        match self.next {
+        match &self.next {
             Next::Stored { renewed } if renewed.is_empty() => {
                 "installs a stored wheel, without cargo".to_owned()
             }
             Next::Stored { .. } => "renews the metadata, without cargo".to_owned(),
             // The verdict above already lists these reasons.
-            Next::Build { reasons, .. } if matches!(self.verdict, Verdict::Stale(known) if known == reasons) => {
+            Next::Build { reasons, .. } if matches!(&self.verdict, Verdict::Stale(known) if known == reasons) => {
                 "builds".to_owned()
             }
             Next::Build { reasons, roots } => {
                 let reasons = reasons.iter().map(|reason| report::reason(reason, roots));
-                let reasons: Vec<String> = reasons.collect();
-                format!("builds: {}", report::named(reasons.into_iter()))
+                format!("builds: {}", report::named(reasons))
             }
         }
     }
 
     fn json(&self) -> Value {
-        let opened = self.opened;
-        let mut value = report::json::verdict(self.verdict, &self.names());
-        let installed = opened.installed.as_ref().map(|installed| {
-            json!({
-                "name": installed.name,
-                "version": installed.version,
-                "editable": installed.editable,
-                "installer": installed.installer,
-                "source": installed.source,
-                "fingerprint": opened.record().map(|record| &record.fingerprint.sha256),
-            })
-        });
-        let environment = opened.interpreter.as_ref().map(|interpreter| {
-            json!({
-                "prefix": interpreter.prefix,
-                "implementation": interpreter.implementation,
-                "version": interpreter.version,
-            })
-        });
-        let (notices, because) = match self.uv {
-            Uv::Unknown => (None, Vec::new()),
-            Uv::NoChange => (Some(false), Vec::new()),
-            Uv::Changes(changes) => (Some(true), changes.clone()),
+        let opened = &self.opened;
+        let (action, reasons, roots) = match &self.next {
+            _ if self.is_called() == Some(false) => ("nothing", &[][..], &self.roots),
+            Next::Stored { renewed } if renewed.is_empty() => ("stored", &[][..], &self.roots),
+            Next::Stored { renewed } => ("renew", &renewed[..], &self.roots),
+            Next::Build { reasons, roots } => ("build", &reasons[..], roots),
         };
-        let (action, reasons) = match self.next {
-            _ if !self.is_called() && !matches!(self.uv, Uv::Unknown) => ("nothing", Vec::new()),
-            Next::Stored { renewed } if renewed.is_empty() => ("stored", Vec::new()),
-            Next::Stored { renewed } => (
-                "renew",
-                renewed.iter().map(|one| report::json::reason(one, &self.names())).collect(),
-            ),
-            Next::Build { reasons, roots } => {
-                ("build", reasons.iter().map(|one| report::json::reason(one, roots)).collect())
-            }
-        };
-        let obstacle = self
-            .obstacle
-            .map(|obstacle| json!({ "text": obstacle.to_string(), "hint": obstacle.hint() }));
-        let moved = opened.moved().map(|moved| {
-            json!({ "from": moved.from, "to": opened.root(), "gone": moved.is_gone, "hint": moved.remedy })
+        let reasons: Value =
+            reasons.iter().map(|reason| report::reason_as_json(reason, roots)).collect();
+        let mut json = report::verdict_as_json(&self.verdict, &self.roots);
+        json["schema"] = json!(1);
+        json["project"] = json!({ "name": opened.call.project().name, "root": opened.root() });
+        json["environment"] = json!(opened.interpreter.as_ref().map(|interpreter| json!({
+            "prefix": interpreter.prefix,
+            "implementation": interpreter.implementation,
+            "version": interpreter.version,
+        })));
+        json["installed"] = json!(opened.installed.as_ref().map(|installed| json!({
+            "name": installed.name,
+            "version": installed.version,
+            "editable": installed.editable,
+            "installer": installed.installer,
+            "source": installed.source,
+            "fingerprint": opened.record().map(|record| &record.fingerprint.sha256),
+        })));
+        json["moved"] = json!(opened.moved().map(|moved| json!({
+            "from": moved.from,
+            "to": self.opened.root(),
+            "gone": moved.is_gone,
+            "hint": moved.remedy,
+        })));
+        json["uv"] = json!({
+            "notices": self.noticed.as_ref().map(|changes| !changes.is_empty()),
+            "because": self.noticed.as_deref().unwrap_or_default(),
         });
-        let more = json!({
-            "schema": 1,
-            "project": { "name": opened.call.project().name, "root": opened.root() },
-            "environment": environment,
-            "installed": installed,
-            "moved": moved,
-            "uv": { "notices": notices, "because": because },
-            "next-sync": { "action": action, "reasons": reasons, "obstacle": obstacle },
+        json["next-sync"] = json!({
+            "action": action,
+            "reasons": reasons,
+            "obstacle": self.obstacle.as_ref().map(|obstacle| json!({
+                "text": obstacle.to_string(),
+                "hint": obstacle.hint(),
+            })),
         });
-        if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
-            value.extend(more);
-        }
-        value
+        json
     }
 }

@@ -5,28 +5,27 @@ use crate::switch::REQUIREMENT;
 
 /// The paths of the files, relative to the project's folder, and their contents.
 pub(super) fn files(names: &Names, is_own_workspace: bool) -> Vec<(String, String)> {
-    let Names { package, .. } = names;
-    let workspace = if is_own_workspace { WORKSPACE } else { "" };
-    vec![
-        ("pyproject.toml".to_owned(), filled(PYPROJECT, names)),
-        ("Cargo.toml".to_owned(), filled(CARGO, names) + workspace),
-        ("src/lib.rs".to_owned(), filled(LIB, names)),
-        (format!("python/{package}/__init__.py"), filled(INIT, names)),
-        (format!("python/{package}/_core.pyi"), filled(STUB, names)),
-        (format!("python/{package}/py.typed"), String::new()),
-        (format!("tests/test_{package}.py"), filled(TEST, names)),
-        ("README.md".to_owned(), filled(README, names)),
-        (".gitignore".to_owned(), GITIGNORE.to_owned()),
-    ]
-}
-
-fn filled(template: &str, names: &Names) -> String {
     let Names { project, package, krate } = names;
-    template
-        .replace("@PROJECT@", project)
-        .replace("@PACKAGE@", package)
-        .replace("@CRATE@", krate)
-        .replace("@REQUIREMENT@", REQUIREMENT)
+    let filled = |template: &str| {
+        template
+            .replace("@PROJECT@", project)
+            .replace("@PACKAGE@", package)
+            .replace("@CRATE@", krate)
+            .replace("@REQUIREMENT@", REQUIREMENT)
+            .replace("@WORKSPACE@", if is_own_workspace { WORKSPACE } else { "" })
+    };
+    let files = [
+        ("pyproject.toml", PYPROJECT),
+        ("Cargo.toml", CARGO),
+        ("src/lib.rs", LIB),
+        ("python/@PACKAGE@/__init__.py", INIT),
+        ("python/@PACKAGE@/_core.pyi", STUB),
+        ("python/@PACKAGE@/py.typed", ""),
+        ("tests/test_@PACKAGE@.py", TEST),
+        ("README.md", README),
+        (".gitignore", GITIGNORE),
+    ];
+    files.map(|(name, text)| (filled(name), filled(text))).into()
 }
 
 const PYPROJECT: &str = r#"[project]
@@ -61,7 +60,7 @@ crate-type = ["cdylib"]
 [dependencies]
 # abi3-py39: one wheel for Python 3.9 and all later versions.
 pyo3 = { version = "0.30", features = ["abi3-py39"] }
-"#;
+@WORKSPACE@"#;
 
 const WORKSPACE: &str = r"
 # Not a member of the workspace in a folder above.

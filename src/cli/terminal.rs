@@ -1,16 +1,17 @@
-//! The terminal's abilities: colour, width, progress.
+//! The terminal's abilities (colour, width, progress), and text that fits it.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::error::Error;
-use crate::log::{tame, tame_lines};
+use crate::error::{Error, Result};
+use crate::log::{escape_controls, escape_controls_in_lines};
 use crate::request::Environment;
 
+pub(super) const PLAIN: Style = Style::new();
 /// Success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// Failure, and removed lines.
@@ -60,32 +61,43 @@ impl Terminal {
         paint(self.colour, style, text)
     }
 
-    /// Cuts a line that is wider than the terminal; `…` stands for the rest.
-    pub(crate) fn cut(&self, line: &str) -> String {
-        let line = &tame(line);
-        if line.chars().count() <= self.width {
-            return line.to_owned();
+    /// A line of pieces, each in its style. It is cut at the terminal's width; `…` stands for the
+    /// rest. All control characters are made visible, because a piece may be untrusted text.
+    pub(crate) fn line(&self, pieces: &[(Style, &str)]) -> String {
+        let mut line = String::new();
+        let mut left = self.width;
+        for (style, piece) in pieces {
+            let piece = escape_controls(piece);
+            let length = piece.chars().count();
+            if length <= left {
+                line += &self.paint(*style, piece);
+                left -= length;
+            } else if left > 0 {
+                let kept: String = piece.chars().take(left - 1).collect();
+                line += &self.paint(*style, format!("{kept}…"));
+                left = 0;
+            }
         }
-        let kept: String = line.chars().take(self.width.saturating_sub(1)).collect();
-        format!("{kept}…")
+        line + "\n"
     }
 
     /// Wraps text at the terminal's width. Each line after the first is indented.
     pub(crate) fn wrap(&self, text: &str, indent: usize) -> String {
-        let mut lines = vec![String::new()];
-        for word in tame_lines(text).split(' ') {
-            let line = lines.last_mut().map_or(0, |line| line.chars().count());
-            let taken = if lines.len() > 1 { indent + line } else { line };
-            if line > 0 && taken + 1 + word.chars().count() > self.width {
-                lines.push(word.to_owned());
-            } else if let Some(last) = lines.last_mut() {
-                if line > 0 {
-                    last.push(' ');
-                }
-                last.push_str(word);
+        let mut wrapped = String::new();
+        let mut column = 0;
+        for (index, word) in escape_controls_in_lines(text).split(' ').enumerate() {
+            let length = word.chars().count();
+            if index > 0 && column + 1 + length > self.width {
+                wrapped += &format!("\n{}", " ".repeat(indent));
+                column = indent;
+            } else if index > 0 {
+                wrapped.push(' ');
+                column += 1;
             }
+            wrapped += word;
+            column += length;
         }
-        lines.join(&format!("\n{}", " ".repeat(indent)))
+        wrapped
     }
 
     /// Prints a line on stderr at once, such as a warning.
@@ -93,10 +105,15 @@ impl Terminal {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// Prints text on stdout at once, such as the diff before a question.
-    pub(crate) fn show(&self, text: &str) {
+    /// Prints text on stdout. A closed pipe (`| head`) is no failure: the reader needed no more.
+    pub(crate) fn show(&self, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Error::path("stdout", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether [`Self::ask`] can get an answer.
@@ -115,20 +132,21 @@ impl Terminal {
         matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
-    /// Prints `warning: ...` on stderr.
     pub(crate) fn warn(&self, text: &str) {
-        let text = tame_lines(text);
-        self.note(&format!("{}: {text}", paint(self.colour_on_stderr, NOTICE, "warning")));
+        self.labelled(NOTICE, "warning", text);
     }
 
     /// Prints an error, and its hint on a separate line.
     pub(crate) fn error(&self, error: &Error) {
-        let label = |style, text| paint(self.colour_on_stderr, style, text);
-        let text = tame_lines(&error.to_string());
-        self.note(&format!("{}: {text}", label(BAD, "error")));
+        self.labelled(BAD, "error", &error.to_string());
         if let Some(hint) = error.hint() {
-            self.note(&format!("{}: {}", label(NAME, "hint"), tame_lines(&hint)));
+            self.labelled(NAME, "hint", &hint);
         }
+    }
+
+    fn labelled(&self, style: Style, label: &str, text: &str) {
+        let label = paint(self.colour_on_stderr, style, label);
+        self.note(&format!("{label}: {}", escape_controls_in_lines(text)));
     }
 
     /// Shows on a terminal that a task is running, once it takes longer than half a second. The
@@ -171,8 +189,33 @@ impl Drop for Progress {
 }
 
 fn paint(colour: bool, style: Style, text: impl std::fmt::Display) -> String {
-    let text = tame_lines(&text.to_string());
-    if colour { format!("{style}{text}{style:#}") } else { text }
+    let text = escape_controls_in_lines(&text.to_string());
+    if colour && !text.is_empty() { format!("{style}{text}{style:#}") } else { text }
+}
+
+/// A number of bytes for people, such as `12.3 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
+/// The number of characters of a digest that are shown.
+pub(super) const SHORT: usize = 12;
+
+/// The start of a digest.
+pub(super) fn short(digest: &str) -> String {
+    digest.chars().take(SHORT).collect()
+}
+
+/// A number with its noun, such as `1 build` or `2 builds`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -184,8 +227,22 @@ mod tests {
         let terminal =
             Terminal { colour: false, colour_on_stderr: false, stderr: false, width: 12 };
         assert_eq!(terminal.wrap("one two three four five", 2), "one two\n  three four\n  five");
-        assert_eq!(terminal.cut("one two three"), "one two thr…");
-        assert_eq!(terminal.cut("one two"), "one two");
+        assert_eq!(terminal.line(&[(PLAIN, "one two three")]), "one two thr…\n");
+        assert_eq!(terminal.line(&[(PLAIN, "one"), (GOOD, " two")]), "one two\n");
+        let pieces = [(PLAIN, "one two"), (GOOD, " three"), (PLAIN, "x")];
+        assert_eq!(terminal.line(&pieces), "one two thr…\n");
         assert_eq!(terminal.paint(GOOD, "yes"), "yes");
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_instead() {
+        assert_eq!(escape_controls("a\u{1b}[31m\u{202e}é"), "a\\u{1b}[31m\\u{202e}é");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [0, 1023, 1536, 5 << 20, 3 << 40].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3.0 TiB"]);
+        assert_eq!([count(1, "build"), count(2, "build")], ["1 build", "2 builds"]);
     }
 }

@@ -2,55 +2,51 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::given::{Given, GivenKind};
-use super::super::{Context, packages};
-use crate::error::{Error, Result};
+use super::super::artifact::{ArtifactKind, InspectedArtifact};
+use super::super::{Context, open};
+use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
 use crate::hooks::{Access, Call};
+use crate::log::escape_controls;
 use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
 /// The sources that artifacts are compared with.
 pub(super) enum Base {
-    /// A folder that is inspected.
     Tree(Tree),
     /// The inputs that the record of another wheel states.
-    Stated { record: Box<Record>, path: PathBuf },
+    Stated {
+        record: Box<Record>,
+        path: PathBuf,
+    },
 }
 
-/// A folder with the sources.
+#[derive(Default)]
 pub(super) struct Tree {
-    folder: PathBuf,
+    pub folder: PathBuf,
     /// Inputs that cannot be observed in the folder. The record of an sdist states them.
     pub stated: Inputs,
     /// Submodules that the checked-out revision names but does not contain.
     pub submodules: Vec<PathBuf>,
     /// Whether the folder is temporary, so that nothing of it must be kept.
-    is_apart: bool,
+    is_temporary: bool,
     /// Deletes the temporary folder on drop.
-    _made: Option<tempfile::TempDir>,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Base {
     /// Opens the sources: a folder, a file, or `FOLDER@REVISION`.
-    ///
-    /// # Errors
-    /// The path does not exist, or it cannot be used as sources.
     pub(super) fn open(given: &Path, context: &Context) -> Result<Self> {
         let mut path = context.path(given);
         if path.is_file() && path.ends_with("pyproject.toml") {
             path = context.project_folder(given)?;
         }
         if path.is_dir() {
-            return match Origin::read(&path) {
-                Some(origin) => {
-                    let made = temporary()?;
-                    let folder = restore::unpacked(&origin, made.path())?;
-                    Ok(Self::Tree(Tree::made(folder, made, &origin.record)))
-                }
-                None => Ok(Self::Tree(Tree::of(path))),
+            let Some(origin) = Origin::read(&path) else {
+                return Ok(Self::Tree(Tree { folder: path, ..Tree::default() }));
             };
+            return Tree::restored(&origin.record, |folder| restore::unpacked(&origin, folder));
         }
         if path.is_file() {
             return Self::artifact(&path);
@@ -59,52 +55,38 @@ impl Base {
             return Err(refused(&path, "no such file or folder"));
         };
         let made = temporary()?;
-        let tree = git::check_out(&folder, &revision, made.path(), &context.environment).map_err(
-            |cause| {
-                let cause = super::super::line::tame(&cause.to_string());
-                let hint = "name a commit, tag or branch of its repository";
-                Error::given(&folder, format!("revision {revision}: {cause}"), hint)
-            },
-        )?;
-        let git::CheckedOut { folder, submodules } = tree;
-        let tree = Tree { submodules, is_apart: true, _made: Some(made), ..Tree::of(folder) };
-        Ok(Self::Tree(tree))
+        let tree = git::check_out(&folder, &revision, made.path(), &context.environment);
+        let git::CheckedOut { folder, submodules } = tree.map_err(|cause| {
+            let cause = escape_controls(&cause.to_string());
+            let hint = "name a commit, tag or branch of its repository";
+            Error::given(&folder, format!("revision {revision}: {cause}"), hint)
+        })?;
+        let (stated, _temporary) = (Inputs::new(), Some(made));
+        Ok(Self::Tree(Tree { folder, stated, submodules, is_temporary: true, _temporary }))
     }
 
     /// The sources of the package `name`, if these sources are the root of a uv workspace.
     pub(super) fn member(&self, name: &str) -> Option<Self> {
         let Self::Tree(tree) = self else { return None };
-        let folder = packages::folder_of(name, &tree.folder)?;
-        let submodules = tree.submodules.clone();
-        Some(Self::Tree(Tree { submodules, is_apart: tree.is_apart, ..Tree::of(folder) }))
+        let folder = open::folder_of(name, &tree.folder)?;
+        let (submodules, is_temporary) = (tree.submodules.clone(), tree.is_temporary);
+        Some(Self::Tree(Tree { folder, submodules, is_temporary, ..Tree::default() }))
     }
 
     fn artifact(path: &Path) -> Result<Self> {
-        let given = Given::open(path)?;
-        let Some(record) = given.record else {
-            return Err(refused(path, "there is no record in it"));
-        };
+        let InspectedArtifact { record, mut kind, .. } = InspectedArtifact::open(path)?;
+        let record = record.ok_or_else(|| refused(path, "there is no record in it"))?;
         if let Some(cause) = super::leads_astray(&record) {
             return Err(refused(path, &format!("its record can't be used: {cause}")));
         }
-        match given.kind {
-            GivenKind::Archive(archive) => {
-                if let Some(first) = restore::damage(&archive, &record).first() {
-                    let name = super::super::line::tame(&first.name);
-                    return Err(refused(path, &format!("damaged: {name} {}", first.cause)));
-                }
-                let made = temporary()?;
-                let folder = restore::archive(&archive, &record, made.path())?;
-                Ok(Self::Tree(Tree::made(folder, made, &record)))
+        if let Some((name, cause)) = kind.damage(&record).first() {
+            return Err(refused(path, &format!("damaged: {} {cause}", escape_controls(name))));
+        }
+        match kind {
+            ArtifactKind::Archive(archive) => {
+                Tree::restored(&record, |folder| restore::archive(&archive, &record, folder))
             }
-            GivenKind::Wheel(mut wheel) => {
-                if let Some(first) = wheel.damage().first() {
-                    let name = super::super::line::tame(&first.name);
-                    return Err(refused(path, &format!("damaged: {name} {}", first.cause)));
-                }
-                Ok(Self::Stated { record: Box::new(record), path: path.to_owned() })
-            }
-            GivenKind::Installed => {
+            ArtifactKind::Wheel(_) | ArtifactKind::Installed => {
                 Ok(Self::Stated { record: Box::new(record), path: path.to_owned() })
             }
         }
@@ -112,57 +94,38 @@ impl Base {
 }
 
 impl Tree {
-    fn made(folder: PathBuf, made: tempfile::TempDir, record: &Record) -> Self {
-        let stated = record.inputs();
-        Self { stated, is_apart: true, _made: Some(made), ..Self::of(folder) }
-    }
-
-    /// A folder that is used in place.
-    fn of(folder: PathBuf) -> Self {
-        let (stated, submodules) = (Inputs::new(), Vec::new());
-        Self { folder, stated, submodules, is_apart: false, _made: None }
+    /// The tree that an sdist was made from, restored in a temporary folder.
+    fn restored(record: &Record, restore: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<Base> {
+        let made = temporary()?;
+        let (folder, stated) = (restore(made.path())?, record.inputs());
+        let (submodules, _temporary) = (Vec::new(), Some(made));
+        Ok(Base::Tree(Self { folder, stated, submodules, is_temporary: true, _temporary }))
     }
 
     /// Opens the folder as for a build of `artifact`. No program that the sources name is executed.
-    ///
-    /// # Errors
-    /// The folder has no project, or a setting is wrong.
     pub(super) fn call(&self, artifact: Artifact, context: &Context) -> Result<Call> {
-        if self.is_apart {
-            return context.call_in_temporary(self.folder.clone(), artifact);
-        }
-        let interpreter = context.interpreter.clone();
-        context.call(&self.folder, artifact, interpreter, Access::NoPrograms)
-    }
-
-    /// The folder of the project.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        let access = if self.is_temporary { Access::ProjectOnly } else { Access::NoPrograms };
+        context.call(&self.folder, artifact, &context.interpreter, access)
     }
 }
 
 /// Splits `FOLDER@REVISION`. A folder's name and a revision (`HEAD@{1}`) may themselves contain an
 /// @.
 fn split_revision(given: &str, context: &Context) -> Option<(PathBuf, String)> {
-    let splits: Vec<(PathBuf, String)> = given
-        .match_indices('@')
-        .map(|(at, _)| (&given[..at], &given[at + 1..]))
-        .filter(|(_, revision)| !revision.is_empty())
-        .map(|(folder, revision)| {
-            let folder = if folder.is_empty() { "." } else { folder };
-            (context.path(Path::new(folder)), revision.to_owned())
-        })
-        .filter(|(folder, _)| folder.is_dir())
-        .collect();
+    let splits = given.match_indices('@').filter_map(|(at, _)| {
+        let (folder, revision) = (context.path(Path::new(&given[..at])), &given[at + 1..]);
+        (!revision.is_empty() && folder.is_dir()).then(|| (folder, revision.to_owned()))
+    });
+    let splits: Vec<(PathBuf, String)> = splits.collect();
     let is_project = |(folder, _): &&(PathBuf, String)| folder.join("pyproject.toml").is_file();
     splits.iter().find(is_project).or(splits.first()).cloned()
 }
 
 /// A temporary folder with a canonical path, because inputs are named by canonical paths.
 fn temporary() -> Result<tempfile::TempDir> {
-    let failed = |error: std::io::Error| Error::io("temporary folder", &error);
-    let parent = dunce::canonicalize(std::env::temp_dir()).map_err(failed)?;
-    tempfile::Builder::new().prefix("wheelprint-").tempdir_in(parent).map_err(failed)
+    dunce::canonicalize(std::env::temp_dir())
+        .and_then(|parent| tempfile::Builder::new().prefix("wheelprint-").tempdir_in(parent))
+        .at("temporary folder")
 }
 
 fn refused(path: &Path, cause: &str) -> Error {

@@ -1,6 +1,7 @@
 //! Comparing the files of the sources byte by byte.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -22,24 +23,17 @@ pub(super) fn compare(
     let mut same = 0;
     for (name, stated) in &source.files {
         let path = normalize(&project.join(name));
-        let found = digest::file(&path);
-        let old = Value::Sha256(stated.clone());
-        let key = key(name);
-        match found {
-            Ok(digest) if digest == *stated => same += 1,
-            _ if told.contains(&path) => {}
-            Ok(digest) => {
-                let new = Value::Sha256(digest);
-                reasons.push(Reason::Changed { key, old, new });
+        let found = match digest::file(&path) {
+            Ok(digest) => Value::Sha256(digest),
+            Err(error) if error.kind() != ErrorKind::PermissionDenied && !path.exists() => {
+                Value::Absent
             }
-            Err(error)
-                if !path.exists() && error.kind() != std::io::ErrorKind::PermissionDenied =>
-            {
-                reasons.push(Reason::Removed { key, old });
-            }
-            Err(error) => {
-                reasons.push(Reason::Unreadable { key, cause: error.kind().to_string() });
-            }
+            Err(error) => Value::Unreadable(error.kind().to_string()),
+        };
+        match difference(name, stated, found) {
+            None => same += 1,
+            Some(_) if told.contains(&path) => {}
+            Some(reason) => reasons.push(reason),
         }
     }
     (reasons, same)
@@ -47,29 +41,28 @@ pub(super) fn compare(
 
 /// Compares two lists of files. Returns the reasons and the number of equal files.
 pub(super) fn compare_lists(source: &Source, other: &Source) -> (Vec<Reason>, usize) {
-    let mut reasons = Vec::new();
-    let mut same = 0;
-    for (name, stated) in &source.files {
-        let old = Value::Sha256(stated.clone());
-        match other.files.get(name) {
-            Some(digest) if digest == stated => same += 1,
-            Some(digest) => {
-                let new = Value::Sha256(digest.clone());
-                reasons.push(Reason::Changed { key: key(name), old, new });
-            }
-            None => reasons.push(Reason::Removed { key: key(name), old }),
-        }
-    }
-    for (name, digest) in &other.files {
-        if !source.files.contains_key(name) {
-            let new = Value::Sha256(digest.clone());
-            reasons.push(Reason::Added { key: key(name), new });
-        }
-    }
+    let sha256 = |digest: &String| Value::Sha256(digest.clone());
+    let changed = source.files.iter().filter_map(|(name, stated)| {
+        difference(name, stated, other.files.get(name).map_or(Value::Absent, sha256))
+    });
+    let mut reasons: Vec<Reason> = changed.collect();
+    let same = source.files.len() - reasons.len();
+    let added = other.files.iter().filter(|(name, _)| !source.files.contains_key(*name));
+    reasons
+        .extend(added.map(|(name, digest)| Reason::Added { key: key(name), new: sha256(digest) }));
     (reasons, same)
 }
 
-/// The absolute paths of inputs.
+fn difference(name: &str, stated: &str, found: Value) -> Option<Reason> {
+    let (key, old) = (key(name), Value::Sha256(stated.to_owned()));
+    match found {
+        new if new == old => None,
+        Value::Absent => Some(Reason::Removed { key, old }),
+        Value::Unreadable(cause) => Some(Reason::Unreadable { key, cause }),
+        new => Some(Reason::Changed { key, old, new }),
+    }
+}
+
 pub(super) fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> BTreeSet<PathBuf> {
     keys.filter_map(|key| Some(normalize(&super::base(key, roots)?.join(&key.name)))).collect()
 }
@@ -79,23 +72,16 @@ pub(super) fn paths<'a>(keys: impl Iterator<Item = &'a Key>, roots: &Roots) -> B
 pub(super) struct LeftOut(Option<Gitignore>);
 
 impl LeftOut {
-    /// Reads the globs from the project's pyproject.toml.
     pub(super) fn read(pyproject: &toml::Table, project: &Path) -> Self {
-        let globs = pyproject
-            .get("tool")
-            .and_then(|tool| tool.get("maturin")?.get("exclude")?.as_array())
-            .into_iter()
-            .flatten();
+        let exclude = pyproject.get("tool").and_then(|tool| tool.get("maturin")?.get("exclude"));
+        let globs = exclude.and_then(toml::Value::as_array).into_iter().flatten();
         let mut builder = GitignoreBuilder::new(project);
-        for glob in globs.filter_map(of_sdists) {
-            if builder.add_line(None, glob).is_err() {
-                return Self(None);
-            }
-        }
-        Self(builder.build().ok())
+        let added = globs
+            .filter_map(of_sdists)
+            .try_for_each(|glob| builder.add_line(None, glob).map(|_| ()));
+        Self(added.and_then(|()| builder.build()).ok())
     }
 
-    /// Whether this file is left out.
     pub(super) fn has(&self, path: &Path, project: &Path) -> bool {
         let inside = path.strip_prefix(project).ok();
         self.0.as_ref().zip(inside).is_some_and(|(globs, inside)| {
@@ -108,14 +94,10 @@ impl LeftOut {
 /// `{ path = "...", format = "sdist" }` names one or more formats.
 fn of_sdists(exclude: &toml::Value) -> Option<&str> {
     let is_sdist = |format: &toml::Value| format.as_str() == Some("sdist");
-    match exclude.get("format") {
-        None => exclude.as_str().or_else(|| exclude.get("path")?.as_str()),
-        Some(format) => {
-            let named = is_sdist(format)
-                || format.as_array().is_some_and(|formats| formats.iter().any(is_sdist));
-            exclude.get("path").filter(|_| named)?.as_str()
-        }
-    }
+    let applies = exclude.get("format").is_none_or(|format| {
+        is_sdist(format) || format.as_array().is_some_and(|formats| formats.iter().any(is_sdist))
+    });
+    exclude.as_str().or_else(|| exclude.get("path").filter(|_| applies)?.as_str())
 }
 
 fn key(name: &str) -> Key {

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::given::{Given, GivenKind, text_of};
-use super::line::tame;
+use super::artifact::{ArtifactKind, InspectedArtifact, text_of};
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
 use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, is_device, normalize};
+use crate::log::escape_controls;
 use crate::project::Project;
 use crate::request::Artifact;
-use crate::sdist::restore;
 use crate::wheel::audit::LIMIT;
 
 mod base;
@@ -37,26 +36,25 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What came out.
+/// The result of a comparison.
 #[derive(Default)]
 struct Findings {
-    /// What was compared and is the same.
+    /// The number of equal inputs.
     same: usize,
-    /// Files of the sources that are the same, byte by byte.
+    /// The number of source files that are equal byte by byte.
     files: usize,
-    /// What makes it another tree.
+    /// Differences that make it another tree.
     differences: Vec<Reason>,
-    /// Differences of which only the bytes are others, and not what they mean.
+    /// Differences of TOML files whose meaning is equal.
     spelling: BTreeSet<Key>,
-    /// What would be built with here: variables, toolchain, what surrounds the tree.
+    /// Differences outside of the sources: variables, toolchain, files around the tree.
     built_with: Vec<Reason>,
-    /// What can't be seen here.
+    /// Inputs that cannot be compared here.
     not_compared: Vec<Reason>,
-    /// What is wrong with the artifact itself: a file and the cause.
+    /// Damaged files of the artifact itself: name and cause.
     damaged: Vec<(String, String)>,
 }
 
-/// An artifact, and what is said of it.
 struct Verified {
     path: PathBuf,
     record: Record,
@@ -64,43 +62,33 @@ struct Verified {
     findings: Findings,
 }
 
-/// See [`Arguments`].
-///
-/// # Errors
-/// An artifact is none, or has no record that can be used, or there is nothing to compare with.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
     let base = Base::open(&arguments.source, context)?;
-    let verified: Vec<Result<Verified>> =
+    let mut verified: Vec<Result<Verified>> =
         arguments.artifacts.iter().map(|given| verify(given, &base, context)).collect();
     drop(progress);
+    if let [Err(_)] = verified[..]
+        && let Some(Err(error)) = verified.pop()
+    {
+        return Err(error);
+    }
     let code = |verified: &Result<Verified>| match verified {
         Ok(verified) => u8::from(!verified.findings.is_verified()),
         Err(_) => FAILED,
     };
     let worst = verified.iter().map(code).max().unwrap_or(FAILED);
-    if let [_] = &verified[..] {
-        let verified = verified.into_iter().next().transpose()?;
-        let answer = verified.map(|verified| {
-            if arguments.json {
-                Answer::json(&words::json(&verified, &arguments.source))
-            } else {
-                Answer::said(words::text(&verified, context))
-            }
-        });
-        return Ok(answer.unwrap_or_default().with_code(worst));
-    }
     if arguments.json {
-        let json = words::json_of_all(&verified, &arguments.artifacts, &arguments.source);
-        return Ok(Answer::json(&json).with_code(worst));
+        let json = words::json(&verified, &arguments.artifacts, &arguments.source);
+        return Ok(Answer::json(json).with_code(worst));
     }
     let mut blocks = Vec::new();
-    // What is wrong with the sources is so for every artifact, and is said once.
-    let mut said = BTreeSet::new();
+    // A problem of the sources concerns every artifact, and is printed once.
+    let mut printed = BTreeSet::new();
     for verified in &verified {
         match verified {
-            Ok(verified) => blocks.push(words::text(verified, context)),
-            Err(error) if said.insert(error.to_string()) => context.terminal.error(error),
+            Ok(verified) => blocks.push(words::text(verified, &context.terminal)),
+            Err(error) if printed.insert(error.to_string()) => context.terminal.error(error),
             Err(_) => {}
         }
     }
@@ -109,28 +97,28 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 
 fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
     let path = context.path(given);
-    let opened = Given::open(&path)?;
+    let InspectedArtifact { name, record, mut kind, .. } = InspectedArtifact::open(&path)?;
     let refused = |cause: &str, hint: &str| Err(Error::given(&path, cause, hint));
-    if matches!(opened.kind, GivenKind::Installed) {
+    if matches!(kind, ArtifactKind::Installed) {
         let hint = "give the wheel it was installed from; `wheelprint inspect` shows the record";
         return refused("not a wheel, but what was installed of one", hint);
     }
-    let Some(record) = opened.record else {
+    let Some(record) = record else {
         let hint = "it was not built by wheelprint: write `build-backend = \"wheelprint\"` into \
                     pyproject.toml and build it again";
         return refused("there is no record in it", hint);
     };
-    let artifact = match (text_of(&record, Part::Request, "artifact"), &opened.kind) {
-        (Some("wheel"), GivenKind::Wheel(_)) => Artifact::Wheel,
-        (Some("editable"), GivenKind::Wheel(_)) => Artifact::Editable,
-        (Some("sdist"), GivenKind::Archive(_)) => Artifact::Sdist,
+    let artifact = match (text_of(&record, Part::Request, "artifact"), &kind) {
+        (Some("wheel"), ArtifactKind::Wheel(_)) => Artifact::Wheel,
+        (Some("editable"), ArtifactKind::Wheel(_)) => Artifact::Editable,
+        (Some("sdist"), ArtifactKind::Archive(_)) => Artifact::Sdist,
         (None, _) => return refused("its record does not say what was built", "build it again"),
         _ => return refused("its record is of something else", "build it again"),
     };
     if let Some(cause) = leads_astray(&record) {
         return refused(&format!("its record can't be used: {cause}"), "build it again");
     }
-    let member = base.member(&opened.name);
+    let member = base.member(&name);
     let mut findings = match member.as_ref().unwrap_or(base) {
         Base::Tree(tree) => in_tree(&path, &record, artifact, tree, context)?,
         Base::Stated { record: other, path: source } => match (&record.source, &other.source) {
@@ -145,18 +133,8 @@ fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
             }
         },
     };
-    let (is_archive, damaged) = match opened.kind {
-        GivenKind::Archive(archive) => {
-            let damage = restore::damage(&archive, &record).into_iter();
-            (true, damage.map(|damage| (damage.name, damage.cause)).collect())
-        }
-        GivenKind::Wheel(mut wheel) => {
-            let damage = wheel.damage().into_iter();
-            (false, damage.map(|damage| (damage.name, damage.cause)).collect())
-        }
-        GivenKind::Installed => (false, Vec::new()),
-    };
-    findings.damaged = damaged;
+    findings.damaged = kind.damage(&record);
+    let is_archive = artifact == Artifact::Sdist;
     Ok(Verified { path: given.to_owned(), record, is_archive, findings })
 }
 
@@ -171,7 +149,8 @@ fn in_tree(
     let call = tree.call(artifact, context)?;
     let roots = compare::roots_of(&call, record);
     if let Some(name) = no_manifest(record, &roots) {
-        let cause = format!("its record names {} as a TOML file, which it is not", tame(&name));
+        let cause =
+            format!("its record names {} as a TOML file, which it is not", escape_controls(&name));
         return refused(&cause, "is this the right --source?");
     }
     let mut observed = compare::observe(&call, record, &roots);
@@ -180,21 +159,21 @@ fn in_tree(
     if let Some(source) = &record.source {
         pass_over_left_out(&mut findings, call.project(), tree, &roots);
         let lies_below = |name: &&String| {
-            let path = normalize(&tree.folder().join(name));
+            let path = normalize(&tree.folder.join(name));
             tree.submodules.iter().any(|folder| path.starts_with(folder))
         };
         if let Some(name) = source.files.keys().find(lies_below) {
-            let cause =
-                format!("{} lies in a submodule, which a revision does not hold", tame(name));
+            let name = escape_controls(name);
+            let cause = format!("{name} lies in a submodule, which a revision does not hold");
             return refused(&cause, "check the revision out and give the folder as --source");
         }
         let told = findings.differences.iter().filter_map(Reason::key);
         let told = files::paths(told, &roots);
-        let (differences, same) = files::compare(source, tree.folder(), &told);
+        let (differences, same) = files::compare(source, &tree.folder, &told);
         let means = record.inputs.iter().map(|input| &input.key);
         let means = files::paths(means.filter(|key| key.kind == Kind::Toml), &roots);
         let keys = differences.iter().filter_map(Reason::key);
-        let is_toml = |key: &&Key| means.contains(&normalize(&tree.folder().join(&key.name)));
+        let is_toml = |key: &&Key| means.contains(&normalize(&tree.folder.join(&key.name)));
         findings.spelling = keys.filter(is_toml).cloned().collect();
         findings.differences.extend(differences);
         findings.files = same;
@@ -205,8 +184,8 @@ fn in_tree(
     Ok(findings)
 }
 
-/// What can't be seen in a tree that was packed, as it was stated: of other members of the workspace
-/// what counts; and for an sdist, that was not built, what was left out of it.
+/// Inputs that a packed tree cannot show, with the values that its record states: what counts of
+/// other workspace members; and for an sdist, which was not built, the files that were left out.
 fn unseen(tree: &Tree, observed: &Inputs, artifact: Artifact) -> Inputs {
     let is_sdist = artifact == Artifact::Sdist;
     let is_missing = |key: &Key| match observed.get(key) {
@@ -222,11 +201,11 @@ fn unseen(tree: &Tree, observed: &Inputs, artifact: Artifact) -> Inputs {
 
 /// A new file that sdists leave out could not reach a wheel that was made through one.
 fn pass_over_left_out(findings: &mut Findings, project: &Project, tree: &Tree, roots: &Roots) {
-    let left_out = files::LeftOut::read(&project.document, tree.folder());
+    let left_out = files::LeftOut::read(&project.document, &tree.folder);
     let is_left_out = |reason: &mut Reason| match reason {
         Reason::Added { key, .. } if key.part == Part::Rust => {
             let paths = files::paths([&*key].into_iter(), roots);
-            paths.iter().any(|path| left_out.has(path, tree.folder()))
+            paths.iter().any(|path| left_out.has(path, &tree.folder))
         }
         _ => false,
     };
@@ -244,44 +223,41 @@ impl Findings {
     }
 }
 
-/// Places that no build of ours writes: absolute ones, and such as climb out of their root.
+/// Refuses paths that no build of ours writes: absolute ones, and paths that climb out of their
+/// root.
 fn leads_astray(record: &Record) -> Option<String> {
     let climbs = |text: &str| text.split(['/', '\\']).any(|part| part == "..");
-    let is_absolute = |text: &str| is_of_some_machine(text, cfg!(windows));
-    let astray = |text: &str| format!("{:?} is a place of some machine", tame(text));
-    let named = record.source.iter().flat_map(|source| source.files.keys());
-    let packed = record.packed.iter().flat_map(|packed| packed.source.iter());
-    let mut named = record.roots.values().chain(named).chain(packed);
-    if let Some(path) = named.find(|path| is_absolute(path)) {
-        return Some(astray(path));
-    }
-    let mut packed = record.packed.iter().map(|packed| &packed.path);
-    if let Some(path) = packed.find(|path| is_absolute(path) || climbs(path)) {
-        return Some(astray(path));
-    }
-    record.watches.iter().find_map(|watch| match watch {
-        Watch::Place { place, .. } => {
-            (is_absolute(&place.path) || climbs(&place.path)).then(|| astray(&place.path))
-        }
-        Watch::Glob { glob, .. } => is_absolute(glob).then(|| astray(glob)),
+    let sources = record.source.iter().flat_map(|source| source.files.keys());
+    let packed_from = record.packed.iter().flat_map(|packed| packed.source.iter());
+    let may_climb = record.roots.values().chain(sources).chain(packed_from);
+    let packed = record.packed.iter().map(|packed| (&packed.path, false));
+    let watched = record.watches.iter().filter_map(|watch| match watch {
+        Watch::Place { place, .. } => Some((&place.path, false)),
+        Watch::Glob { glob, .. } => Some((glob, true)),
         Watch::CargoConfig
         | Watch::ToolchainFile
         | Watch::Variable { .. }
         | Watch::Variables
         | Watch::Toolchain
         | Watch::Request => None,
-    })
+    });
+    let mut paths = may_climb.map(|path| (path, true)).chain(packed).chain(watched);
+    paths
+        .find(|(path, may_climb)| {
+            is_of_some_machine(path, cfg!(windows)) || !may_climb && climbs(path)
+        })
+        .map(|(path, _)| format!("{:?} is a place of some machine", escape_controls(path)))
 }
 
-/// Is it no path below a folder? On Windows a drive is none, and neither is a device, which has its
-/// name in every folder: reading `CON` would wait for somebody to type.
+/// Whether the path lies below no folder. On Windows that is so for drives and for devices, which
+/// have their names in every folder: reading `CON` would wait for somebody to type.
 fn is_of_some_machine(path: &str, windows: bool) -> bool {
     let has_drive = || path.as_bytes().get(1) == Some(&b':');
     path.starts_with(['/', '\\'])
         || windows && (has_drive() || path.split(['/', '\\']).any(is_device))
 }
 
-/// TOML files are read whole: a device, or what no manifest is as large as, is not read.
+/// A watched TOML file that is a device or too large for a manifest. TOML files are read whole.
 fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
     record.watches.iter().find_map(|watch| match watch {
         Watch::Place { look: Look::Toml(_), place, .. } => {
@@ -293,7 +269,7 @@ fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
     })
 }
 
-/// Sorts every difference by what it says of the sources.
+/// Sorts all differences by what they say about the sources.
 fn compare(record: &Record, observed: &Inputs, roots: &Roots) -> Findings {
     let recorded = record.inputs();
     let mut findings = Findings::default();
@@ -332,7 +308,7 @@ fn compare(record: &Record, observed: &Inputs, roots: &Roots) -> Findings {
     findings
 }
 
-/// Is it of the tree, and not of the machine or of what happens to lie above the tree?
+/// Whether the input belongs to the tree, and not to the machine or to folders above the tree.
 fn is_source(key: &Key, roots: &Roots) -> bool {
     // No `..`: a new part must be put on one side.
     match key.part {

@@ -5,62 +5,46 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::Context;
-use super::super::line::{Line, count, tame};
-use super::super::terminal::{BAD, FAINT, GOOD, NOTICE};
+use super::super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, Terminal, count};
 use super::Verified;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::freshness::Reason;
 use crate::report;
 
-/// The result for one artifact as JSON (docs/json.md).
-pub(super) fn json(verified: &Verified, source: &Path) -> Value {
-    let mut json = findings(verified);
+/// The results as JSON (docs/json.md): one object for one artifact, a list for several.
+pub(super) fn json(verified: &[Result<Verified>], named: &[PathBuf], source: &Path) -> Value {
+    let artifacts = verified.iter().zip(named).map(|(verified, named)| match verified {
+        Ok(verified) => findings(verified),
+        Err(error) => json!({
+            "wheel": named.to_string_lossy(),
+            "verified": false,
+            "error": error.to_string(),
+        }),
+    });
+    let mut artifacts: Vec<Value> = artifacts.collect();
+    let mut json = if let [only] = &mut artifacts[..] {
+        only.take()
+    } else {
+        let all = artifacts.iter().all(|artifact| artifact["verified"] == true);
+        json!({ "verified": all, "artifacts": artifacts })
+    };
     json["schema"] = 1.into();
     json["source"] = source.to_string_lossy().into();
     json
 }
 
-/// The results for several artifacts as JSON.
-pub(super) fn json_of_all(
-    verified: &[Result<Verified, Error>],
-    named: &[PathBuf],
-    source: &Path,
-) -> Value {
-    let artifacts: Vec<Value> = verified
-        .iter()
-        .zip(named)
-        .map(|(verified, named)| match verified {
-            Ok(verified) => findings(verified),
-            Err(error) => json!({
-                "wheel": named.to_string_lossy(),
-                "verified": false,
-                "error": error.to_string(),
-            }),
-        })
-        .collect();
-    let all = artifacts.iter().all(|artifact| artifact["verified"] == true);
-    json!({
-        "schema": 1,
-        "source": source.to_string_lossy(),
-        "verified": all,
-        "artifacts": artifacts,
-    })
-}
-
 fn findings(verified: &Verified) -> Value {
     let Verified { path, record, findings, .. } = verified;
-    let list = |reasons: &[Reason]| -> Vec<Value> {
+    let list = |reasons: &[Reason]| -> Value {
         let json = |reason| {
-            let mut json = report::json::reason(reason, &record.roots);
+            let mut json = report::reason_as_json(reason, &record.roots);
             json["text"] = words(verified, reason).into();
             json
         };
         reasons.iter().map(json).collect()
     };
     let damaged = findings.damaged.iter();
-    let damaged: Vec<Value> =
-        damaged.map(|(name, cause)| json!({ "name": name, "cause": cause })).collect();
+    let damaged = damaged.map(|(name, cause)| json!({ "name": name, "cause": cause }));
     json!({
         "wheel": path.to_string_lossy(),
         "source-digest": record.source.as_ref().map(|source| &source.sha256),
@@ -68,7 +52,7 @@ fn findings(verified: &Verified) -> Value {
         "differences": list(&findings.differences),
         "built-with": list(&findings.built_with),
         "not-compared": list(&findings.not_compared),
-        "damaged": damaged,
+        "damaged": damaged.collect::<Value>(),
     })
 }
 
@@ -79,12 +63,9 @@ fn words(verified: &Verified, reason: &Reason) -> String {
 }
 
 /// The result for one artifact in words.
-pub(super) fn text(verified: &Verified, context: &Context) -> String {
+pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
     let Verified { path, record, findings, is_archive } = verified;
-    let terminal = &context.terminal;
-    let file = path.file_name().unwrap_or(path.as_os_str());
-    let line = Line::new(terminal);
-    let line = if findings.is_verified() {
+    let mut output = if findings.is_verified() {
         let mut same = Vec::new();
         if findings.files > 0 {
             same.push(count(findings.files, "source file"));
@@ -94,46 +75,41 @@ pub(super) fn text(verified: &Verified, context: &Context) -> String {
         }
         let list = if *is_archive { "its record" } else { "RECORD" };
         let said = format!(": {} as here, every file as in {list}", same.join(" and "));
-        line.add(GOOD, "verified").plain(&said)
+        terminal.line(&[(GOOD, "verified"), (PLAIN, &said)])
     } else if findings.differences.is_empty() {
-        line.add(BAD, "damaged").plain(": it is not what was built")
+        terminal.line(&[(BAD, "damaged"), (PLAIN, ": it is not what was built")])
     } else {
-        line.add(BAD, "not verified").plain(": it was not built from these sources")
+        let said = ": it was not built from these sources";
+        terminal.line(&[(BAD, "not verified"), (PLAIN, said)])
     };
-    let mut output = line.end();
-    output += &Line::new(terminal).add(FAINT, &tame(&file.to_string_lossy())).end();
+    let file = path.file_name().unwrap_or(path.as_os_str());
+    output += &terminal.line(&[(FAINT, &file.to_string_lossy())]);
     let all = |reasons: &[Reason]| -> Vec<String> {
-        let mut all: Vec<String> = reasons.iter().map(|reason| words(verified, reason)).collect();
         // A file can be two inputs, and both would give the same line.
         let mut seen = BTreeSet::new();
-        all.retain(|text| seen.insert(text.clone()));
-        all
+        let all = reasons.iter().map(|reason| words(verified, reason));
+        all.filter(|text| seen.insert(text.clone())).collect()
     };
-    let damaged: Vec<String> =
-        findings.damaged.iter().map(|(name, cause)| format!("{name} {cause}")).collect();
-    let not_compared: Vec<String> = findings
-        .not_compared
-        .iter()
-        .map(|reason| match reason {
-            Reason::Unreadable { key, cause } => {
-                format!("{}: {cause}", report::name(key, &record.roots))
-            }
-            other => report::reason(other, &record.roots),
-        })
-        .collect();
+    let damaged = findings.damaged.iter().map(|(name, cause)| format!("{name} {cause}"));
+    let not_compared = findings.not_compared.iter().map(|reason| match reason {
+        Reason::Unreadable { key, cause } => {
+            format!("{}: {cause}", report::name(key, &record.roots))
+        }
+        other => report::reason(other, &record.roots),
+    });
     let itself = if *is_archive { "in the sdist" } else { "in the wheel" };
     for (style, heading, lines) in [
-        (BAD, itself, damaged),
+        (BAD, itself, damaged.collect()),
         (BAD, "in the sources", all(&findings.differences)),
         (NOTICE, "built with (says nothing of the sources)", all(&findings.built_with)),
-        (NOTICE, "not compared", not_compared),
+        (NOTICE, "not compared", not_compared.collect()),
     ] {
-        if lines.is_empty() {
-            continue;
+        if !lines.is_empty() {
+            output.push('\n');
+            output += &terminal.line(&[(style, heading)]);
         }
-        output += &format!("\n{}", Line::new(terminal).add(style, heading).end());
         for line in lines {
-            output += &Line::new(terminal).plain(&format!("  {}", tame(&line))).end();
+            output += &terminal.line(&[(PLAIN, "  "), (PLAIN, &line)]);
         }
     }
     output

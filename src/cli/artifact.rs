@@ -7,61 +7,71 @@ use std::path::Path;
 use fs_err as fs;
 use serde::Deserialize;
 
-use super::line::tame;
 use crate::error::{Error, Result};
 use crate::fingerprint::record::{FILE_NAME, VERSION};
 use crate::fingerprint::{Record, Value};
 use crate::inputs::{Key, Kind, Part};
-use crate::sdist::Archive;
+use crate::log::escape_controls;
+use crate::sdist::{Archive, restore};
 use crate::wheel::audit::{Audit, LIMIT};
 
 /// The number of bytes of METADATA that are read. Name and version are in the first few lines.
 const METADATA: u64 = 64 << 10;
 
 /// A wheel, sdist or dist-info folder, and its record.
-pub(super) struct Given {
+pub(super) struct InspectedArtifact {
     pub name: String,
     pub version: String,
     pub record: Option<Record>,
-    pub kind: GivenKind,
+    pub kind: ArtifactKind,
 }
 
-/// The kind of the argument.
-pub(super) enum GivenKind {
+pub(super) enum ArtifactKind {
     Wheel(Box<Audit>),
     Archive(Box<Archive>),
     /// A dist-info folder.
     Installed,
 }
 
-impl Given {
+impl InspectedArtifact {
     /// Opens an absolute path.
-    ///
-    /// # Errors
-    /// The path names nothing of this kind, or its record is damaged or of another version.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let is_dist_info = path.is_dir()
-            && path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".dist-info"));
-        let (metadata, record, folder, kind) = if is_dist_info {
-            let read = |name: &str, limit| read_start(&path.join(name), limit);
-            let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let metadata = read("METADATA", METADATA)?;
-            (metadata, read(FILE_NAME, LIMIT + 1)?, folder, GivenKind::Installed)
+        let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (metadata, record, folder, kind) = if path.is_dir() && folder.ends_with(".dist-info") {
+            let metadata = read_start(&path.join("METADATA"), METADATA)?;
+            let record = read_start(&path.join(FILE_NAME), LIMIT + 1)?;
+            (metadata, record, folder, ArtifactKind::Installed)
         } else if is_archive(path) {
             let mut archive = Archive::open(path)?;
             let (metadata, record) = (archive.metadata.clone(), archive.record.take());
             let top = archive.top.clone();
-            (Some(metadata), record, top, GivenKind::Archive(Box::new(archive)))
+            (Some(metadata), record, top, ArtifactKind::Archive(Box::new(archive)))
         } else {
             let mut wheel = Audit::open(path)?;
-            let metadata =
-                wheel.read("METADATA", METADATA).map_err(|cause| broken(path, &cause))?;
-            let record = wheel.read(FILE_NAME, LIMIT + 1).map_err(|cause| broken(path, &cause))?;
-            (metadata, record, wheel.dist_info.clone(), GivenKind::Wheel(Box::new(wheel)))
+            let mut read =
+                |name, limit| wheel.read(name, limit).map_err(|cause| broken(path, &cause));
+            let (metadata, record) = (read("METADATA", METADATA)?, read(FILE_NAME, LIMIT + 1)?);
+            (metadata, record, wheel.dist_info.clone(), ArtifactKind::Wheel(Box::new(wheel)))
         };
         let record = record.map(|bytes| read_record(path, &bytes)).transpose()?;
         let (name, version) = named(&metadata.unwrap_or_default(), &folder);
         Ok(Self { name, version, record, kind })
+    }
+}
+
+impl ArtifactKind {
+    /// The files that are not what the sdist's record, or the wheel's RECORD, says: name and cause.
+    pub(super) fn damage(&mut self, record: &Record) -> Vec<(String, String)> {
+        match self {
+            Self::Wheel(wheel) => {
+                wheel.damage().into_iter().map(|file| (file.name, file.cause)).collect()
+            }
+            Self::Archive(archive) => {
+                let damage = restore::damage(archive, record).into_iter();
+                damage.map(|file| (file.name, file.cause)).collect()
+            }
+            Self::Installed => Vec::new(),
+        }
     }
 }
 
@@ -108,7 +118,7 @@ fn read_record(path: &Path, bytes: &[u8]) -> Result<Record> {
 }
 
 fn broken(path: &Path, cause: &dyn std::fmt::Display) -> Error {
-    let cause = format!("its record can't be used: {}", tame(&cause.to_string()));
+    let cause = format!("its record can't be used: {}", escape_controls(&cause.to_string()));
     Error::given(path, cause, "somebody changed the file after it was built; build it again")
 }
 
@@ -131,10 +141,8 @@ fn named(metadata: &[u8], folder: &str) -> (String, String) {
 /// `maturin`, `python`.
 pub(super) fn text_of<'a>(record: &'a Record, part: Part, name: &str) -> Option<&'a str> {
     let key = Key::named(part, Kind::Value, name);
-    record.inputs.iter().find(|input| input.key == key).and_then(|input| match &input.value {
-        Value::Text(text) => Some(text.as_str()),
-        _ => None,
-    })
+    let input = record.inputs.iter().find(|input| input.key == key)?;
+    if let Value::Text(text) = &input.value { Some(text) } else { None }
 }
 
 #[cfg(test)]
