@@ -10,7 +10,6 @@ use crate::freshness::{self, Verdict};
 use crate::inputs::{CARGO_HOME, Key, Kind, PROJECT, Part, Roots, Watch, normalize, relative};
 use crate::request::{Artifact, Request};
 use crate::sdist::Origin;
-use crate::sdist::origin::Seen;
 use crate::sdist::restore;
 use crate::store::Entry;
 
@@ -43,22 +42,20 @@ pub(super) fn record_of_tree(
     let is_left_out = |key: &Key, value: &Value| {
         *value == Value::Absent && our_keys.contains(key) && !keys_of_cargo.contains(key)
     };
-    let mut seen: BTreeMap<&Key, Seen> = inputs
+    let mut seen: BTreeMap<&Key, (Located, Value)> = inputs
         .iter()
         .filter(|(key, value)| !is_left_out(key, value))
         .map(|(key, value)| {
-            let (key_of, value) = (key.clone(), value.clone());
-            (key, Seen { key: key_of, value, path: None, view: None })
+            let located = Located { key: key.clone(), path: None, view: None };
+            (key, (located, value.clone()))
         })
         .collect();
     for located in by_cargo.into_iter().chain(by_us) {
-        if let Some(seen) = seen.get_mut(&located.key) {
-            seen.path = located.path;
-            seen.view = located.view;
+        if let Some((seen, _)) = seen.get_mut(&located.key) {
+            *seen = located;
         }
     }
-    let seen = seen.into_values().collect();
-    let inputs = origin.inputs(seen, here);
+    let inputs = origin.inputs(seen.into_values(), here);
     let watches = origin.watches(found, here);
     let roots = origin.roots(&watches);
     let mut record = Record::new(&inputs, watches, roots, Vec::new());

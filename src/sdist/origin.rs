@@ -7,9 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::archive::READ;
-use super::restore::{DEPTH, contradictions};
+use super::restore::{contradictions, project_in};
 use super::{PKG_INFO, TOP};
 use crate::digest;
+use crate::fingerprint::observe::Located;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Packed, Record, Source, Value, toml_view};
 use crate::inputs::{
@@ -54,15 +55,6 @@ enum State {
     Missing,
 }
 
-/// An input as it was seen in the unpacked archive.
-pub struct Seen {
-    pub key: Key,
-    pub value: Value,
-    pub path: Option<PathBuf>,
-    /// Which parts of a TOML file count.
-    pub view: Option<View>,
-}
-
 /// The digest of the record, if the folder is an unpacked archive.
 pub fn id(root: &Path) -> Option<String> {
     let path = root.join(FILE_NAME);
@@ -83,22 +75,11 @@ impl Origin {
         if !contradictions(&record).is_empty() {
             return None;
         }
-        let source = record.source.as_ref()?;
         let names = record.packed.iter().map(|packed| packed.path.as_str());
         if record.packed.is_empty() || names.chain([""]).any(|name| !is_inside(name)) {
             return None;
         }
-        let depth = record
-            .roots
-            .values()
-            .chain(source.files.keys())
-            .map(|name| name.split('/').take_while(|part| *part == "..").count())
-            .max()
-            .unwrap_or(0);
-        if depth > DEPTH {
-            return None;
-        }
-        let project = (0..=depth).fold(PathBuf::from("/"), |path, _| path.join("d"));
+        let project = project_in(Path::new("/"), &record).ok()?;
         let mut tree = Roots::default();
         for (name, place) in record.roots.iter().filter(|(name, _)| *name != TOP) {
             tree.add(name.clone(), normalize(&project.join(place)));
@@ -106,11 +87,8 @@ impl Origin {
         tree.add(PROJECT, &project);
         let top = record.roots.get(TOP).map_or(".", String::as_str);
         let top = normalize(&project.join(top));
-        let files = record.packed.iter().map(|packed| {
-            let found = Found::look(root, packed);
-            (packed.path.clone(), found)
-        });
-        let files = files.collect();
+        let look = |packed: &Packed| (packed.path.clone(), Found::look(root, packed));
+        let files = record.packed.iter().map(look).collect();
         let unpacked_extras = RefCell::default();
         let known = record.inputs.iter().map(|input| input.key.clone()).collect();
         let root = root.to_owned();
@@ -207,9 +185,9 @@ impl Origin {
     }
 
     /// Translates the inputs of a build here to the tree.
-    pub fn inputs(&self, seen: Vec<Seen>, here: &Roots) -> Inputs {
+    pub fn inputs(&self, seen: impl IntoIterator<Item = (Located, Value)>, here: &Roots) -> Inputs {
         let mut inputs = Inputs::new();
-        for Seen { key, value, path, view } in seen {
+        for (Located { key, path, view }, value) in seen {
             // Paths in target folders are left out. The tree's record covers the tree's own ones.
             if path.as_deref().is_some_and(|path| is_product(path, here)) {
                 continue;
@@ -313,10 +291,7 @@ impl Origin {
         let key = Key::place(Part::Rust, Kind::File, place);
         match here.resolve(place) {
             Some(path) if is_product(&path, here) => None,
-            Some(path) if path.starts_with(&self.root) => {
-                let key = self.key(&key, here)?;
-                Some(key.as_place())
-            }
+            Some(path) if path.starts_with(&self.root) => Some(self.key(&key, here)?.as_place()),
             _ => Some(place.clone()),
         }
     }
