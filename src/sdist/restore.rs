@@ -55,12 +55,8 @@ pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
         if packed.original.is_some() && !["Cargo.toml", "pyproject.toml"].contains(&file) {
             found.push((packed.path.as_str(), "is no manifest, and said to be rewritten"));
         }
-        let stated = source.files.get(name);
-        let is_so = match &packed.original {
-            Some(text) => stated == Some(&crate::digest::bytes(text.as_bytes())),
-            None => stated == Some(&packed.sha256),
-        };
-        if !is_so {
+        let original = packed.original.as_ref().map(|text| crate::digest::bytes(text.as_bytes()));
+        if source.files.get(name) != Some(original.as_ref().unwrap_or(&packed.sha256)) {
             found.push((packed.path.as_str(), "is not the file of the tree that it should be"));
         }
     }
