@@ -24,7 +24,7 @@ pub enum Error {
 
     /// `pyproject.toml` (or another TOML file) is missing, is not TOML, or has a value of a wrong
     /// type.
-    #[error("{}{}: {}{cause}", path.display(), At(*position), Field(field.as_deref()))]
+    #[error("{}{}: {}{cause}", path.display(), at(*position), before_cause(field.as_ref()))]
     Toml {
         path: PathBuf,
         /// Line and column, counted from one.
@@ -49,7 +49,7 @@ pub enum Error {
 
     /// The sources cannot be built, and cargo named the cause: a Cargo.toml, or something that it
     /// refers to.
-    #[error("{}{}: {cause}", path.display(), At(*position))]
+    #[error("{}{}: {cause}", path.display(), at(*position))]
     Sources {
         path: PathBuf,
         /// Line and column, counted from one.
@@ -174,6 +174,20 @@ impl Error {
     }
 }
 
+/// A file in a wheel or sdist that does not match the archive's list of files.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub name: String,
+    pub cause: String,
+}
+
+impl Damage {
+    /// Damage of this file.
+    pub fn new(name: &str, cause: impl ToString) -> Self {
+        Self { name: name.to_owned(), cause: cause.to_string() }
+    }
+}
+
 /// Adds the path to an I/O result.
 pub trait PathContext<T> {
     /// # Errors
@@ -220,26 +234,12 @@ pub fn position(text: &str, offset: usize) -> (u32, u32) {
     (counted(before.matches('\n').count()), counted(line.chars().count()))
 }
 
-struct At(Option<(u32, u32)>);
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((line, column)) => write!(f, ":{line}:{column}"),
-            None => Ok(()),
-        }
-    }
+fn at(position: Option<(u32, u32)>) -> String {
+    position.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default()
 }
 
-struct Field<'a>(Option<&'a str>);
-
-impl fmt::Display for Field<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(field) => write!(f, "{field}: "),
-            None => Ok(()),
-        }
-    }
+fn before_cause(field: Option<&String>) -> String {
+    field.map(|field| format!("{field}: ")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -157,21 +157,14 @@ pub fn link_to_folder(target: &Path, link: &Path) -> bool {
 }
 
 /// Gives a temporary file the permissions of an ordinary new file. Temporary files start private.
+/// On other systems than Unix the folder decides who can access the file.
 ///
 /// # Errors
 /// The mode cannot be set.
-#[cfg(unix)]
+#[cfg_attr(not(unix), expect(unused_variables))]
 pub fn share(file: &NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-/// Does nothing: on other systems the folder decides who can access the file.
-///
-/// # Errors
-/// None.
-#[cfg(not(unix))]
-pub fn share(_file: &NamedTempFile) -> std::io::Result<()> {
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     Ok(())
 }
 

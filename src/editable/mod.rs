@@ -84,18 +84,14 @@ impl Products {
             "_wheelprint_{}",
             name.replace(|char: char| !char.is_ascii_alphanumeric(), "_").to_ascii_lowercase()
         );
-        let file = |name: String, content: Vec<u8>| Addition {
-            name,
-            content: Content::Bytes(content),
-            executable: false,
-        };
+        let file = Addition::bytes;
         for top in &packages {
             edit.add.extend(self.stubs(top));
         }
         let contents = [
-            config.modules.dict(),
+            dict(&config.modules),
             tuple(&packages),
-            config.data.dict(),
+            dict(&config.data),
             format!("{on_stale:?}"),
             format!("{:?}", inputs_name(&wheel.dist_info)),
         ];
@@ -121,26 +117,23 @@ impl Products {
         edit.add.push(file(format!("{name}.start"), format!("{module}:install\n").into_bytes()));
         Ok(edit)
     }
-}
 
-impl Products {
     /// Stubs of a package. Type checkers don't run hooks; they look for stubs beside the package.
     fn stubs(&self, package: &str) -> Vec<Addition> {
-        let addition = |name: &str, content: Content| Addition {
-            name: format!("{package}-stubs/{name}"),
-            content,
-            executable: false,
-        };
         let mut found: Vec<Addition> = self
             .files
             .iter()
             .filter_map(|(path, relative)| {
                 let name = relative.strip_prefix(package)?.strip_prefix('/')?;
-                name.ends_with(".pyi").then(|| addition(name, Content::File(path.clone())))
+                name.ends_with(".pyi").then(|| Addition {
+                    name: format!("{package}-stubs/{name}"),
+                    content: Content::File(path.clone()),
+                    executable: false,
+                })
             })
             .collect();
         if !found.is_empty() {
-            found.push(addition("py.typed", Content::Bytes(b"partial\n".to_vec())));
+            found.push(Addition::bytes(format!("{package}-stubs/py.typed"), b"partial\n".to_vec()));
         }
         found
     }
@@ -162,16 +155,12 @@ pub(crate) fn inputs_name(dist_info: &str) -> String {
     format!("{}.editable/inputs", project_name(dist_info))
 }
 
-/// The hook's data about the files that were moved.
+/// The hook's data about the files that were moved: the folder of each module or package.
 #[derive(Default)]
 struct Config {
-    modules: Folders,
-    data: Folders,
+    modules: BTreeMap<String, String>,
+    data: BTreeMap<String, String>,
 }
-
-/// The folder of each module or package.
-#[derive(Default)]
-struct Folders(BTreeMap<String, String>);
 
 impl Config {
     fn add(&mut self, relative: &str, store: &str) {
@@ -185,27 +174,21 @@ impl Config {
                 } else {
                     folder
                 };
-                self.modules.0.insert(module, within(above));
+                self.modules.insert(module, within(above));
             }
             // Stubs and debug information are not imported.
             None if is_native(Path::new(file)) || file.ends_with(".pyi") => {}
             None => {
-                self.data.0.insert(folder.replace('/', "."), within(folder));
+                self.data.insert(folder.replace('/', "."), within(folder));
             }
         }
     }
 }
 
-impl Folders {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn dict(&self) -> String {
-        let lines: Vec<String> =
-            self.0.iter().map(|(name, folder)| format!("    {name:?}: {folder:?},\n")).collect();
-        if lines.is_empty() { "{}".to_owned() } else { format!("{{\n{}}}", lines.concat()) }
-    }
+fn dict(folders: &BTreeMap<String, String>) -> String {
+    let lines: Vec<String> =
+        folders.iter().map(|(name, folder)| format!("    {name:?}: {folder:?},\n")).collect();
+    if lines.is_empty() { "{}".to_owned() } else { format!("{{\n{}}}", lines.concat()) }
 }
 
 fn tuple(names: &BTreeSet<String>) -> String {

@@ -117,8 +117,7 @@ impl Before {
         let starts =
             [format!("{extension}."), format!("{extension}_d."), format!("lib{extension}.")];
         for path in files_in(&package, 1) {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            let name = name.unwrap_or_default();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             let ours = starts.iter().any(|start| name.starts_with(start));
             if ours && (is_native(&path) || name == format!("{extension}.pyi")) {
                 found.push(path);
@@ -131,11 +130,9 @@ impl Before {
         }
         // Import libraries are put beside the packages.
         for path in files_in(python_root, 1) {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            if name.is_some_and(|name| {
-                (name.ends_with(".lib") || name.ends_with(".dll.a"))
-                    && name.contains(extension.as_str())
-            }) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_library = name.ends_with(".lib") || name.ends_with(".dll.a");
+            if is_library && name.contains(extension.as_str()) {
                 found.push(path);
             }
         }
@@ -182,12 +179,8 @@ impl Products {
     /// A file can't be removed or written.
     fn clean(&self) -> Result<()> {
         for (path, _) in &self.files {
-            match self
-                .before
-                .files
-                .get(path)
-                .and_then(|seen| seen.content.as_ref().map(|content| (seen, content)))
-            {
+            let seen = self.before.files.get(path);
+            match seen.and_then(|seen| Some((seen, seen.content.as_ref()?))) {
                 Some((seen, content)) => {
                     if fs::read(path).ok().as_ref() != Some(content) {
                         fs::write(path, content).at(path)?;

@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::PKG_INFO;
 use super::archive::READ;
-use super::restore::{DEPTH, contradictions};
+use super::restore::{contradictions, project_in};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Observation, Packed, Record, Source, Value};
@@ -73,22 +73,11 @@ impl Origin {
         if !contradictions(&record).is_empty() {
             return None;
         }
-        let source = record.source.as_ref()?;
         let names = record.packed.iter().map(|packed| packed.path.as_str());
         if record.packed.is_empty() || names.chain([""]).any(|name| !is_inside(name)) {
             return None;
         }
-        let depth = record
-            .roots
-            .values()
-            .chain(source.files.keys())
-            .map(|name| name.split('/').take_while(|part| *part == "..").count())
-            .max()
-            .unwrap_or(0);
-        if depth > DEPTH {
-            return None;
-        }
-        let project = (0..=depth).fold(PathBuf::from("/"), |path, _| path.join("d"));
+        let project = project_in(Path::new("/"), &record).ok()?;
         let mut tree = Roots::default();
         for (name, place) in record.roots.iter().filter(|(name, _)| **name != Root::Archive) {
             tree.add(name.clone(), normalize(&project.join(place)));
@@ -96,11 +85,8 @@ impl Origin {
         tree.add(Root::Project, &project);
         let top = record.roots.get(&Root::Archive).map_or(".", String::as_str);
         let top = normalize(&project.join(top));
-        let files = record.packed.iter().map(|packed| {
-            let found = Found::look(root, packed);
-            (packed.path.clone(), found)
-        });
-        let files = files.collect();
+        let look = |packed: &Packed| (packed.path.clone(), Found::look(root, packed));
+        let files = record.packed.iter().map(look).collect();
         let unpacked_extras = RefCell::default();
         let known = record.inputs.iter().map(|input| input.key.clone()).collect();
         let root = root.to_owned();
@@ -288,10 +274,7 @@ impl Origin {
         let key = Key::place(Part::Rust, Kind::File, place.clone());
         match here.resolve(place) {
             Some(path) if is_product(&path, here) => None,
-            Some(path) if path.starts_with(&self.root) => {
-                let key = self.key(&key, here)?;
-                key.as_place()
-            }
+            Some(path) if path.starts_with(&self.root) => self.key(&key, here)?.as_place(),
             _ => Some(place.clone()),
         }
     }

@@ -5,6 +5,7 @@
 //! other bytes was rewritten by maturin.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -38,11 +39,8 @@ pub fn packing(archive: &Archive, project: &Path) -> Packing {
     let top = project
         .ancestors()
         .map(|top| (names.iter().filter(|name| is_there(top, name)).count(), top))
-        // Of several such folders use the innermost: `max_by_key` gives the last one.
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-        .max_by_key(|(count, _)| *count)
+        // Of several such folders use the innermost: `min_by_key` gives the first one.
+        .min_by_key(|(count, _)| Reverse(*count))
         .map_or(project, |(_, top)| top);
     let mut files = BTreeMap::new();
     let mut packed = vec![];

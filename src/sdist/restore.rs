@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use fs_err as fs;
 
 use super::{Archive, Origin, PKG_INFO};
-use crate::error::{PathContext as _, Result};
+use crate::error::{Damage, Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Record};
 use crate::inputs::normalize;
@@ -16,32 +16,23 @@ use crate::inputs::normalize;
 /// How many folders up a record may lead.
 pub const DEPTH: usize = 64;
 
-/// A file of an archive that is not what the record says.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Damage {
-    pub name: String,
-    pub cause: String,
-}
-
 /// Compares an archive with its record. Empty if they match.
 pub fn damage(archive: &Archive, record: &Record) -> Vec<Damage> {
-    let damage = |name: &str, cause: &str| Damage { name: name.into(), cause: cause.into() };
-    let packed: BTreeMap<&str, &Packed> =
-        record.packed.iter().map(|packed| (packed.path.as_str(), packed)).collect();
+    let packed = by_name(record);
     let mut found = Vec::new();
     for (name, sha256) in &archive.files {
         match packed.get(name.as_str()) {
             _ if name == FILE_NAME => {}
-            None => found.push(damage(name, "is not in its record")),
+            None => found.push(Damage::new(name, "is not in its record")),
             Some(packed) if packed.sha256 != *sha256 => {
-                found.push(damage(name, "is not what its record says"));
+                found.push(Damage::new(name, "is not what its record says"));
             }
             Some(_) => {}
         }
     }
     let missing = packed.keys().filter(|name| !archive.files.contains_key(**name));
-    found.extend(missing.map(|name| damage(name, "is in its record and not in the archive")));
-    found.extend(contradictions(record).into_iter().map(|(name, cause)| damage(name, cause)));
+    found.extend(missing.map(|name| Damage::new(name, "is in its record and not in the archive")));
+    found.extend(contradictions(record).into_iter().map(|(name, cause)| Damage::new(name, cause)));
     found.sort_by(|one, other| one.name.cmp(&other.name));
     found
 }
@@ -64,12 +55,8 @@ pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
         if packed.original.is_some() && !["Cargo.toml", "pyproject.toml"].contains(&file) {
             found.push((packed.path.as_str(), "is no manifest, and said to be rewritten"));
         }
-        let stated = source.files.get(name);
-        let is_so = match &packed.original {
-            Some(text) => stated == Some(&crate::digest::bytes(text.as_bytes())),
-            None => stated == Some(&packed.sha256),
-        };
-        if !is_so {
+        let original = packed.original.as_ref().map(|text| crate::digest::bytes(text.as_bytes()));
+        if source.files.get(name) != Some(original.as_ref().unwrap_or(&packed.sha256)) {
             found.push((packed.path.as_str(), "is not the file of the tree that it should be"));
         }
     }
@@ -89,8 +76,7 @@ pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
 /// The record names paths outside, the archive can't be read, or a file can't be written.
 pub fn archive(archive: &Archive, record: &Record, folder: &Path) -> Result<PathBuf> {
     let layout = Layout::new(record, folder)?;
-    let packed: BTreeMap<&str, &Packed> =
-        record.packed.iter().map(|packed| (packed.path.as_str(), packed)).collect();
+    let packed = by_name(record);
     archive.unpack(&|name| layout.place(packed.get(name)?))?;
     for packed in &record.packed {
         if archive.files.get(&packed.path) == Some(&packed.sha256) {
@@ -127,14 +113,8 @@ struct Layout {
 
 impl Layout {
     fn new(record: &Record, folder: &Path) -> Result<Self> {
-        let named = record.source.iter().flat_map(|source| source.files.keys());
-        let depth = named.chain(record.roots.values()).map(|name| ups(name)).max().unwrap_or(0);
-        if depth > DEPTH {
-            let cause = format!("its record leads {depth} folders up");
-            return Err(crate::error::Error::Other(cause.into()));
-        }
         let base = folder.join("tree");
-        let project = (0..=depth).fold(base.clone(), |path, _| path.join("d"));
+        let project = project_in(&base, record)?;
         fs::create_dir_all(&project).at(&project)?;
         Ok(Self { base, project })
     }
@@ -152,7 +132,19 @@ impl Layout {
     }
 }
 
-/// The number of folders that a path leads up.
-fn ups(name: &str) -> usize {
-    Path::new(name).components().filter(|part| *part == Component::ParentDir).count()
+/// A folder for the project below `base`, deep enough for all names in the record that lead up.
+pub(super) fn project_in(base: &Path, record: &Record) -> Result<PathBuf> {
+    let ups = |name: &String| {
+        Path::new(name).components().filter(|part| *part == Component::ParentDir).count()
+    };
+    let named = record.source.iter().flat_map(|source| source.files.keys());
+    let depth = named.chain(record.roots.values()).map(ups).max().unwrap_or(0);
+    if depth > DEPTH {
+        return Err(Error::Other(format!("its record leads {depth} folders up").into()));
+    }
+    Ok((0..=depth).fold(base.to_owned(), |path, _| path.join("d")))
+}
+
+fn by_name(record: &Record) -> BTreeMap<&str, &Packed> {
+    record.packed.iter().map(|packed| (packed.path.as_str(), packed)).collect()
 }

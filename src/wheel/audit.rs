@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::record_file::RecordFile;
 use super::{BUFFER, Zip};
-use crate::error::{Cause, Error, PathContext as _, Result, because};
+use crate::error::{Cause, Damage, Error, PathContext as _, Result, because};
 
 /// Limit of the size of RECORD and of a wheelprint record, in bytes.
 pub const LIMIT: u64 = 64 << 20;
@@ -28,19 +28,6 @@ pub struct Audit {
     pub dist_info: String,
     /// The size that the archive states for each file.
     sizes: BTreeMap<String, u64>,
-}
-
-/// A file of a wheel that does not match RECORD.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Damage {
-    pub name: String,
-    pub cause: String,
-}
-
-impl Damage {
-    fn new(name: &str, cause: impl ToString) -> Self {
-        Self { name: name.to_owned(), cause: cause.to_string() }
-    }
 }
 
 impl Audit {

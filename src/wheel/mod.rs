@@ -12,14 +12,14 @@ use fs_err as fs;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::error::{Cause, Error, Result, because};
+use crate::error::{Cause, Damage, Error, PathContext as _, Result, because};
 
 pub mod audit;
 pub mod record_file;
 pub mod sbom;
 mod target;
 
-use audit::{Audit, Damage};
+use audit::Audit;
 use record_file::RecordFile;
 use target::Target;
 
@@ -44,6 +44,13 @@ pub struct Addition {
     pub name: String,
     pub content: Content,
     pub executable: bool,
+}
+
+impl Addition {
+    /// A small file that is not executable.
+    pub fn bytes(name: String, bytes: Vec<u8>) -> Self {
+        Self { name, content: Content::Bytes(bytes), executable: false }
+    }
 }
 
 /// The content of an added file.
@@ -130,16 +137,9 @@ impl Wheel {
         let record_name = format!("{}/RECORD", self.dist_info);
         // Added entries get the compression method and the time of an existing one.
         let old_record = self.archive.by_name(&record_name).map_err(failed)?;
-        let method = old_record.compression();
         let options = SimpleFileOptions::default()
-            .compression_method(method)
+            .compression_method(old_record.compression())
             .last_modified_time(old_record.last_modified().unwrap_or_default());
-        let packing = Packing {
-            packed: options,
-            // Compiled modules of an editable wheel are installed at once: time matters more than
-            // size.
-            as_it_is: options.compression_method(CompressionMethod::Stored),
-        };
         drop(old_record);
         let mut additions = Some(add);
         for index in 0..self.archive.len() {
@@ -153,26 +153,22 @@ impl Wheel {
                 && let Some(additions) = additions.take()
             {
                 for addition in additions {
-                    add_file(&mut writer, &path, packing, &mut record, addition)?;
+                    add_file(&mut writer, &path, options, &mut record, addition)?;
                 }
             }
             if let Some(bytes) = replace.remove(&name) {
                 let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
                 drop(entry);
                 record.remove(|known| known == name);
-                let addition = Addition { name, content: Content::Bytes(bytes), executable };
-                add_file(&mut writer, &path, packing, &mut record, addition)?;
+                let addition = Addition { executable, ..Addition::bytes(name, bytes) };
+                add_file(&mut writer, &path, options, &mut record, addition)?;
                 continue;
             }
             writer.raw_copy_file(entry).map_err(failed)?;
         }
         for (name, bytes) in add_to_dist_info {
-            let addition = Addition {
-                name: format!("{}/{name}", self.dist_info),
-                content: Content::Bytes(bytes),
-                executable: false,
-            };
-            add_file(&mut writer, &path, packing, &mut record, addition)?;
+            let addition = Addition::bytes(format!("{}/{name}", self.dist_info), bytes);
+            add_file(&mut writer, &path, options, &mut record, addition)?;
         }
         writer.start_file(&record_name, options.unix_permissions(0o644)).map_err(failed)?;
         let io = |error: std::io::Error| Error::wheel(&path, error);
@@ -181,28 +177,21 @@ impl Wheel {
     }
 }
 
-/// How added entries are packed.
-#[derive(Clone, Copy)]
-struct Packing {
-    packed: SimpleFileOptions,
-    as_it_is: SimpleFileOptions,
-}
-
 fn add_file(
     writer: &mut ZipWriter<impl Write + Seek>,
     wheel: &Path,
-    packing: Packing,
+    options: SimpleFileOptions,
     record: &mut RecordFile,
     addition: Addition,
 ) -> Result<()> {
     let Addition { name, content, executable } = addition;
-    let size = match &content {
-        Content::Bytes(bytes) => bytes.len() as u64,
-        Content::File(path) => fs::metadata(path).map_err(|error| Error::io(path, &error))?.len(),
-    };
-    let options = match &content {
-        Content::Bytes(_) => packing.packed,
-        Content::File(_) => packing.as_it_is,
+    let (size, options) = match &content {
+        Content::Bytes(bytes) => (bytes.len() as u64, options),
+        // Compiled modules of an editable wheel are installed at once: time matters more than size.
+        Content::File(path) => (
+            fs::metadata(path).at(path)?.len(),
+            options.compression_method(CompressionMethod::Stored),
+        ),
     };
     let options = options
         .unix_permissions(if executable { 0o755 } else { 0o644 })
