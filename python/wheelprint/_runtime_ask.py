@@ -183,33 +183,21 @@ def _found_again(installed: "Any") -> str:
     tries the last one to three parts of the old path."""
     parts = installed.project.split(os.sep)
     inner = [""] + [os.path.join(*parts[-count:]) for count in (1, 2, 3) if count < len(parts)]
-    environment = os.path.dirname(os.path.abspath(__file__))
     try:
         here = os.getcwd()
     except OSError:
         # The working directory was removed.
-        here = environment
-    for folder in (environment, here):
-        while True:
-            for below in inner:
-                place = os.path.join(folder, below) if below else folder
-                if _is_called(os.path.join(place, "pyproject.toml"), installed.name):
-                    return place
-            if folder == os.path.dirname(folder):
-                break
-            folder = os.path.dirname(folder)
+        here = installed.site
+    for folder in check.upward(installed.site) + check.upward(here):
+        for below in inner:
+            place = os.path.join(folder, below) if below else folder
+            if _is_called(os.path.join(place, "pyproject.toml"), installed.name):
+                return place
     return ""
 
 
 def _is_called(path: str, name: str) -> bool:
     """Whether this pyproject.toml has that project name."""
-
-    def plain(text: str) -> str:
-        return text.strip().strip("\"'").replace("_", "-").replace(".", "-").lower()
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.partition("#")[0].partition("=") for line in file]
-    except (OSError, ValueError):
-        return False
-    return any(key.strip() == "name" and plain(value) == plain(name) for key, _, value in lines)
+    lines = [line.partition("#")[0].partition("=") for line in check.read(path).split("\n")]
+    names = [value.strip().strip("\"'") for key, _, value in lines if key.strip() == "name"]
+    return check.normal(name) in map(check.normal, names)
