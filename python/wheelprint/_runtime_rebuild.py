@@ -29,7 +29,7 @@ _name = __name__[: -len("_rebuild")] + "_check"
 __import__(_name)
 check: Any = sys.modules[_name]
 
-# Seconds between two looks at the output, and between two tries to take a lock on Windows.
+# Seconds between two looks at the output, and between two tries to take the lock.
 GLANCE = 0.1
 # Seconds that a frontend has to stop before it is killed.
 PATIENCE = 10
@@ -153,35 +153,30 @@ def _lock(installed: Any) -> tuple[Any, bool]:
         file = open(path, "a+b", opener=check.privately)  # noqa: SIM115
     except OSError:
         return contextlib.nullcontext(), False
-    waited = not _take(file, False)
-    if waited:
-        check.say(f"waiting for another process that rebuilds {installed.name}")
-        _take(file, True)
+    waited = False
+    while not _is_taken(file):
+        if not waited:
+            check.say(f"waiting for another process that rebuilds {installed.name}")
+        waited = True
+        time.sleep(GLANCE)
     return file, waited
 
 
-def _take(file: Any, wait: bool) -> bool:
-    if os.name == "nt":
-        import msvcrt
-
-        while True:
-            try:
-                file.seek(0)
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-                return True
-            except OSError:
-                if not wait:
-                    return False
-                time.sleep(GLANCE)
-    import fcntl
-
+def _is_taken(file: Any) -> bool:
+    """Tries to take the lock."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:
-        # A file system without locks.
-        pass
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Another error on POSIX: a file system without locks.
+        return os.name != "nt" and not isinstance(error, BlockingIOError)
     return True
 
 
@@ -407,14 +402,11 @@ def _names_in(content: str, package: str) -> set[str]:
         import tomllib  # type: ignore[import-not-found,unused-ignore]
 
         table = tomllib.loads(content)
-    except (ImportError, ValueError):
-        return {"*"}
-    uv = table.get("tool", {}).get("uv", {}) if "tool" in table else table
-    try:
+        uv = table.get("tool", {}).get("uv", {}) if "tool" in table else table
         found = set(uv.get("config-settings", {}))
         for name, settings in uv.get("config-settings-package", {}).items():
             if check.normal(name) == check.normal(package):
                 found |= set(settings)
-    except AttributeError:
+        return found
+    except (ImportError, ValueError, AttributeError):
         return {"*"}
-    return found
