@@ -95,18 +95,14 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
     stale = memory.compare()
     if not stale:
         return None
-    lost: str = load("_ask").lost(installed)
-    if lost:
-        # Without the sources nothing can be built.
-        if policy == "error":
-            return ImportError(lost, name=package)
-        say(f"warning: {lost}")
-        return None
-    if policy == "rebuild":
+    # Without the sources nothing can be built.
+    text: str | None = load("_ask").lost(installed)
+    if not text and policy == "rebuild":
         text = load("_rebuild").run(hook, installed, stale)
         return ImportError(text, name=package) if text else None
-    installed.make_uv_look()
-    text = f"{installed.stale(stale)}; to rebuild it: {installed.remedy()}"
+    if not text:
+        installed.make_uv_look()
+        text = f"{installed.stale(stale)}; to rebuild it: {installed.remedy()}"
     if policy == "error":
         return ImportError(text, name=package)
     say(f"warning: {text}")

@@ -14,12 +14,18 @@ Standard library only.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,8 +111,6 @@ def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:
 
 def _load_anew(hook: str) -> None:
     """Replaces the hook by the one of the new wheel, which may map other modules."""
-    import importlib
-
     old = sys.modules.pop(hook, None)
     importlib.invalidate_caches()
     try:
@@ -132,11 +136,10 @@ def _is_held(path: str, opened: Any, waits: tuple[float, ...]) -> bool:
     for wait in (*waits, 0):
         try:
             opened(path, "r+b").close()
+            return False
         except PermissionError:
             time.sleep(wait)
         except OSError:
-            return False
-        else:
             return False
     # A file that is only for reading can be removed.
     return os.access(path, os.W_OK)
@@ -249,8 +252,6 @@ def _commands(installed: Any) -> list[list[str]]:
         install += ["--reinstall-package", installed.name, *project]
         # The build requirements are normally in uv's cache, so no index is needed.
         return [[*install, "--offline"], install]
-    from importlib.util import find_spec
-
     if find_spec("pip") is None:
         raise LookupError("neither uv nor pip is there")
     install = [python, "-m", "pip", "install", "--disable-pip-version-check", *project]
@@ -308,7 +309,8 @@ def _watch(process: subprocess.Popen[bytes], output: str) -> None:
             break
         except subprocess.TimeoutExpired:
             lines = [line for line in check.read(output).split("\n") if line.strip()]
-            line = _plain(lines[-1]) if lines else ""
+            # Without colour codes.
+            line = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", lines[-1]).strip() if lines else ""
             # maturin's emoji are two columns wide.
             line = line[: shutil.get_terminal_size().columns - 4]
             sys.stderr.write("\r" + line.ljust(shown) + "\r")
@@ -319,21 +321,12 @@ def _watch(process: subprocess.Popen[bytes], output: str) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    import signal
-
     try:
         process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
         process.wait(PATIENCE)
     except BaseException:
         process.kill()
         process.wait()
-
-
-def _plain(line: str) -> str:
-    """The line without colour codes."""
-    import re
-
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).strip()
 
 
 def _find_uv() -> str:
@@ -354,9 +347,6 @@ def _environment(installed: Any) -> tuple[str, str]:
     """The environment that contains the package, and the interpreter of that environment.
 
     The running interpreter may be another one: `uv run --with` adds an environment on top."""
-    import re
-    import sysconfig
-
     site = installed.site
     for folder in check.upward(site):
         if os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
@@ -377,8 +367,6 @@ def _environment(installed: Any) -> tuple[str, str]:
 
 def _settings(installed: Any) -> dict[str, Any]:
     """The config settings of the install, as recorded by uv."""
-    import json
-
     try:
         recorded = json.loads(installed.recorded("uv_build.json"))
         return dict(recorded.get("config_settings") or {})
