@@ -14,17 +14,6 @@ if TYPE_CHECKING:
 
     ConfigSettings = Mapping[str, Any] | None
 
-__all__ = [
-    "build_editable",
-    "build_sdist",
-    "build_wheel",
-    "get_requires_for_build_editable",
-    "get_requires_for_build_sdist",
-    "get_requires_for_build_wheel",
-    "prepare_metadata_for_build_editable",
-    "prepare_metadata_for_build_wheel",
-]
-
 
 def _call(
     hook: str,

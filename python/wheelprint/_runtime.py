@@ -76,10 +76,6 @@ class Finder:
             return None
         return load("_finder").find_spec(__name__, name, path, target)
 
-    @staticmethod
-    def invalidate_caches() -> None:
-        """Does nothing: only the path machinery has caches."""
-
 
 # With this file name CPython removes our frames from the traceback of an ImportError.
 _code = Finder.find_spec.__code__

@@ -111,11 +111,9 @@ def digest(path: bytes) -> str:
         raise OSError(None, "it is no file")
     found = hashlib.sha256()
     with open(path, "rb") as file:
-        while True:
-            piece = file.read(1 << 18)
-            if not piece:
-                return found.hexdigest()
+        while piece := file.read(1 << 18):
             found.update(piece)
+    return found.hexdigest()
 
 
 def words(installed: "Any", path: bytes, state: str) -> str:
@@ -156,9 +154,8 @@ def ask(installed: "Any") -> "list[bytes]":
     except OSError as error:
         raise LookupError(f"{command[0]}: {error.strerror}") from None
     if done.returncode != 0:
-        lines = done.stderr.decode("utf-8", "replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        raise LookupError(said[-1] if said else f"{command[0]} ended with {done.returncode}")
+        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
+        raise LookupError(said.strip() or f"{command[0]} ended with {done.returncode}")
     return done.stdout.split(b"\0")
 
 
@@ -167,13 +164,13 @@ def lost(installed: "Any") -> str:
     old = installed.project
     if os.path.exists(os.path.join(old, "pyproject.toml")):
         return ""
-    text = f"{installed.name} was installed from {old}, which is gone"
-    by_uv = installed.installer() == "uv"
-    command = "uv sync" if by_uv else "pip install -e ."
+    command = "uv sync" if installed.installer() == "uv" else "pip install -e ."
     new = _found_again(installed)
     if new:
-        return f"{text}: the project has moved to {new}; `{command}` there installs it anew"
-    return f"{text}: it was moved or deleted; `{command}` where it lies now installs it anew"
+        text = f"the project has moved to {new}; `{command}` there"
+    else:
+        text = f"it was moved or deleted; `{command}` where it lies now"
+    return f"{installed.name} was installed from {old}, which is gone: {text} installs it anew"
 
 
 def _found_again(installed: "Any") -> str:
@@ -183,33 +180,21 @@ def _found_again(installed: "Any") -> str:
     tries the last one to three parts of the old path."""
     parts = installed.project.split(os.sep)
     inner = [""] + [os.path.join(*parts[-count:]) for count in (1, 2, 3) if count < len(parts)]
-    environment = os.path.dirname(os.path.abspath(__file__))
     try:
         here = os.getcwd()
     except OSError:
         # The working directory was removed.
-        here = environment
-    for folder in (environment, here):
-        while True:
-            for below in inner:
-                place = os.path.join(folder, below) if below else folder
-                if _is_called(os.path.join(place, "pyproject.toml"), installed.name):
-                    return place
-            if folder == os.path.dirname(folder):
-                break
-            folder = os.path.dirname(folder)
+        here = installed.site
+    for folder in check.upward(installed.site) + check.upward(here):
+        for below in inner:
+            place = os.path.join(folder, below) if below else folder
+            if _is_called(os.path.join(place, "pyproject.toml"), installed.name):
+                return place
     return ""
 
 
 def _is_called(path: str, name: str) -> bool:
     """Whether this pyproject.toml has that project name."""
-
-    def plain(text: str) -> str:
-        return text.strip().strip("\"'").replace("_", "-").replace(".", "-").lower()
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.partition("#")[0].partition("=") for line in file]
-    except (OSError, ValueError):
-        return False
-    return any(key.strip() == "name" and plain(value) == plain(name) for key, _, value in lines)
+    lines = [line.partition("#")[0].partition("=") for line in check.read(path).split("\n")]
+    names = [value.strip().strip("\"'") for key, _, value in lines if key.strip() == "name"]
+    return check.normal(name) in map(check.normal, names)

@@ -94,20 +94,15 @@ def _check(hook: str, package: str, policy: str) -> "ImportError | None":
         return None
     stale = memory.compare()
     if not stale:
-        memory.save()
         return None
-    lost: str = load("_ask").lost(installed)
-    if lost:
-        # Without the sources nothing can be built.
-        if policy == "error":
-            return ImportError(lost, name=package)
-        say(f"warning: {lost}")
-        return None
-    if policy == "rebuild":
-        text = load("_rebuild").run(sys.modules[__name__], hook, installed, stale)
+    # Without the sources nothing can be built.
+    text: str | None = load("_ask").lost(installed)
+    if not text and policy == "rebuild":
+        text = load("_rebuild").run(hook, installed, stale)
         return ImportError(text, name=package) if text else None
-    installed.make_uv_look()
-    text = f"{installed.stale(stale)}; to rebuild it: {installed.remedy()}"
+    if not text:
+        installed.make_uv_look()
+        text = f"{installed.stale(stale)}; to rebuild it: {installed.remedy()}"
     if policy == "error":
         return ImportError(text, name=package)
     say(f"warning: {text}")
@@ -145,6 +140,7 @@ class Installed:
             tuple(os.fsdecode(field).split("=")) for field in names
         )
         self.path = path
+        self.site = os.path.dirname(os.path.dirname(path))
         # The reason why the backend could not be asked.
         self.doubt = ""
         # Without a cache folder the path is below `os.devnull`, so no file can be written.
@@ -212,24 +208,20 @@ class Installed:
         ]
         return digest_of(sorted(found))
 
+    def recorded(self, name: str) -> str:
+        """The content of a file in the dist-info folder."""
+        return read(os.path.join(self.site, self.facts["dist-info"], name))
+
     def installer(self) -> str:
         """The content of INSTALLER (PEP 376), in lower case."""
-        here = os.path.dirname(os.path.abspath(__file__))
-        try:
-            with open(os.path.join(here, self.facts["dist-info"], "INSTALLER")) as file:
-                return file.read().strip().lower()
-        except OSError:
-            return ""
+        return self.recorded("INSTALLER").strip().lower()
 
     def remedy(self) -> str:
         """The command with which a user can rebuild the package."""
         if self.installer() != "uv":
             return f"pip install --no-deps -e {self.project}"
-        folder = self.project
-        while folder != os.path.dirname(folder):
-            if os.path.exists(os.path.join(folder, "uv.lock")):
-                return f"uv sync --reinstall-package {self.name}"
-            folder = os.path.dirname(folder)
+        if any(os.path.exists(os.path.join(one, "uv.lock")) for one in upward(self.project)):
+            return f"uv sync --reinstall-package {self.name}"
         return f"uv pip install --no-deps --reinstall-package {self.name} -e {self.project}"
 
     def make_uv_look(self) -> None:
@@ -304,13 +296,13 @@ class Memory:
         return STAT_TELLS and self.knows_environment and self.stats == look(self.paths)
 
     def compare(self) -> "list[Stale]":
-        """Returns all changed inputs, and updates the values of the others."""
+        """Returns all changed inputs, and updates the values of the others. Without changes the
+        values are saved."""
         found: list[Stale] = load("_ask").compare(self)
-        return [one for one in found if self.accepted.get(one.key) != one.token]
-
-    def accept(self, stale: "list[Stale]") -> None:
-        """Ignores these differences from now on: a rebuild did not remove them."""
-        self.accepted.update((one.key, one.token) for one in stale)
+        found = [one for one in found if self.accepted.get(one.key) != one.token]
+        if not found:
+            self.save()
+        return found
 
     def save(self) -> None:
         about = (self.installed.path, self.environment, self.installed.identity, self.rustc)
@@ -372,6 +364,31 @@ def look(paths: "list[bytes]") -> "list[int]":
         else:
             add((seen.st_ctime_ns, seen.st_ino, seen.st_size))
     return found
+
+
+def upward(folder: str) -> "list[str]":
+    """The folder, and the folders above it."""
+    found = [folder]
+    while folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+        found.append(folder)
+    return found
+
+
+def read(path: str) -> str:
+    """The content of a text file; empty if it can't be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return ""
+
+
+def normal(name: str) -> str:
+    """The normal form of a project's name (PEP 503)."""
+    import re
+
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def checksum(content: bytes) -> bytes:

@@ -39,7 +39,7 @@ def find_spec(
             break
         _check_again(hook)
     if is_ours and (spec is None or spec.loader is None):
-        error = _half_installed(maps, hook, name, spec)
+        error = _half_installed(maps, name, spec)
         if error is not None:
             raise error
     if spec is not None:
@@ -73,9 +73,7 @@ _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
 
 
-def _half_installed(
-    maps: "Any", hook: str, name: str, spec: "ModuleSpec | None"
-) -> "ImportError | None":
+def _half_installed(maps: "Any", name: str, spec: "ModuleSpec | None") -> "ImportError | None":
     """The error for a module of the wheel whose files are missing because an installer was killed.
 
     Without this error the interpreter would import a folder without ``__init__.py`` as an empty
@@ -85,7 +83,7 @@ def _half_installed(
     if not is_in_wheel or (spec is None and not _is_there(maps)):
         return None
     try:
-        installed = _loaded(hook).load("_check").Installed.load(hook)
+        installed = maps.load("_check").Installed.load(maps.__name__)
         remedy = installed.remedy() if installed.installer() else ""
     except Exception:
         # The files of the check are missing too.

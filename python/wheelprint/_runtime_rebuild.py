@@ -13,19 +13,29 @@ Standard library only.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
-# Seconds between two looks at the output, and between two tries to take a lock on Windows.
+_name = __name__[: -len("_rebuild")] + "_check"
+__import__(_name)
+check: Any = sys.modules[_name]
+
+# Seconds between two looks at the output, and between two tries to take the lock.
 GLANCE = 0.1
 # Seconds that a frontend has to stop before it is killed.
 PATIENCE = 10
@@ -34,48 +44,45 @@ LOADED = (".pyd", ".dll")
 WAITS = (0.1, 0.4)
 
 
-def run(check: ModuleType, hook: str, installed: Any, stale: list[Any]) -> str | None:
+def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
     """Rebuilds, or waits for another process that rebuilds. The next import gets the new module.
 
     Returns an error text with the compiler's output if the build fails. If a rebuild cannot start,
     only a warning is printed."""
     asked = time.time()
-    with _Lock(check, installed) as lock:
+    lock, waited = _lock(installed)
+    with lock:
         # Another process may have finished a rebuild already.
-        if lock.waited or check.look([os.fsencode(installed.path)]) != installed.identity:
+        if waited or check.look([os.fsencode(installed.path)]) != installed.identity:
             installed = check.Installed.load(hook)
-            stale = _still_stale(check, installed)
+            stale = check.Memory(installed).compare()
             if not stale:
                 _load_anew(hook)
                 return None
-        failures = _Failures(check, installed)
-        known = failures.known(stale, asked)
-        if known is not None:
-            return _failure(installed, known)
-        check.say(f"{installed.stale(stale)}; rebuilding")
-        began = time.monotonic()
-        build = _Build(check, installed)
-        outcome = build.run()
-        seconds = f"{time.monotonic() - began:.1f} s"
-        if outcome != "installed":
+        memory = check.Memory(installed)
+        path = memory.place + ".failure"
+        state = check.digest_of(sorted(f"{one.key} {one.token}" for one in stale))
+        output = _known_failure(path, state, asked)
+        if output is None:
+            check.say(f"{installed.stale(stale)}; rebuilding")
+            began = time.monotonic()
+            outcome, output = _build(installed)
+            seconds = f"{time.monotonic() - began:.1f} s"
+            if outcome == "installed":
+                _settle(hook, installed, stale, seconds)
+                _load_anew(hook)
+                return None
             installed.make_uv_look()
-        if outcome == "failed":
+            if outcome != "failed":
+                check.say(f"warning: {installed.name} is imported as it is: {output}")
+                return None
             check.say(f"{installed.name} could not be rebuilt ({seconds})")
-            failures.remember(stale, build.output())
-            return _failure(installed, build.output())
-        if outcome != "installed":
-            check.say(f"warning: {installed.name} is imported as it is: {build.cause(outcome)}")
-            return None
-        _settle(check, hook, installed, stale, seconds)
-        _load_anew(hook)
-        return None
+            failure = f"{state}\n{time.time()}\n{output}"
+            memory.write(path, failure.encode("utf-8", "replace"))
+        return f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}"
 
 
-def _failure(installed: Any, output: str) -> str:
-    return f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}"
-
-
-def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: str) -> None:
+def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:
     """Prints the result. Edits during the rebuild are left to the next import."""
     installed = check.Installed.load(hook)
     is_same = installed.facts["fingerprint"] == old.facts["fingerprint"]
@@ -97,23 +104,13 @@ def _settle(check: ModuleType, hook: str, old: Any, stale: list[Any], seconds: s
         for one in left
         if one.key.split(" ")[0] in settled and tokens.get(one.key, one.token) == one.token
     ]
-    memory.accept(elsewhere)
     if len(elsewhere) == len(left):
+        memory.accepted.update((one.key, one.token) for one in elsewhere)
         memory.save()
-
-
-def _still_stale(check: ModuleType, installed: Any) -> list[Any]:
-    memory = check.Memory(installed)
-    stale: list[Any] = memory.compare()
-    if not stale:
-        memory.save()
-    return stale
 
 
 def _load_anew(hook: str) -> None:
     """Replaces the hook by the one of the new wheel, which may map other modules."""
-    import importlib
-
     old = sys.modules.pop(hook, None)
     importlib.invalidate_caches()
     try:
@@ -127,16 +124,10 @@ def _load_anew(hook: str) -> None:
 def in_use(installed: Any, opened: Any = open, waits: tuple[float, ...] = WAITS) -> str:
     """A module of the package that a program has loaded, if there is one. Windows lets nobody
     remove such a file: a frontend would stop at it, when half of the package is removed."""
-    import csv
-
-    site = os.path.dirname(os.path.dirname(installed.path))
-    try:
-        record = os.path.join(site, installed.facts["dist-info"], "RECORD")
-        with open(record, encoding="utf-8", newline="") as file:
-            names = [line[0] for line in csv.reader(file) if line]
-    except (OSError, ValueError, csv.Error):
-        return ""
-    paths = [os.path.join(site, name) for name in names if name.lower().endswith(LOADED)]
+    # Path, digest and size. A path with a comma is in quotes; on Windows none contains a quote.
+    lines = installed.recorded("RECORD").split("\n")
+    names = [line.rsplit(",", 2)[0].strip('"') for line in lines]
+    paths = [os.path.join(installed.site, one) for one in names if one.lower().endswith(LOADED)]
     return next((path for path in paths if _is_held(path, opened, waits)), "")
 
 
@@ -145,261 +136,197 @@ def _is_held(path: str, opened: Any, waits: tuple[float, ...]) -> bool:
     for wait in (*waits, 0):
         try:
             opened(path, "r+b").close()
+            return False
         except PermissionError:
             time.sleep(wait)
         except OSError:
-            return False
-        else:
             return False
     # A file that is only for reading can be removed.
     return os.access(path, os.W_OK)
 
 
-class _Lock:
-    """A lock, so that one process rebuilds the package of an environment and the others wait.
+def _lock(installed: Any) -> tuple[Any, bool]:
+    """A lock, so that one process rebuilds the package of an environment and the others wait; and
+    whether this process waited.
 
     Without a writable cache folder there is no lock; frontends have their own locks."""
+    try:
+        check.make_private(installed.cache)
+        path = check.Memory(installed).place + ".lock"
+        file = open(path, "a+b", opener=check.privately)  # noqa: SIM115
+    except OSError:
+        return contextlib.nullcontext(), False
+    waited = False
+    while not _is_taken(file):
+        if not waited:
+            check.say(f"waiting for another process that rebuilds {installed.name}")
+        waited = True
+        time.sleep(GLANCE)
+    return file, waited
 
-    def __init__(self, check: ModuleType, installed: Any) -> None:
-        self.check, self.installed, self.waited = check, installed, False
-        self.file: Any = None
 
-    def __enter__(self) -> _Lock:
-        try:
-            self.check.make_private(self.installed.cache)
-            path = self.check.Memory(self.installed).place + ".lock"
-            self.file = open(path, "a+b", opener=self.check.privately)
-        except OSError:
-            return self
-        if not self._take(False):
-            self.waited = True
-            self.check.say(f"waiting for another process that rebuilds {self.installed.name}")
-            self._take(True)
-        return self
-
-    def _take(self, wait: bool) -> bool:
+def _is_taken(file: Any) -> bool:
+    """Tries to take the lock."""
+    try:
         if os.name == "nt":
             import msvcrt
 
-            while True:
-                try:
-                    self.file.seek(0)
-                    msvcrt.locking(self.file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-                    return True
-                except OSError:
-                    if not wait:
-                        return False
-                    time.sleep(GLANCE)
-        import fcntl
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
 
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        except OSError:
-            # A file system without locks.
-            pass
-        return True
-
-    def __exit__(self, *_: object) -> None:
-        if self.file is not None:
-            self.file.close()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Another error on POSIX: a file system without locks.
+        return os.name != "nt" and not isinstance(error, BlockingIOError)
+    return True
 
 
-class _Failures:
-    """The last failed build, so that processes which waited for it need not repeat it."""
-
-    def __init__(self, check: ModuleType, installed: Any) -> None:
-        self.check, self.installed = check, installed
-        self.memory = check.Memory(installed)
-
-    def _state(self, stale: list[Any]) -> str:
-        found: str = self.check.digest_of(sorted(f"{one.key} {one.token}" for one in stale))
-        return found
-
-    def known(self, stale: list[Any], asked: float) -> str | None:
-        try:
-            path = self.memory.place + ".failure"
-            with open(path, encoding="utf-8", errors="replace") as file:
-                state, when, output = file.read().split("\n", 2)
-            is_ours = state == self._state(stale) and float(when) >= asked
-        except (OSError, ValueError):
-            return None
-        return output if is_ours else None
-
-    def remember(self, stale: list[Any], output: str) -> None:
-        text = f"{self._state(stale)}\n{time.time()}\n{output}"
-        self.memory.write(self.memory.place + ".failure", text.encode("utf-8", "replace"))
+def _known_failure(path: str, state: str, asked: float) -> str | None:
+    """The output of a build that failed while this process waited for it; it is not repeated."""
+    try:
+        failed, when, output = check.read(path).split("\n", 2)
+        return output if failed == state and float(when) >= asked else None
+    except ValueError:
+        return None
 
 
-class _Build:
-    """A call of the frontend, and a second one if the first could not start a build."""
+def _build(installed: Any) -> tuple[str, str]:
+    """Calls the frontend, and a second time if the first call could not start a build.
 
-    def __init__(self, check: ModuleType, installed: Any) -> None:
-        self.check, self.installed = check, installed
-        self.folder = ""
-        self.said = ""
+    Returns ``installed``, ``failed`` with the output of the build, or another outcome with its
+    cause in a few lines."""
+    state, output, said = "no start", "", ""
+    try:
+        commands = _commands(installed)
+    except LookupError as error:
+        commands, said = [], str(error)
+    table = [os.fsencode(installed.path)]
+    before = check.look(table)
+    for command in commands:
+        state, output, said = _call(installed, command)
+        if state != "no start":
+            break
+    if state == "failed":
+        # Without output of the compiler, that of the frontend.
+        return state, output.rstrip() or said
+    # Each install replaces the table.
+    if state == "installed" and check.look(table) not in (before, list(check.ABSENT)):
+        return state, ""
+    causes = {
+        "built": "the new build could not be installed:\n  ",
+        "installed": "the new build was not installed where this one is:\n  ",
+    }
+    said = (output if state == "unable" else "") or said
+    said = "\n  ".join(line for line in said.splitlines() if line.strip())
+    return "not installed", causes.get(state, "it can't be rebuilt here: ") + said
 
-    def run(self) -> str:
-        """``installed``, ``failed``, ``unable``, ``built``, ``elsewhere`` or ``no start``."""
-        if not os.access(self.installed.project, os.W_OK):
-            self.said = f"{self.installed.project} can't be written to"
-            return "no start"
-        held = in_use(self.installed)
-        if held:
-            self.said = f"{held} is in use: a program that has imported it still runs. End it, and "
-            self.said += "import again"
-            return "no start"
-        try:
-            commands = self._commands()
-        except LookupError as error:
-            self.said = str(error)
-            return "no start"
-        outcome = "no start"
-        before = self._identity()
-        for command in commands:
-            self.folder = tempfile.mkdtemp(prefix="wheelprint-")
-            try:
-                outcome = self._call(command)
-                self._output = self._read("output")
-            finally:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            if outcome != "no start":
-                break
-        if outcome == "installed" and self._identity() in (before, None):
-            return "elsewhere"
-        return outcome
 
-    def _identity(self) -> list[int] | None:
-        """Stat values of a file that each install replaces; None if it is missing."""
-        seen: list[int] = self.check.look([os.fsencode(self.installed.path)])
-        return seen if seen != list(self.check.ABSENT) else None
+def _commands(installed: Any) -> list[list[str]]:
+    """The commands to try, in this order, until one starts a build.
 
-    def output(self) -> str:
-        """The compiler's output; if there is none, the frontend's."""
-        return self._output.rstrip() or self.said
+    Raises LookupError with the cause if none can be called."""
+    if not os.access(installed.project, os.W_OK):
+        raise LookupError(f"{installed.project} can't be written to")
+    held = in_use(installed)
+    if held:
+        text = f"{held} is in use: a program that has imported it still runs. End it, and "
+        raise LookupError(text + "import again")
+    by_uv = installed.installer() == "uv"
+    settings = _settings(installed) if by_uv else {}
+    lost = [name for name in installed.facts["config-settings"] if name not in settings]
+    if lost:
+        raise LookupError(f"only who installed it knows its config settings: {', '.join(lost)}")
+    # uv adds the settings of its own configuration, so these must not be given again.
+    known = _configured(installed) if settings else set()
+    options = []
+    for name, values in settings.items():
+        if name not in known and "*" not in known:
+            for value in values if isinstance(values, list) else [values]:
+                options += ["--config-settings", f"{name}={value}"]
+    project = ["--no-deps", *options, "-e", installed.project]
+    environment, python = _environment(installed)
+    if by_uv:
+        install = [_find_uv(), "pip", "install", "--python", environment]
+        install += ["--reinstall-package", installed.name, *project]
+        # The build requirements are normally in uv's cache, so no index is needed.
+        return [[*install, "--offline"], install]
+    if find_spec("pip") is None:
+        raise LookupError("neither uv nor pip is there")
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", *project]
+    if find_spec("wheelprint") is not None and find_spec("maturin") is not None:
+        return [[*install, "--no-build-isolation"], install]
+    return [install]
 
-    def cause(self, outcome: str) -> str:
-        """The reason for an outcome, in a few lines."""
-        said = (self._output if outcome == "unable" else "") or self.said
-        said = "\n  ".join(line for line in said.splitlines() if line.strip())
-        if outcome == "built":
-            return f"the new build could not be installed:\n  {said}"
-        if outcome == "elsewhere":
-            return f"the new build was not installed where this one is:\n  {said}"
-        return f"it can't be rebuilt here: {said}"
 
-    _output = ""
-
-    def _commands(self) -> list[list[str]]:
-        """The commands to try, in this order, until one starts a build."""
-        installed = self.installed
-        by_uv = installed.installer() == "uv"
-        settings = _settings(installed) if by_uv else {}
-        lost = [name for name in installed.facts["config-settings"] if name not in settings]
-        if lost:
-            raise LookupError(f"only who installed it knows its config settings: {', '.join(lost)}")
-        # uv adds the settings of its own configuration, so these must not be given again.
-        known = _configured(installed) if settings else set()
-        options = []
-        for name, values in settings.items():
-            if name not in known and "*" not in known:
-                for value in values if isinstance(values, list) else [values]:
-                    options += ["--config-settings", f"{name}={value}"]
-        project = ["--no-deps", *options, "-e", installed.project]
-        environment, python = _environment(installed)
-        if by_uv:
-            install = [_find_uv(), "pip", "install", "--python", environment]
-            install += ["--reinstall-package", installed.name, *project]
-            # The build requirements are normally in uv's cache, so no index is needed.
-            return [[*install, "--offline"], install]
-        from importlib.util import find_spec
-
-        if find_spec("pip") is None:
-            raise LookupError("neither uv nor pip is there")
-        install = [python, "-m", "pip", "install", "--disable-pip-version-check", *project]
-        if find_spec("wheelprint") is not None and find_spec("maturin") is not None:
-            return [[*install, "--no-build-isolation"], install]
-        return [install]
-
-    def _call(self, command: list[str]) -> str:
-        environment = {**os.environ, self.check.GUARD: self.folder}
-        # The first variable is only for this import: the new wheel must contain the project's own
-        # setting. With the second one uv would not make an editable install.
-        for name in ("WHEELPRINT_ON_STALE", "UV_NO_EDITABLE"):
-            environment.pop(name, None)
-        # An import must not install a toolchain.
-        environment["MATURIN_NO_INSTALL_RUST"] = "1"
-        with open(os.path.join(self.folder, "frontend"), "w+b") as said:
+def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
+    """Calls the frontend. Returns the state of the build, its output, and the frontend's output."""
+    folder = tempfile.mkdtemp(prefix="wheelprint-")
+    state, output, frontend = (
+        os.path.join(folder, name) for name in ("state", "output", "frontend")
+    )
+    # An import must not install a toolchain.
+    environment = {**os.environ, check.GUARD: folder, "MATURIN_NO_INSTALL_RUST": "1"}
+    # The first variable is only for this import: the new wheel must contain the project's own
+    # setting. With the second one uv would not make an editable install.
+    for name in ("WHEELPRINT_ON_STALE", "UV_NO_EDITABLE"):
+        environment.pop(name, None)
+    try:
+        with open(frontend, "wb") as said:
             try:
                 process = subprocess.Popen(
                     command,
-                    cwd=self.installed.project,
+                    cwd=installed.project,
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=said,
                 )
             except OSError as error:
-                self.said = f"{command[0]}: {error.strerror}"
-                return "no start"
-            try:
-                self._watch(process)
-            except BaseException:
-                # On Ctrl-C, stop the frontend too, and give it time to clean up.
-                _stop(process)
-                raise
-            said.seek(0)
-            self.said = said.read().decode("utf-8", "replace")
-        if process.returncode == 0:
-            return "installed"
-        state = self._read("state").strip()
-        return {"failed": "failed", "unable": "unable", "built": "built"}.get(state, "no start")
-
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Waits for the process. On a terminal, shows the last line of the output meanwhile."""
-        shown = 0
-        terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
-        while True:
-            try:
-                process.wait(GLANCE if terminal else None)
-                break
-            except subprocess.TimeoutExpired:
-                lines = [line for line in self._read("output").split("\n") if line.strip()]
-                line = _plain(lines[-1]) if lines else ""
-                # maturin's emoji are two columns wide.
-                line = line[: shutil.get_terminal_size().columns - 4]
-                sys.stderr.write("\r" + line.ljust(shown) + "\r")
-                sys.stderr.flush()
-                shown = len(line)
-        if shown:
-            sys.stderr.write("\r" + " " * shown + "\r")
-
-    def _read(self, name: str) -> str:
+                return "no start", "", f"{command[0]}: {error.strerror}"
         try:
-            path = os.path.join(self.folder, name)
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except OSError:
-            return ""
+            _watch(process, output)
+        except BaseException:
+            # On Ctrl-C, stop the frontend too, and give it time to clean up.
+            _stop(process)
+            raise
+        outcome = check.read(state).strip() if process.returncode else "installed"
+        if outcome not in ("installed", "failed", "unable", "built"):
+            outcome = "no start"
+        return outcome, check.read(output), check.read(frontend)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watch(process: subprocess.Popen[bytes], output: str) -> None:
+    """Waits for the process. On a terminal, shows the last line of the output meanwhile."""
+    shown = 0
+    terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+    while True:
+        try:
+            process.wait(GLANCE if terminal else None)
+            break
+        except subprocess.TimeoutExpired:
+            lines = [line for line in check.read(output).split("\n") if line.strip()]
+            # Without colour codes.
+            line = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", lines[-1]).strip() if lines else ""
+            # maturin's emoji are two columns wide.
+            line = line[: shutil.get_terminal_size().columns - 4]
+            sys.stderr.write("\r" + line.ljust(shown) + "\r")
+            sys.stderr.flush()
+            shown = len(line)
+    if shown:
+        sys.stderr.write("\r" + " " * shown + "\r")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    import signal
-
     try:
         process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
         process.wait(PATIENCE)
     except BaseException:
         process.kill()
         process.wait()
-
-
-def _plain(line: str) -> str:
-    """The line without colour codes."""
-    import re
-
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).strip()
 
 
 def _find_uv() -> str:
@@ -420,19 +347,14 @@ def _environment(installed: Any) -> tuple[str, str]:
     """The environment that contains the package, and the interpreter of that environment.
 
     The running interpreter may be another one: `uv run --with` adds an environment on top."""
-    import re
-    import sysconfig
-
-    site = os.path.dirname(os.path.dirname(installed.path))
-    folder = site
-    while folder != os.path.dirname(folder):
+    site = installed.site
+    for folder in check.upward(site):
         if os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
             inside = os.path.relpath(site, folder).replace(os.sep, "/")
             if not re.fullmatch(r"(?i)lib(64)?/([a-z]+[0-9.]+t?/)?site-packages", inside):
                 break
             programs = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
             return folder, os.path.join(folder, *programs)
-        folder = os.path.dirname(folder)
     else:
         base = getattr(sys, "_base_executable", None) or sys.executable
         for prefix, python in ((sys.prefix, sys.executable), (sys.base_prefix, base)):
@@ -445,14 +367,10 @@ def _environment(installed: Any) -> tuple[str, str]:
 
 def _settings(installed: Any) -> dict[str, Any]:
     """The config settings of the install, as recorded by uv."""
-    import json
-
-    site = os.path.dirname(os.path.dirname(installed.path))
     try:
-        path = os.path.join(site, installed.facts["dist-info"], "uv_build.json")
-        with open(path, encoding="utf-8") as file:
-            return dict(json.load(file).get("config_settings") or {})
-    except (OSError, ValueError, AttributeError, TypeError):
+        recorded = json.loads(installed.recorded("uv_build.json"))
+        return dict(recorded.get("config_settings") or {})
+    except (ValueError, AttributeError, TypeError):
         return {}
 
 
@@ -461,22 +379,10 @@ def _configured(installed: Any) -> set[str]:
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     files = [os.environ.get("UV_CONFIG_FILE") or "", os.path.join(home, "uv", "uv.toml")]
     files += [os.path.join(os.environ.get("APPDATA") or "", "uv", "uv.toml"), "/etc/uv/uv.toml"]
-    folder = installed.project
-    while True:
+    for folder in check.upward(installed.project):
         files += [os.path.join(folder, name) for name in ("pyproject.toml", "uv.toml")]
-        if folder == os.path.dirname(folder):
-            break
-        folder = os.path.dirname(folder)
-    found = set()
-    for file in files:
-        try:
-            with open(file, "rb") as opened:
-                content = opened.read().decode()
-        except (OSError, ValueError):
-            continue
-        if "config-settings" in content:
-            found |= _names_in(content, installed.name)
-    return found
+    contents = [content for content in map(check.read, files) if "config-settings" in content]
+    return {name for content in contents for name in _names_in(content, installed.name)}
 
 
 def _names_in(content: str, package: str) -> set[str]:
@@ -484,20 +390,11 @@ def _names_in(content: str, package: str) -> set[str]:
         import tomllib  # type: ignore[import-not-found,unused-ignore]
 
         table = tomllib.loads(content)
-    except (ImportError, ValueError):
-        return {"*"}
-    uv = table.get("tool", {}).get("uv", {}) if "tool" in table else table
-    try:
+        uv = table.get("tool", {}).get("uv", {}) if "tool" in table else table
         found = set(uv.get("config-settings", {}))
         for name, settings in uv.get("config-settings-package", {}).items():
-            if _normal(name) == _normal(package):
+            if check.normal(name) == check.normal(package):
                 found |= set(settings)
-    except AttributeError:
+        return found
+    except (ImportError, ValueError, AttributeError):
         return {"*"}
-    return found
-
-
-def _normal(name: str) -> str:
-    import re
-
-    return re.sub(r"[-_.]+", "-", name).lower()

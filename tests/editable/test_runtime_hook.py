@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -98,9 +99,16 @@ def test_a_mapped_module_comes_from_its_folder_and_others_do_not_concern_it(hook
     ],
 )
 def test_a_module_that_is_in_use_is_named(
-    tmp_path: Path, held: set[str], times: int, found: str, end: str
+    tmp_path: Path,
+    held: set[str],
+    times: int,
+    found: str,
+    end: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What Windows refuses is refused by a function that stands for it."""
+    check = loaded("_runtime_check.py")
+    monkeypatch.setitem(sys.modules, "_runtime_check", check)
     rebuild = loaded("_runtime_rebuild.py")
     names = ["pkg/__init__.py", "pkg.editable/pkg/_core.pyd", "a, b.DLL"]
     for name in names:
@@ -120,9 +128,8 @@ def test_a_module_that_is_in_use_is_named(
                 raise PermissionError(13, "Permission denied", path)
         return open(path, mode)
 
-    installed = SimpleNamespace(
-        path=str(tmp_path / "pkg.editable" / "inputs"), facts={"dist-info": "pkg-1.dist-info"}
-    )
+    installed = SimpleNamespace(site=str(tmp_path), facts={"dist-info": "pkg-1.dist-info"})
+    installed.recorded = partial(check.Installed.recorded, installed)
     place = rebuild.in_use(installed, opened, (0, 0))
     assert place == (str(tmp_path / found) if found else "").replace("/", rebuild.os.sep)
     assert all((tmp_path / name).read_bytes() == b"old" for name in names)
