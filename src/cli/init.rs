@@ -9,7 +9,7 @@ use crate::inputs::cargo_metadata;
 use crate::project::Project;
 use crate::request::{Artifact, Request};
 use crate::settings::Settings;
-use crate::store::{Store, What, original};
+use crate::store::{EntryKind, Store, original};
 use crate::switch::{self, Backend, lines, profile};
 
 /// Turn a maturin project into a wheelprint one, or back
@@ -180,9 +180,9 @@ impl<'a> Found<'a> {
         let is_known = |what| {
             store.as_ref().is_some_and(|store| store.candidates(what).any(|entry| entry.is_ok()))
         };
-        is_known(What::Artifact(Artifact::Editable))
-            || is_known(What::Artifact(Artifact::Wheel))
-            || is_known(What::Metadata)
+        is_known(EntryKind::Artifact(Artifact::Editable))
+            || is_known(EntryKind::Artifact(Artifact::Wheel))
+            || is_known(EntryKind::Metadata)
     }
 
     /// The workspace's manifest. If cargo cannot be asked, the project's own manifest.

@@ -14,7 +14,7 @@ use crate::freshness::Reason;
 use crate::inputs::target::Target;
 use crate::inputs::{Key, Part, Roots, View, Watch, cargo, is_beside_the_artifact, relative};
 use crate::renew;
-use crate::store::What;
+use crate::store::EntryKind;
 
 /// One input as it is now.
 pub struct Seen {
@@ -65,7 +65,7 @@ pub fn next(call: &Call) -> Next {
 
 /// Compares the project with earlier builds of the artifact.
 fn search(call: &Call) -> Found {
-    stored::search(call, What::Artifact(call.request.artifact), None, None).found
+    stored::search(call, EntryKind::Artifact(call.request.artifact), None, None).found
 }
 
 /// Finds all inputs. They come from the record of the build nearest to the tree. Without such a
