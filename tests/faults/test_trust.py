@@ -299,4 +299,4 @@ def test_nothing_is_left_outside(project: Project, tmp_path: Path) -> None:
     check()
     wheelprint(project, "init", "--undo", "--yes").ok()
     check()
-    assert (home / ".cache" / "wheelprint" / project.cache.name / "projects").is_dir()
+    assert (home / ".cache" / "wheelprint" / "wheelprint-v1" / "projects").is_dir()
