@@ -54,10 +54,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         Command::Dir => Ok(Answer::said(format!("{}\n", whole.folder.display()))),
         Command::Info { json } => info(&whole, *json, context),
         Command::Prune => {
-            let freed = {
-                let _progress = context.terminal.progress("pruning");
-                whole.prune()?
-            };
+            let progress = context.terminal.progress("pruning");
+            let freed = whole.prune()?;
+            drop(progress);
             for root in &freed.busy {
                 let root = tame(&root.to_string_lossy());
                 context.terminal.warn(&format!("{root} is being built, and was left alone"));
@@ -85,8 +84,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 }
 
 fn confirm(whole: &Cache, context: &Context) -> Result<()> {
-    let kept = whole.projects()?;
-    let bytes = kept.iter().map(|kept| kept.bytes).sum::<u64>() + whole.shared_bytes();
+    let (kept, _, total) = usage(whole)?;
     let refused = |cause: &str| Error::Missing {
         name: "cache clean --all".to_owned(),
         cause: cause.to_owned(),
@@ -99,7 +97,7 @@ fn confirm(whole: &Cache, context: &Context) -> Result<()> {
         "Everything of {} in {} will be removed, {}. Go on? [y/N]",
         count(kept.len(), "project"),
         whole.folder.display(),
-        size(bytes)
+        size(total)
     ));
     let mut line = String::new();
     let _ = std::io::stdin().lock().read_line(&mut line);
@@ -122,10 +120,15 @@ fn removed(freed: &Freed) -> String {
     format!("Removed {}: {}.\n", parts.join(", "), size(*bytes))
 }
 
-fn info(whole: &Cache, json: bool, context: &Context) -> Result<Answer> {
-    let kept = whole.projects()?;
-    let shared = whole.shared_bytes();
+/// The projects, the size of the files that belong to no single project, and the whole size.
+fn usage(whole: &Cache) -> Result<(Vec<ProjectUsage>, u64, u64)> {
+    let (kept, shared) = (whole.projects()?, whole.shared_bytes());
     let total = kept.iter().map(|kept| kept.bytes).sum::<u64>() + shared;
+    Ok((kept, shared, total))
+}
+
+fn info(whole: &Cache, json: bool, context: &Context) -> Result<Answer> {
+    let (kept, shared, total) = usage(whole)?;
     if json {
         let projects: Vec<serde_json::Value> = kept.iter().map(as_json).collect();
         return Ok(Answer::json(&serde_json::json!({
@@ -142,37 +145,28 @@ fn info(whole: &Cache, json: bool, context: &Context) -> Result<Answer> {
         output += "The store is empty.\n";
         return Ok(Answer::said(output));
     }
-    let now = SystemTime::now();
-    let rows: Vec<[String; 4]> = kept
+    let rows: Vec<[String; 3]> = kept
         .iter()
-        .map(|kept| {
-            let ProjectUsage { builds, bytes, used, interpreters, .. } = kept;
-            let used = used.map_or_else(|| "never".to_owned(), |used| age(used, now));
-            [count(*builds, "build"), size(*bytes), used, interpreters.join(", ")]
+        .map(|ProjectUsage { builds, bytes, used, .. }| {
+            let used = used.map_or_else(|| "never".to_owned(), |used| age(used, SystemTime::now()));
+            [count(*builds, "build"), size(*bytes), used]
         })
         .collect();
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    };
-    let widths = [width(0), width(1), width(2)];
+    let [first, second, third] = [0, 1, 2]
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
     if !rows.is_empty() {
         output.push('\n');
     }
-    for (kept, row) in kept.iter().zip(&rows) {
-        let name = match &kept.root {
-            Some(root) => tame(&root.to_string_lossy()),
-            None => tame(&kept.folder.to_string_lossy()),
-        };
-        let mut line = Line::new(terminal).add(NAME, &name);
+    for (kept, [builds, bytes, used]) in kept.iter().zip(&rows) {
+        let name = kept.root.as_ref().unwrap_or(&kept.folder);
+        let mut line = Line::new(terminal).add(NAME, &tame(&name.to_string_lossy()));
         if kept.root.as_ref().is_none_or(|root| !root.exists()) {
             line = line.add(NOTICE, " (gone)");
         }
         output += &line.end();
-        let [builds, bytes, used, interpreters] = row;
-        let [first, second, third] = widths;
         output += &Line::new(terminal)
             .plain(&format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}"))
-            .add(FAINT, &format!("  {}", tame(interpreters)))
+            .add(FAINT, &format!("  {}", tame(&kept.interpreters.join(", "))))
             .end();
     }
     output += &format!(

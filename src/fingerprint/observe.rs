@@ -180,9 +180,9 @@ impl<'a> Observer<'a> {
             let value = match &item.look {
                 Probe::Known(value) => value.clone(),
                 Probe::DirMtime(_) => return None,
-                Probe::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
+                Probe::Content(path, stat) => content(self.digests.file(path, *stat)),
                 Probe::Meaning(path, view) => {
-                    content(self.digests.derived(path, &format!("{view:?}"), |path| {
+                    content(self.digests.derived(path, None, &format!("{view:?}"), |path| {
                         Ok(toml_view::digest(&fs_err::read(path)?, *view))
                     }))
                 }

@@ -16,6 +16,7 @@ use super::prune::{
 use super::shared::{self, stale_notes};
 use super::{
     Entry, FOLDER, METADATA, PROJECTS, ROOT, Store, base_folder, name_of, project_hash, promise,
+    stat_memory,
 };
 use crate::cargo_mtime::Note;
 use crate::error::{Error, PathContext as _, Result};
@@ -258,7 +259,7 @@ impl Store {
 
     fn usage(&self) -> ProjectUsage {
         let files = self.entry_files();
-        let memory = modified(&self.stat_memory());
+        let memory = modified(&stat_memory(&self.folder));
         let interpreters = paths_in(&self.interpreters()).into_iter();
         let mut interpreters: Vec<String> = interpreters
             .filter(|path| is_folder(path))

@@ -81,11 +81,11 @@ pub(super) fn touch(path: &Path) -> bool {
     file.map(|file| file.into_parts().0.set_modified(SystemTime::now())).is_ok()
 }
 
+/// Was the file last written longer ago than `age`?
 pub(super) fn is_older(path: &Path, age: Duration) -> bool {
     modified(path).is_some_and(|time| is_before(time, age))
 }
 
-/// Is the time longer ago than `age`?
 pub(super) fn is_before(time: SystemTime, age: Duration) -> bool {
     time.elapsed().is_ok_and(|elapsed| elapsed > age)
 }
