@@ -84,7 +84,7 @@ fn stamp(source: &Path, target: &Path) -> Outcome<()> {
     let mut file = publish::beside(target)?;
     wheel.rewrite(file.as_file_mut(), target, edit)?;
     publish::share(&file)?;
-    publish::persist(file, target)?;
+    publish::persist_synced(file, target)?;
     Ok(())
 }
 

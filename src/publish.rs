@@ -15,7 +15,7 @@ pub mod sealed;
 /// The prefix of every temporary name, by which leftovers are recognised.
 pub const TEMPORARY: &str = ".wheelprint-";
 
-/// Makes a temporary file in the folder of `path`. Write to it, then call [`persist`].
+/// Makes a temporary file in the folder of `path`. Write to it, then call [`persist_synced`].
 ///
 /// # Errors
 /// The folder cannot be written to.
@@ -28,16 +28,16 @@ pub fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
 ///
 /// # Errors
 /// The disk is full, or `path` cannot be written to. The temporary file is removed.
-pub fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
+pub fn persist_synced(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.as_file().sync_data()?;
     persist_unsynced(file, path)
 }
 
-/// Like [`persist`], but without the sync. Only for files that can be made again and are checked
+/// Like [`persist_synced`], but without the sync. Only for files that can be made again and are checked
 /// before use: a stored wheel, whose digest is known, or its copy, which is installed at once.
 ///
 /// # Errors
-/// The same as [`persist`].
+/// The same as [`persist_synced`].
 pub fn persist_unsynced(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     replaced(file, is_in_use, &WAITS, |file| file.persist(path).map(drop))
 }
@@ -111,7 +111,7 @@ fn retried(
 /// Writes a small file by rename, without a sync.
 ///
 /// # Errors
-/// The same as [`beside`] and [`persist`].
+/// The same as [`beside`] and [`persist_synced`].
 pub fn bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = beside(path)?;
     file.write_all(bytes)?;
@@ -121,14 +121,14 @@ pub fn bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Replaces a file that the user wrote. Its permissions stay, and a symbolic link stays a link.
 ///
 /// # Errors
-/// The file does not exist, or the errors of [`beside`] and [`persist`].
+/// The file does not exist, or the errors of [`beside`] and [`persist_synced`].
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let path = dunce::canonicalize(path)?;
     let permissions = fs_err::metadata(&path)?.permissions();
     let mut file = beside(&path)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(permissions)?;
-    persist(file, &path)
+    persist_synced(file, &path)
 }
 
 /// Removes a file, a folder with its content, or a link. The target of a link stays.

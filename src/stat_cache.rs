@@ -130,37 +130,20 @@ impl Digests {
         Self { path: Some(path), remembered: memory.files, seen: Mutex::default() }
     }
 
-    /// The digest of a file's content.
+    /// The digest of a file's content. `stat` is the file's stat, if it is known. An earlier stat is
+    /// safe: if the file changed after it, the next stat is different.
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn file(&self, path: &Path) -> std::io::Result<String> {
-        self.file_seen(path, None)
-    }
-
-    /// Like [`Self::file`], for callers that already have the file's stat. An earlier stat is safe:
-    /// if the file changed after it, the next stat is different.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn file_seen(&self, path: &Path, stat: Option<Stat>) -> std::io::Result<String> {
-        self.derived_seen(path, stat, "", digest::file)
+    pub fn file(&self, path: &Path, stat: Option<Stat>) -> std::io::Result<String> {
+        self.derived(path, stat, "", digest::file)
     }
 
     /// A digest that is derived from a file's content alone. `view` names the derivation.
     ///
     /// # Errors
-    /// The file cannot be read, or the error of `derive`.
+    /// The file can't be read, or the error of `derive`.
     pub fn derived(
-        &self,
-        path: &Path,
-        view: &str,
-        derive: impl FnOnce(&Path) -> std::io::Result<String>,
-    ) -> std::io::Result<String> {
-        self.derived_seen(path, None, view, derive)
-    }
-
-    fn derived_seen(
         &self,
         path: &Path,
         stat: Option<Stat>,
@@ -177,19 +160,18 @@ impl Digests {
             Some(stat) => Some(stat),
             None => Stat::of(&fs::metadata(path)?),
         };
-        if let (Some(remembered), Some(stat)) = (self.remembered.get(&name), before)
-            && remembered.stat == stat
-        {
-            let digest = remembered.digest.clone();
-            lock(&self.seen).insert(name, Found { stat: before, digest: digest.clone() });
-            return Ok(digest);
-        }
-        let now = now();
-        let digest = derive(path)?;
-        // Use the stat from before hashing: if the file changes while it is hashed, the next stat
-        // is different.
-        let stat = before.filter(|stat| stat.at_rest(now));
-        lock(&self.seen).insert(name, Found { stat, digest: digest.clone() });
+        let remembered = self.remembered.get(&name);
+        let found = match remembered.filter(|remembered| before == Some(remembered.stat)) {
+            Some(remembered) => Found { stat: before, digest: remembered.digest.clone() },
+            None => {
+                let now = now();
+                // The stat is from before hashing: if the file changes while it is hashed, the next
+                // stat is different.
+                Found { digest: derive(path)?, stat: before.filter(|stat| stat.at_rest(now)) }
+            }
+        };
+        let digest = found.digest.clone();
+        lock(&self.seen).insert(name, found);
         Ok(digest)
     }
 
@@ -214,20 +196,10 @@ impl Digests {
             return;
         }
         let mut files = self.remembered.clone();
-        for (name, Found { stat, digest }) in seen.iter() {
-            match stat {
-                Some(stat) => {
-                    let remembered = Remembered { stat: *stat, digest: digest.clone() };
-                    files.insert(name.clone(), remembered);
-                }
-                None => {
-                    files.remove(name);
-                }
-            }
-        }
-        if forgets {
-            files.retain(|name, _| seen.contains_key(name));
-        }
+        files.retain(|name, _| !forgets && !seen.contains_key(name));
+        files.extend(seen.iter().filter_map(|(name, Found { stat, digest })| {
+            Some((name.clone(), Remembered { stat: (*stat)?, digest: digest.clone() }))
+        }));
         // Seal the memory, because a digest that was damaged on the disk must not be used for a file.
         let _ = sealed::write(path, &Memory { version: VERSION, files });
     }
@@ -237,7 +209,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -254,7 +227,7 @@ mod tests {
         set_mtime(&path, SystemTime::now() - Duration::from_secs(1000));
         std::thread::sleep(Duration::from_millis(2100));
         let digests = Digests::load(memory.clone());
-        digests.file(&path).unwrap();
+        digests.file(&path, None).unwrap();
         digests.save();
         let bytes = fs::read(&memory).unwrap();
         let text = digest::bytes(b"text");
@@ -263,7 +236,11 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
             fs::write(&memory, &damaged).unwrap();
-            assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), text, "{position}");
+            assert_eq!(
+                Digests::load(memory.clone()).file(&path, None).unwrap(),
+                text,
+                "{position}"
+            );
         }
     }
 
@@ -280,7 +257,11 @@ mod tests {
             fs::write(&path, &text).unwrap();
             set_mtime(&path, old);
             let digests = Digests::load(memory.clone());
-            assert_eq!(digests.file(&path).unwrap(), digest::bytes(text.as_bytes()), "{round}");
+            assert_eq!(
+                digests.file(&path, None).unwrap(),
+                digest::bytes(text.as_bytes()),
+                "{round}"
+            );
             digests.save();
         }
     }
@@ -306,8 +287,8 @@ mod tests {
         let files = [(name, remembered)].into_iter().collect();
         sealed::write(&memory, &Memory { version: VERSION, files }).unwrap();
         let bytes = fs::read(&memory).unwrap();
-        assert_eq!(Digests::load(memory.clone()).file(&path).unwrap(), "remembered");
+        assert_eq!(Digests::load(memory.clone()).file(&path, None).unwrap(), "remembered");
         fs::write(&memory, &bytes[..bytes.len() / 2]).unwrap();
-        assert_eq!(Digests::load(memory).file(&path).unwrap(), digest::bytes(b"a"));
+        assert_eq!(Digests::load(memory).file(&path, None).unwrap(), digest::bytes(b"a"));
     }
 }

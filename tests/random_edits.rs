@@ -242,7 +242,9 @@ impl Bench {
             }
             Step::ForgetBuilds => self.remove("cache"),
             Step::ForgetEntries => {
-                for project in fs::read_dir(self.folder.path().join("cache/projects")).unwrap() {
+                for project in
+                    fs::read_dir(self.folder.path().join("cache/wheelprint-v1/projects")).unwrap()
+                {
                     let _ = fs::remove_dir_all(project.unwrap().path().join("entries"));
                 }
             }

@@ -140,7 +140,7 @@ def ask(installed: "Any") -> "list[bytes]":
     if not command:
         raise LookupError("the build kept no copy of it")
     folder = os.path.dirname(command[-1])
-    if not check.is_private(os.path.dirname(folder), os.path.basename(folder)):
+    if not check.is_private(folder):
         raise LookupError(f"other users can write to {folder}")
     environment = {**os.environ, "RUSTUP_AUTO_INSTALL": "0", check.GUARD: ""}
     try:

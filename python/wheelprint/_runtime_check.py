@@ -32,6 +32,10 @@ FORMAT = b"wheelprint check 2"
 POLICIES = ("rebuild", "warn", "error", "ignore")
 # Set for the frontend of a rebuild and its child processes, so that they check nothing.
 GUARD = "_WHEELPRINT_REBUILD"
+# The folder of the store in the cache folder, see `FOLDER` in `store/mod.rs`.
+STORE = "wheelprint-v1"
+# The prefix of temporary files, see `TEMPORARY` in `publish.rs`.
+TEMPORARY = ".wheelprint-"
 # Variables that cargo sets for build scripts.
 BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
 STAT_TELLS = os.name != "nt"
@@ -148,7 +152,9 @@ class Installed:
         if not os.path.isabs(folder):
             # A relative folder was resolved by the build.
             folder = os.fsdecode(cache) or os.devnull
-        self.cache = os.path.join(folder if is_private(folder) else os.devnull, "imports")
+        self.cache = os.path.join(folder, STORE, "imports")
+        if not is_private(self.cache):
+            self.cache = os.path.join(os.devnull, "imports")
         self._facts: dict[str, Any] | None = None
 
     @classmethod
@@ -312,7 +318,8 @@ class Memory:
 
     def write(self, path: str, content: bytes) -> None:
         """Writes a temporary file and renames it. If that fails, the next check is only slower."""
-        beside = f"{self.place}.{os.getpid()}-{_thread.get_ident()}"
+        beside = f"{TEMPORARY}{os.getpid()}-{_thread.get_ident()}"
+        beside = os.path.join(self.installed.cache, beside)
         try:
             make_private(self.installed.cache)
             try:
@@ -325,13 +332,15 @@ class Memory:
             pass
 
 
-def is_private(base: str, inner: str = "imports") -> bool:
-    """Whether no other user can put files or links into this folder of the cache."""
+def is_private(folder: str) -> bool:
+    """Whether no other user can put files or links into this folder of the store."""
     if os.name == "nt":
         return True
-    for look_at, folder in ((os.stat, base), (os.lstat, os.path.join(base, inner))):
+    store = os.path.dirname(folder)
+    # The cache folder may be a link, which the user made.
+    for look_at, each in ((os.stat, os.path.dirname(store)), (os.lstat, store), (os.lstat, folder)):
         try:
-            seen = look_at(folder)
+            seen = look_at(each)
         except OSError:
             # A missing folder is created later, with safe permissions.
             return True
@@ -343,7 +352,8 @@ def is_private(base: str, inner: str = "imports") -> bool:
 
 def make_private(folder: str) -> None:
     """Creates the store and the folder in it: ``makedirs`` applies the mode to the last one."""
-    for each in (os.path.dirname(folder), folder):
+    store = os.path.dirname(folder)
+    for each in (os.path.dirname(store), store, folder):
         os.makedirs(each, 0o700, exist_ok=True)
 
 

@@ -180,7 +180,12 @@ pub(crate) fn invalidate_stale_units(
     gaps.extend(target.unread());
     if units.is_empty() && !target.folders().is_empty() {
         log::debug("cargo keeps its fingerprints where they are not known; all is made anew");
-        clean(target, &mut remaining);
+        for folder in target.folders() {
+            if let Err(cause) = clean_profile(target, &folder) {
+                remaining.any = true;
+                remaining.add("this project", &folder, cause);
+            }
+        }
     }
     // A unit that is not seen is not made anew.
     remaining.any |= !gaps.is_empty();
@@ -259,17 +264,7 @@ fn is_hash(text: &str) -> bool {
     (13..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// For a cargo that keeps its fingerprints elsewhere than we know: all that can be edited.
-fn clean(target: &Target, remaining: &mut Remaining) {
-    for folder in target.folders() {
-        if let Err(cause) = clean_profile(target, &folder) {
-            remaining.any = true;
-            remaining.add("this project", &folder, cause);
-        }
-    }
-}
-
-/// `cargo clean` of what can be edited, in one profile folder.
+/// Runs `cargo clean` for the packages that can be edited, in one profile folder.
 fn clean_profile(target: &Target, folder: &Path) -> Result<(), Cause> {
     let name = |path: Option<&Path>| Some(path?.file_name()?.to_str()?.to_owned());
     let mut command = target.cargo().ok_or("there is no cargo")?;
@@ -315,7 +310,7 @@ fn cause(
         Some(_) if watches_elsewhere(unit, target) => return Some("somebody else built it"),
         _ => return None,
     };
-    let is_ours = owners_are_of_a_path(target, unit);
+    let is_ours = target.packages_named(&unit.package).any(Package::is_of_a_path);
     if is_ours
         && noted.untracked_digest.get(target.root()).is_none_or(|noted| noted != untracked_digest)
     {
@@ -345,10 +340,6 @@ fn cause(
     unseen.then_some("cargo's clock can't be relied on")
 }
 
-fn owners_are_of_a_path(target: &Target, unit: &Unit) -> bool {
-    target.packages_named(&unit.package).any(Package::is_of_a_path)
-}
-
 /// Does the script of a package of the registry watch something that can be edited?
 fn watches_elsewhere(unit: &Unit, target: &Target) -> bool {
     unit.watched_paths().any(|path| {
@@ -356,6 +347,7 @@ fn watches_elsewhere(unit: &Unit, target: &Target) -> bool {
     })
 }
 
+/// The folders of the packages that the unit may be of.
 fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
     target.packages_named(&unit.package).map(|package| package.folder().to_owned()).collect()
 }

@@ -81,13 +81,12 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 }
 
 fn confirm(cache: &Cache, context: &Context) -> Result<()> {
-    let kept = cache.projects()?;
-    let bytes = kept.iter().map(|kept| kept.bytes).sum::<u64>() + cache.shared_bytes();
+    let (kept, _, total) = usage(cache)?;
     let question = format!(
         "Everything of {} in {} will be removed, {}. Go on?",
         count(kept.len(), "project"),
         cache.folder.display(),
-        size(bytes)
+        size(total)
     );
     let cause = match context.terminal.can_ask() {
         false => "nobody can be asked",
@@ -114,10 +113,15 @@ fn removed(freed: &Freed) -> String {
     format!("Removed {}: {}.\n", parts.join(", "), size(*bytes))
 }
 
-fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
-    let kept = cache.projects()?;
-    let shared = cache.shared_bytes();
+/// The projects, the size of the files that belong to no single project, and the whole size.
+fn usage(cache: &Cache) -> Result<(Vec<ProjectUsage>, u64, u64)> {
+    let (kept, shared) = (cache.projects()?, cache.shared_bytes());
     let total = kept.iter().map(|kept| kept.bytes).sum::<u64>() + shared;
+    Ok((kept, shared, total))
+}
+
+fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
+    let (kept, shared, total) = usage(cache)?;
     if json {
         return Ok(Answer::json(json!({
             "schema": 1,

@@ -9,7 +9,7 @@ use crate::inputs::cargo_metadata;
 use crate::project::Project;
 use crate::request::{Artifact, Request};
 use crate::settings::Settings;
-use crate::store::{Store, What, original};
+use crate::store::{EntryKind, Store, original};
 use crate::switch::{self, Backend, lines, profile};
 
 /// Turn a maturin project into a wheelprint one, or back
@@ -164,9 +164,9 @@ impl<'a> Found<'a> {
         let store = Store::open(&request.environment, &request.root, name);
         let (editable, wheel) = (Artifact::Editable, Artifact::Wheel);
         store.is_some_and(|store| {
-            [What::Artifact(editable), What::Artifact(wheel), What::Metadata]
+            [EntryKind::Artifact(editable), EntryKind::Artifact(wheel), EntryKind::Metadata]
                 .into_iter()
-                .any(|what| store.candidates(what).any(|entry| entry.is_ok()))
+                .any(|kind| store.candidates(kind).any(|entry| entry.is_ok()))
         })
     }
 

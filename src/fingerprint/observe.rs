@@ -147,9 +147,9 @@ impl<'a> Observer<'a> {
             let value = match &item.probe {
                 Probe::Known(value) => value.clone(),
                 Probe::DirMtime(_) => return None,
-                Probe::Content(path, stat) => content(self.digests.file_seen(path, *stat)),
+                Probe::Content(path, stat) => content(self.digests.file(path, *stat)),
                 Probe::Meaning(path, view) => {
-                    content(self.digests.derived(path, &format!("{view:?}"), |path| {
+                    content(self.digests.derived(path, None, &format!("{view:?}"), |path| {
                         Ok(view.digest(&fs_err::read(path)?))
                     }))
                 }

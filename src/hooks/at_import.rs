@@ -16,7 +16,7 @@ use crate::freshness::{self, Verdict};
 use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
 use crate::project::{self, Project};
 use crate::request::Artifact;
-use crate::store::{self, Delivery, Entry, What};
+use crate::store::{self, Delivery, Entry, EntryKind};
 use crate::wheel::{Edit, Wheel};
 
 /// Loads the module at the path in the first argument, and asks for its verdict about the table at
@@ -150,7 +150,7 @@ impl Call {
         let replace = [(editable::inputs_name(&dist_info), bytes)].into();
         wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
         let (artifact, record) = (self.request.artifact, &entry.record);
-        Ok(store.publish(What::Artifact(artifact), record, roots, Some(digest), &target))
+        Ok(store.publish(EntryKind::Artifact(artifact), record, roots, Some(digest), &target))
     }
 
     /// Names of the variables that uv sets for the build alone (`extra-build-variables` in

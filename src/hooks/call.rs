@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::request::{Artifact, Environment, Request};
 use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
-use crate::store::Store;
+use crate::store::{Store, stat_memory, toolchain_memory};
 
 /// What a call may use besides the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Call {
         // An unpacked archive is built only once, so digests of its files are not worth
         // remembering.
         let digests = match &store {
-            Some(store) if tree.is_none() => Digests::load(store.stat_memory()),
+            Some(store) if tree.is_none() => Digests::load(stat_memory(store.folder())),
             _ => Digests::default(),
         };
         Ok(Self {
@@ -113,7 +113,7 @@ impl Call {
     /// Reads inputs as they are now.
     pub(super) fn observer(&self) -> Observer<'_> {
         let may_execute = self.access == Access::All;
-        let memory = self.store.as_ref().map(Store::toolchain_memory);
+        let memory = self.store.as_ref().map(|store| toolchain_memory(store.folder()));
         let mut observer = Observer::new(
             &self.request,
             &self.settings,

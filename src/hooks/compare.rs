@@ -8,7 +8,7 @@ use super::call::Call;
 use crate::fingerprint::{Inputs, Record};
 use crate::freshness::{self, Verdict};
 use crate::inputs::{Root, Roots, ambient, normalize};
-use crate::store::What;
+use crate::store::EntryKind;
 
 /// Compares a record with the project as it is now.
 pub fn compare(call: &Call, record: &Record) -> Verdict {
@@ -26,8 +26,8 @@ pub fn observe(call: &Call, record: &Record, roots: &Roots) -> Inputs {
 /// Folders of a record's roots. The store knows them if the record was built here. Otherwise
 /// they are derived from this tree.
 pub fn roots_of(call: &Call, record: &Record) -> Roots {
-    let what = What::Artifact(call.request.artifact);
-    let known = call.store.iter().flat_map(|store| store.candidates(what));
+    let kind = EntryKind::Artifact(call.request.artifact);
+    let known = call.store.iter().flat_map(|store| store.candidates(kind));
     // A lookup for a build reports damaged entries.
     for entry in known.flatten() {
         if entry.record.fingerprint == record.fingerprint && entry.record.roots == record.roots {

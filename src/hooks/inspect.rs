@@ -16,7 +16,7 @@ use crate::inputs::{
     Look, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative,
 };
 use crate::renew;
-use crate::store::What;
+use crate::store::EntryKind;
 
 /// All inputs of a project's editable wheel.
 pub struct Watched {
@@ -59,7 +59,7 @@ pub fn next(call: &Call) -> Next {
 
 /// Compares the project with earlier builds of the artifact.
 fn search(call: &Call) -> Found {
-    stored::search(call, What::Artifact(call.request.artifact), None, None).found
+    stored::search(call, EntryKind::Artifact(call.request.artifact), None, None).found
 }
 
 /// Finds all inputs. They come from the record of the build nearest to the tree. Without such a

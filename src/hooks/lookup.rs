@@ -11,7 +11,7 @@ use crate::inputs::{Roots, Watch};
 use crate::log;
 use crate::report;
 use crate::sdist::Origin;
-use crate::store::{Damaged, Entry, Store, What};
+use crate::store::{Damaged, Entry, EntryKind, Store};
 
 /// Result of a lookup in the store.
 pub(super) struct Lookup {
@@ -88,14 +88,14 @@ impl Stale {
 /// reasons are those of the nearest one. `origin` is for a build of an unpacked archive.
 pub(super) fn search(
     store: &Store,
-    what: What,
+    kind: EntryKind,
     origin: Option<&Origin>,
     observer: &Observer<'_>,
     list: Option<List<'_>>,
 ) -> Lookup {
     let (mut damaged, mut looks) = (Vec::new(), Vec::new());
     let mut nearest: Option<(Stale, Option<usize>)> = None;
-    for entry in store.candidates(what) {
+    for entry in store.candidates(kind) {
         let entry = match entry {
             Ok(entry) => entry,
             Err(unusable) => {

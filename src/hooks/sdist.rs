@@ -60,7 +60,7 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
         }
     }
     publish::share(&file).at(&to)?;
-    publish::persist(file, &to).at(&to)?;
+    publish::persist_synced(file, &to).at(&to)?;
     call.digests.save();
     Ok(name)
 }

@@ -58,7 +58,7 @@ pub(super) fn stamp(
     // An editable wheel is installed at once and then deleted, so it need not be synced.
     match call.request.artifact {
         Artifact::Editable => publish::persist_unsynced(file, &target),
-        Artifact::Wheel | Artifact::Sdist => publish::persist(file, &target),
+        Artifact::Wheel | Artifact::Sdist => publish::persist_synced(file, &target),
     }
     .at(&target)?;
     Ok(Stamped { name, at_import: table_digest })

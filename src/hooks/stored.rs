@@ -19,7 +19,7 @@ use crate::report;
 use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::settings::Reuse;
-use crate::store::{BuildLock, Delivery, Entry, Store, What};
+use crate::store::{BuildLock, Delivery, Entry, EntryKind, Store};
 use crate::wheel::{Edit, Wheel};
 
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
@@ -29,10 +29,10 @@ pub(super) fn wheel(call: &Call, origin: Option<&Origin>, list: Option<List<'_>>
     if !call.reuses() {
         return Lookup::stale(Reason::NotReused);
     }
-    let what = What::Artifact(call.request.artifact);
-    let mut lookup = search(call, what, origin, list);
+    let kind = EntryKind::Artifact(call.request.artifact);
+    let mut lookup = search(call, kind, origin, list);
     if let (Some(store), Found::Stale(stale)) = (&call.store, &lookup.found) {
-        match renew(store, what, stale) {
+        match renew(store, kind, stale) {
             Ok(Some(renewed)) => {
                 let line = report::stale(&stale.reasons, &renewed.record.roots);
                 let line = format!("{line}; only the metadata was renewed");
@@ -49,7 +49,7 @@ pub(super) fn wheel(call: &Call, origin: Option<&Origin>, list: Option<List<'_>>
 /// wheels themselves are not stored.
 pub(super) fn metadata(call: &Call, origin: Option<&Origin>) -> Lookup {
     match (call.settings.reuse, call.request.artifact) {
-        (Reuse::Editable, Artifact::Wheel) => search(call, What::Metadata, origin, None),
+        (Reuse::Editable, Artifact::Wheel) => search(call, EntryKind::Metadata, origin, None),
         _ => Lookup::stale(Reason::NotReused),
     }
 }
@@ -57,12 +57,12 @@ pub(super) fn metadata(call: &Call, origin: Option<&Origin>) -> Lookup {
 /// Looks in the store. The lookup itself writes nothing, so that what it learned is written here.
 pub(super) fn search(
     call: &Call,
-    what: What,
+    kind: EntryKind,
     origin: Option<&Origin>,
     list: Option<List<'_>>,
 ) -> Lookup {
     let Some(store) = &call.store else { return Lookup::stale(Reason::NoRecord) };
-    let lookup = lookup::search(store, what, origin, &call.observer(), list);
+    let lookup = lookup::search(store, kind, origin, &call.observer(), list);
     lookup.damaged.iter().for_each(|entry| store.discard(entry));
     if matches!(lookup.found, Found::Fresh { .. }) {
         call.digests.save();
@@ -174,7 +174,7 @@ pub(super) fn may_have_changed(
 ///
 /// # Errors
 /// A readme or licence file, or the stored wheel, can't be read.
-pub(super) fn renew(store: &Store, what: What, stale: &Stale) -> Result<Option<Entry>> {
+pub(super) fn renew(store: &Store, kind: EntryKind, stale: &Stale) -> Result<Option<Entry>> {
     let (Some(entry), Some(files)) = (&stale.nearest, renew::only_metadata_files(&stale.reasons))
     else {
         return Ok(None);
@@ -196,7 +196,7 @@ pub(super) fn renew(store: &Store, what: What, stale: &Stale) -> Result<Option<E
     let target = folder.path().join(&copy.name);
     let file = fs::File::create(&target).at(&target)?;
     copy.wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
-    Ok(store.publish(what, &record, &entry.roots, entry.at_import.clone(), &target))
+    Ok(store.publish(kind, &record, &entry.roots, entry.at_import.clone(), &target))
 }
 
 /// Unpacks the dist-info of a stored wheel as `prepare_metadata_*` would have written it, and gives
@@ -257,7 +257,7 @@ pub(super) fn keep(
     };
     let artifact = call.request.artifact;
     if call.reuses() || artifact == Artifact::Editable {
-        store.publish(What::Artifact(artifact), record, &roots, at_import, wheel);
+        store.publish(EntryKind::Artifact(artifact), record, &roots, at_import, wheel);
     } else if call.settings.reuse == Reuse::Editable && record.untrusted.is_empty() {
         keep_metadata(store, record, &roots, wheel).unwrap_or_else(log::debug);
     }
@@ -278,7 +278,7 @@ fn keep_metadata(store: &Store, record: &Record, roots: &Roots, path: &Path) -> 
     let target = folder.path().join(path.file_name().unwrap_or_default());
     let file = fs::File::create(&target).at(&target)?;
     wheel.rewrite(file, &target, Edit { remove, ..Edit::default() })?;
-    store.publish(What::Metadata, record, roots, None, &target);
+    store.publish(EntryKind::Metadata, record, roots, None, &target);
     Ok(())
 }
 

@@ -4,22 +4,16 @@
 //! of the record in the archive, which project it was made from. So a build of the archive can use
 //! that project's stable interpreter and the dependencies that were compiled before.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
 
-use fs_err as fs;
-
-use super::cache::{Cache, Root, root_of};
-use super::prune::{Freed, bytes, is_older, remove};
-use super::shared::is_hex;
-use super::{Store, trusted_base};
+use super::cache::Cache;
+use super::prune::{Freed, OLD, bytes, is_folder, is_older, paths_in, remove, touch};
+use super::{Store, is_sha256, trusted_folder};
 use crate::publish::{self, private};
 use crate::request::Environment;
 
 const ARCHIVES: &str = "archives";
 const TARGET: &str = "archive-target";
-/// Archives that were not unpacked for this long will not be unpacked any more.
-const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Limit of the target folder's size. Units for other profiles, features and versions are never
 /// removed singly.
 const MAX_TARGET: u64 = 4 << 30;
@@ -32,28 +26,22 @@ impl Store {
         if publish::bytes(&folder.join(id), b"").is_err() {
             return;
         }
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if is_older(&entry.path(), OLD) {
-                let _ = fs::remove_file(entry.path());
-            }
+        for path in paths_in(&folder).iter().filter(|path| is_older(path, OLD)) {
+            let _ = publish::remove(path);
         }
     }
 
     /// The project on this machine that an archive with this record was made from, if its folder
     /// exists.
     pub(crate) fn project_of_archive(environment: &Environment, id: &str) -> Option<PathBuf> {
-        if !is_hex(id, 64) {
+        if !is_sha256(id) {
             return None;
         }
-        let whole = Cache { folder: trusted_base(environment)? };
+        let cache = Cache { folder: trusted_folder(environment)? };
         // Clones of one project make equal archives, and some of the clones may be gone.
-        whole.stores().ok()?.into_iter().find_map(|store| {
-            let file = store.folder.join(ARCHIVES).join(id);
-            let file = fs::OpenOptions::new().write(true).open(file).ok()?;
-            let Root::Known(root) = root_of(&store.folder) else { return None };
-            // The time of the last use: archives in use are kept.
-            let _ = file.into_parts().0.set_modified(SystemTime::now());
-            root.is_dir().then_some(root)
+        cache.stores().ok()?.into_iter().find_map(|store| {
+            let root = store.known_root().filter(|root| root.is_dir())?;
+            touch(&store.folder.join(ARCHIVES).join(id)).then(|| root.to_owned())
         })
     }
 
@@ -75,14 +63,10 @@ impl Store {
 
     /// Removes this target folder if no archive was used for a long time.
     pub(super) fn prune_archives(&self, freed: &mut Freed) {
-        let newest = |folder: &Path| {
-            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-            entries.filter_map(|entry| entry.metadata().ok()?.modified().ok()).max()
-        };
-        let is_used = newest(&self.folder.join(ARCHIVES))
-            .is_some_and(|time| time.elapsed().is_ok_and(|age| age < OLD));
+        let archives = paths_in(&self.folder.join(ARCHIVES));
+        let is_used = archives.iter().any(|path| !is_older(path, OLD));
         let target = self.archive_target();
-        if !is_used && target.is_dir() {
+        if !is_used && is_folder(&target) {
             freed.others += usize::from(remove(&target, freed).is_ok());
         }
     }

@@ -1,8 +1,7 @@
 //! The whole store: what is in it, and what may be removed (`wheelprint cache`).
 //!
-//! The base folder may be any folder of the user's, with other things in it. Only files with our
-//! names, in our folders, are counted or removed. Links are not followed. Files of a running build
-//! are kept until the build has ended.
+//! All files in the store's folder are wheelprint's own. Links are not followed. Files of a running
+//! build are kept until the build has ended.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,33 +10,20 @@ use std::time::{Duration, Instant, SystemTime};
 use fs_err as fs;
 
 use super::lock::{self, TryLock};
-use super::prune::{Freed, GRACE, bytes, is_older, remove};
-use super::shared::{Shared, is_hex, name_of};
-use super::{Entry, METADATA, ROOT, Store, base_folder, promise};
+use super::prune::{
+    Freed, GRACE, OLD, bytes, is_before, is_folder, is_left, is_older, modified, paths_in, remove,
+};
+use super::shared::{self, stale_notes};
+use super::{
+    Entry, FOLDER, METADATA, PROJECTS, ROOT, Store, base_folder, name_of, project_hash, promise,
+    stat_memory,
+};
 use crate::cargo_mtime::Note;
-use crate::digest::Tagged;
 use crate::error::{Error, PathContext as _, Result};
-use crate::publish::{self, sealed};
+use crate::publish::sealed;
 use crate::request::Environment;
 
-/// Files that were not used for this long are old. They are made again when they are needed.
-const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The names in a project's part of the store.
-const PARTS: [&str; 10] = [
-    "entries",
-    "wheels",
-    "promises",
-    "interpreters",
-    "archives",
-    "archive-target",
-    "stat.json",
-    "toolchain.json",
-    "said",
-    ROOT,
-];
-const BUILD_LOCK: &str = "build.lock";
-
-/// The whole store, by its base folder.
+/// The whole store.
 #[derive(Debug)]
 pub(crate) struct Cache {
     pub folder: PathBuf,
@@ -64,7 +50,7 @@ impl Cache {
     /// There is no cache folder.
     pub(crate) fn at(environment: &Environment) -> Result<Self> {
         match base_folder(environment) {
-            Some(folder) => Ok(Self { folder }),
+            Some(base) => Ok(Self { folder: base.join(FOLDER) }),
             None => Err(Error::Missing {
                 name: "cache folder".to_owned(),
                 cause: "there is no home folder".to_owned(),
@@ -78,15 +64,14 @@ impl Cache {
     /// # Errors
     /// The store can't be read.
     pub(crate) fn projects(&self) -> Result<Vec<ProjectUsage>> {
-        let mut kept: Vec<ProjectUsage> = self.stores()?.iter().map(look).collect();
+        let mut kept: Vec<ProjectUsage> = self.stores()?.iter().map(Store::usage).collect();
         kept.sort_by(|one, other| (other.used, &one.folder).cmp(&(one.used, &other.folder)));
         Ok(kept)
     }
 
     /// The size of the files that belong to no single project.
     pub(crate) fn shared_bytes(&self) -> u64 {
-        let files = Shared::ALL.iter().flat_map(|shared| shared.files(&self.folder));
-        files.filter_map(|path| Some(fs::symlink_metadata(path).ok()?.len())).sum()
+        shared::ALL.iter().map(|name| bytes(&self.folder.join(name))).sum()
     }
 
     /// Removes what is stored for projects that are gone, wheels that no entry names, temporary
@@ -97,31 +82,22 @@ impl Cache {
     pub(crate) fn prune(&self) -> Result<Freed> {
         let mut freed = Freed::default();
         for store in self.stores()? {
-            let is_gone = match root_of(&store.folder) {
-                Root::Known(root) => !root.exists(),
-                Root::Unsure => false,
-                Root::Lost => look(&store).used.is_none_or(is_old),
-            };
-            let lock = store.try_lock();
-            if matches!(lock, TryLock::Busy) {
-                freed.busy.push(store.root.clone());
-            } else if is_gone {
-                store.remove(lock, &mut freed)?;
-            } else {
-                store.prune(&mut freed);
+            match store.try_lock() {
+                TryLock::Busy => freed.busy.push(store.root),
+                lock if store.is_gone() => store.remove(lock, &mut freed)?,
+                _lock => store.prune(&mut freed),
             }
         }
         for path in stale_notes(&self.folder) {
             freed.other(&path)?;
         }
-        for shared in [Shared::Locks, Shared::Imports, Shared::Backends] {
-            for path in shared.files(&self.folder).filter(|path| is_older(path, OLD)) {
-                remove_unlocked(&path, &mut freed)?;
-            }
-        }
-        for shared in Shared::ALL {
-            for path in shared.temporaries(&self.folder).filter(|path| is_older(path, GRACE)) {
-                freed.other(&path)?;
+        for name in shared::ALL {
+            // Notes, and what `init` needs, are not only remembered.
+            let may_be_old = ![shared::NOTES, shared::ORIGINALS].contains(&name);
+            for path in paths_in(&self.folder.join(name)) {
+                if is_left(&path) || may_be_old && is_older(&path, OLD) {
+                    remove_unlocked(&path, &mut freed)?;
+                }
             }
         }
         Ok(freed)
@@ -133,11 +109,10 @@ impl Cache {
     /// The store can't be read, or a file can't be removed.
     pub(crate) fn clean(&self, root: &Path) -> Result<Freed> {
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-        let end = format!("-{}", hash_of(&root.to_string_lossy()));
+        let end = format!("-{}", project_hash(&root));
         let mut freed = Freed::default();
         for store in self.stores()? {
-            let name = store.folder.file_name().unwrap_or_default().to_string_lossy();
-            if name.ends_with(&end) {
+            if name_of(&store.folder).ends_with(&end) {
                 self.clean_store(&store, &mut freed)?;
             }
         }
@@ -153,27 +128,22 @@ impl Cache {
         for store in self.stores()? {
             self.clean_store(&store, &mut freed)?;
         }
-        for path in Shared::Notes.files(&self.folder) {
-            freed.other(&path)?;
-        }
-        for shared in [Shared::Locks, Shared::Imports] {
-            for path in shared.files(&self.folder) {
-                remove_unlocked(&path, &mut freed)?;
+        for path in paths_in(&self.folder) {
+            for inside in paths_in(&path) {
+                // The folder of a project that is built meanwhile.
+                let is_project = path.ends_with(PROJECTS) && is_folder(&inside);
+                if !is_project {
+                    remove_unlocked(&inside, &mut freed)?;
+                }
+            }
+            // A folder is removed only if it is empty.
+            if !is_folder(&path) {
+                remove(&path, &mut freed)?;
+            } else {
+                let _ = fs::remove_dir(path);
             }
         }
-        for shared in [Shared::Originals, Shared::Backends] {
-            for path in shared.files(&self.folder) {
-                freed.other(&path)?;
-            }
-        }
-        for shared in Shared::ALL {
-            for path in shared.temporaries(&self.folder) {
-                freed.other(&path)?;
-            }
-            // This removes the folder only if it is empty.
-            let _ = fs::remove_dir(self.folder.join(shared.name()));
-        }
-        let _ = fs::remove_dir(self.folder.join("projects"));
+        let _ = fs::remove_dir(&self.folder);
         Ok(freed)
     }
 
@@ -185,98 +155,89 @@ impl Cache {
             let roots = sealed::read(&path).map(|entry: Entry| entry.roots).unwrap_or_default();
             targets.extend(roots.products().map(Path::to_owned));
         }
-        for path in Shared::Notes.files(&self.folder) {
-            let is_below = |target: &Path| {
-                !store.root.as_os_str().is_empty() && target.starts_with(&store.root)
-            };
-            if let Ok(note) = sealed::read::<Note>(&path)
-                && (targets.contains(&note.target) || is_below(&note.target))
+        for path in paths_in(&self.folder.join(shared::NOTES)) {
+            let is_below =
+                |target: &Path| store.known_root().is_some_and(|root| target.starts_with(root));
+            if let Ok(Note { target, .. }) = sealed::read(&path)
+                && (targets.contains(&target) || is_below(&target))
             {
                 // Another project may build in this target folder, too.
-                let _lock = store.lock_target(&note.target);
+                let _lock = store.lock_target(&target);
                 freed.other(&path)?;
             }
         }
         store.remove(lock.map_or(TryLock::Free, TryLock::Held), freed)
     }
 
-    /// The folders that are recognisably a project's part of the store.
+    /// All projects' parts of the store.
+    ///
+    /// # Errors
+    /// The store can't be read.
     pub(super) fn stores(&self) -> Result<Vec<Store>> {
-        let projects = self.folder.join("projects");
-        let entries = match fs::read_dir(&projects) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::io(projects, &error)),
-        };
-        if projects.is_symlink() {
-            return Err(Error::path(projects, "is a link, which wheelprint did not make"));
+        let projects = self.folder.join(PROJECTS);
+        let link = [&self.folder, &projects].into_iter().find(|folder| folder.is_symlink());
+        if let Some(link) = link {
+            return Err(Error::path(link, "is a link, which wheelprint did not make"));
         }
-        let mut folders = Vec::new();
-        for entry in entries {
-            folders.push(entry.at(&projects)?.path());
+        match fs::read_dir(&projects) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(projects),
+            _ => {
+                let folders = paths_in(&projects).into_iter().filter(|path| is_folder(path));
+                Ok(folders.map(|folder| Store::at(self.folder.clone(), folder)).collect())
+            }
         }
-        folders.sort();
-        Ok(folders.into_iter().filter_map(Store::at).collect())
     }
 }
 
-/// Damaged notes, and notes about target folders that are gone.
-fn stale_notes(base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let is_in_use = |note: Note| note.target.exists();
-    Shared::Notes.files(base).filter(move |path| !sealed::read(path).is_ok_and(is_in_use))
-}
-
 impl Store {
-    /// Recognises a project's part of the store by the folder's name and content.
-    fn at(folder: PathBuf) -> Option<Self> {
-        let name = name_of(&folder);
-        let (_, hash) = name.rsplit_once('-')?;
-        let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
-        if !is_hex(hash, 16) || !is_folder(&folder) {
-            return None;
+    /// The part of the store that is in this folder. Its root is empty if the file with it is missing
+    /// or damaged, or if the root's path can't be written as text.
+    fn at(cache: PathBuf, folder: PathBuf) -> Self {
+        let root = fs::read_to_string(folder.join(ROOT)).unwrap_or_default();
+        let end = format!("-{}", project_hash(root.as_ref()));
+        let is_known = name_of(&folder).ends_with(&end) && !root.contains('\u{fffd}');
+        let root = if is_known { root.into() } else { PathBuf::new() };
+        Self { cache, folder, root, warned: false.into() }
+    }
+
+    pub(super) fn known_root(&self) -> Option<&Path> {
+        Some(&*self.root).filter(|root| !root.as_os_str().is_empty())
+    }
+
+    /// Is the project's folder gone? If it is not known, the last use decides.
+    fn is_gone(&self) -> bool {
+        match self.known_root() {
+            Some(root) => !root.exists(),
+            None => self.usage().used.is_none_or(|used| is_before(used, OLD)),
         }
-        let root = match root_of(&folder) {
-            Root::Known(root) => root,
-            Root::Unsure => PathBuf::new(),
-            Root::Lost if is_folder(&folder.join("entries")) => PathBuf::new(),
-            Root::Lost => return None,
-        };
-        Some(Self { folder, root, warned: std::cell::Cell::new(false) })
     }
 
     /// Removes what is stored for projects whose folder is gone: `uv build` unpacks each sdist into
     /// a new folder. Also removes notes about target folders that are gone.
-    pub(super) fn prune_projects(&self) {
-        let Some(base) = self.folder.parent().and_then(Path::parent) else { return };
-        let whole = Cache { folder: base.to_owned() };
-        let mut freed = Freed::default();
-        for store in whole.stores().unwrap_or_default() {
-            let gone = matches!(root_of(&store.folder), Root::Known(root) if !root.exists());
+    pub(super) fn prune_others(&self) {
+        let cache = Cache { folder: self.cache.clone() };
+        for store in cache.stores().unwrap_or_default() {
+            let gone = store.known_root().is_some_and(|root| !root.exists());
             if gone && is_older(&store.folder.join(ROOT), GRACE) && store.folder != self.folder {
                 let lock = store.try_lock();
                 if !matches!(lock, TryLock::Busy) {
-                    let _ = store.remove(lock, &mut freed);
+                    let _ = store.remove(lock, &mut Freed::default());
                 }
             }
         }
-        for note in stale_notes(base) {
+        for note in stale_notes(&self.cache) {
             let _ = fs::remove_file(note);
         }
     }
 
-    /// Removes this part of the store. Files that are not wheelprint's stay, and so does the
-    /// folder.
-    pub(super) fn remove(&self, lock: TryLock, freed: &mut Freed) -> Result<()> {
-        for part in PARTS {
-            remove(&self.folder.join(part), freed)?;
-        }
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(publish::TEMPORARY) {
-                remove(&entry.path(), freed)?;
-            }
+    /// Removes this part of the store.
+    fn remove(&self, lock: TryLock, freed: &mut Freed) -> Result<()> {
+        let build_lock = self.build_lock();
+        for path in paths_in(&self.folder).iter().filter(|path| **path != build_lock) {
+            remove(path, freed)?;
         }
         let held = lock.held_while_removed();
-        remove(&self.folder.join(BUILD_LOCK), freed)?;
+        remove(&build_lock, freed)?;
         drop(held);
         let _ = fs::remove_dir(&self.folder);
         freed.projects += 1;
@@ -287,79 +248,33 @@ impl Store {
     /// maturin must get the promised wheel.
     fn wait_for_promises(&self) {
         let began = Instant::now();
-        while began.elapsed() < promise::WAIT && self.has_promised() {
+        let promises = self.folder.join("promises");
+        let is_kept = |path: &PathBuf| is_older(path, promise::WAIT);
+        while began.elapsed() < promise::WAIT && !paths_in(&promises).iter().all(is_kept) {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    fn has_promised(&self) -> bool {
-        let promises = fs::read_dir(self.folder.join("promises")).into_iter().flatten().flatten();
-        promises.map(|entry| entry.path()).any(|path| !is_older(&path, promise::WAIT))
+    fn usage(&self) -> ProjectUsage {
+        let files = self.entry_files();
+        let memory = modified(&stat_memory(&self.folder));
+        let interpreters = paths_in(&self.interpreters()).into_iter();
+        let mut interpreters: Vec<String> = interpreters
+            .filter(|path| is_folder(path))
+            .filter_map(|path| Some(name_of(&path).rsplit_once('-')?.0.to_owned()))
+            .collect();
+        interpreters.dedup();
+        // Dist-info alone can't be delivered as a build.
+        let is_build = |path: &Path| !name_of(path).starts_with(&format!("{METADATA}-"));
+        ProjectUsage {
+            root: self.known_root().map(Path::to_owned),
+            builds: files.iter().filter(|(path, _)| is_build(path)).count(),
+            bytes: bytes(&self.folder),
+            used: files.into_iter().map(|(_, used)| used).chain(memory).max(),
+            interpreters,
+            folder: self.folder.clone(),
+        }
     }
-
-    /// The size of wheelprint's files. Links are not followed.
-    fn bytes(&self) -> u64 {
-        PARTS.iter().map(|part| bytes(&self.folder.join(part))).sum()
-    }
-}
-
-/// The project that a folder of the store belongs to.
-pub(super) enum Root {
-    Known(PathBuf),
-    /// The root's path can't be written as text.
-    Unsure,
-    /// The file with the root's path is missing, damaged, or not wheelprint's.
-    Lost,
-}
-
-/// Reads the root's path. The folder's name must end with the digest of that path.
-pub(super) fn root_of(folder: &Path) -> Root {
-    let Ok(text) = fs::read_to_string(folder.join(ROOT)) else { return Root::Lost };
-    if !name_of(folder).ends_with(&format!("-{}", hash_of(&text))) {
-        Root::Lost
-    } else if text.contains('\u{fffd}') {
-        Root::Unsure
-    } else {
-        Root::Known(PathBuf::from(text))
-    }
-}
-
-/// The end of the name of a project's folder in the store.
-pub(super) fn hash_of(root: &str) -> String {
-    let mut tagged = Tagged::new("project");
-    tagged.field("root", root);
-    tagged.finish()[..16].to_owned()
-}
-
-fn look(store: &Store) -> ProjectUsage {
-    let files = store.entry_files();
-    let memory = fs::metadata(store.stat_memory()).and_then(|meta| meta.modified()).ok();
-    let interpreters = fs::read_dir(store.interpreters()).into_iter().flatten().flatten();
-    let mut interpreters: Vec<String> = interpreters
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            Some(name.rsplit_once('-')?.0.to_owned())
-        })
-        .collect();
-    interpreters.sort();
-    interpreters.dedup();
-    ProjectUsage {
-        root: match root_of(&store.folder) {
-            Root::Known(root) => Some(root),
-            Root::Unsure | Root::Lost => None,
-        },
-        builds: files.iter().filter(|(path, _)| !is_metadata(path)).count(),
-        bytes: store.bytes(),
-        used: files.into_iter().map(|(_, used)| used).chain(memory).max(),
-        interpreters,
-        folder: store.folder.clone(),
-    }
-}
-
-/// Does the entry hold only dist-info, which can't be delivered as a build?
-fn is_metadata(entry: &Path) -> bool {
-    name_of(entry).starts_with(&format!("{METADATA}-"))
 }
 
 /// Removes a file, unless it is a lock that is held.
@@ -373,8 +288,4 @@ fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
     let removed = freed.other(path);
     drop(held);
     removed
-}
-
-fn is_old(time: SystemTime) -> bool {
-    time.elapsed().is_ok_and(|age| age > OLD)
 }

@@ -1,13 +1,11 @@
 //! Locks between processes that build.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
 use super::Store;
-use crate::digest::Tagged;
 use crate::log;
-use crate::publish::private;
 
 /// A lock that is held while a project is built. The operating system releases it when the process
 /// ends.
@@ -41,36 +39,35 @@ impl TryLock {
 impl Store {
     /// Waits until no other process builds this project.
     pub(crate) fn lock(&self) -> Option<BuildLock> {
-        let path = self.folder.join("build.lock");
-        lock_file(&path, "this project").or_else(|| {
+        self.lock_if_there().or_else(|| {
             if self.folder.is_dir() {
                 return None;
             }
             // `wheelprint cache clean` removed the folder meanwhile.
             self.make_folders().ok()?;
-            lock_file(&path, "this project")
+            self.lock_if_there()
         })
     }
 
     /// As [`Self::lock`], but for a caller that removes the store: no folder is made.
     pub(super) fn lock_if_there(&self) -> Option<BuildLock> {
-        lock_file(&self.folder.join("build.lock"), "this project")
+        lock_file(&self.build_lock(), "this project")
     }
 
     /// Tries to get the lock without waiting for another build of this project.
     pub(super) fn try_lock(&self) -> TryLock {
-        try_lock(&self.folder.join("build.lock"))
+        try_lock(&self.build_lock())
+    }
+
+    pub(super) fn build_lock(&self) -> PathBuf {
+        self.folder.join("build.lock")
     }
 
     /// Waits until no other project builds in the same target folder. maturin writes below it, and
     /// two members of a workspace may use the same name for their modules. Take this lock after
     /// [`Self::lock`].
     pub(crate) fn lock_target(&self, target: &Path) -> Option<BuildLock> {
-        let mut tagged = Tagged::new("target");
-        tagged.field("folder", &target.to_string_lossy());
-        let folder = self.folder.parent()?.parent()?.join("locks");
-        private::make(&folder).ok()?;
-        lock_file(&folder.join(format!("{}.lock", &tagged.finish()[..16])), "its target folder")
+        lock_file(&self.target_lock(target)?, "its target folder")
     }
 }
 

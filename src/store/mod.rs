@@ -1,10 +1,11 @@
 //! Finished wheels and their records, found by the content of the inputs (docs/design.md, D3, D14,
 //! D15).
 //!
-//! One folder per project root below the user's cache folder, safe to delete at any time:
+//! All files are in one folder below the user's cache folder, `wheelprint-v1`, which nobody else
+//! uses. It is safe to delete at any time:
 //!
 //! ```text
-//! projects/NAME-HASH/entries/WHAT-FINGERPRINT.json       record, roots, which wheel
+//! projects/NAME-HASH/entries/KIND-FINGERPRINT.json       record, roots, which wheel
 //!                    wheels/SHA256/FILENAME.whl
 //!                    promises/KEY.json                   stored wheels promised by get_requires
 //!                    interpreters/                       see `interpreter`
@@ -32,8 +33,7 @@ use std::time::SystemTime;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::cargo_mtime::Note;
-use crate::digest::{self, Tagged};
+use crate::digest::Tagged;
 use crate::error::{Cause, PathContext as _, Result};
 use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
@@ -42,22 +42,31 @@ use crate::publish::{self, private, sealed};
 use crate::request::{Artifact, Environment};
 
 mod archives;
+mod cache;
 mod lock;
 pub(crate) mod original;
-
-mod cache;
 mod promise;
 mod prune;
 mod shared;
+mod wheels;
 
 pub(crate) use cache::{Cache, ProjectUsage};
 pub(crate) use lock::BuildLock;
 pub(crate) use prune::Freed;
-use shared::Shared;
+use prune::{modified, paths_in};
 
 const METADATA: &str = "metadata";
 /// The file that contains the path of a project's root.
 const ROOT: &str = "root";
+/// The folder of all parts of projects.
+const PROJECTS: &str = "projects";
+/// The folder of the store, see `STORE` in `_runtime_check.py`. Another layout gets another name.
+const FOLDER: &str = "wheelprint-v1";
+/// A file that tells backup programs to leave the store out (<https://bford.info/cachedir/>).
+const TAG: &str = "CACHEDIR.TAG";
+const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
+# The store of wheelprint, which can be deleted at any time.
+";
 /// Version of the entry format. Entries of another version are ignored.
 const VERSION: u32 = 3;
 /// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
@@ -75,7 +84,7 @@ pub(crate) fn toolchain_memory(store: &Path) -> PathBuf {
 
 /// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum EntryKind {
     /// A complete wheel.
     Artifact(Artifact),
     /// Only the dist-info, in a wheel without other files. Kept if the wheel itself is built each
@@ -83,7 +92,7 @@ pub(crate) enum What {
     Metadata,
 }
 
-impl What {
+impl EntryKind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Artifact(artifact) => artifact.as_str(),
@@ -95,7 +104,10 @@ impl What {
 /// One project's part of the store.
 #[derive(Debug)]
 pub(crate) struct Store {
+    /// The folder of the whole store.
+    cache: PathBuf,
     folder: PathBuf,
+    /// Empty if it is unknown, see [`Self::at`].
     root: PathBuf,
     /// One warning is enough, whatever is wrong: the build goes on without the store.
     warned: std::cell::Cell<bool>,
@@ -146,12 +158,9 @@ impl Store {
     /// Opens a project's part of the store, and makes it if needed. `None`, after one warning, if
     /// it can't be written: builds go on without it.
     pub(crate) fn open(environment: &Environment, root: &Path, name: Option<&str>) -> Option<Self> {
-        let base = match base_folder(environment) {
-            Some(base) => base,
-            None => {
-                log::warn("no cache folder: neither WHEELPRINT_CACHE_DIR nor a home folder is set");
-                return None;
-            }
+        let Some(base) = base_folder(environment) else {
+            log::warn("no cache folder: neither WHEELPRINT_CACHE_DIR nor a home folder is set");
+            return None;
         };
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let slug: String = name
@@ -160,19 +169,16 @@ impl Store {
             .filter(|char| char.is_ascii_alphanumeric() || "-_".contains(*char))
             .take(40)
             .collect();
-        let folder = base
-            .join("projects")
-            .join(format!("{slug}-{}", cache::hash_of(&root.to_string_lossy())));
-        let store = Self { folder, root, warned: std::cell::Cell::new(false) };
-        match store.make_folders() {
-            Ok(()) => Some(store),
-            Err(error) => {
-                log::warn(format_args!(
-                    "the cache folder can't be used, builds go on without it: {error}"
-                ));
-                None
-            }
+        let cache = base.join(FOLDER);
+        let folder = cache.join(PROJECTS).join(format!("{slug}-{}", project_hash(&root)));
+        let store = Self { cache, folder, root, warned: false.into() };
+        if let Err(error) = store.make_folders() {
+            log::warn(format_args!(
+                "the cache folder can't be used, builds go on without it: {error}"
+            ));
+            return None;
         }
+        Some(store)
     }
 
     fn warn(&self, text: std::fmt::Arguments<'_>) {
@@ -181,28 +187,21 @@ impl Store {
         }
     }
 
-    fn make_folders(&self) -> std::io::Result<()> {
-        let named = |folder: &Path, done: std::io::Result<()>| {
-            done.map_err(|error| {
-                std::io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
-            })
-        };
-        let projects = self.folder.parent().unwrap_or(&self.folder);
-        let base = projects.parent().unwrap_or(projects);
-        named(base, private::make_base(base))?;
-        named(projects, private::make(projects))?;
-        named(&self.folder, private::make(&self.folder))?;
-        for folder in ["entries", "wheels", "promises"].map(|name| self.folder.join(name)) {
-            named(&folder, private::make(&folder))?;
+    fn make_folders(&self) -> Result<()> {
+        make_store(&self.cache)?;
+        let own = ["entries", "wheels", "promises"].map(|name| self.folder.join(name));
+        for folder in [&self.cache.join(PROJECTS), &self.folder].into_iter().chain(&own) {
+            private::make(folder).at(folder)?;
         }
-        for folder in Shared::ALL.map(|shared| base.join(shared.name())) {
-            named(&folder, private::check(&folder))?;
+        for folder in shared::ALL.map(|name| self.cache.join(name)) {
+            private::check(&folder).at(folder)?;
         }
         // An existing folder may be read-only.
-        drop(publish::beside(&self.folder.join("entries/x"))?);
+        let entries = &own[0];
+        drop(publish::beside(&entries.join("x")).at(entries)?);
         let root = self.folder.join(ROOT);
         if !root.exists() {
-            publish::bytes(&root, self.root.to_string_lossy().as_bytes())?;
+            publish::bytes(&root, self.root.to_string_lossy().as_bytes()).at(root)?;
         }
         Ok(())
     }
@@ -210,41 +209,6 @@ impl Store {
     /// This project's folder in the store.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// The file of the stat cache.
-    pub(crate) fn stat_memory(&self) -> PathBuf {
-        stat_memory(&self.folder)
-    }
-
-    /// The file that remembers the toolchain's version.
-    pub(crate) fn toolchain_memory(&self) -> PathBuf {
-        toolchain_memory(&self.folder)
-    }
-
-    /// Keeps a copy of our compiled module, which imports of editable installs ask. Gives its path;
-    /// `None` if it can't be made: such an import calls the frontend. A copy that exists is compared
-    /// with the module only if `is_checked`.
-    pub(crate) fn keep_backend(&self, module: &Path, is_checked: bool) -> Option<PathBuf> {
-        let folder = self.folder.parent()?.parent()?.join(Shared::Backends.name());
-        let extension = module.extension()?.to_str()?;
-        // Modules for other ABIs (PyPy, free-threaded CPython) have other file names.
-        let name = format!("{} {}", env!("WHEELPRINT_BUILD"), module.file_name()?.to_str()?);
-        let name = &digest::bytes(name.as_bytes())[..16];
-        let copy = folder.join(format!("{name}.{extension}"));
-        if copy.is_file() && !is_checked {
-            return Some(copy);
-        }
-        let bytes = fs::read(module).ok()?;
-        if fs::read(&copy).is_ok_and(|known| known == bytes) {
-            // The time of the last use, for pruning.
-            let file = fs::OpenOptions::new().write(true).open(&copy);
-            let _ = file.map(|file| file.into_parts().0.set_modified(SystemTime::now()));
-            return Some(copy);
-        }
-        private::make(&folder).ok()?;
-        publish::bytes(&copy, &bytes).ok()?;
-        Some(copy)
     }
 
     /// The folder of the stable interpreters.
@@ -256,16 +220,13 @@ impl Store {
     /// for, because usually the first one matches.
     pub(crate) fn candidates(
         &self,
-        what: What,
+        kind: EntryKind,
     ) -> impl Iterator<Item = std::result::Result<Entry, Damaged>> + use<'_> {
         let mut files = self.entry_files();
-        files.retain(|(path, _)| {
-            path.file_name().is_some_and(|name| {
-                name.to_string_lossy().starts_with(&format!("{}-", what.as_str()))
-            })
-        });
+        let start = format!("{}-", kind.as_str());
+        files.retain(|(path, _)| name_of(path).starts_with(&start));
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        files.into_iter().take(CANDIDATES).map(move |(path, _)| self.read_entry(&path, what))
+        files.into_iter().take(CANDIDATES).map(move |(path, _)| self.read_entry(&path, kind))
     }
 
     /// Changes whenever a build is stored, unless the clock is coarse.
@@ -273,18 +234,18 @@ impl Store {
         fs::metadata(self.folder.join("entries")).ok()?.modified().ok()
     }
 
+    /// The files of all entries, with the time of the last use.
     fn entry_files(&self) -> Vec<(PathBuf, SystemTime)> {
-        let Ok(entries) = fs::read_dir(self.folder.join("entries")) else { return Vec::new() };
-        entries
-            .flatten()
-            .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.modified().ok()?)))
-            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "json"))
+        paths_in(&self.folder.join("entries"))
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter_map(|path| modified(&path).map(|used| (path, used)))
             .collect()
     }
 
-    fn read_entry(&self, path: &Path, what: What) -> std::result::Result<Entry, Damaged> {
+    fn read_entry(&self, path: &Path, kind: EntryKind) -> std::result::Result<Entry, Damaged> {
         sealed::read(path)
-            .and_then(|entry| self.checked(entry, what))
+            .and_then(|entry| self.checked(entry, kind))
             .map_err(|cause| Damaged { path: path.to_owned(), cause })
     }
 
@@ -296,70 +257,24 @@ impl Store {
     }
 
     /// Checks that an entry is of this version and project, and of the kind that is asked for.
-    fn checked(&self, entry: Entry, what: What) -> Result<Entry, Cause> {
+    fn checked(&self, entry: Entry, kind: EntryKind) -> Result<Entry, Cause> {
         if entry.version != VERSION {
             return Err(format!("written by another version ({})", entry.version).into());
         }
         if entry.record.wheelprint != record::VERSION {
             return Err("its record is of another version".into());
         }
-        if entry.root != self.root || entry.artifact != what.as_str() {
+        if entry.root != self.root || entry.artifact != kind.as_str() {
             return Err("made for another project".into());
         }
         Ok(entry)
-    }
-
-    /// Copies a stored wheel into a folder. If the wheel can't be used, its entry is removed.
-    ///
-    /// # Errors
-    /// The folder can't be written to.
-    pub(crate) fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Delivery> {
-        let Some(wheel) = &entry.wheel else { return Ok(Delivery::Missing) };
-        let delivered = self.deliver_wheel(wheel, folder)?;
-        let path = self.entry_path(entry);
-        if !matches!(delivered, Delivery::Done(_)) {
-            discard(&path);
-        } else if let Ok(file) = fs::OpenOptions::new().write(true).open(&path) {
-            // The time of the last use. Recently used entries are compared first and removed last.
-            let _ = file.into_parts().0.set_modified(SystemTime::now());
-        }
-        Ok(delivered)
-    }
-
-    fn deliver_wheel(&self, wheel: &StoredWheel, folder: &Path) -> Result<Delivery> {
-        let Some(stored) = self.wheel_path(wheel) else { return Ok(Delivery::Damaged) };
-        let target = folder.join(&wheel.file_name);
-        let mut file = publish::beside(&target).at(folder)?;
-        match digest::copy(&stored, &mut file) {
-            Ok((sha256, size)) if sha256 == wheel.sha256 && size == wheel.size => {
-                publish::share(&file).at(&target)?;
-                publish::persist_unsynced(file, &target).at(&target)?;
-                Ok(Delivery::Done(wheel.file_name.clone()))
-            }
-            Ok(_) => {
-                self.warn(format_args!("{}: damaged; it is not used", stored.display()));
-                discard(&stored);
-                Ok(Delivery::Damaged)
-            }
-            // A stored wheel that can't be opened counts as missing. Other failures are errors.
-            Err(_) if fs::File::open(&stored).is_err() => Ok(Delivery::Missing),
-            Err(error) => Err(error).at(target),
-        }
-    }
-
-    /// The path of a stored wheel, for reading; its content is not checked yet. `None` if its name
-    /// would lead out of the store.
-    fn wheel_path(&self, wheel: &StoredWheel) -> Option<PathBuf> {
-        let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
-        (plain(&wheel.file_name) && plain(&wheel.sha256))
-            .then(|| self.folder.join("wheels").join(&wheel.sha256).join(&wheel.file_name))
     }
 
     /// Stores a finished wheel under its record; of an untrusted build only the record. `None`,
     /// after a warning, if storing fails: the build does not fail because of it.
     pub(crate) fn publish(
         &self,
-        what: What,
+        kind: EntryKind,
         record: &Record,
         roots: &Roots,
         at_import: Option<String>,
@@ -380,7 +295,7 @@ impl Store {
         let entry = Entry {
             version: VERSION,
             root: self.root.clone(),
-            artifact: what.as_str().to_owned(),
+            artifact: kind.as_str().to_owned(),
             roots: roots.clone(),
             record: record.clone(),
             wheel: stored,
@@ -393,21 +308,6 @@ impl Store {
         }
         self.prune(&mut Freed::default());
         Some(entry)
-    }
-
-    fn store_wheel(&self, wheel: &Path) -> std::io::Result<StoredWheel> {
-        let file_name = wheel
-            .file_name()
-            .and_then(|name| name.to_str())
-            .ok_or_else(|| std::io::Error::other("the wheel's name is not UTF-8"))?
-            .to_owned();
-        let wheels = self.folder.join("wheels");
-        let mut file = publish::beside(&wheels.join(&file_name))?;
-        let (sha256, size) = digest::copy(wheel, &mut file)?;
-        let folder = wheels.join(&sha256);
-        private::make(&folder)?;
-        publish::persist_unsynced(file, &folder.join(&file_name))?;
-        Ok(StoredWheel { file_name, sha256, size })
     }
 
     /// Is this report about the project different from the last one? If so, it is remembered.
@@ -429,40 +329,23 @@ impl Store {
     fn entry_file(&self, artifact: &str, name: &str) -> PathBuf {
         self.folder.join("entries").join(format!("{artifact}-{name}.json"))
     }
-
-    /// The note about the last build in a target folder, if wheelprint built there. The build may
-    /// be of any project that shares the folder.
-    pub(crate) fn note(&self, target: &Path) -> Option<Note> {
-        let note: Note = sealed::read(&self.note_path(target)?).ok()?;
-        (note.target == target).then_some(note)
-    }
-
-    /// Writes the note about a build in a target folder. If this fails, the old note is removed,
-    /// because it does not describe the new build.
-    pub(crate) fn write_note(&self, note: &Note) {
-        self.prune_projects();
-        let Some(path) = self.note_path(&note.target) else { return };
-        if let Some(folder) = path.parent() {
-            let _ = private::make(folder);
-        }
-        if sealed::write(&path, note).is_err() {
-            let _ = fs::remove_file(path);
-        }
-    }
-
-    fn note_path(&self, target: &Path) -> Option<PathBuf> {
-        let mut tagged = Tagged::new("target folder");
-        tagged.field("path", &target.to_string_lossy());
-        let base = self.folder.parent()?.parent()?;
-        Some(base.join("notes").join(format!("{}.json", &tagged.finish()[..16])))
-    }
 }
 
 /// Removes a damaged file or folder.
 fn discard(path: &Path) {
-    if fs::remove_file(path).is_err() {
-        let _ = fs::remove_dir_all(path);
+    let _ = publish::remove(path);
+}
+
+/// Makes the folder of the store, and the cache folder that it is in.
+fn make_store(folder: &Path) -> Result<()> {
+    let base = folder.parent().unwrap_or(folder);
+    private::make_base(base).at(base)?;
+    private::make(folder).at(folder)?;
+    let tag = folder.join(TAG);
+    if !tag.exists() {
+        publish::bytes(&tag, TAG_TEXT).at(tag)?;
     }
+    Ok(())
 }
 
 /// The user's cache folder for wheelprint: `WHEELPRINT_CACHE_DIR`, else the platform's usual place.
@@ -474,9 +357,33 @@ pub(crate) fn base_folder(environment: &Environment) -> Option<PathBuf> {
     }
 }
 
-/// As [`base_folder`]; `None` if another user could have put files there.
-fn trusted_base(environment: &Environment) -> Option<PathBuf> {
-    base_folder(environment).filter(|base| private::check_base(base).is_ok())
+/// The folder of the store; `None` if another user could have put files there.
+fn trusted_folder(environment: &Environment) -> Option<PathBuf> {
+    let base = base_folder(environment)?;
+    let folder = base.join(FOLDER);
+    (private::check_base(&base).is_ok() && private::check(&folder).is_ok()).then_some(folder)
+}
+
+/// The last component of a path.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Is this a SHA-256? Then it can be a file name in the store.
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The end of the name of a project's folder in the store.
+fn project_hash(root: &Path) -> String {
+    short_hash("project", root)
+}
+
+/// A short digest of a path, for file names.
+fn short_hash(kind: &str, path: &Path) -> String {
+    let mut tagged = Tagged::new(kind);
+    tagged.field("path", &path.to_string_lossy());
+    tagged.finish()[..16].to_owned()
 }
 
 #[cfg(test)]
@@ -486,7 +393,7 @@ mod tests {
     use crate::fingerprint::{Inputs, Value};
     use crate::inputs::{Key, Kind, Part};
 
-    pub(super) const EDITABLE: What = What::Artifact(Artifact::Editable);
+    pub(super) const EDITABLE: EntryKind = EntryKind::Artifact(Artifact::Editable);
 
     fn open(folder: &Path) -> Option<Store> {
         let mut environment = Environment::default();
@@ -518,7 +425,7 @@ mod tests {
         let store = filled(folder.path(), &["a", "b"]);
         let candidates: Vec<Entry> = store.candidates(EDITABLE).flatten().collect();
         assert_eq!(candidates.len(), 2);
-        assert!(store.candidates(What::Artifact(Artifact::Wheel)).next().is_none());
+        assert!(store.candidates(EntryKind::Artifact(Artifact::Wheel)).next().is_none());
         let entry = candidates.iter().find(|entry| entry.record == record("a")).unwrap();
         let name = entry.wheel.as_ref().unwrap().file_name.clone();
         let delivered = store.deliver(entry, folder.path()).unwrap();
@@ -560,7 +467,7 @@ mod tests {
         let store = filled(folder.path(), &["a"]);
         let long_ago = SystemTime::now() - 2 * GRACE;
         let project = |name: &str, root: &Path, time: SystemTime| {
-            let name = format!("{name}-{}", cache::hash_of(&root.to_string_lossy()));
+            let name = format!("{name}-{}", project_hash(root));
             let folder = store.folder.with_file_name(name);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(ROOT), root.to_string_lossy().as_bytes()).unwrap();
@@ -572,7 +479,7 @@ mod tests {
         let gone = project("gone", &nowhere, long_ago);
         let just_gone = project("just-gone", &nowhere, SystemTime::now());
         let there = project("there", folder.path(), long_ago);
-        store.prune_projects();
+        store.prune_others();
         assert!(!gone.exists());
         assert!(just_gone.exists() && there.exists() && store.folder.exists());
     }

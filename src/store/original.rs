@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::shared::name_of;
+use super::shared::ORIGINALS;
+use super::{FOLDER, base_folder, make_store, name_of, trusted_folder};
 use crate::digest::Tagged;
 use crate::error::{PathContext as _, Result};
 use crate::publish::{private, sealed};
@@ -33,15 +34,14 @@ pub(crate) fn keep(
 ) -> Result<()> {
     let Some(path) = place(environment, root, written) else { return Ok(()) };
     let folder = path.parent().unwrap_or(&path);
-    let base = folder.parent().unwrap_or(folder);
-    private::make_base(base).at(base)?;
+    make_store(folder.parent().unwrap_or(folder))?;
     private::make(folder).at(folder)?;
     sealed::write(&path, &Kept { name: name_of(&path), text: original.to_owned() }).at(path)
 }
 
 /// The original of a text that `init` wrote; `None` if it is unknown or damaged.
 pub(crate) fn find(environment: &Environment, root: &Path, written: &str) -> Option<String> {
-    super::trusted_base(environment)?;
+    trusted_folder(environment)?;
     let path = place(environment, root, written)?;
     private::check(path.parent()?).ok()?;
     let kept: Kept = sealed::read(&path).ok()?;
@@ -53,7 +53,8 @@ fn place(environment: &Environment, root: &Path, written: &str) -> Option<PathBu
     let mut tagged = Tagged::new("original");
     tagged.field("root", &root.to_string_lossy());
     tagged.field("written", written);
-    Some(super::base_folder(environment)?.join("init").join(&tagged.finish()[..32]))
+    let folder = base_folder(environment)?.join(FOLDER).join(ORIGINALS);
+    Some(folder.join(&tagged.finish()[..32]))
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use std::time::Duration;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::shared::is_hex;
-use super::{Entry, Store, What};
+use super::{Entry, EntryKind, Store, is_sha256};
 use crate::digest::Tagged;
 use crate::publish::sealed;
 use crate::request::Request;
@@ -49,12 +48,12 @@ impl Store {
         let promise = sealed::read(&path).ok();
         let promise = promise.filter(|promise: &Promise| promise.key == key(request));
         let Promise { fingerprint, .. } = promise?;
-        if !is_hex(&fingerprint, 64) {
+        if !is_sha256(&fingerprint) {
             return None;
         }
-        let what = What::Artifact(request.artifact);
-        let path = self.entry_file(what.as_str(), &fingerprint[..40]);
-        let entry = path.is_file().then(|| self.read_entry(&path, what).ok())??;
+        let kind = EntryKind::Artifact(request.artifact);
+        let path = self.entry_file(kind.as_str(), &fingerprint[..40]);
+        let entry = path.is_file().then(|| self.read_entry(&path, kind).ok())??;
         // The file may hold another entry by now.
         (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 use walkdir::WalkDir;
 
-use super::{Entry, Store};
+use super::{Entry, Store, name_of};
 use crate::error::{Error, Result};
 use crate::publish::{self, sealed};
 
@@ -15,6 +15,9 @@ pub(super) const MAX_ENTRIES: usize = 64;
 const MAX_BYTES: u64 = 2 << 30;
 /// Wheels that no entry names are kept for this long, because a promise may still need them.
 pub(super) const GRACE: Duration = Duration::from_secs(3600);
+
+/// Files that were not used for this long are old. They are made again when they are needed.
+pub(super) const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The result of removing files.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,23 +47,52 @@ impl Freed {
 
 /// Removes a file or a whole folder, if it exists. If the path is a link, only the link is removed.
 pub(super) fn remove(path: &Path, freed: &mut Freed) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io(path, &error);
     let bytes = bytes(path);
     match publish::remove(path) {
-        Ok(()) => {
-            freed.bytes += bytes;
-            Ok(())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed(error)),
+        Ok(()) => freed.bytes += bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io(path, &error)),
     }
+    Ok(())
+}
+
+/// The paths in a folder, sorted. None, if the folder can't be read, or is a link.
+pub(super) fn paths_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = if folder.is_symlink() { None } else { fs::read_dir(folder).ok() };
+    let entries = entries.into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Is this a folder, and not a link to one?
+pub(super) fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
+}
+
+/// When the file was last written, or used, see [`touch`].
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(path).ok()?.modified().ok()
+}
+
+/// Sets the time of the last use to now. Is the file there?
+pub(super) fn touch(path: &Path) -> bool {
+    let file = fs::OpenOptions::new().write(true).open(path);
+    file.map(|file| file.into_parts().0.set_modified(SystemTime::now())).is_ok()
 }
 
 /// Was the file last written longer ago than `age`?
 pub(super) fn is_older(path: &Path, age: Duration) -> bool {
-    fs::symlink_metadata(path)
-        .and_then(|meta| meta.modified())
-        .is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed > age))
+    modified(path).is_some_and(|time| is_before(time, age))
+}
+
+pub(super) fn is_before(time: SystemTime, age: Duration) -> bool {
+    time.elapsed().is_ok_and(|elapsed| elapsed > age)
+}
+
+/// A file that a killed process left.
+pub(super) fn is_left(path: &Path) -> bool {
+    name_of(path).starts_with(publish::TEMPORARY) && is_older(path, GRACE)
 }
 
 impl Store {
@@ -83,19 +115,14 @@ impl Store {
                 named.extend(wheel.map(|wheel| wheel.sha256));
             }
         }
-        for folder in ["wheels", "entries", "promises", ""] {
-            let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { continue };
-            for entry in entries.flatten() {
-                let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-                if !is_older(&path, GRACE) {
-                    continue;
-                }
-                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if folder == "wheels" && !named.contains(&name) && is_folder {
-                    freed.builds += usize::from(remove(&path, freed).is_ok());
-                } else if !is_folder
-                    && (name.starts_with(publish::TEMPORARY) || folder == "promises")
-                {
+        for path in paths_in(&self.folder.join("wheels")) {
+            if !named.contains(&name_of(&path)) && is_folder(&path) && is_older(&path, GRACE) {
+                freed.builds += usize::from(remove(&path, freed).is_ok());
+            }
+        }
+        for folder in ["promises", "wheels", "entries", "."] {
+            for path in paths_in(&self.folder.join(folder)) {
+                if is_left(&path) || folder == "promises" && is_older(&path, GRACE) {
                     freed.others += usize::from(remove(&path, freed).is_ok());
                 }
             }

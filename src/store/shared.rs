@@ -1,166 +1,88 @@
-//! Folders of the store whose files belong to no single project. The base folder may hold other
-//! files, so this module recognises wheelprint's own files.
+//! Files of the store that belong to no single project.
 
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::publish;
+use super::prune::{paths_in, touch};
+use super::{Store, short_hash};
+use crate::cargo_mtime::Note;
+use crate::digest;
+use crate::publish::{self, private, sealed};
 
-/// A folder whose files belong to no single project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shared {
-    /// See `cargo_mtime`.
-    Notes,
-    Locks,
-    /// The memories, locks and failures of import checks in editable installs.
-    Imports,
-    /// The files that `wheelprint init --undo` restores.
-    Originals,
-    /// Copies of the compiled module, for imports of editable installs.
-    Backends,
-}
+/// See `cargo_mtime`.
+pub(super) const NOTES: &str = "notes";
+/// Locks of target folders.
+pub(super) const LOCKS: &str = "locks";
+/// The memories, locks and failures of import checks in editable installs.
+pub(super) const IMPORTS: &str = "imports";
+/// See `original`.
+pub(super) const ORIGINALS: &str = "init";
+/// Copies of the compiled module, for imports of editable installs.
+pub(super) const BACKENDS: &str = "backend";
 
-impl Shared {
-    /// All these folders.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Notes, Self::Locks, Self::Imports, Self::Originals, Self::Backends];
+/// The folders of these files.
+pub(super) const ALL: [&str; 5] = [NOTES, LOCKS, IMPORTS, ORIGINALS, BACKENDS];
 
-    /// wheelprint's own files in this folder, sorted.
-    pub(super) fn files(self, base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-        self.all_files(base).into_iter().filter(move |path| self.is_ours(path))
+impl Store {
+    /// A file in one of these folders. Makes the folder: `cache clean` may have removed it.
+    fn shared_file(&self, folder: &str, name: &str) -> Option<PathBuf> {
+        let folder = self.cache.join(folder);
+        private::make(&folder).ok()?;
+        Some(folder.join(name))
     }
 
-    /// Temporary files that killed processes left.
-    pub(super) fn temporaries(self, base: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-        self.all_files(base).into_iter().filter(move |path| self.is_temporary(&name_of(path)))
+    /// The lock file of a target folder.
+    pub(super) fn target_lock(&self, target: &Path) -> Option<PathBuf> {
+        self.shared_file(LOCKS, &format!("{}.lock", short_hash("target", target)))
     }
 
-    fn all_files(self, base: &Path) -> Vec<PathBuf> {
-        let folder = base.join(self.name());
-        if folder.is_symlink() {
-            return Vec::new();
-        }
-        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
-        let files = entries.flatten().filter(is_file);
-        let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
-        files.sort();
-        files
+    fn note_path(&self, target: &Path) -> Option<PathBuf> {
+        self.shared_file(NOTES, &format!("{}.json", short_hash("target", target)))
     }
 
-    /// The folder's name.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Notes => "notes",
-            Self::Locks => "locks",
-            Self::Imports => "imports",
-            Self::Originals => "init",
-            Self::Backends => "backend",
-        }
+    /// The note about the last build in a target folder, if wheelprint built there. The build may
+    /// be of any project that shares the folder.
+    pub(crate) fn note(&self, target: &Path) -> Option<Note> {
+        let note: Note = sealed::read(&self.note_path(target)?).ok()?;
+        (note.target == target).then_some(note)
     }
 
-    /// Recognises wheelprint's own files by name and content: another program may have used the
-    /// folder.
-    fn is_ours(self, path: &Path) -> bool {
-        let name = name_of(path);
-        let (stem, end) = name.rsplit_once('.').unwrap_or((&name, ""));
-        let is_empty = || fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
-        let begins = |is: fn(&u8) -> bool| {
-            let first = first_line(path);
-            !first.is_empty() && first.iter().all(is)
-        };
-        match self {
-            Self::Notes => is_hex(stem, 16) && end == "json" && begins(u8::is_ascii_hexdigit),
-            Self::Locks => is_hex(stem, 16) && end == "lock" && is_empty(),
-            Self::Imports => match end {
-                "memory" => is_place(stem) && begins(u8::is_ascii_digit),
-                "failure" => is_place(stem) && begins(u8::is_ascii_hexdigit),
-                "lock" => is_place(stem) && is_empty(),
-                _ => false,
-            },
-            Self::Originals => is_hex(&name, 32) && begins(u8::is_ascii_hexdigit),
-            Self::Backends => is_hex(stem, 16) && ["so", "pyd"].contains(&end),
+    /// Writes the note about a build in a target folder. If this fails, the old note is removed,
+    /// because it does not describe the new build.
+    pub(crate) fn write_note(&self, note: &Note) {
+        self.prune_others();
+        let Some(path) = self.note_path(&note.target) else { return };
+        if sealed::write(&path, note).is_err() {
+            let _ = fs::remove_file(path);
         }
     }
 
-    fn is_temporary(self, name: &str) -> bool {
-        match self {
-            // `PLACE.PROCESS-THREAD`, see `_runtime_check.py`.
-            Self::Imports => name.rsplit_once('.').is_some_and(|(place, numbers)| {
-                let is_number =
-                    |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                is_place(place)
-                    && numbers
-                        .split_once('-')
-                        .is_some_and(|(process, thread)| is_number(process) && is_number(thread))
-            }),
-            Self::Notes | Self::Locks | Self::Originals | Self::Backends => {
-                name.starts_with(publish::TEMPORARY)
-            }
+    /// Keeps a copy of our compiled module, which imports of editable installs ask. Gives its path;
+    /// `None` if it can't be made: such an import calls the frontend. A copy that exists is compared
+    /// with the module only if `is_checked`.
+    pub(crate) fn keep_backend(&self, module: &Path, is_checked: bool) -> Option<PathBuf> {
+        let extension = module.extension()?.to_str()?;
+        // Modules for other ABIs (PyPy, free-threaded CPython) have other file names.
+        let name = format!("{} {}", env!("WHEELPRINT_BUILD"), module.file_name()?.to_str()?);
+        let name = format!("{}.{extension}", &digest::bytes(name.as_bytes())[..16]);
+        let copy = self.cache.join(BACKENDS).join(&name);
+        if copy.is_file() && !is_checked {
+            return Some(copy);
         }
-    }
-}
-
-/// The last component of a path.
-pub(super) fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Is this a digest of that length?
-pub(super) fn is_hex(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Is this a name that the import check gives to an install's location?
-fn is_place(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '-')
-}
-
-fn first_line(path: &Path) -> Vec<u8> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(80).read_to_end(&mut bytes));
-    let end = bytes.iter().position(|byte| *byte == b'\n');
-    match (read, end) {
-        (Ok(_), Some(end)) => bytes[..end].to_vec(),
-        _ => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_files_are_ours() {
-        let base = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = base.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        for (ours, theirs) in [
-            ("notes/0123456789abcdef.json", "notes/shopping.json"),
-            ("imports/a-b.memory", "imports/a b.memory"),
-            ("imports/a-b.failure", "imports/a b.failure"),
-            ("init/0123456789abcdef0123456789abcdef", "init/0123456789abcdef"),
-        ] {
-            write(ours, "0123456789\n{}");
-            write(theirs, "0123456789\n{}");
+        let bytes = fs::read(module).ok()?;
+        if fs::read(&copy).is_ok_and(|known| known == bytes) {
+            touch(&copy);
+            return Some(copy);
         }
-        write("locks/0123456789abcdef.lock", "");
-        write("locks/fedcba9876543210.lock", "not empty");
-        write("notes/fedcba9876543210.json", "no checksum\n");
-        write("imports/a-b.12-34", "");
-        let names = |files: &mut dyn Iterator<Item = PathBuf>| -> Vec<String> {
-            files.map(|path| name_of(&path)).collect()
-        };
-        let ours = |shared: Shared| names(&mut shared.files(base.path()));
-        assert_eq!(ours(Shared::Notes), ["0123456789abcdef.json"]);
-        assert_eq!(ours(Shared::Locks), ["0123456789abcdef.lock"]);
-        assert_eq!(ours(Shared::Imports), ["a-b.failure", "a-b.memory"]);
-        assert_eq!(ours(Shared::Originals), ["0123456789abcdef0123456789abcdef"]);
-        assert_eq!(names(&mut Shared::Imports.temporaries(base.path())), ["a-b.12-34"]);
+        publish::bytes(&self.shared_file(BACKENDS, &name)?, &bytes).ok()?;
+        Some(copy)
     }
+}
+
+/// Damaged notes, and notes about target folders that are gone.
+pub(super) fn stale_notes(cache: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_in_use = |note: Note| note.target.exists();
+    let notes = paths_in(&cache.join(NOTES)).into_iter();
+    notes.filter(move |path| !sealed::read(path).is_ok_and(is_in_use))
 }

@@ -47,7 +47,7 @@ def test_dir(project: Project, tmp_path: Path) -> None:
     assert cache(project, "dir").ok().stdout == f"{project.cache}\n"
     nowhere = tmp_path / "not" / "there"
     run = cache(project, "dir", WHEELPRINT_CACHE_DIR=str(nowhere)).ok()
-    assert run.stdout == f"{nowhere}\n"
+    assert run.stdout == f"{nowhere / project.cache.name}\n"
     assert not nowhere.parent.exists()
 
 
@@ -111,7 +111,8 @@ def test_prune(project: Project, tmp_path: Path) -> None:
     memory = project.cache / "imports" / "work-site-packages-a.memory"
     memory.parent.mkdir(exist_ok=True)
     memory.write_bytes(b"123\nold")
-    theirs = project.cache / "imports" / "notes.txt"
+    theirs = project.cache_folder / "imports" / "notes.txt"
+    theirs.parent.mkdir()
     theirs.write_text("not ours")
     for path in (unnamed, left, memory, theirs):
         age(path)
@@ -157,6 +158,7 @@ def files_of_others(folder: Path) -> dict[Path, str]:
     """What may lie in a folder that WHEELPRINT_CACHE_DIR names."""
     names = [
         "file.txt",
+        "wheelprint-v0/projects/old-0123456789abcdef/root",
         "projects/mine/src/lib.rs",
         "projects/mine/root",
         "projects/mine-0123456789abcdef/entries.txt",
@@ -188,16 +190,15 @@ def test_what_others_keep_there_stays(project: Project, tmp_path: Path) -> None:
     project.editable()
     (entries,) = [path for path in asking.entry_folders(project) if path.is_dir()]
     if os.name != "nt":
-        (base / "projects" / "linked-0123456789abcdef").symlink_to(outside)
+        (project.cache / "projects" / "linked-0123456789abcdef").symlink_to(outside)
+        (project.cache / "linked").symlink_to(outside)
         (entries.parent / "wheels" / "linked").symlink_to(outside)
-    (entries.parent / "notes-of-mine").write_text("mine")
     for command in (["prune"], ["clean"], ["clean", "--all", "--yes"]):
         cache(project, *command).ok()
         for path, text in theirs.items():
             assert path.read_text() == text, f"{command}: {path}"
         assert (outside / "file").read_text() == "outside"
-    assert (entries.parent / "notes-of-mine").read_text() == "mine"
-    assert not entries.exists()
+    assert not project.cache.exists()
 
 
 def test_clean_all(project: Project) -> None:
@@ -208,7 +209,7 @@ def test_clean_all(project: Project) -> None:
     assert info(project)["projects"]
     assert cache(project, "clean", "--all", "--yes").ok().stdout.startswith("Removed 1 project")
     assert info(project)["bytes"] == 0
-    assert list(project.cache.iterdir()) == []
+    assert list(project.cache_folder.iterdir()) == []
     assert cache(project, "clean", "--all", "--yes").ok().stdout == "Nothing to remove.\n"
     project.editable()
     assert project.is_fresh()

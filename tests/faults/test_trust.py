@@ -89,18 +89,20 @@ def test_nobody_else_may_write_to_the_store(project: Project) -> None:
     """Whatever the umask allows."""
     with umask(0o000):
         # Not even what lies above it need be there.
-        project.env["WHEELPRINT_CACHE_DIR"] = str(project.cache / "new" / "store")
+        project.env["WHEELPRINT_CACHE_DIR"] = str(project.cache_folder / "new" / "store")
         fill(project)
         project.switch_to_maturin()
         wheelprint(project, "init", "--yes").ok()
     assert (project.cache / "init").is_dir()
     open_ones = []
-    for path in [project.cache.parent, project.cache, *project.cache.rglob("*")]:
-        parts = path.relative_to(project.cache.parent).parts
+    base = project.cache_folder
+    for path in [base.parent, base, *base.rglob("*")]:
+        parts = path.relative_to(base.parent).parts
         if _OF_OTHERS.isdisjoint(parts) and path.lstat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             open_ones.append(path)
     assert open_ones == []
-    for folder in (project.cache, *project.cache.iterdir(), *project.cache.glob("projects/*")):
+    folders = [path for path in project.cache.iterdir() if path.is_dir()]
+    for folder in (base, project.cache, *folders, *project.cache.glob("projects/*")):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
@@ -148,24 +150,26 @@ def test_a_store_that_others_can_write_to(fault: str, project: Project) -> None:
     editable = install(project)
     shows = editable.imports().shows
     elsewhere = project.output_folder() / "elsewhere"
-    for part in ("", "projects", "projects/*", "projects/*/entries", "notes", "imports"):
-        if fault == "a link" and not part:
+    store = project.cache.name
+    parts = ("", "/projects", "/projects/*", "/projects/*/entries", "/notes", "/imports")
+    for part in (".", *(store + part for part in parts)):
+        if fault == "a link" and part == ".":
             # That is the user's own.
             continue
-        (folder,) = project.cache.glob(part) if part else [project.cache]
+        (folder,) = project.cache_folder.glob(part) if part != "." else [project.cache_folder]
         with fault_in(folder, fault, elsewhere):
-            before = inside(project.cache)
+            before = inside(project.cache_folder)
             run = project.editable()
             assert run.verdict.startswith("stale: "), (part, run.output)
             (warning,) = run.warnings
             assert f"{folder}: {FAULTS[fault]}" in warning
             imported = editable.imports()
             assert (imported.shows, imported.said) == (shows, [])
-            after = inside(project.cache)
-            if part not in ("", "imports"):
+            after = inside(project.cache_folder)
+            if part not in (".", store, f"{store}/imports"):
                 # What imports keep lies in a folder that nobody else can write to.
                 for seen in (before, after):
-                    for name in [name for name in seen if name.startswith("imports/")]:
+                    for name in [name for name in seen if name.startswith(f"{store}/imports/")]:
                         del seen[name]
             assert after == before, part
         assert project.is_fresh(), part
@@ -185,14 +189,15 @@ def test_the_memory_of_another_user_is_not_read(project: Project) -> None:
     editable = install(project)
     editable.imports().run.ok()
     (memory,) = project.cache.glob("imports/*.memory")
-    os.chown(project.cache, NOBODY, NOBODY)
     code = (
         "import os, sys; sys.addaudithook(lambda *event: print(*event)); " + editable.command()[-1]
     )
-    opened = editable.imports(code).run.ok().stdout
-    assert str(memory) not in opened
-    os.chown(project.cache, 0, 0)
-    assert str(memory) in editable.imports(code).run.ok().stdout
+    for folder in (project.cache_folder, project.cache):
+        os.chown(folder, NOBODY, NOBODY)
+        opened = editable.imports(code).run.ok().stdout
+        assert str(memory) not in opened
+        os.chown(folder, 0, 0)
+        assert str(memory) in editable.imports(code).run.ok().stdout
 
 
 # Links
@@ -294,4 +299,4 @@ def test_nothing_is_left_outside(project: Project, tmp_path: Path) -> None:
     check()
     wheelprint(project, "init", "--undo", "--yes").ok()
     check()
-    assert (home / ".cache" / "wheelprint" / "projects").is_dir()
+    assert (home / ".cache" / "wheelprint" / "wheelprint-v1" / "projects").is_dir()

@@ -324,7 +324,7 @@ class TestUnusableCache:
         run, wheel = project.build("editable", **rest)
         wheels.check(wheel)
         assert len(run.warnings) == 1, run.stderr
-        assert str(project.cache) in run.warnings[0]
+        assert str(project.cache_folder) in run.warnings[0]
         assert project.python(project.installed(wheel), project.sample.probe) == "quiet"
 
     def test_below_a_file(self, check_out: CheckOut, tmp_path: Path) -> None:
@@ -355,8 +355,9 @@ class TestUnusableCache:
         prefix = obeying_modes()
         project = check_out("bin-bindings")
         project.editable()
-        with mode(project.cache, remove=READ | WRITE | 0o111):
-            self.assert_builds(project, prefix=prefix)
+        for folder in (project.cache, project.cache_folder):
+            with mode(folder, remove=READ | WRITE | 0o111):
+                self.assert_builds(project, prefix=prefix)
 
     @pytest.mark.skipif(os.name == "nt", reason="the cache folder is found in another way")
     def test_no_home_at_all(self, check_out: CheckOut) -> None:

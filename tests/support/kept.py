@@ -7,7 +7,6 @@ import csv
 import hashlib
 import json
 import marshal
-import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 #: The prefix of temporary files.
 TEMPORARY = ".wheelprint-"
-#: The names of temporary files of the import check: `PLACE.PROCESS-THREAD`.
-_OF_AN_IMPORT = re.compile(r".+\.\d+-\d+")
 #: More files of the store that begin with a digest.
 _SEALED = ("stat.json", "toolchain.json")
 _LIBRARY = (".so", ".pyd")
@@ -38,8 +35,7 @@ def files(project: Project) -> Iterator[Path]:
 
 def is_temporary(path: Path) -> bool:
     """Whether the name is that of a temporary file."""
-    of_an_import = path.parent.name == "imports" and _OF_AN_IMPORT.fullmatch(path.name)
-    return path.name.startswith(TEMPORARY) or bool(of_an_import)
+    return path.name.startswith(TEMPORARY)
 
 
 def temporaries(project: Project) -> list[Path]:
@@ -77,6 +73,8 @@ def _check(project: Project, path: Path) -> None:
         state, when, _ = content.decode().split("\n", 2)
         assert len(state) in (0, 64), path
         assert float(when), path
+    elif path.name == "CACHEDIR.TAG":
+        assert content.startswith(b"Signature: 8a477f597d28d172789f06886806bc55\n"), path
     elif path.name == "root":
         assert content.decode(errors="surrogateescape"), path
     else:

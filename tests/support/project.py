@@ -109,6 +109,11 @@ class Project:
     @property
     def cache(self) -> Path:
         """The folder of wheelprint's store."""
+        return self.cache_folder / "wheelprint-v1"
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder that the store is in."""
         return Path(self.env["WHEELPRINT_CACHE_DIR"])
 
     # Files
