@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use serde_json::json;
 
 use crate::error::{Because as _, Error, Result};
-use crate::inputs::ambient;
+use crate::inputs::environment;
 use crate::log;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
 
@@ -265,7 +265,7 @@ pub(crate) fn missing() -> Error {
 
 /// Whether the frontend's interpreter can import maturin.
 pub(crate) fn is_importable(interpreter: &Interpreter) -> bool {
-    ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
+    environment::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
 /// Whether the frontend's interpreter can import the package `name`.

@@ -27,7 +27,7 @@ use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
-use crate::inputs::{Key, Kind, Part, Roots, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Roots, Watch, environment};
 use crate::log;
 
 mod remaining;
@@ -161,8 +161,9 @@ pub(crate) fn untracked_digest(
         return String::new();
     }
     inputs.extend(see(&BTreeSet::from([Watch::Variables]), roots));
-    inputs
-        .retain(|key, _| key.part != Part::Environment || ambient::is_of_the_compilers(&key.name));
+    inputs.retain(|key, _| {
+        key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
+    });
     Fingerprint::of(&inputs).sha256
 }
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::fingerprint::{Value, part_name};
 use crate::hooks::inspect::{self, Seen as Input, Watched};
 use crate::hooks::wanted::wanted;
-use crate::inputs::{Kind, Part, Watch, ambient};
+use crate::inputs::{Kind, Part, Watch, environment};
 use crate::report;
 use crate::uv::derive::Wanted;
 use crate::uv::seen::Seen;
@@ -161,7 +161,7 @@ fn cover(input: &Input, wanted: &Wanted, seen: &Seen) -> Cover {
             let name = &input.key.name;
             let otherwise = if wanted.variables.contains(name) {
                 Cover::Missing
-            } else if ambient::counts_at_import(name) {
+            } else if environment::counts_at_import(name) {
                 Cover::Never("one of a family")
             } else {
                 Cover::Never("set for builds alone")
@@ -193,7 +193,7 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
         Part::Manifest if key.name.starts_with("pyproject.toml") => "maturin",
         Part::Manifest => "cargo",
         Part::Python | Part::Metadata => "maturin",
-        Part::Environment if ambient::is_well_known(&key.name) => "cargo, build script",
+        Part::Environment if environment::is_well_known(&key.name) => "cargo, build script",
         Part::Environment => "rustc, build script",
         Part::Toolchain if key.kind == Kind::Toml => "rustup",
         Part::Toolchain | Part::Request => "wheelprint",

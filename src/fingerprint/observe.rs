@@ -10,7 +10,7 @@ use super::item::{Item, Probe, WORTH_THREADS, is_absence};
 use super::snapshot::Snapshot;
 use super::walk;
 use super::{Inputs, Value, toml_view};
-use crate::inputs::{Key, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Roots, View, Watch, cargo_config};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
@@ -136,7 +136,7 @@ impl<'a> Observer<'a> {
 
     /// Whether these watches would have named this file, which was removed.
     pub fn would_name(&self, watches: &BTreeSet<Watch>, roots: &Roots, path: &Path) -> bool {
-        let home = ambient::cargo_home(self.environment);
+        let home = cargo_config::cargo_home(self.environment);
         let is_called = |names: &[&str]| {
             path.file_name().is_some_and(|file| names.iter().any(|name| file == *name))
         };

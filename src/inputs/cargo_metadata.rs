@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ambient, normalize};
+use super::cargo_config;
 use crate::error::{Because as _, Error, Result};
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
@@ -69,7 +69,7 @@ pub(super) fn ask(
     common: &[String],
     arguments: &[&str],
 ) -> Result<Metadata> {
-    let program = program(environment).ok_or_else(Error::missing_cargo)?;
+    let program = cargo_config::cargo(environment).ok_or_else(Error::missing_cargo)?;
     let output = environment
         .command(program, &request.root)
         .args(["metadata", "--format-version", "1", "--manifest-path"])
@@ -84,62 +84,10 @@ pub(super) fn ask(
     Ok(serde_json::from_slice(&output.stdout).because("cargo metadata")?)
 }
 
-/// The cargo that maturin will call.
-pub fn program(environment: &Environment) -> Option<PathBuf> {
-    match environment.non_empty("CARGO") {
-        Some(cargo) => Some(PathBuf::from(cargo)),
-        None => environment.which("cargo"),
-    }
-}
-
 /// The `--config` arguments that maturin passes on. They may set the target folder.
 pub(super) fn configurations(project: &Project, request: &Request) -> Vec<String> {
-    let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
-    values.extend(project.maturin.config.iter().flatten().cloned());
-    values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
-}
-
-/// The possible places of Cargo.lock: beside the workspace's manifest, and every place that the
-/// configuration names (`resolver.lockfile-path`, which cargo obeys since 1.97). All of them count
-/// as inputs: one more input does no harm, and cargo decides which one is in force.
-pub(super) fn lock_files(
-    project: &Project,
-    request: &Request,
-    environment: &Environment,
-    workspace_root: &Path,
-) -> Vec<PathBuf> {
-    const KEY: &str = "lockfile-path";
-    let named = |table: &toml::Table| -> Option<String> {
-        Some(table.get("resolver")?.get(KEY)?.as_str()?.to_owned())
-    };
-    let read = |file: &Path| fs_err::read_to_string(file).ok()?.parse::<toml::Table>().ok();
-    let mut files = vec![workspace_root.join("Cargo.lock")];
-    if let Some(path) = environment.non_empty("CARGO_RESOLVER_LOCKFILE_PATH") {
-        files.push(request.root.join(path));
-    }
-    let mut configs: Vec<PathBuf> = ambient::cargo_configs(&request.root, environment)
-        .into_iter()
-        .map(|found| found.path)
-        .collect();
-    let given = configurations(project, request);
-    for value in given.iter().filter(|value| *value != "--config") {
-        if let Some(path) = value.parse::<toml::Table>().ok().as_ref().and_then(named) {
-            files.push(request.root.join(path));
-        }
-        let file = request.root.join(value);
-        configs.extend(ambient::included(&file));
-        configs.push(file);
-    }
-    for config in configs {
-        // The path is relative to the folder that contains `.cargo` (cargo book, "Config-relative
-        // paths").
-        if let Some(path) = read(&config).as_ref().and_then(named)
-            && let Some(folder) = config.parent().and_then(Path::parent)
-        {
-            files.push(folder.join(path));
-        }
-    }
-    files.into_iter().map(|file| normalize(&file)).collect()
+    let values = cargo_config::given(project, request).into_iter();
+    values.flat_map(|value| ["--config".to_owned(), value]).collect()
 }
 
 /// The features that maturin passes on. They decide which optional packages are used. Features for

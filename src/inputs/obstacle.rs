@@ -7,8 +7,8 @@
 
 use std::path::Path;
 
-use super::cargo_metadata::{ask, configurations, is_locked, program};
-use super::{ambient, normalize};
+use super::cargo_metadata::{ask, configurations, is_locked};
+use super::{cargo_config, normalize};
 use crate::error::Error;
 use crate::project::Project;
 use crate::request::{Environment, Request};
@@ -40,10 +40,10 @@ pub fn obstacle(
 }
 
 fn tools(request: &Request, environment: &Environment) -> Option<Error> {
-    if program(environment).is_none() {
+    if cargo_config::cargo(environment).is_none() {
         return Some(Error::missing_cargo());
     }
-    let Some(rustc) = ambient::rustc(&request.root, environment) else {
+    let Some(rustc) = cargo_config::rustc(&request.root, environment) else {
         return Some(missing("rustc", "not found on PATH", None));
     };
     let said = match environment.command(&rustc, &request.root).arg("-vV").output() {
@@ -107,7 +107,7 @@ fn unresolved(
     common: &[String],
 ) -> Option<Error> {
     let resolve = |offline: bool| {
-        let mut command = environment.command(program(environment)?, &request.root);
+        let mut command = environment.command(cargo_config::cargo(environment)?, &request.root);
         if is_locked(project, request) {
             // Neither writes a lock file; only this one says that the lock file is out of date.
             command.args(["metadata", "--format-version", "1", "--locked"]);

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Because as _, Cause};
-use crate::inputs::ambient;
+use crate::inputs::cargo_config;
 use crate::inputs::target::Target;
 use crate::project::Project;
 use crate::request::{Environment, Request};
@@ -63,7 +63,7 @@ fn names(
     if let Some(folder) = &metadata.build_directory {
         names.push((folder.clone(), "/cargo/target".to_owned()));
     }
-    if let Some(home) = ambient::cargo_home(environment) {
+    if let Some(home) = cargo_config::cargo_home(environment) {
         names.push((request.root.join(home), "/cargo".to_owned()));
     }
     let outside = |folder: &Path| !folder.starts_with(&metadata.workspace_root);
@@ -99,7 +99,7 @@ struct Rustc<'a> {
 
 impl<'a> Rustc<'a> {
     fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, Cause> {
-        let program = ambient::rustc(root, environment).ok_or("no rustc found on PATH")?;
+        let program = cargo_config::rustc(root, environment).ok_or("no rustc found on PATH")?;
         let mut rustc = Self { program, root, environment, version: String::new() };
         rustc.version = rustc.ask(["-vV"])?;
         Ok(rustc)

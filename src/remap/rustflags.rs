@@ -14,8 +14,8 @@ use toml::{Table, Value};
 
 use super::{Rustc, SEPARATOR};
 use crate::error::Cause;
-use crate::inputs::ambient;
-use crate::project::{Project, all_arguments, argument};
+use crate::inputs::cargo_config::{self, read};
+use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
 
 type Flags = Vec<String>;
@@ -33,9 +33,7 @@ pub(super) fn in_force(
     if let Some(flags) = of_variables(environment)? {
         return Ok(flags);
     }
-    let mut given = all_arguments(&request.maturin_arguments(), "--config", None);
-    given.extend(project.maturin.config.iter().flatten().cloned());
-    for value in given {
+    for value in cargo_config::given(project, request) {
         let is_of_flags = match value.parse::<Table>() {
             Ok(table) => decides(&table),
             Err(_) => read(&request.root.join(&value)).is_none_or(|table| decides(&table)),
@@ -81,9 +79,9 @@ fn configured(
     environment: &Environment,
     rustc: &Rustc<'_>,
 ) -> Result<Flags, Cause> {
-    let found = ambient::cargo_configs(folder, environment);
+    let found = cargo_config::config_files(folder, environment);
     let included: BTreeSet<_> =
-        found.iter().flat_map(|config| ambient::included(&config.path)).collect();
+        found.iter().flat_map(|config| cargo_config::included(&config.path)).collect();
     // Versions of cargo differ in whether they know `include`, and in the order of reading.
     for path in &included {
         if read(path).is_some_and(|table| decides(&table)) {
@@ -126,11 +124,6 @@ fn decides(table: &Table) -> bool {
 fn flags_of_targets(table: &Table) -> impl Iterator<Item = &String> {
     let targets = table.get("target").and_then(Value::as_table).into_iter().flatten();
     targets.filter(|(_, target)| target.get("rustflags").is_some()).map(|(key, _)| key)
-}
-
-/// Reads a file. If it can't be read, cargo will report that.
-fn read(path: &Path) -> Option<Table> {
-    fs_err::read_to_string(path).ok()?.parse().ok()
 }
 
 /// Cargo's configuration: files, the farthest first, and the variables that add to them.

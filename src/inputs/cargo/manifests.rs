@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::cargo_metadata::Package;
 use super::super::target::Target;
-use super::super::{Part, Place, View, WORKSPACE, Watch, ambient, normalize};
+use super::super::{Part, Place, View, WORKSPACE, Watch, cargo_config, normalize};
 use super::Discovered;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -90,9 +90,8 @@ pub(super) fn add_named_files(
     found: &mut Discovered,
 ) {
     let arguments = request.maturin_arguments();
-    let mut names = all_arguments(&arguments, "--config", None);
+    let mut names = cargo_config::given(project, request);
     names.extend(all_arguments(&arguments, "--target", None));
-    names.extend(project.maturin.config.iter().flatten().cloned());
     names.extend(project.maturin.target.iter().filter_map(|target| Some(target.as_str()?.into())));
     names.extend(
         environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
@@ -101,7 +100,7 @@ pub(super) fn add_named_files(
         let path = project.root.join(&name);
         if path.is_file() || name.ends_with(".toml") || name.ends_with(".json") {
             let mut paths = vec![normalize(&path)];
-            paths.extend(ambient::included(&path));
+            paths.extend(cargo_config::included(&path));
             for path in paths {
                 if let Some(place) = found.roots.name(&path) {
                     found.watches.insert(Watch::Path { part: Part::Manifest, place });

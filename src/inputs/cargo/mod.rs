@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::cargo_config;
 use super::cargo_metadata::Package;
 use super::dep_info::BuildScript;
 use super::generators;
@@ -17,7 +18,6 @@ use super::{
     CARGO_HOME, PRODUCTS, PROJECT, Part, Roots, View, WORKSPACE, Watch, below, is_one_folder,
     normalize,
 };
-use crate::inputs::ambient;
 use crate::log;
 use crate::project::Project;
 use crate::request::{Environment, Request};
@@ -54,7 +54,7 @@ pub fn discover(
     modules: &BTreeSet<String>,
     since: SystemTime,
 ) -> Discovered {
-    let home = ambient::cargo_home(environment);
+    let home = cargo_config::cargo_home(environment);
     let mut found = Discovered::new(project, target, home.as_deref());
     let Some(package) = target.package() else {
         found.gaps.push(format!("{}: not a package of its workspace", target.manifest.display()));
@@ -159,7 +159,7 @@ pub fn discover_units(
     target: &Target,
     since: SystemTime,
 ) -> Discovered {
-    let home = ambient::cargo_home(environment);
+    let home = cargo_config::cargo_home(environment);
     let mut found = Discovered::new(project, target, home.as_deref());
     let mut used = BTreeSet::new();
     for unit in units::read(&target.profiles()).units {

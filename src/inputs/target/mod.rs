@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use super::cargo_metadata::{
-    Metadata, Package, ask, configurations, features, is_locked, lock_files, profile, program,
-};
+use super::cargo_metadata::{Metadata, Package, ask, configurations, features, is_locked, profile};
 use super::units::{Unit, UnitKind};
-use super::{ambient, below, dep_info, is_one_folder, normalize};
+use super::{below, cargo_config, dep_info, is_one_folder, normalize};
 use crate::error::Result;
 use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
@@ -72,7 +70,7 @@ impl Target {
         let knows_all_packages = all.is_ok();
         let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
         // What cargo itself unpacked is pinned by Cargo.lock, and not to be edited.
-        let unpacked: Vec<PathBuf> = ambient::cargo_home(environment)
+        let unpacked: Vec<PathBuf> = cargo_config::cargo_home(environment)
             .map(|home| {
                 ["registry", "git"]
                     .into_iter()
@@ -95,7 +93,8 @@ impl Target {
             }
             metadata.target_directory = folder;
         }
-        let lock_files = lock_files(project, request, environment, &metadata.workspace_root);
+        let lock_files =
+            cargo_config::lock_files(project, request, environment, &metadata.workspace_root);
         let is_new = |lock: &PathBuf| {
             let written = fs_err::metadata(lock).and_then(|lock| lock.modified());
             written.is_ok_and(|written| written + Duration::from_secs(2) > asked)
@@ -135,7 +134,7 @@ impl Target {
 
     /// cargo, to be run as maturin runs it. `None` if there is none.
     pub fn cargo(&self) -> Option<Command> {
-        Some(self.environment.command(program(&self.environment)?, &self.root))
+        Some(self.environment.command(cargo_config::cargo(&self.environment)?, &self.root))
     }
 
     /// The package of the manifest.
