@@ -138,7 +138,7 @@ impl Note {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
             }
-            note.untracked_digest.insert(target.root().to_owned(), untracked_digest.to_owned());
+            note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
             noted.insert(folder.clone(), note);
         }
         Self { target: target.metadata.target_directory.clone(), units: noted }
@@ -193,7 +193,7 @@ pub(crate) fn invalidate_stale_units(
         remaining.remove(&unit.package, &unit.folder, &unit.folder);
         if unit.kind == UnitKind::Run {
             // Else cargo would run the script, and not compile what its output is for.
-            remaining.remove(&unit.package, &unit.folder, unit.output());
+            remaining.remove(&unit.package, &unit.folder, &unit.output);
         }
     }
     remaining
@@ -208,7 +208,7 @@ pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &
     if !is_apart {
         return;
     }
-    if !target.knows_all_packages() || units::read(&target.profiles()).units.iter().any(is_left) {
+    if !target.knows_all_packages || units::read(&target.profiles()).units.iter().any(is_left) {
         log::debug("not all packages are known; all is made anew");
         for folder in target.profiles().into_iter().chain(target.folders()) {
             remaining.remove_of_any(&folder);
@@ -318,7 +318,7 @@ fn cause(
     };
     let is_ours = owners_are_of_a_path(target, unit);
     if is_ours
-        && noted.untracked_digest.get(target.root()).is_none_or(|noted| noted != untracked_digest)
+        && noted.untracked_digest.get(&target.root).is_none_or(|noted| noted != untracked_digest)
     {
         return Some("an input that cargo does not know of changed");
     }

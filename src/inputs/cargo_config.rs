@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::entries::read_toml;
 use super::{CARGO_HOME, normalize};
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -125,16 +126,11 @@ fn include_paths(config: &Path) -> Vec<String> {
     let one = |value: &toml::Value| -> Option<String> {
         Some(value.get("path").unwrap_or(value).as_str()?.to_owned())
     };
-    match read(config).as_ref().and_then(|table| table.get("include")) {
+    match read_toml(config).as_ref().and_then(|table| table.get("include")) {
         None => Vec::new(),
         Some(toml::Value::Array(values)) => values.iter().filter_map(one).collect(),
         Some(value) => one(value).into_iter().collect(),
     }
-}
-
-/// Reads a configuration file. If it can't be read, cargo will report that.
-pub fn read(path: &Path) -> Option<toml::Table> {
-    fs_err::read_to_string(path).ok()?.parse().ok()
 }
 
 /// The toolchain file that rustup uses: the nearest one (rustup book, "Overrides").
@@ -163,7 +159,7 @@ fn relative_to<'a>(
 ) -> impl Iterator<Item = (&'a Path, String)> {
     configs.iter().filter_map(move |config| {
         let folder = config.parent().and_then(Path::parent).unwrap_or(root);
-        Some((folder, text(&read(config)?, section, key)?))
+        Some((folder, text(&read_toml(config)?, section, key)?))
     })
 }
 
@@ -180,8 +176,7 @@ pub fn lock_files(
     environment: &Environment,
     workspace_root: &Path,
 ) -> Vec<PathBuf> {
-    const SETTING: [&str; 2] = ["resolver", "lockfile-path"];
-    let [section, key] = SETTING;
+    let (section, key) = ("resolver", "lockfile-path");
     let root = &request.root;
     let mut files = vec![workspace_root.join("Cargo.lock")];
     files.extend(environment.non_empty("CARGO_RESOLVER_LOCKFILE_PATH").map(|path| root.join(path)));

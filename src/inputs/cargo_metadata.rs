@@ -90,25 +90,22 @@ pub(super) fn configurations(project: &Project, request: &Request) -> Vec<String
     values.flat_map(|value| ["--config".to_owned(), value]).collect()
 }
 
+fn maturin_setting<'a>(project: &'a Project, field: &str) -> Option<&'a toml::Value> {
+    project.document.get("tool")?.get("maturin")?.get(field)
+}
+
 /// The features that maturin passes on. They decide which optional packages are used. Features for
 /// some interpreters only are included, because additional packages do no harm.
 pub(super) fn features(project: &Project, request: &Request) -> Vec<String> {
     let given = request.maturin_arguments();
-    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
-    let is_set = |flag: &str, field: &str| {
-        given.iter().any(|argument| argument == flag)
-            || table.and_then(|table| table.get(field)).and_then(toml::Value::as_bool) == Some(true)
-    };
-    let mut flags = Vec::new();
-    for (flag, field) in
-        [("--all-features", "all-features"), ("--no-default-features", "no-default-features")]
-    {
-        if is_set(flag, field) {
-            flags.push(flag.to_owned());
-        }
-    }
+    let mut flags: Vec<String> =
+        ["all-features", "no-default-features"].map(|field| format!("--{field}")).into();
+    flags.retain(|flag| {
+        let in_project = maturin_setting(project, &flag[2..]).and_then(toml::Value::as_bool);
+        given.contains(flag) || in_project == Some(true)
+    });
     let mut names = all_arguments(&given, "--features", Some('F'));
-    let named = table.and_then(|table| table.get("features")).and_then(toml::Value::as_array);
+    let named = maturin_setting(project, "features").and_then(toml::Value::as_array);
     names.extend(named.into_iter().flatten().filter_map(|feature| {
         feature.as_str().or_else(|| feature.get("feature")?.as_str()).map(str::to_owned)
     }));
@@ -118,8 +115,7 @@ pub(super) fn features(project: &Project, request: &Request) -> Vec<String> {
 
 /// The profile by maturin's rules, under the name of cargo's folder for it.
 pub(super) fn profile(project: &Project, request: &Request) -> String {
-    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
-    let named = |field: &str| table?.get(field)?.as_str().map(str::to_owned);
+    let named = |field: &str| maturin_setting(project, field)?.as_str().map(str::to_owned);
     let editable = (request.artifact == Artifact::Editable).then(|| named("editable-profile"));
     let profile = argument(&request.maturin_arguments(), "--profile", None)
         .or_else(|| editable.flatten())

@@ -14,7 +14,8 @@ use toml::{Table, Value};
 
 use super::{Rustc, SEPARATOR};
 use crate::error::Cause;
-use crate::inputs::cargo_config::{self, read};
+use crate::inputs::cargo_config;
+use crate::inputs::target::read_toml;
 use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
 
@@ -36,7 +37,7 @@ pub(super) fn in_force(
     for value in cargo_config::given(project, request) {
         let is_of_flags = match value.parse::<Table>() {
             Ok(table) => decides(&table),
-            Err(_) => read(&request.root.join(&value)).is_none_or(|table| decides(&table)),
+            Err(_) => read_toml(&request.root.join(&value)).is_none_or(|table| decides(&table)),
         };
         if is_of_flags {
             return Err(format!("`--config {value}` has a say in rustc's flags").into());
@@ -84,7 +85,7 @@ fn configured(
         found.iter().flat_map(|config| cargo_config::included(&config.path)).collect();
     // Versions of cargo differ in whether they know `include`, and in the order of reading.
     for path in &included {
-        if read(path).is_some_and(|table| decides(&table)) {
+        if read_toml(path).is_some_and(|table| decides(&table)) {
             return Err(format!(
                 "{}, which is included, has a say in rustc's flags",
                 path.display()
@@ -94,7 +95,7 @@ fn configured(
     }
     // The farthest file comes first.
     let own = found.iter().rev().filter(|config| !included.contains(&config.path));
-    let files: Vec<Table> = own.filter_map(|config| read(&config.path)).collect();
+    let files: Vec<Table> = own.filter_map(|config| read_toml(&config.path)).collect();
     let config = Config { files, environment };
     if !config.has_flags_for_targets() {
         return config.list(&["build", "rustflags"], "CARGO_BUILD_RUSTFLAGS");

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::super::cargo_metadata::Package;
+use super::super::entries::read_toml;
 use super::super::target::Target;
 use super::super::{Part, Place, View, WORKSPACE, Watch, cargo_config, normalize};
 use super::Discovered;
@@ -58,7 +59,7 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
             found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
         }
     }
-    for lock in target.lock_files() {
+    for lock in &target.lock_files {
         match found.roots.name(lock) {
             Some(place) => {
                 let view = View::Whole;
@@ -71,8 +72,7 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
 
 /// The members that a workspace names by globs: one more folder is one more member.
 fn member_globs(workspace_root: &Path) -> Vec<String> {
-    let text = fs_err::read_to_string(workspace_root.join("Cargo.toml")).unwrap_or_default();
-    let table: toml::Table = text.parse().unwrap_or_default();
+    let table = read_toml(&workspace_root.join("Cargo.toml")).unwrap_or_default();
     let members = table.get("workspace").and_then(|workspace| workspace.get("members"));
     let members = members.and_then(toml::Value::as_array).into_iter().flatten();
     members
