@@ -174,11 +174,10 @@ impl Unit {
                 return vec![found];
             }
         }
+        let start = format!("{name}-");
         let alike = |file: &Path| {
-            file.file_name().is_some_and(|file| {
-                let file = file.to_string_lossy();
-                file.starts_with(&format!("{name}-")) && file.ends_with(".d")
-            })
+            let file = file.file_name().unwrap_or_default().to_string_lossy();
+            file.starts_with(&start) && file.ends_with(".d")
         };
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
     }

@@ -14,9 +14,11 @@ use crate::settings::plain_glob;
 
 /// Binaries are found by their place: one more file is one more script in the wheel.
 pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
-    let has_library =
-        package.targets.iter().any(|product| product.kind.iter().any(|kind| kind == "cdylib"));
-    let Some(folder) = package.manifest_path.parent().filter(|_| !has_library) else { return };
+    let mut kinds = package.targets.iter().flat_map(|product| &product.kind);
+    if kinds.any(|kind| kind == "cdylib") {
+        return;
+    }
+    let folder = package.folder();
     if let Some(place) = found.roots.name(&folder.join("src/bin")) {
         found.watches.insert(Watch::Listing { part: Part::Rust, place });
     }
@@ -50,10 +52,9 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
         place: workspace("Cargo.toml"),
     });
     // What the others need decides with them which versions are chosen.
-    for package in target.metadata.packages.iter().filter(|package| {
-        package.is_of_a_path()
-            && !used.iter().any(|used| used.manifest_path == package.manifest_path)
-    }) {
+    let is_used = |manifest: &Path| used.iter().any(|used| used.manifest_path == manifest);
+    let others = target.metadata.packages.iter();
+    for package in others.filter(|it| it.is_of_a_path() && !is_used(&it.manifest_path)) {
         if let Some(place) = found.roots.name(&package.manifest_path) {
             let view = View::Dependencies;
             found.watches.insert(Watch::Toml { part: Part::Manifest, view, place });
@@ -89,9 +90,8 @@ pub(super) fn add_named_files(
     environment: &Environment,
     found: &mut Discovered,
 ) {
-    let arguments = request.maturin_arguments();
     let mut names = cargo_config::given(project, request);
-    names.extend(all_arguments(&arguments, "--target", None));
+    names.extend(all_arguments(&request.maturin_arguments(), "--target", None));
     names.extend(project.maturin.target.iter().filter_map(|target| Some(target.as_str()?.into())));
     names.extend(
         environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
