@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Because as _, Error, Result};
-use crate::inputs::ambient;
+use crate::inputs::environment;
 use crate::log;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
 
@@ -213,7 +213,7 @@ pub(crate) fn missing() -> Error {
 }
 
 pub(crate) fn is_importable(interpreter: &Interpreter) -> bool {
-    ambient::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
+    environment::maturin_version(interpreter).is_some() || has_package(interpreter, "maturin")
 }
 
 pub(crate) fn has_package(interpreter: &Interpreter, name: &str) -> bool {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Tagged};
 use crate::error::Cause;
-use crate::inputs::ambient;
+use crate::inputs::cargo_config::{self, rustup_home};
 use crate::inputs::obstacle::essential;
 use crate::inputs::target::entries;
 use crate::publish::sealed;
@@ -35,7 +35,7 @@ pub(crate) fn rustc(
     environment: &Environment,
     memory: Option<&Path>,
 ) -> Result<String, Cause> {
-    let program = ambient::rustc(root, environment).ok_or("not found on PATH")?;
+    let program = cargo_config::rustc(root, environment).ok_or("not found on PATH")?;
     let circumstances = circumstances(&program, root, environment);
     let known = memory.and_then(read).filter(|known| {
         Some(&known.circumstances) == circumstances.as_ref()
@@ -90,7 +90,7 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Opti
         tagged.field("to", &target.to_string_lossy());
     }
     let settings = rustup_home.map(|home| home.join("settings.toml"));
-    let toolchain_file = ambient::toolchain_file(root).map(|found| found.path);
+    let toolchain_file = cargo_config::toolchain_file(root).map(|found| found.path);
     for path in [settings, toolchain_file].into_iter().flatten() {
         tagged.field("file", &path.to_string_lossy());
         let content = match digest::file(&path) {
@@ -110,11 +110,6 @@ pub(crate) fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<
     let rustup = rustup_home(environment);
     let named = ["settings.toml", "toolchains"].map(|name| Some(rustup.as_ref()?.join(name)));
     programs.map(|(path, _)| path).chain(named.into_iter().flatten()).collect()
-}
-
-fn rustup_home(environment: &Environment) -> Option<PathBuf> {
-    let named = environment.non_empty("RUSTUP_HOME").map(PathBuf::from);
-    named.or_else(|| Some(ambient::home(environment)?.join(".rustup")))
 }
 
 /// `None` too if it was damaged: a version that no rustc ever gave would be stated in records.

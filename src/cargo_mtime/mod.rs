@@ -27,7 +27,7 @@ use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
-use crate::inputs::{Key, Kind, Part, Roots, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Roots, Watch, environment};
 use crate::log;
 
 mod remaining;
@@ -138,7 +138,7 @@ impl Note {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
             }
-            note.untracked_digest.insert(target.root().to_owned(), untracked_digest.to_owned());
+            note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
             noted.insert(folder.clone(), note);
         }
         Self { target: target.metadata.target_directory.clone(), units: noted }
@@ -161,8 +161,9 @@ pub(crate) fn untracked_digest(
         return String::new();
     }
     inputs.extend(see(&BTreeSet::from([Watch::Variables]), roots));
-    inputs
-        .retain(|key, _| key.part != Part::Environment || ambient::is_of_the_compilers(&key.name));
+    inputs.retain(|key, _| {
+        key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
+    });
     Fingerprint::of(&inputs).sha256
 }
 
@@ -197,7 +198,7 @@ pub(crate) fn invalidate_stale_units(
         remaining.remove(&unit.package, &unit.folder, &unit.folder);
         if unit.kind == UnitKind::Run {
             // Else cargo would run the script, and not compile what its output is for.
-            remaining.remove(&unit.package, &unit.folder, unit.output());
+            remaining.remove(&unit.package, &unit.folder, &unit.output);
         }
     }
     remaining
@@ -212,7 +213,7 @@ pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &
     if !is_apart {
         return;
     }
-    if !target.knows_all_packages() || units::read(&target.profiles()).units.iter().any(is_left) {
+    if !target.knows_all_packages || units::read(&target.profiles()).units.iter().any(is_left) {
         log::debug("not all packages are known; all is made anew");
         for folder in target.profiles().into_iter().chain(target.folders()) {
             remaining.remove_of_any(&folder);
@@ -312,7 +313,7 @@ fn cause(
     };
     let is_ours = target.packages_named(&unit.package).any(Package::is_of_a_path);
     if is_ours
-        && noted.untracked_digest.get(target.root()).is_none_or(|noted| noted != untracked_digest)
+        && noted.untracked_digest.get(&target.root).is_none_or(|noted| noted != untracked_digest)
     {
         return Some("an input that cargo does not know of changed");
     }

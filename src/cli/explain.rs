@@ -8,7 +8,7 @@ use super::{Answer, Context};
 use crate::error::Result;
 use crate::fingerprint::{Observation as Input, Value, part_name};
 use crate::hooks::inspect::Watched;
-use crate::inputs::{Kind, Part, Root, Watch, ambient};
+use crate::inputs::{Kind, Part, Root, Watch, environment};
 use crate::report;
 use crate::uv::CacheKey;
 use crate::uv::derive::Wanted;
@@ -134,7 +134,7 @@ fn cover<'a>(
         (None, Kind::Variable) => {
             let why_not = match name {
                 _ if wanted.variables.contains(name) => MISSING,
-                _ if ambient::counts_at_import(name) => "one of a family",
+                _ if environment::counts_at_import(name) => "one of a family",
                 _ => "set for builds alone",
             };
             (seen.key_of_variable(name), why_not)
@@ -162,7 +162,7 @@ fn reader(input: &Input, watched: &Watched) -> &'static str {
         Part::Manifest if key.name.starts_with("pyproject.toml") => "maturin",
         Part::Manifest => "cargo",
         Part::Python | Part::Metadata => "maturin",
-        Part::Environment if ambient::is_well_known(&key.name) => "cargo, build script",
+        Part::Environment if environment::is_well_known(&key.name) => "cargo, build script",
         Part::Environment => "rustc, build script",
         Part::Toolchain if key.kind == Kind::Toml => "rustup",
         Part::Toolchain | Part::Request => "wheelprint",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::terminal::{GOOD, NAME, NOTICE};
 use super::{Answer, Context, diff};
 use crate::error::{Error, PathContext as _, Result};
-use crate::inputs::cargo_metadata;
+use crate::inputs::cargo_config;
 use crate::project::Project;
 use crate::request::{Artifact, Request};
 use crate::settings::Settings;
@@ -182,7 +182,7 @@ impl<'a> Found<'a> {
     fn locate_workspace(&self, manifest: &Path) -> Option<PathBuf> {
         let environment = &self.context.environment;
         let output = environment
-            .command(cargo_metadata::program(environment)?, &self.request.root)
+            .command(cargo_config::cargo(environment)?, &self.request.root)
             .args(["locate-project", "--workspace", "--message-format", "plain", "--manifest-path"])
             .arg(manifest)
             .output()

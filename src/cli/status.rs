@@ -13,7 +13,7 @@ use crate::hooks::inspect::{self, Next};
 use crate::hooks::obstacle::obstacle;
 use crate::hooks::wanted::wanted;
 use crate::hooks::{Access, compare};
-use crate::inputs::{Kind, Part, Root, ambient};
+use crate::inputs::{Kind, Part, Root, environment};
 use crate::installed::Distribution;
 use crate::report;
 use crate::request::Artifact;
@@ -105,7 +105,7 @@ fn with_obstacle(
 fn is_of_the_build_alone(reason: &Reason) -> bool {
     reason
         .key()
-        .is_some_and(|key| key.kind == Kind::Variable && !ambient::counts_at_import(&key.name))
+        .is_some_and(|key| key.kind == Kind::Variable && !environment::counts_at_import(&key.name))
 }
 
 /// The changes that uv would notice. `None` if that is not known: uv did not install the package,

@@ -7,7 +7,7 @@ use super::observe::Observer;
 use super::package::{self, Looked};
 use super::{Value, search, walk};
 use crate::digest;
-use crate::inputs::{Key, Kind, Look, Part, Place, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Part, Place, Roots, View, Watch, cargo_config, environment};
 use crate::request::Artifact;
 use crate::toolchain;
 
@@ -56,16 +56,16 @@ impl Observer<'_> {
                 walk::globs(*part, root, &[glob], roots, items);
             }
             Watch::CargoConfig => {
-                let found = ambient::cargo_configs(&self.request.root, self.environment);
+                let found = cargo_config::config_files(&self.request.root, self.environment);
                 items.extend(found.into_iter().map(|found| whole_toml(watch.part(), found)));
             }
             Watch::ToolchainFile => {
-                let found = ambient::toolchain_file(&self.request.root);
+                let found = cargo_config::toolchain_file(&self.request.root);
                 items.extend(found.map(|found| whole_toml(watch.part(), found)));
             }
             Watch::Variable { name } => items.push(self.variable(name)),
             Watch::Variables => {
-                let names = ambient::set_variables(self.environment);
+                let names = environment::set_variables(self.environment);
                 items.extend(names.iter().map(|name| self.variable(name)));
             }
             Watch::Toolchain => self.toolchain(items),
@@ -134,7 +134,7 @@ impl Observer<'_> {
                 Err(cause) => Value::Unreadable(cause.to_string()),
             }
         });
-        let maturin = match ambient::maturin_version(&self.request.interpreter) {
+        let maturin = match environment::maturin_version(&self.request.interpreter) {
             Some(version) => Value::Text(version),
             None => Value::Unknown,
         };
@@ -180,7 +180,7 @@ fn kind(look: Look) -> Kind {
     }
 }
 
-fn whole_toml(part: Part, found: ambient::Found) -> Item {
+fn whole_toml(part: Part, found: cargo_config::Found) -> Item {
     let place = Place { root: found.root, path: found.name };
     let key = Key::place(part, Kind::Toml, place);
     Item { key, probe: Probe::Meaning(found.path, View::Whole) }

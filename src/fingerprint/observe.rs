@@ -11,7 +11,7 @@ use super::item::{self, Item, Observation, Places, Probe, WORTH_THREADS, is_abse
 use super::snapshot::Snapshot;
 use super::walk;
 use super::{Inputs, Value};
-use crate::inputs::{Key, Look, Roots, Watch, ambient};
+use crate::inputs::{Key, Look, Roots, Watch, cargo_config};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
@@ -113,7 +113,7 @@ impl<'a> Observer<'a> {
 
     /// Whether these watches would have named this file, which was removed.
     pub fn would_name(&self, watches: &BTreeSet<Watch>, roots: &Roots, path: &Path) -> bool {
-        let home = ambient::cargo_home(self.environment);
+        let home = cargo_config::cargo_home(self.environment);
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         watches.iter().any(|watch| match watch {
             Watch::Place { look, place, .. } => {

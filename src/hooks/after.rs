@@ -44,7 +44,7 @@ impl After {
         let Preparation { interpreter, manifest, layout, target, .. } = preparation;
         let environment = &interpreter.plan.environment;
         // Packages that had to be downloaded are there now, so cargo can name all of them.
-        let incomplete = target.as_ref().filter(|target| !target.knows_all_packages());
+        let incomplete = target.as_ref().filter(|target| !target.knows_all_packages);
         let asked_again = incomplete.and_then(|_| {
             Target::read(&call.project, &call.request, environment, manifest, false).ok()
         });

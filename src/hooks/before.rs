@@ -9,7 +9,6 @@ use super::call::Call;
 use super::{units, untracked};
 use crate::cargo_mtime::Remaining;
 use crate::fingerprint::snapshot::Snapshot;
-use crate::inputs::target::Target;
 use crate::inputs::{Root, Watch};
 use crate::stat_cache;
 use crate::store::Entry;
@@ -36,7 +35,7 @@ impl Before {
         is_unpacked: bool,
     ) -> Self {
         let target = preparation.target.as_ref();
-        if target.is_some_and(Target::resolved_anew) {
+        if target.is_some_and(|target| target.resolved_anew) {
             // The new lock file's time must be visibly earlier than the start of the build.
             std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
         }

@@ -2,12 +2,12 @@
 //! sources?
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::call::Call;
 use crate::fingerprint::{Inputs, Record};
 use crate::freshness::{self, Verdict};
-use crate::inputs::{Root, Roots, ambient, normalize};
+use crate::inputs::{Root, Roots, cargo_config, normalize};
 use crate::store::EntryKind;
 
 /// Compares a record with the project as it is now.
@@ -39,7 +39,7 @@ pub fn roots_of(call: &Call, record: &Record) -> Roots {
         roots.add(name.clone(), normalize(&call.project.root.join(relative)));
     }
     roots.add(Root::Project, &call.project.root);
-    if let Some(home) = ambient::cargo_home(&call.plan.environment) {
+    if let Some(home) = cargo_config::cargo_home(&call.plan.environment) {
         roots.add(Root::CargoHome, home);
     }
     for (number, folder) in target_folders(call, &roots).into_iter().enumerate() {
@@ -56,18 +56,5 @@ fn target_folders(call: &Call, roots: &Roots) -> BTreeSet<PathBuf> {
     // Cargo writes this file. A source folder may be called `target`, too.
     let is_cargos = |folder: &PathBuf| folder.join(".rustc_info.json").is_file();
     let beside = roots.iter().map(|(_, folder)| folder.join("target")).filter(is_cargos);
-    let named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"]
-        .into_iter()
-        .filter_map(|name| Some(normalize(&root.join(environment.non_empty(name)?))));
-    let configured = ambient::cargo_configs(root, environment).into_iter().flat_map(|config| {
-        let text = fs_err::read_to_string(&config.path).unwrap_or_default();
-        let table: toml::Table = text.parse().unwrap_or_default();
-        // Relative paths start at the folder that holds `.cargo`.
-        let folder = config.path.parent().and_then(Path::parent).unwrap_or(root).to_owned();
-        ["target-dir", "build-dir"].into_iter().filter_map(move |name| {
-            let named = table.get("build")?.get(name)?.as_str()?;
-            Some(normalize(&folder.join(named)))
-        })
-    });
-    beside.chain(named).chain(configured).collect()
+    beside.chain(cargo_config::target_folders(root, environment)).collect()
 }

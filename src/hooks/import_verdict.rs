@@ -13,7 +13,7 @@ use crate::fingerprint::at_import::{self, AtImport, Facts, Head};
 use crate::fingerprint::observe::Observer;
 use crate::fingerprint::{Inputs, Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
-use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, Watch, environment};
 use crate::log::Level;
 use crate::report;
 use crate::request::{Artifact, Environment, Interpreter, Request};
@@ -140,7 +140,7 @@ impl Import {
 
     fn add_variables(&self, compared: &mut Compared) {
         let environment = &self.request.environment;
-        let set = ambient::set_variables(environment);
+        let set = environment::set_variables(environment);
         let set = set.iter().filter(|name| at_import::counts(name, &self.facts.left_out));
         for name in self.facts.variables.keys().chain(set) {
             let key = Key::named(Part::Environment, Kind::Variable, name);

@@ -40,7 +40,7 @@ pub(super) fn target(
     });
     match Target::read(&call.project, &call.request, environment, manifest, resolves) {
         // Cargo could not resolve the packages. maturin would explain this over many lines.
-        Ok(target) if resolves && !target.knows_all_packages() => match obstacle(call) {
+        Ok(target) if resolves && !target.knows_all_packages => match obstacle(call) {
             Some(obstacle) => Err(obstacle),
             None => Ok(Some(target)),
         },

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
-use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, environment};
 use crate::uv::derive::Wanted;
 
 /// The inputs that cache keys could name.
@@ -44,7 +44,7 @@ pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
         add_watch(&call.project.root, watch, &watched.roots, &mut wanted);
     }
     let left_out = call.variables_of_uv();
-    wanted.variables.retain(|name| ambient::counts_at_import(name) && !left_out.contains(name));
+    wanted.variables.retain(|name| environment::counts_at_import(name) && !left_out.contains(name));
     wanted
 }
 

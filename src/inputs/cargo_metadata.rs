@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ambient, normalize};
+use super::cargo_config;
 use crate::error::{Because as _, Error, Result};
 use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
@@ -69,7 +69,7 @@ pub(super) fn ask(
     common: &[String],
     arguments: &[&str],
 ) -> Result<Metadata> {
-    let program = program(environment).ok_or_else(Error::missing_cargo)?;
+    let program = cargo_config::cargo(environment).ok_or_else(Error::missing_cargo)?;
     let output = environment
         .command(program, &request.root)
         .args(["metadata", "--format-version", "1", "--manifest-path"])
@@ -84,83 +84,28 @@ pub(super) fn ask(
     Ok(serde_json::from_slice(&output.stdout).because("cargo metadata")?)
 }
 
-/// The cargo that maturin will call.
-pub fn program(environment: &Environment) -> Option<PathBuf> {
-    match environment.non_empty("CARGO") {
-        Some(cargo) => Some(PathBuf::from(cargo)),
-        None => environment.which("cargo"),
-    }
-}
-
 /// The `--config` arguments that maturin passes on. They may set the target folder.
 pub(super) fn configurations(project: &Project, request: &Request) -> Vec<String> {
-    let mut values = all_arguments(&request.maturin_arguments(), "--config", None);
-    values.extend(project.maturin.config.iter().flatten().cloned());
-    values.into_iter().flat_map(|value| ["--config".to_owned(), value]).collect()
+    let values = cargo_config::given(project, request).into_iter();
+    values.flat_map(|value| ["--config".to_owned(), value]).collect()
 }
 
-/// The possible places of Cargo.lock: beside the workspace's manifest, and every place that the
-/// configuration names (`resolver.lockfile-path`, which cargo obeys since 1.97). All of them count
-/// as inputs: one more input does no harm, and cargo decides which one is in force.
-pub(super) fn lock_files(
-    project: &Project,
-    request: &Request,
-    environment: &Environment,
-    workspace_root: &Path,
-) -> Vec<PathBuf> {
-    const KEY: &str = "lockfile-path";
-    let named = |table: &toml::Table| -> Option<String> {
-        Some(table.get("resolver")?.get(KEY)?.as_str()?.to_owned())
-    };
-    let read = |file: &Path| fs_err::read_to_string(file).ok()?.parse::<toml::Table>().ok();
-    let mut files = vec![workspace_root.join("Cargo.lock")];
-    if let Some(path) = environment.non_empty("CARGO_RESOLVER_LOCKFILE_PATH") {
-        files.push(request.root.join(path));
-    }
-    let mut configs: Vec<PathBuf> = ambient::cargo_configs(&request.root, environment)
-        .into_iter()
-        .map(|found| found.path)
-        .collect();
-    let given = configurations(project, request);
-    for value in given.iter().filter(|value| *value != "--config") {
-        if let Some(path) = value.parse::<toml::Table>().ok().as_ref().and_then(named) {
-            files.push(request.root.join(path));
-        }
-        let file = request.root.join(value);
-        configs.extend(ambient::included(&file));
-        configs.push(file);
-    }
-    for config in configs {
-        // The path is relative to the folder that contains `.cargo` (cargo book, "Config-relative
-        // paths").
-        if let Some(path) = read(&config).as_ref().and_then(named)
-            && let Some(folder) = config.parent().and_then(Path::parent)
-        {
-            files.push(folder.join(path));
-        }
-    }
-    files.into_iter().map(|file| normalize(&file)).collect()
+fn maturin_setting<'a>(project: &'a Project, field: &str) -> Option<&'a toml::Value> {
+    project.document.get("tool")?.get("maturin")?.get(field)
 }
 
 /// The features that maturin passes on. They decide which optional packages are used. Features for
 /// some interpreters only are included, because additional packages do no harm.
 pub(super) fn features(project: &Project, request: &Request) -> Vec<String> {
     let given = request.maturin_arguments();
-    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
-    let is_set = |flag: &str, field: &str| {
-        given.iter().any(|argument| argument == flag)
-            || table.and_then(|table| table.get(field)).and_then(toml::Value::as_bool) == Some(true)
-    };
-    let mut flags = Vec::new();
-    for (flag, field) in
-        [("--all-features", "all-features"), ("--no-default-features", "no-default-features")]
-    {
-        if is_set(flag, field) {
-            flags.push(flag.to_owned());
-        }
-    }
+    let mut flags: Vec<String> =
+        ["all-features", "no-default-features"].map(|field| format!("--{field}")).into();
+    flags.retain(|flag| {
+        let in_project = maturin_setting(project, &flag[2..]).and_then(toml::Value::as_bool);
+        given.contains(flag) || in_project == Some(true)
+    });
     let mut names = all_arguments(&given, "--features", Some('F'));
-    let named = table.and_then(|table| table.get("features")).and_then(toml::Value::as_array);
+    let named = maturin_setting(project, "features").and_then(toml::Value::as_array);
     names.extend(named.into_iter().flatten().filter_map(|feature| {
         feature.as_str().or_else(|| feature.get("feature")?.as_str()).map(str::to_owned)
     }));
@@ -170,8 +115,7 @@ pub(super) fn features(project: &Project, request: &Request) -> Vec<String> {
 
 /// The profile by maturin's rules, under the name of cargo's folder for it.
 pub(super) fn profile(project: &Project, request: &Request) -> String {
-    let table = project.document.get("tool").and_then(|tool| tool.get("maturin"));
-    let named = |field: &str| table?.get(field)?.as_str().map(str::to_owned);
+    let named = |field: &str| maturin_setting(project, field)?.as_str().map(str::to_owned);
     let editable = (request.artifact == Artifact::Editable).then(|| named("editable-profile"));
     let profile = argument(&request.maturin_arguments(), "--profile", None)
         .or_else(|| editable.flatten())

@@ -36,29 +36,12 @@ pub fn parse_targets(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Splits at spaces without a backslash before them.
+/// Splits at spaces without a backslash before them. No name has a NUL, which stands for the others
+/// meanwhile.
 fn split_names(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut name = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' if chars.peek() == Some(&' ') => {
-                chars.next();
-                name.push(' ');
-            }
-            ' ' | '\t' | '\r' => {
-                if !name.is_empty() {
-                    names.push(std::mem::take(&mut name));
-                }
-            }
-            other => name.push(other),
-        }
-    }
-    if !name.is_empty() {
-        names.push(name);
-    }
-    names
+    let text = text.replace("\\ ", "\0");
+    let names = text.split([' ', '\t', '\r']).filter(|name| !name.is_empty());
+    names.map(|name| name.replace('\0', " ")).collect()
 }
 
 /// The variables that `env!` and `option_env!` read, from a rustc dep-info file.

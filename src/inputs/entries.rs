@@ -1,4 +1,4 @@
-//! What is in a folder.
+//! What is in a folder, and in a TOML file of cargo.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -22,4 +22,9 @@ pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// Reads a file of cargo. If it can't be read, cargo will report that.
+pub fn read_toml(path: &Path) -> Option<toml::Table> {
+    fs_err::read_to_string(path).ok()?.parse().ok()
 }

@@ -9,13 +9,8 @@ use crate::project::Project;
 
 /// Watches for the files that the binding generators read when maturin calls them.
 pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSet<Watch> {
-    let mut watches = BTreeSet::new();
-    let Some(folder) = target.manifest.parent() else { return watches };
-    for file in ["cbindgen.toml", "uniffi.toml"] {
-        if let Some(place) = roots.name(&folder.join(file)) {
-            watches.insert(Watch::at(Look::Content, Part::Rust, place));
-        }
-    }
+    let Some(folder) = target.manifest.parent() else { return BTreeSet::new() };
+    let mut paths = ["cbindgen.toml", "uniffi.toml"].map(|file| folder.join(file)).to_vec();
     let text = fs_err::read_to_string(&target.manifest).unwrap_or_default();
     let is_cffi = match project.maturin.bindings.as_deref() {
         Some(bindings) => bindings == "cffi",
@@ -24,14 +19,11 @@ pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSe
     if is_cffi {
         // maturin uses this header if it exists. Otherwise cbindgen reads all declared modules,
         // including those that rustc does not compile.
-        let header = target.metadata.target_directory.join("header.h");
-        for path in declared_modules(&folder.join("src")).into_iter().chain([header]) {
-            if let Some(place) = roots.name(&path) {
-                watches.insert(Watch::at(Look::Content, Part::Rust, place));
-            }
-        }
+        paths.extend(declared_modules(&folder.join("src")));
+        paths.push(target.metadata.target_directory.join("header.h"));
     }
-    watches
+    let places = paths.iter().filter_map(|path| roots.name(path));
+    places.map(|place| Watch::at(Look::Content, Part::Rust, place)).collect()
 }
 
 /// The files of all modules that some source declares, including modules for other platforms or

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::entries::read_toml;
 use super::{Look, Part, Place, Root, Roots, View, Watch, slashed};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;
@@ -89,24 +90,23 @@ fn python_part(
 }
 
 fn data_name(layout: &Layout) -> String {
-    let mut parts: Vec<String> = slashed(&layout.folder)
-        .into_iter()
-        .flat_map(|folder| folder.split('/').map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    if parts.last() != Some(&layout.extension) {
-        parts.push(layout.extension.clone());
+    let folder = slashed(&layout.folder).unwrap_or_default();
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    if parts.last() != Some(&layout.extension.as_str()) {
+        parts.push(&layout.extension);
     }
     parts.join(".")
 }
 
+fn project_field<'a>(project: &'a Project, field: &str) -> Option<&'a toml::Value> {
+    project.document.get("project")?.get(field)
+}
+
 /// The readme and licence files that `[project]` names.
 fn metadata_files(project: &Project) -> Vec<String> {
-    let Some(table) = project.document.get("project").and_then(toml::Value::as_table) else {
-        return Vec::new();
-    };
     ["readme", "license"]
         .into_iter()
-        .filter_map(|field| match table.get(field)? {
+        .filter_map(|field| match project_field(project, field)? {
             toml::Value::String(path) if field == "readme" => Some(path.clone()),
             toml::Value::Table(table) => Some(table.get("file")?.as_str()?.to_owned()),
             _ => None,
@@ -117,27 +117,19 @@ fn metadata_files(project: &Project) -> Vec<String> {
 /// The readme and licence files that Cargo.toml names or inherits. maturin uses them for core
 /// metadata if pyproject.toml does not name its own (maturin, "Python metadata").
 fn metadata_files_of_cargo(project: &Project, manifest_dir: &Path) -> Vec<PathBuf> {
-    let says_itself = |field: &str| {
-        project.document.get("project").is_some_and(|table| table.get(field).is_some())
-    };
-    let read = |folder: &Path| -> Option<toml::Table> {
-        fs_err::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()
-    };
-    let field = |table: &toml::Table, path: &[&str], name: &str| -> Option<toml::Value> {
-        let first = table.get(path[0])?;
-        path[1..].iter().try_fold(first, |table, part| table.get(part))?.get(name).cloned()
-    };
+    let read = |folder: &Path| read_toml(&folder.join("Cargo.toml"));
     let Some(own) = read(manifest_dir) else { return Vec::new() };
     let mut found = Vec::new();
     for (name, own_field) in [("readme", "readme"), ("license-file", "license-files")] {
-        if says_itself(own_field) {
+        if project_field(project, own_field).is_some() {
             continue;
         }
-        match field(&own, &["package"], name) {
+        match own.get("package").and_then(|table| table.get(name)) {
             Some(toml::Value::String(path)) => found.push(manifest_dir.join(path)),
             Some(toml::Value::Table(_)) => {
                 found.extend(manifest_dir.ancestors().find_map(|folder| {
-                    let value = field(&read(folder)?, &["workspace", "package"], name)?;
+                    let manifest = read(folder)?;
+                    let value = manifest.get("workspace")?.get("package")?.get(name)?;
                     Some(folder.join(value.as_str()?))
                 }));
             }
@@ -153,12 +145,7 @@ fn metadata_files_of_cargo(project: &Project, manifest_dir: &Path) -> Vec<PathBu
 }
 
 fn licence_globs(project: &Project) -> Vec<String> {
-    let named = project
-        .document
-        .get("project")
-        .and_then(|table| table.get("license-files"))
-        .and_then(toml::Value::as_array);
-    match named {
+    match project_field(project, "license-files").and_then(toml::Value::as_array) {
         Some(globs) => globs.iter().filter_map(|glob| Some(plain_glob(glob.as_str()?))).collect(),
         None => LICENCE_GLOBS.iter().map(ToString::to_string).collect(),
     }

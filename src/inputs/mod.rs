@@ -9,11 +9,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub mod ambient;
 pub mod cargo;
+pub mod cargo_config;
 pub mod cargo_metadata;
 pub mod dep_info;
 mod entries;
+pub mod environment;
 pub mod extra;
 pub mod generators;
 pub mod metadata;

@@ -7,13 +7,12 @@
 
 use std::path::Path;
 
-use super::cargo_metadata::{ask, configurations, is_locked, program};
-use super::{ambient, normalize};
+use super::cargo_metadata::{ask, configurations, is_locked};
+use super::{cargo_config, normalize};
 use crate::error::Error;
 use crate::project::Project;
 use crate::request::{Environment, Request};
 
-const INSTALL_RUST: &str = "install Rust from https://rustup.rs";
 /// cargo could not reach its registry; wording: cargo's and curl's.
 const NETWORK: [&str; 6] = [
     "failed to download",
@@ -40,11 +39,15 @@ pub fn obstacle(
 }
 
 fn tools(request: &Request, environment: &Environment) -> Option<Error> {
-    if program(environment).is_none() {
+    if cargo_config::cargo(environment).is_none() {
         return Some(Error::missing_cargo());
     }
-    let Some(rustc) = ambient::rustc(&request.root, environment) else {
-        return Some(missing("rustc", "not found on PATH", None));
+    let missing = |cause: String, hint: Option<String>| {
+        let hint = hint.unwrap_or_else(|| "install Rust from https://rustup.rs".to_owned());
+        Some(Error::Missing { name: "rustc".to_owned(), cause, hint })
+    };
+    let Some(rustc) = cargo_config::rustc(&request.root, environment) else {
+        return missing("not found on PATH".to_owned(), None);
     };
     let said = match environment.command(&rustc, &request.root).arg("-vV").output() {
         Ok(output) if output.status.success() => return None,
@@ -55,12 +58,7 @@ fn tools(request: &Request, environment: &Environment) -> Option<Error> {
         cause if cause.is_empty() => format!("{} -vV failed", rustc.display()),
         cause => cause,
     };
-    Some(missing("rustc", &cause, rustups_help(&said)))
-}
-
-fn missing(name: &str, cause: &str, hint: Option<String>) -> Error {
-    let hint = hint.unwrap_or_else(|| INSTALL_RUST.to_owned());
-    Error::Missing { name: name.to_owned(), cause: cause.to_owned(), hint }
+    missing(cause, rustups_help(&said))
 }
 
 /// rustup says what to run.
@@ -85,11 +83,10 @@ fn manifests(
     };
     let same = |path: &Path| dunce::canonicalize(path).ok() == dunce::canonicalize(manifest).ok();
     let package = metadata.packages.iter().find(|package| same(&package.manifest_path));
-    let products = package.iter().flat_map(|package| &package.targets);
+    let mut products = package.iter().flat_map(|package| &package.targets);
     let is_built = |kinds: &[String]| !kinds.iter().any(|kind| super::is_beside_the_artifact(kind));
-    if let Some(gone) =
-        products.into_iter().find(|product| is_built(&product.kind) && !product.src_path.is_file())
-    {
+    let gone = products.find(|product| is_built(&product.kind) && !product.src_path.is_file());
+    if let Some(gone) = gone {
         let cause = format!("{}: no such file", gone.src_path.display());
         let hint = "write the file, or name another one as `lib.path`".to_owned();
         return Some(wrong(manifest, None, cause, hint));
@@ -107,7 +104,7 @@ fn unresolved(
     common: &[String],
 ) -> Option<Error> {
     let resolve = |offline: bool| {
-        let mut command = environment.command(program(environment)?, &request.root);
+        let mut command = environment.command(cargo_config::cargo(environment)?, &request.root);
         if is_locked(project, request) {
             // Neither writes a lock file; only this one says that the lock file is out of date.
             command.args(["metadata", "--format-version", "1", "--locked"]);

@@ -37,7 +37,8 @@ pub struct Unit {
     profile: PathBuf,
     /// The folders that may contain rustc's dep-info.
     made: Vec<PathBuf>,
-    output: PathBuf,
+    /// The file with the output of a run, which cargo keeps.
+    pub output: PathBuf,
     pub package: String,
     pub kind: UnitKind,
     /// The name of the fingerprint file, such as `lib-NAME`.
@@ -88,11 +89,8 @@ impl Unit {
             fs_err::read(json).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let value = fs_err::read_to_string(json.with_extension("")).unwrap_or_default();
         let (dependencies, local) = match written {
-            Some(written) => {
-                let hex = |value: u64| -> String {
-                    value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
-                };
-                (written.deps.iter().map(|dep| hex(dep.3)).collect(), written.local)
+            Some(Written { deps, local }) => {
+                (deps.iter().map(|dep| hex::encode(dep.3.to_le_bytes())).collect(), local)
             }
             None => (vec!["unknown".to_owned()], Vec::new()),
         };
@@ -129,11 +127,7 @@ impl Unit {
     /// Whether rustc's dep-info lists only metadata as output. If a library's file name has no
     /// hash, a check overwrites the dep-info of its build.
     pub fn made_metadata_only(&self) -> bool {
-        let outputs = |path: &PathBuf| -> Vec<String> {
-            let text = fs_err::read(path).unwrap_or_default();
-            dep_info::parse_targets(&String::from_utf8_lossy(&text))
-        };
-        let made: Vec<String> = self.dep_infos().iter().flat_map(outputs).collect();
+        let made = self.read_dep_infos(dep_info::parse_targets);
         made.iter().any(|file| file.ends_with(".rmeta"))
             && made.iter().all(|file| file.ends_with(".rmeta") || file.ends_with(".d"))
     }
@@ -148,13 +142,11 @@ impl Unit {
 
     /// The paths that a run of a build script named, as written.
     pub fn watched_paths(&self) -> impl Iterator<Item = &Path> {
-        self.local
-            .iter()
-            .flat_map(|local| match local {
-                Local::RerunIfChanged { paths } => paths.as_slice(),
-                _ => &[],
-            })
-            .map(PathBuf::as_path)
+        let named = self.local.iter().filter_map(|local| match local {
+            Local::RerunIfChanged { paths } => Some(paths),
+            _ => None,
+        });
+        named.flatten().map(PathBuf::as_path)
     }
 
     /// The variables that a run of a build script named.
@@ -172,11 +164,6 @@ impl Unit {
             && self.local.iter().all(|local| matches!(local, Local::Precalculated(_)))
     }
 
-    /// The file with the output of the run, which cargo keeps.
-    pub fn output(&self) -> &Path {
-        &self.output
-    }
-
     /// The files with rustc's dep-info of this unit. Usually this is one file. There are several if
     /// the right one is not known, and none if it was removed.
     pub fn dep_infos(&self) -> Vec<PathBuf> {
@@ -187,18 +174,17 @@ impl Unit {
                 return vec![found];
             }
         }
+        let start = format!("{name}-");
         let alike = |file: &Path| {
-            file.file_name().is_some_and(|file| {
-                let file = file.to_string_lossy();
-                file.starts_with(&format!("{name}-")) && file.ends_with(".d")
-            })
+            let file = file.file_name().unwrap_or_default().to_string_lossy();
+            file.starts_with(&start) && file.ends_with(".d")
         };
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
     }
 
-    /// Whether rustc's dep-info exists.
-    pub fn has_dep_info(&self) -> bool {
-        !self.dep_infos().is_empty()
+    fn read_dep_infos<T>(&self, parse: fn(&str) -> Vec<T>) -> Vec<T> {
+        let texts = self.dep_infos().into_iter().filter_map(|path| fs_err::read(path).ok());
+        texts.flat_map(|text| parse(&String::from_utf8_lossy(&text))).collect()
     }
 
     /// Files of cargo and rustc for this unit that cannot be read, so that the inputs they name are
@@ -222,23 +208,13 @@ impl Unit {
     /// The files that rustc read, by the names under which it opened them. A relative name is
     /// relative to the workspace's folder, where rustc runs.
     pub fn sources(&self, workspace_root: &Path) -> BTreeSet<PathBuf> {
-        let mut sources = BTreeSet::new();
-        for path in self.dep_infos() {
-            let Ok(bytes) = fs_err::read(&path) else { continue };
-            let names = dep_info::parse_rules(&String::from_utf8_lossy(&bytes));
-            sources.extend(names.iter().map(|name| normalize(&workspace_root.join(name))));
-        }
-        sources
+        let names = self.read_dep_infos(dep_info::parse_rules);
+        names.iter().map(|name| normalize(&workspace_root.join(name))).collect()
     }
 
     /// The variables that `env!` and `option_env!` read.
     pub fn variables(&self) -> BTreeSet<String> {
-        let mut variables = BTreeSet::new();
-        for path in self.dep_infos() {
-            let Ok(bytes) = fs_err::read(&path) else { continue };
-            variables.extend(dep_info::parse_env_deps(&String::from_utf8_lossy(&bytes)));
-        }
-        variables
+        self.read_dep_infos(dep_info::parse_env_deps).into_iter().collect()
     }
 
     /// Cargo's files of this unit. Their contents and times show whether the unit was rebuilt.

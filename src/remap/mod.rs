@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Because as _, Cause};
-use crate::inputs::ambient;
+use crate::inputs::cargo_config;
 use crate::inputs::target::Target;
 use crate::project::Project;
 use crate::request::{Environment, Request, run};
@@ -61,7 +61,7 @@ fn names(
         target(&metadata.target_directory),
     ];
     names.extend(metadata.build_directory.as_ref().map(target));
-    let home = ambient::cargo_home(environment);
+    let home = cargo_config::cargo_home(environment);
     names.extend(home.map(|home| (request.root.join(home), "/cargo".to_owned())));
     let packages = metadata.packages.iter().filter(|package| outside(package.folder()));
     names.extend(packages.map(|package| dependency(package.folder(), &package.name)));
@@ -94,7 +94,7 @@ struct Rustc<'a> {
 
 impl<'a> Rustc<'a> {
     fn find(root: &'a Path, environment: &'a Environment) -> Result<Self, Cause> {
-        let program = ambient::rustc(root, environment).ok_or("no rustc found on PATH")?;
+        let program = cargo_config::rustc(root, environment).ok_or("no rustc found on PATH")?;
         let mut rustc = Self { program, root, environment, version: String::new() };
         rustc.version = rustc.ask(&["-vV"])?;
         Ok(rustc)

@@ -14,8 +14,9 @@ use toml::{Table, Value};
 
 use super::{Rustc, SEPARATOR};
 use crate::error::Cause;
-use crate::inputs::ambient;
-use crate::project::{Project, all_arguments, argument};
+use crate::inputs::cargo_config;
+use crate::inputs::target::read_toml;
+use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
 
 type Flags = Vec<String>;
@@ -30,10 +31,8 @@ pub(super) fn in_force(
     if let Some(flags) = of_variables(environment)? {
         return Ok(flags);
     }
-    let mut given = all_arguments(&request.maturin_arguments(), "--config", None);
-    given.extend(project.maturin.config.iter().flatten().cloned());
-    for value in given {
-        let table = value.parse::<Table>().ok().or_else(|| read(&request.root.join(&value)));
+    for value in cargo_config::given(project, request) {
+        let table = value.parse::<Table>().ok().or_else(|| read_toml(&request.root.join(&value)));
         if table.is_none_or(|table| decides(&table)) {
             return Err(format!("`--config {value}` has a say in rustc's flags").into());
         }
@@ -74,19 +73,19 @@ fn configured(
     environment: &Environment,
     rustc: &Rustc<'_>,
 ) -> Result<Flags, Cause> {
-    let found = ambient::cargo_configs(folder, environment);
+    let found = cargo_config::config_files(folder, environment);
     let included: BTreeSet<_> =
-        found.iter().flat_map(|config| ambient::included(&config.path)).collect();
+        found.iter().flat_map(|config| cargo_config::included(&config.path)).collect();
     // Versions of cargo differ in whether they know `include`, and in the order of reading.
     for path in &included {
-        if read(path).is_some_and(|table| decides(&table)) {
+        if read_toml(path).is_some_and(|table| decides(&table)) {
             let path = path.display();
             return Err(format!("{path}, which is included, has a say in rustc's flags").into());
         }
     }
     // The farthest file comes first.
     let own = found.iter().rev().filter(|config| !included.contains(&config.path));
-    let files: Vec<Table> = own.filter_map(|config| read(&config.path)).collect();
+    let files: Vec<Table> = own.filter_map(|config| read_toml(&config.path)).collect();
     let config = Config { files, environment };
     if !config.has_flags_for_targets() {
         return config.list(&["build", "rustflags"], "CARGO_BUILD_RUSTFLAGS");
@@ -118,11 +117,6 @@ fn at<'a>(table: &'a Table, key: &[&str]) -> Option<&'a Value> {
 fn flags_of_targets(table: &Table) -> impl Iterator<Item = &String> {
     let targets = table.get("target").and_then(Value::as_table).into_iter().flatten();
     targets.filter(|(_, target)| target.get("rustflags").is_some()).map(|(key, _)| key)
-}
-
-/// Reads a file. If it can't be read, cargo will report that.
-fn read(path: &Path) -> Option<Table> {
-    fs_err::read_to_string(path).ok()?.parse().ok()
 }
 
 /// Cargo's configuration: files, the farthest first, and the variables that add to them.

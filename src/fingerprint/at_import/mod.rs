@@ -13,7 +13,7 @@ use super::observe::Observer;
 use super::walk;
 use super::{Inputs, Value, package};
 use crate::digest;
-use crate::inputs::{Key, Kind, Look, Part, Roots, View, Watch, ambient};
+use crate::inputs::{Key, Kind, Look, Part, Roots, View, Watch, cargo_config, environment};
 use crate::request::Environment;
 use crate::toolchain;
 
@@ -108,7 +108,7 @@ impl Observer<'_> {
             }
         }
         let memory = self.toolchain_memory.as_deref();
-        let program = ambient::rustc(&self.request.root, self.environment);
+        let program = cargo_config::rustc(&self.request.root, self.environment);
         for path in toolchain::deciding(memory, self.environment).into_iter().chain(program) {
             let state = State::of_program(&path);
             found.paths.insert(path, state);
@@ -130,10 +130,9 @@ impl Observer<'_> {
                 }
             }
             Watch::CargoConfig => {
-                let home = ambient::cargo_home(self.environment);
-                let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home);
-                for folder in folders {
-                    let [first, second] = ["config", "config.toml"].map(|name| folder.join(name));
+                for folder in cargo_config::config_folders(root, self.environment) {
+                    let folder = folder.path;
+                    let [first, second] = cargo_config::CONFIG_NAMES.map(|it| folder.join(it));
                     if !folder.is_dir() {
                         found.add_absent(folder);
                     } else if !found.knows(&first) {
@@ -145,8 +144,7 @@ impl Observer<'_> {
             }
             Watch::ToolchainFile => {
                 for folder in root.ancestors() {
-                    let names = ["rust-toolchain", "rust-toolchain.toml"];
-                    let [first, second] = names.map(|name| folder.join(name));
+                    let [first, second] = cargo_config::TOOLCHAIN_NAMES.map(|it| folder.join(it));
                     let is_nearest = found.knows(&first) || found.knows(&second);
                     found.add_absent(first);
                     if is_nearest {
@@ -162,7 +160,7 @@ impl Observer<'_> {
 
 /// Whether the variable is compared at import.
 pub fn counts(name: &str, left_out: &BTreeSet<String>) -> bool {
-    ambient::counts_at_import(name) && !left_out.contains(name)
+    environment::counts_at_import(name) && !left_out.contains(name)
 }
 
 /// The digest of a variable; `None` if it is not set.

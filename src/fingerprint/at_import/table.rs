@@ -11,7 +11,7 @@ use crate::digest;
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Inputs, item, walk};
 use crate::inputs::target::entries;
-use crate::inputs::{Roots, Watch, ambient, normalize};
+use crate::inputs::{Roots, Watch, environment, normalize};
 use crate::request::Environment;
 use crate::stat_cache::Stat;
 
@@ -276,10 +276,10 @@ impl AtImport {
     }
 
     pub fn to_bytes(&self, head: Head, cache: Option<&Path>, environment: &Environment) -> Vec<u8> {
-        let [exact, prefixes, exceptions] = ambient::families_at_import();
+        let [exact, prefixes, exceptions] = environment::families_at_import();
         let exact = exact.into_iter().map(str::to_owned);
         let names: BTreeSet<String> = self.facts.variables.keys().cloned().chain(exact).collect();
-        let names: Vec<String> = names.into_iter().map(ambient::as_environ_has).collect();
+        let names: Vec<String> = names.into_iter().map(environment::as_environ_has).collect();
         let (paths, states): (Vec<String>, Vec<String>) = self.rows().unzip();
         let document = Document {
             head,
@@ -308,7 +308,8 @@ fn environment_digest(
     exceptions: &[&str],
     environment: &Environment,
 ) -> String {
-    let is_exception = |name: &str| exceptions.iter().any(|not| ambient::is_exception(name, not));
+    let is_exception =
+        |name: &str| exceptions.iter().any(|not| environment::is_exception(name, not));
     let is_in_family =
         |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix)) && !is_exception(name);
     let is_compared = |name: &str| names.iter().any(|known| known == name) || is_in_family(name);

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::super::cargo_metadata::Package;
+use super::super::entries::read_toml;
 use super::super::target::Target;
-use super::super::{Look, Part, Place, Root, View, Watch, ambient, normalize};
+use super::super::{Look, Part, Place, Root, View, Watch, cargo_config, normalize};
 use super::Discovered;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -13,9 +14,11 @@ use crate::settings::plain_glob;
 
 /// Binaries are found by their place: one more file is one more script in the wheel.
 pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
-    let has_library =
-        package.targets.iter().any(|product| product.kind.iter().any(|kind| kind == "cdylib"));
-    let Some(folder) = package.manifest_path.parent().filter(|_| !has_library) else { return };
+    let mut kinds = package.targets.iter().flat_map(|product| &product.kind);
+    if kinds.any(|kind| kind == "cdylib") {
+        return;
+    }
+    let folder = package.folder();
     if let Some(place) = found.roots.name(&folder.join("src/bin")) {
         found.watches.insert(Watch::at(Look::DirEntries, Part::Rust, place));
     }
@@ -49,15 +52,14 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
     let place = Place { root: Root::Workspace, path: "Cargo.toml".to_owned() };
     found.watches.insert(manifest(View::Workspace, place));
     // What the others need decides with them which versions are chosen.
-    for package in target.metadata.packages.iter().filter(|package| {
-        package.is_of_a_path()
-            && !used.iter().any(|used| used.manifest_path == package.manifest_path)
-    }) {
+    let is_used = |manifest: &Path| used.iter().any(|used| used.manifest_path == manifest);
+    let others = target.metadata.packages.iter();
+    for package in others.filter(|it| it.is_of_a_path() && !is_used(&it.manifest_path)) {
         if let Some(place) = found.roots.name(&package.manifest_path) {
             found.watches.insert(manifest(View::Dependencies, place));
         }
     }
-    for lock in target.lock_files() {
+    for lock in &target.lock_files {
         match found.roots.name(lock) {
             Some(place) => found.watches.extend([manifest(View::Whole, place)]),
             None => found.gaps.push(format!("{}: name is not UTF-8", lock.display())),
@@ -67,8 +69,7 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
 
 /// The members that a workspace names by globs: one more folder is one more member.
 fn member_globs(workspace_root: &Path) -> Vec<String> {
-    let text = fs_err::read_to_string(workspace_root.join("Cargo.toml")).unwrap_or_default();
-    let table: toml::Table = text.parse().unwrap_or_default();
+    let table = read_toml(&workspace_root.join("Cargo.toml")).unwrap_or_default();
     let members = table.get("workspace").and_then(|workspace| workspace.get("members"));
     let members = members.and_then(toml::Value::as_array).into_iter().flatten();
     members
@@ -85,10 +86,8 @@ pub(super) fn add_named_files(
     environment: &Environment,
     found: &mut Discovered,
 ) {
-    let arguments = request.maturin_arguments();
-    let mut names = all_arguments(&arguments, "--config", None);
-    names.extend(all_arguments(&arguments, "--target", None));
-    names.extend(project.maturin.config.iter().flatten().cloned());
+    let mut names = cargo_config::given(project, request);
+    names.extend(all_arguments(&request.maturin_arguments(), "--target", None));
     names.extend(project.maturin.target.iter().filter_map(|target| Some(target.as_str()?.into())));
     names.extend(
         environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
@@ -97,7 +96,7 @@ pub(super) fn add_named_files(
         let path = project.root.join(&name);
         if path.is_file() || name.ends_with(".toml") || name.ends_with(".json") {
             let mut paths = vec![normalize(&path)];
-            paths.extend(ambient::included(&path));
+            paths.extend(cargo_config::included(&path));
             for path in paths {
                 if let Some(place) = found.roots.name(&path) {
                     found.watches.insert(Watch::at(Look::Content, Part::Manifest, place));

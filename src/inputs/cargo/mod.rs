@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::cargo_config;
 use super::cargo_metadata::Package;
 use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
 use super::units::{self, Unit, UnitKind, Units};
 use super::{Look, Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
-use crate::inputs::ambient;
 use crate::log;
 use crate::project::Project;
 use crate::request::{Environment, Request};
@@ -51,25 +51,50 @@ pub fn discover(
     modules: &BTreeSet<String>,
     since: SystemTime,
 ) -> Discovered {
-    let home = ambient::cargo_home(environment);
-    let mut found = Discovered::new(project, target, home.as_deref());
+    let mut found = Discovered::new(project, target, environment);
     let Some(package) = target.package() else {
         found.gaps.push(format!("{}: not a package of its workspace", target.manifest.display()));
         return found;
     };
+    let mut used = BTreeSet::from([package.manifest_path.clone()]);
+    add_compiled(package, target, modules, since, &mut used, &mut found);
+    let used: Vec<&Package> = target
+        .metadata
+        .packages
+        .iter()
+        .filter(|package| used.contains(&package.manifest_path))
+        .collect();
+    add_binaries(package, &mut found);
+    add_manifests(&used, target, &mut found);
+    found.watches.extend(generators::watches(project, target, &mut found.roots));
+    add_named_files(project, request, environment, &mut found);
+
+    found.watches.extend([Watch::CargoConfig, Watch::ToolchainFile, Watch::Variables]);
+    found.watches.extend([Watch::Toolchain, Watch::Request]);
+    found
+}
+
+/// Adds what cargo and rustc say of the artifact's units, and the manifests of their packages.
+fn add_compiled(
+    package: &Package,
+    target: &Target,
+    modules: &BTreeSet<String>,
+    since: SystemTime,
+    used: &mut BTreeSet<PathBuf>,
+    found: &mut Discovered,
+) {
     found.folders = target.folders_used(modules, since);
     found.gaps.extend(target.unread());
     // Before the build only this profile was looked at for what cargo would not see.
-    if found.folders.iter().any(|folder| !folder.ends_with(target.profile())) {
-        found.gaps.push(format!("it was not built in the profile {}", target.profile()));
+    if found.folders.iter().any(|folder| !folder.ends_with(&target.profile)) {
+        found.gaps.push(format!("it was not built in the profile {}", target.profile));
     }
-    if !target.knows_all_packages() {
+    if !target.knows_all_packages {
         found.gaps.push("cargo could not name all packages".to_owned());
     }
     if found.folders.is_empty() {
         found.gaps.push(format!("no dep-info of {} in the target folder", package.name));
     }
-    let mut used = BTreeSet::from([package.manifest_path.clone()]);
     for folder in found.folders.clone() {
         let (sources, gaps) = target.sources(&folder);
         found.gaps.extend(gaps);
@@ -79,7 +104,7 @@ pub fn discover(
             found.gaps.push(UNKNOWN_LAYOUT.to_owned());
         }
         for unit in units::live(&units, &package.name, since) {
-            add_unit(unit, target, &mut used, &mut found);
+            add_unit(unit, target, used, found);
             let is_new = unit.built().is_some_and(|built| built >= since);
             if found.units.contains_key(&unit.folder) && !is_new && !unit.is_checked_only() {
                 found.kept.insert(unit.folder.clone(), unit.package.clone());
@@ -103,31 +128,6 @@ pub fn discover(
                 found.watches.extend(watch);
             }
         }
-    }
-    let used: Vec<&Package> = target
-        .metadata
-        .packages
-        .iter()
-        .filter(|package| used.contains(&package.manifest_path))
-        .collect();
-    add_binaries(package, &mut found);
-    add_manifests(&used, target, &mut found);
-    found.watches.extend(generators::watches(project, target, &mut found.roots));
-    add_named_files(project, request, environment, &mut found);
-
-    found.watches.extend([Watch::CargoConfig, Watch::ToolchainFile, Watch::Variables]);
-    found.watches.extend([Watch::Toolchain, Watch::Request]);
-    found
-}
-
-/// Every package has a root of its own; those of one name are told apart by order.
-fn add_roots(target: &Target, roots: &mut Roots) {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for package in &target.metadata.packages {
-        let count = seen.entry(&package.name).or_default();
-        *count += 1;
-        let number = if *count > 1 { format!("#{count}") } else { String::new() };
-        roots.add(Root::Crate(format!("{}{number}", package.name).into()), package.folder());
     }
 }
 
@@ -153,8 +153,7 @@ pub fn discover_units(
     target: &Target,
     since: SystemTime,
 ) -> Discovered {
-    let home = ambient::cargo_home(environment);
-    let mut found = Discovered::new(project, target, home.as_deref());
+    let mut found = Discovered::new(project, target, environment);
     let mut used = BTreeSet::new();
     for unit in units::read(&target.profiles()).units {
         if unit.built().is_some_and(|built| built >= since) {
@@ -166,7 +165,7 @@ pub fn discover_units(
 
 impl Discovered {
     /// Nothing yet, with the roots that everything is named by.
-    fn new(project: &Project, target: &Target, home: Option<&Path>) -> Self {
+    fn new(project: &Project, target: &Target, environment: &Environment) -> Self {
         let mut roots = Roots::default();
         roots.add(Root::Project, &project.root);
         roots.add(Root::Workspace, &target.metadata.workspace_root);
@@ -174,10 +173,17 @@ impl Discovered {
         if let Some(folder) = &target.metadata.build_directory {
             roots.add(Root::Products("build".into()), folder);
         }
-        if let Some(home) = home {
+        if let Some(home) = cargo_config::cargo_home(environment) {
             roots.add(Root::CargoHome, home);
         }
-        add_roots(target, &mut roots);
+        // Every package has a root of its own; those of one name are told apart by order.
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for package in &target.metadata.packages {
+            let count = seen.entry(&package.name).or_default();
+            *count += 1;
+            let number = if *count > 1 { format!("#{count}") } else { String::new() };
+            roots.add(Root::Crate(format!("{}{number}", package.name).into()), package.folder());
+        }
         Self { roots, ..Self::default() }
     }
 
@@ -219,7 +225,7 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
     if unit.kind == UnitKind::Run {
         add_run(unit, &packages, target, &mut watches, found);
     } else {
-        if is_local && !unit.has_dep_info() {
+        if is_local && unit.dep_infos().is_empty() {
             found.gaps.push(format!("no dep-info of {}", unit.package));
         }
         if is_local && unit.kind == UnitKind::Product && unit.made_metadata_only() {
@@ -255,7 +261,7 @@ fn add_run(
     watches: &mut BTreeSet<Watch>,
     found: &mut Discovered,
 ) {
-    let output = fs_err::read(unit.output()).unwrap_or_default();
+    let output = fs_err::read(&unit.output).unwrap_or_default();
     let script = BuildScript::parse(&String::from_utf8_lossy(&output));
     for name in script.variables.iter().map(String::as_str).chain(unit.watched_variables()) {
         add_variable(name.to_owned(), watches);
@@ -309,16 +315,12 @@ fn goes_up_from_a_link(path: &Path) -> bool {
 fn add_variable(name: String, watches: &mut BTreeSet<Watch>) {
     // cargo sets these for rustc itself, whatever the environment says; their sources, the
     // manifests, are inputs already.
-    let set_by_cargo = name.starts_with("CARGO_PKG_")
-        || [
-            "CARGO",
-            "CARGO_CRATE_NAME",
-            "CARGO_MANIFEST_DIR",
-            "CARGO_MANIFEST_PATH",
-            "CARGO_PRIMARY_PACKAGE",
-            "CARGO_TARGET_TMPDIR",
-        ]
-        .contains(&name.as_str());
+    let set_by_cargo = match name.strip_prefix("CARGO_") {
+        None => name == "CARGO",
+        Some("CRATE_NAME" | "MANIFEST_DIR" | "MANIFEST_PATH") => true,
+        Some("PRIMARY_PACKAGE" | "TARGET_TMPDIR") => true,
+        Some(rest) => rest.starts_with("PKG_"),
+    };
     if !set_by_cargo {
         watches.insert(Watch::Variable { name });
     }

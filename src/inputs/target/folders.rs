@@ -37,9 +37,7 @@ impl Target {
     pub fn folders(&self) -> Vec<PathBuf> {
         let stems = self.stems();
         // rustc's dep-info in `deps` bears the same names and is another thing.
-        let is_inner = |folder: &PathBuf| {
-            folder.file_name().is_some_and(|name| INNER.iter().any(|inner| name == *inner))
-        };
+        let is_inner = |folder: &PathBuf| INNER.iter().any(|inner| folder.ends_with(inner));
         let holds =
             |folder: &PathBuf| stems.iter().any(|stem| folder.join(format!("{stem}.d")).is_file());
         let target = &self.metadata.target_directory;
@@ -60,14 +58,13 @@ impl Target {
     /// where maturin changed it on the way (RPATH, install name) or joined two (universal2). `since`
     /// is when the build began.
     pub fn folders_used(&self, modules: &BTreeSet<String>, since: SystemTime) -> Vec<PathBuf> {
+        const SUFFIXES: [&str; 5] = ["so", "dylib", "dll", "exe", ""];
         let all = self.folders();
         let stems = self.stems();
         let has = |folder: &Path, is: &dyn Fn(&Path) -> bool| {
-            stems.iter().any(|stem| {
-                ["so", "dylib", "dll", "exe", ""]
-                    .iter()
-                    .any(|suffix| is(&folder.join(stem).with_extension(suffix)))
-            })
+            let of =
+                |stem: &String| SUFFIXES.map(|suffix| folder.join(stem).with_extension(suffix));
+            stems.iter().flat_map(of).any(|path| is(&path))
         };
         let is_in_the_wheel =
             |path: &Path| digest::file(path).is_ok_and(|digest| modules.contains(&digest));
@@ -84,20 +81,14 @@ impl Target {
         likely(all, &written, &self.profile)
     }
 
-    /// Where cargo keeps what it made on the way to a profile folder's artifacts.
-    fn build_folder(&self, folder: &Path) -> PathBuf {
-        match folder.strip_prefix(&self.metadata.target_directory) {
-            Ok(profile) => self.build_root().join(profile),
-            Err(_) => folder.to_owned(),
-        }
-    }
-
     /// Where cargo compiled for the artifacts in a profile folder; the host's units lie apart when
     /// a triple is named.
     pub fn unit_folders(&self, folder: &Path) -> Vec<PathBuf> {
-        let mut folders = vec![self.build_folder(folder)];
+        let target = &self.metadata.target_directory;
+        let own = folder.strip_prefix(target).map(|profile| self.build_root().join(profile));
+        let mut folders = vec![own.unwrap_or_else(|_| folder.to_owned())];
         if let (Some(parent), Some(profile)) = (folder.parent(), folder.file_name())
-            && parent != self.metadata.target_directory
+            && parent != target
         {
             folders.push(self.build_root().join(profile));
         }

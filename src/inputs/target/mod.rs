@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use super::cargo_metadata::{
-    Metadata, Package, ask, configurations, features, is_locked, lock_files, profile, program,
-};
+use super::cargo_metadata::{Metadata, Package, ask, configurations, features, is_locked, profile};
 use super::units::{Unit, UnitKind};
-use super::{ambient, below, dep_info, is_one_folder, normalize};
+use super::{below, cargo_config, dep_info, is_one_folder, normalize};
 use crate::error::Result;
 use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
@@ -25,7 +23,7 @@ const FINGERPRINTS: &str = ".fingerprint";
 
 mod folders;
 
-pub use crate::inputs::entries::{entries, subfolders};
+pub use crate::inputs::entries::{entries, read_toml, subfolders};
 use folders::is_profile;
 
 /// A package, and the target folder it is built in.
@@ -34,13 +32,17 @@ pub struct Target {
     pub metadata: Metadata,
     /// The Cargo.toml that maturin builds.
     pub manifest: PathBuf,
-    root: PathBuf,
+    /// The project's folder.
+    pub root: PathBuf,
     environment: Environment,
-    resolved_anew: bool,
-    knows_all_packages: bool,
-    profile: String,
-    /// Where Cargo.lock may lie.
-    lock_files: Vec<PathBuf>,
+    /// Whether Cargo.lock was written just now.
+    pub resolved_anew: bool,
+    /// Whether cargo named all packages, and not only the workspace's.
+    pub knows_all_packages: bool,
+    /// The name of the folder that maturin's profile is built in.
+    pub profile: String,
+    /// Every place where cargo may keep Cargo.lock.
+    pub lock_files: Vec<PathBuf>,
     /// Where cargo unpacks what Cargo.lock pins.
     unpacked: Vec<PathBuf>,
 }
@@ -72,16 +74,12 @@ impl Target {
         let knows_all_packages = all.is_ok();
         let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
         // What cargo itself unpacked is pinned by Cargo.lock, and not to be edited.
-        let unpacked: Vec<PathBuf> = ambient::cargo_home(environment)
-            .map(|home| {
-                ["registry", "git"]
-                    .into_iter()
-                    // Any of them may be a link.
-                    .map(|name| home.join(name))
-                    .flat_map(|folder| [canonical(&folder), folder])
-                    .collect()
-            })
-            .unwrap_or_default();
+        let homes = cargo_config::cargo_home(environment).into_iter();
+        let unpacked: Vec<PathBuf> = homes
+            .flat_map(|home| ["registry", "git"].map(|name| home.join(name)))
+            // Any of them may be a link.
+            .flat_map(|folder| [canonical(&folder), folder])
+            .collect();
         metadata.packages.retain(|package| {
             package.is_of_a_path()
                 || !unpacked.iter().any(|home| canonical(&package.manifest_path).starts_with(home))
@@ -95,7 +93,8 @@ impl Target {
             }
             metadata.target_directory = folder;
         }
-        let lock_files = lock_files(project, request, environment, &metadata.workspace_root);
+        let lock_files =
+            cargo_config::lock_files(project, request, environment, &metadata.workspace_root);
         let is_new = |lock: &PathBuf| {
             let written = fs_err::metadata(lock).and_then(|lock| lock.modified());
             written.is_ok_and(|written| written + Duration::from_secs(2) > asked)
@@ -113,29 +112,9 @@ impl Target {
         })
     }
 
-    /// The project's folder.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Did cargo name all packages, or the workspace's only?
-    pub fn knows_all_packages(&self) -> bool {
-        self.knows_all_packages
-    }
-
-    /// Was Cargo.lock written just now?
-    pub fn resolved_anew(&self) -> bool {
-        self.resolved_anew
-    }
-
-    /// Every place where cargo may keep Cargo.lock.
-    pub fn lock_files(&self) -> &[PathBuf] {
-        &self.lock_files
-    }
-
     /// cargo, to be run as maturin runs it. `None` if there is none.
     pub fn cargo(&self) -> Option<Command> {
-        Some(self.environment.command(program(&self.environment)?, &self.root))
+        Some(self.environment.command(cargo_config::cargo(&self.environment)?, &self.root))
     }
 
     /// The package of the manifest.
@@ -209,11 +188,6 @@ impl Target {
                     .any(|source| !self.is_pinned(source) && !self.is_product(source)))
     }
 
-    /// The name of the folder that maturin's profile is built in.
-    pub fn profile(&self) -> &str {
-        &self.profile
-    }
-
     /// The packages of this name; there may be several.
     pub fn packages_named(&self, name: &str) -> impl Iterator<Item = &Package> {
         self.metadata.packages.iter().filter(move |package| package.name == name)
@@ -256,12 +230,8 @@ impl Target {
                 continue;
             };
             // Relative only under `build.dep-info-basedir`: rustc's own dep-info has them too.
-            sources.extend(
-                dep_info::parse_rules(text)
-                    .into_iter()
-                    .filter(|path| path.is_absolute())
-                    .map(|path| normalize(&path)),
-            );
+            let names = dep_info::parse_rules(text).into_iter().filter(|path| path.is_absolute());
+            sources.extend(names.map(|path| normalize(&path)));
         }
         sources.retain(|path| !self.is_product(path));
         (sources, gaps)

@@ -1,0 +1,168 @@
+//! The variables that count, and the maturin that the environment has.
+
+use crate::request::{Environment, Interpreter};
+
+/// Variables that decide what is compiled, by exact name. One group in a line.
+#[rustfmt::skip]
+const EXACT: &[&str] = &[
+    // The cargo that maturin calls.
+    "CARGO",
+    "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_LINKER", "RUSTC_BOOTSTRAP", "RUSTFLAGS",
+    "CC", "CXX", "AR", "LD", "RANLIB", "CROSS_COMPILE",
+    "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ARFLAGS",
+    // The first search paths of gcc and clang (gcc's manual, "Environment Variables Affecting
+    // GCC").
+    "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX",
+    // Options for cl and link. INCLUDE and LIB are not here: Visual Studio's prompt sets them, and
+    // without it rustc and the cc crate find the same folders themselves.
+    "CL", "_CL_", "LINK", "_LINK_",
+    "ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "SDKROOT", "DEVELOPER_DIR",
+    "SOURCE_DATE_EPOCH",
+    "_PYTHON_HOST_PLATFORM", "_PYTHON_SYSCONFIGDATA_NAME",
+];
+
+/// Families of variables that decide what is compiled, by prefix.
+#[rustfmt::skip]
+const PREFIXES: &[&str] = &[
+    "CARGO_", "MATURIN_", "PYO3_", "UNSAFE_PYO3_",
+    "CC_", "CXX_", "AR_", "CFLAGS_", "CXXFLAGS_",
+    "HOST_CC", "HOST_CXX", "HOST_CFLAGS", "TARGET_CC", "TARGET_CXX", "TARGET_CFLAGS",
+    "PKG_CONFIG", "BINDGEN_EXTRA_CLANG_ARGS",
+];
+
+/// Exceptions in the families, which do not change what is compiled. They control display,
+/// downloads or publishing, name a location, or are set by cargo itself for the programs it runs.
+#[rustfmt::skip]
+const NOT: &[&str] = &[
+    "CARGO_HOME", "CARGO_LOG", "CARGO_TERM_", "CARGO_ALIAS_", "CARGO_BUILD_JOBS", "CARGO_MAKEFLAGS",
+    "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRY_", "CARGO_REGISTRIES_", "CARGO_CACHE_",
+    "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_MANIFEST_", "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "MATURIN_PEP517_METADATA_DIR", "MATURIN_NON_INTERACTIVE", "MATURIN_NO_INSTALL_RUST",
+    "MATURIN_PYPI_TOKEN", "MATURIN_PASSWORD", "MATURIN_USERNAME",
+    "MATURIN_REPOSITORY", "MATURIN_REPOSITORY_",
+];
+
+/// Variables with which frontends, shells and cargo describe their own place. They count for a
+/// build that reads them, but an import runs with other values than the build.
+#[rustfmt::skip]
+const NOT_AT_IMPORT: &[&str] = &[
+    "CARGO", "OUT_DIR", "HOME", "PATH",
+    "PYO3_PYTHON", "PYTHONHOME", "PYTHONPATH", "PYTHON_",
+    "CONDA_", "PIP_", "UV", "UV_", "VIRTUAL_ENV",
+];
+
+/// The variables that an import compares although no source names them: exact names, prefixes, and
+/// the exceptions from the prefixes. An exception that ends in `_` is a prefix itself.
+pub fn families_at_import() -> [Vec<&'static str>; 3] {
+    let mut exact: Vec<_> = EXACT.iter().copied().filter(|name| counts_at_import(name)).collect();
+    // The variable only selects a rustc, and rustc's version is compared.
+    exact.push("RUSTUP_TOOLCHAIN");
+    [exact, PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
+}
+
+/// The name that Python's `os.environ` has for a variable: on Windows in capitals.
+pub fn as_environ_has(name: String) -> String {
+    if cfg!(windows) { name.to_uppercase() } else { name }
+}
+
+/// Whether this variable means the same at the build and at the import.
+pub fn counts_at_import(name: &str) -> bool {
+    !NOT_AT_IMPORT.iter().any(|not| is_exception(name, not))
+}
+
+/// Whether the variable names a compiler, its flags or its search paths. Some build scripts read
+/// such variables without telling cargo.
+pub fn is_of_the_compilers(name: &str) -> bool {
+    const CARGOS: [&str; 4] = ["CARGO", "RUST", "MATURIN_", "PYO3_"];
+    // Cargo compares the version that a wrapper prints, but not which wrapper it is.
+    name.ends_with("_WRAPPER")
+        || (is_well_known(name) && !CARGOS.iter().any(|start| name.starts_with(start)))
+}
+
+/// Whether this variable counts even if no build script or source names it.
+pub fn is_well_known(name: &str) -> bool {
+    if EXACT.contains(&name) {
+        return true;
+    }
+    let in_family = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    in_family && !NOT.iter().any(|not| is_exception(name, not))
+}
+
+/// Whether the exception `not` applies to a variable. One that ends in `_` is a prefix.
+pub fn is_exception(name: &str, not: &str) -> bool {
+    if not.ends_with('_') { name.starts_with(not) } else { name == not }
+}
+
+/// The names of the well-known variables that are set, sorted.
+pub fn set_variables(environment: &Environment) -> Vec<String> {
+    environment
+        .iter()
+        .filter_map(|(name, _)| name.to_str())
+        .filter(|name| is_well_known(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The version of the maturin that a build in this environment would use, from its dist-info
+/// folder. `None` if wheelprint is not installed beside it: then frontends build in other
+/// environments, and this maturin is there for another purpose.
+pub fn maturin_version(interpreter: &Interpreter) -> Option<String> {
+    if !interpreter.sys_path.iter().any(|folder| folder.join("wheelprint/__init__.py").is_file()) {
+        return None;
+    }
+    interpreter.sys_path.iter().find_map(|folder| {
+        fs_err::read_dir(folder).ok()?.flatten().find_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let version = name.strip_prefix("maturin-")?.strip_suffix(".dist-info")?;
+            Some(version.to_owned())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_count_but_for_their_exceptions() {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "PYO3_PYTHON",
+            "MATURIN_PEP517_ARGS",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "CARGO_TARGET_DIR",
+            "CARGO_INCREMENTAL",
+            "CARGO_BUILD_TARGET",
+            "PKG_CONFIG_PATH",
+            "CPATH",
+            "LIBRARY_PATH",
+            "_CL_",
+        ] {
+            assert!(is_well_known(name), "{name} should count");
+        }
+        // macOS variables: target systems, processors and the SDK.
+        for name in ["ARCHFLAGS", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "DEVELOPER_DIR"] {
+            assert!(is_well_known(name) && is_of_the_compilers(name), "{name} should count");
+            assert!(counts_at_import(name), "{name} should count at import");
+        }
+        for name in [
+            "CARGO_HOME",
+            "CARGO_TERM_COLOR",
+            "CARGO_BUILD_JOBS",
+            "CARGO_PKG_NAME",
+            "MATURIN_PYPI_TOKEN",
+            "MATURIN_REPOSITORY_URL",
+            "PATH",
+            "HOME",
+            "LD_LIBRARY_PATH",
+            "LIB",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_REGISTRIES_MINE_TOKEN",
+        ] {
+            assert!(!is_well_known(name), "{name} should not count");
+        }
+    }
+}
