@@ -185,3 +185,200 @@ fn whole_toml(part: Part, found: cargo_config::Found) -> Item {
     let key = Key::place(part, Kind::Toml, place);
     Item { key, probe: Probe::Meaning(found.path, View::Whole) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fs_err as fs;
+
+    use super::super::testing::with_observer;
+    use super::*;
+    use crate::freshness::{self, Reason, Verdict};
+    use crate::inputs::Root;
+    use crate::request::Environment;
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn a_tree(root: &Path) {
+        write(root, "Cargo.toml", "[package]\nname = 'a'\ninclude = ['src/**', 'data/*']\n");
+        write(root, "src/lib.rs", "one");
+        write(root, "src/bin/one.rs", "");
+        write(root, "data/a.json", "{}");
+        write(root, "data/deep/b.json", "{}");
+        write(root, "data/c.txt", "");
+        write(root, "python/pkg/__init__.py", "");
+        write(root, "python/pkg/__pycache__/x.pyc", "");
+        write(root, "pyproject.toml", "[project]\nname = 'a'\n[tool.maturin]\nfeatures = []\n");
+        write(root, ".cargo/config.toml", "[build]\n");
+        fs::create_dir(root.join("empty")).unwrap();
+    }
+
+    /// What a change of the tree does to the inputs of one watch: `~` changed, `+` added, `-` removed.
+    fn change(watch: &Watch, change: impl FnOnce(&Path)) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("above/project");
+        a_tree(&root);
+        let mut roots = Roots::default();
+        roots.add(Root::Project, &root);
+        roots.add(Root::Products("target".into()), root.join("target"));
+        let observe = || {
+            let watches = [watch.clone()].into();
+            with_observer(&root, &Environment::default(), |it| it.observe(&watches, &roots))
+        };
+        let before = observe();
+        assert!(matches!(freshness::compare(&before, &[], &observe()), Verdict::Fresh { .. }));
+        change(&root);
+        let Verdict::Stale(reasons) = freshness::compare(&before, &[], &observe()) else {
+            return Vec::new();
+        };
+        let word = |reason: &Reason| match reason {
+            Reason::Changed { key, .. } => format!("~{}", key.name),
+            Reason::Added { key, .. } => format!("+{}", key.name),
+            Reason::Removed { key, .. } => format!("-{}", key.name),
+            other => panic!("{other:?}"),
+        };
+        reasons.iter().map(word).collect()
+    }
+
+    fn at(look: Look, path: &str) -> Watch {
+        Watch::at(look, Part::Rust, Place { root: Root::Project, path: path.into() })
+    }
+
+    fn glob(glob: &str, only_names: bool) -> Watch {
+        Watch::Glob { part: Part::Rust, root: Root::Project, glob: glob.into(), only_names }
+    }
+
+    type Change = fn(&Path);
+
+    #[test]
+    fn every_watch_sees_what_it_is_for_and_nothing_else() {
+        let edit: Change = |root| write(root, "src/lib.rs", "two");
+        let same: Change = |root| write(root, "src/lib.rs", "one");
+        let remove: Change = |root| fs::remove_file(root.join("src/lib.rs")).unwrap();
+        let add: Change = |root| write(root, "src/bin/two.rs", "");
+        let add_deep: Change = |root| write(root, "src/bin/three/main.rs", "");
+        let json: Change = |root| write(root, "data/deep/new.json", "{}");
+        let text: Change = |root| write(root, "data/new.txt", "");
+        let edit_json: Change = |root| write(root, "data/a.json", "[]");
+        let outputs: Change = |root| write(root, "target/debug/a.json", "{}");
+        let no_folder: Change = |root| fs::remove_dir_all(root.join("data")).unwrap();
+        let no_empty: Change = |root| fs::remove_dir(root.join("empty")).unwrap();
+        let become_a_folder: Change = |root| {
+            fs::remove_file(root.join("src/lib.rs")).unwrap();
+            write(root, "src/lib.rs/inside", "");
+        };
+        let comment: Change = |root| {
+            let known = fs::read_to_string(root.join("pyproject.toml")).unwrap();
+            write(root, "pyproject.toml", &format!("# a comment\n{known}"));
+        };
+        let features: Change = |root| {
+            write(root, "pyproject.toml", "[project]\nname='a'\n[tool.maturin]\nfeatures=['x']")
+        };
+        let rename: Change = |root| {
+            write(root, "pyproject.toml", "[project]\nname='b'\n[tool.maturin]\nfeatures=[]")
+        };
+        let above: Change = |root| write(root, "../Cargo.toml", "[workspace]\n");
+        let above_is_none: Change = |root| write(root, "../Cargo.toml", "[package]\n");
+        let pyc: Change = |root| write(root, "python/pkg/__pycache__/y.pyc", "");
+        let module: Change = |root| write(root, "python/pkg/new.py", "");
+        let config: Change = |root| write(root, ".cargo/config.toml", "[build]\njobs = 1\n");
+        let first: Change = |root| write(root, ".cargo/config", "[build]\n");
+        let config_above: Change = |root| write(root, "../.cargo/config.toml", "[build]\n");
+        let toolchain: Change = |root| write(root, "rust-toolchain", "1.90");
+
+        let lib = at(Look::Content, "src/lib.rs");
+        let sources = at(Look::Content, "src");
+        let rows: &[(&Watch, Change, &[&str])] = &[
+            (&lib, edit, &["~src/lib.rs"]),
+            (&lib, same, &[]),
+            (&lib, remove, &["-src/lib.rs"]),
+            (&lib, add, &[]),
+            (&at(Look::Content, "data/new.txt"), text, &["+data/new.txt"]),
+            (&sources, edit, &["~src/lib.rs"]),
+            (&sources, add, &["+src/bin/two.rs"]),
+            (&sources, add_deep, &["+src/bin/three", "+src/bin/three/main.rs"]),
+            (&sources, remove, &["-src/lib.rs"]),
+            (&sources, become_a_folder, &["-src/lib.rs", "+src/lib.rs", "+src/lib.rs/inside"]),
+            (&at(Look::Content, ""), outputs, &[]),
+            (&at(Look::Content, ""), no_empty, &["-empty"]),
+            (&at(Look::DirExists, "data"), no_folder, &["-data"]),
+            (&at(Look::DirExists, "data"), text, &[]),
+            (&at(Look::DirEntries, "src/bin"), add, &["~src/bin"]),
+            (&at(Look::DirEntries, "src/bin"), add_deep, &["~src/bin"]),
+            (&at(Look::DirEntries, "data"), edit_json, &[]),
+            (&at(Look::DirEntries, "data"), json, &[]),
+            (&at(Look::Toml(View::Build), "pyproject.toml"), comment, &[]),
+            (&at(Look::Toml(View::Build), "pyproject.toml"), features, &["~pyproject.toml"]),
+            (&at(Look::Toml(View::Build), "pyproject.toml"), rename, &[]),
+            (&at(Look::Toml(View::Project), "pyproject.toml"), rename, &["~pyproject.toml"]),
+            (&at(Look::Toml(View::Project), "pyproject.toml"), features, &[]),
+            (&at(Look::WorkspaceSearch, ""), above, &["+../Cargo.toml"]),
+            (&at(Look::WorkspaceSearch, ""), above_is_none, &[]),
+            (&at(Look::Package, ""), edit, &["~src/lib.rs"]),
+            (&at(Look::Package, ""), text, &["+data/new.txt"]),
+            (&at(Look::Package, ""), module, &[]),
+            (&at(Look::Package, ""), outputs, &[]),
+            (&at(Look::Python, "python/pkg"), module, &["+python/pkg/new.py"]),
+            (&at(Look::Python, "python/pkg"), pyc, &[]),
+            (&glob("data/**/*.json", false), json, &["+data/deep/new.json"]),
+            (&glob("data/**/*.json", false), edit_json, &["~data/a.json"]),
+            (&glob("data/**/*.json", false), text, &[]),
+            (&glob("**/*.json", false), outputs, &[]),
+            (&glob("data/*/*.json", true), json, &["~data/*/*.json"]),
+            (&glob("data/*.json", true), edit_json, &[]),
+            (&Watch::CargoConfig, config, &["~.cargo/config.toml"]),
+            (&Watch::CargoConfig, first, &["-.cargo/config.toml", "+.cargo/config"]),
+            (&Watch::CargoConfig, config_above, &["+../.cargo/config.toml"]),
+            (&Watch::ToolchainFile, toolchain, &["+rust-toolchain"]),
+            (&Watch::ToolchainFile, edit, &[]),
+        ];
+        let mut wrong = Vec::new();
+        for (row, (watch, make, expected)) in rows.iter().enumerate() {
+            let mut found = change(watch, make);
+            found.sort();
+            let mut expected = expected.to_vec();
+            expected.sort_unstable();
+            if found != expected {
+                wrong.push(format!("row {row}: {watch:?}: {found:?}, not {expected:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_place_below_an_unknown_root_is_unreadable() {
+        let place = Place { root: Root::Workspace, path: "a".into() };
+        let watches = [Watch::at(Look::Content, Part::Rust, place)].into();
+        let inputs = with_observer(Path::new("/nowhere"), &Environment::default(), |it| {
+            it.observe(&watches, &Roots::default())
+        });
+        let cause = Value::Unreadable("no folder is known for workspace".into());
+        assert_eq!(inputs.into_values().collect::<Vec<_>>(), [cause]);
+    }
+
+    #[test]
+    fn a_variable_counts_without_the_place_of_the_stable_interpreter() {
+        let value = |text: Option<&str>| {
+            let mut environment = Environment::default();
+            text.into_iter().for_each(|text| environment.set("PYO3_PYTHON", text));
+            let watches = [Watch::Variable { name: "PYO3_PYTHON".into() }].into();
+            let roots = Roots::default();
+            let inputs = with_observer(Path::new("/nowhere"), &environment, |it| {
+                let (request, settings) = (it.request, it.settings);
+                Observer::new(request, settings, &environment, "/stable/one", it.digests, None)
+                    .observe(&watches, &roots)
+            });
+            inputs.into_values().next().unwrap()
+        };
+        assert_eq!(value(None), Value::Absent);
+        assert_eq!(
+            value(Some("/stable/one/python")),
+            Value::Sha256(digest::bytes(b"{python}/python"))
+        );
+    }
+}

@@ -95,6 +95,8 @@ pub mod record;
 mod search;
 pub mod snapshot;
 pub mod source;
+#[cfg(test)]
+mod testing;
 mod walk;
 
 pub use item::{Observation, Places};

@@ -193,11 +193,9 @@ mod tests {
 
     use fs_err as fs;
 
+    use super::super::testing::with_observer;
     use super::*;
     use crate::inputs::{Part, Place, Root};
-    use crate::log::Level;
-    use crate::request::{Artifact, Interpreter};
-    use crate::settings::{OnStale, Reuse};
     use crate::stat_cache;
 
     #[test]
@@ -210,23 +208,6 @@ mod tests {
         std::thread::sleep(Duration::from_millis(100));
         let since = stat_cache::now();
 
-        let request = Request {
-            artifact: Artifact::Editable,
-            root: folder.path().to_owned(),
-            config_settings: Default::default(),
-            interpreter: Interpreter::default(),
-            environment: Environment::default(),
-        };
-        let settings = Settings {
-            on_stale: OnStale::Rebuild,
-            reuse: Reuse::Editable,
-            extra_inputs: Vec::new(),
-            remap_paths: false,
-            log: Level::Info,
-        };
-        let digests = Digests::default();
-        let environment = Environment::default();
-        let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
         let mut roots = Roots::default();
         roots.add(Root::Project, folder.path());
         let watches = ["large", "edited"].map(|name| {
@@ -241,8 +222,9 @@ mod tests {
                 fs::write(&edited, "two").unwrap();
             }
         });
-        let (_, raced) =
-            observer.observe_since(&watches.into(), &roots, since, &before, Path::new("nowhere"));
+        let (_, raced) = with_observer(folder.path(), &Environment::default(), |observer| {
+            observer.observe_since(&watches.into(), &roots, since, &before, Path::new("nowhere"))
+        });
         editor.join().unwrap();
         let names: Vec<&str> = raced.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names, ["edited"]);

@@ -18,7 +18,7 @@ pub(super) struct Lookup {
     pub found: Found,
     /// The look at the tree that the found or nearest build was compared with. `None` if there is
     /// no such build, or for an unpacked archive, whose inputs are compared in another way.
-    pub look: Option<Look>,
+    pub look: Option<Observed>,
     /// Entries that were met and can't be used.
     pub damaged: Vec<Damaged>,
 }
@@ -35,7 +35,7 @@ pub(super) enum Found {
 
 /// One look at the tree. Builds of one project mostly have the same watches, so one look is enough
 /// for many of them.
-pub(super) struct Look {
+pub(super) struct Observed {
     watches: BTreeSet<Watch>,
     roots: Roots,
     /// The names in the watched folders, for the table that an import compares. They were listed
@@ -137,14 +137,14 @@ fn look_for(
     entry: &Entry,
     observer: &Observer<'_>,
     list: Option<List<'_>>,
-    looks: &mut Vec<Look>,
+    looks: &mut Vec<Observed>,
 ) -> usize {
     let (watches, roots) = (&entry.record.watches, &entry.roots);
-    let is_of_it = |look: &Look| (&look.watches, &look.roots) == (watches, roots);
+    let is_of_it = |look: &Observed| (&look.watches, &look.roots) == (watches, roots);
     looks.iter().position(is_of_it).unwrap_or_else(|| {
         let names = list.map(|list| list(watches, roots));
         let inputs = observer.observe(watches, roots);
-        looks.push(Look { watches: watches.clone(), roots: roots.clone(), names, inputs });
+        looks.push(Observed { watches: watches.clone(), roots: roots.clone(), names, inputs });
         looks.len() - 1
     })
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use fs_err as fs;
 
 use super::call::Call;
-use super::lookup::{self, Found, List, Look, Lookup, Stale};
+use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
 use super::{requires, unpacked};
 use crate::error::{Error, PathContext as _, Result};
@@ -101,7 +101,7 @@ pub(super) fn deliver_fresh(
     };
     // At once, because the table is made of what the lookup saw.
     let refreshed = match look {
-        Some(Look { names: Some(names), inputs, .. }) => call.refreshed(&entry, names, &inputs),
+        Some(Observed { names: Some(names), inputs, .. }) => call.refreshed(&entry, names, &inputs),
         _ => Ok(None),
     };
     let refreshed = refreshed.unwrap_or_else(|error| {

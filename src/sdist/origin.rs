@@ -375,3 +375,171 @@ fn is_inside(name: &str) -> bool {
     !name.contains('\\')
         && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    const REWRITTEN: &str = "[package]\nname = 'a'\n";
+    const ORIGINAL: &str = "[package]\nname.workspace = true\n";
+    /// In the archive, in the tree, and the text in the archive.
+    const FILES: [(&str, &str, &str); 4] = [
+        ("Cargo.toml", "Cargo.toml", REWRITTEN),
+        ("Cargo.lock", "../Cargo.lock", "version = 4\n"),
+        ("src/lib.rs", "src/lib.rs", "mine"),
+        ("core/src/lib.rs", "../core/src/lib.rs", "core"),
+    ];
+
+    /// An archive as maturin packs it: a path dependency is inside, and a manifest is rewritten.
+    fn record() -> Record {
+        let packed = |(path, source, text): (&str, &str, &str)| Packed {
+            path: path.into(),
+            sha256: digest::bytes(text.as_bytes()),
+            source: Some(source.into()),
+            original: (path == "Cargo.toml").then(|| ORIGINAL.to_owned()),
+        };
+        let in_tree = |packed: &Packed| {
+            let original = packed.original.as_ref().map(|text| digest::bytes(text.as_bytes()));
+            (packed.source.clone().unwrap(), original.unwrap_or_else(|| packed.sha256.clone()))
+        };
+        let mut files: Vec<Packed> = FILES.map(packed).into();
+        let source = Source::new(files.iter().map(in_tree).collect());
+        let info = Packed { source: None, ..packed((PKG_INFO, "", "about")) };
+        files.push(info);
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        let roots = [(Root::Project, "."), (Root::Crate("core".into()), "../core")];
+        let roots = roots.map(|(root, place)| (root, place.to_owned())).into();
+        let mut record = Record::new(&Inputs::new(), BTreeSet::new(), roots, Vec::new());
+        (record.source, record.packed) = (Some(source), files);
+        record
+    }
+
+    fn unpack(record: &Record) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let all = FILES.map(|(path, _, text)| (path, text));
+        for (path, text) in all.into_iter().chain([(PKG_INFO, "about")]) {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        fs::write(folder.path().join(FILE_NAME), record.to_json()).unwrap();
+        folder
+    }
+
+    #[test]
+    fn changes_to_the_unpacked_files_are_seen() {
+        type Change = fn(&Path);
+        /// Pristine, alone, and the file that changed meanwhile.
+        type Seen = (bool, bool, Option<&'static str>);
+        let nothing: Change = |_| {};
+        let edit: Change = |root| fs::write(root.join("src/lib.rs"), "edited").unwrap();
+        let remove: Change = |root| fs::remove_file(root.join("core/src/lib.rs")).unwrap();
+        let add: Change = |root| fs::write(root.join("src/new.rs"), "").unwrap();
+        let lock: Change = |root| fs::write(root.join("Cargo.lock"), "version = 3").unwrap();
+        let touch: Change = |root| fs::write(root.join("src/lib.rs"), "mine").unwrap();
+        let folder: Change = |root| fs::create_dir(root.join("target")).unwrap();
+        let rows: [(Change, Seen, bool); 7] = [
+            (nothing, (true, true, None), true),
+            (touch, (true, true, None), true),
+            (folder, (true, true, None), true),
+            (add, (true, false, None), true),
+            (lock, (false, true, None), false),
+            (edit, (false, true, Some("src/lib.rs")), false),
+            (remove, (false, true, Some("core/src/lib.rs")), false),
+        ];
+        let record = record();
+        for (row, (change, expected, is_the_same_source)) in rows.into_iter().enumerate() {
+            let root = unpack(&record);
+            let before = Origin::read(root.path()).unwrap();
+            change(root.path());
+            let after = Origin::read(root.path()).unwrap();
+            let seen = (after.is_pristine(), after.is_alone(), before.changed_since());
+            assert_eq!(seen, expected, "row {row}");
+            let is_same = Some(after.source()) == record.source;
+            assert_eq!(is_same, is_the_same_source, "row {row}");
+        }
+    }
+
+    #[test]
+    fn inputs_get_the_names_and_values_that_they_have_in_the_tree() {
+        let root = unpack(&record());
+        let origin = Origin::read(root.path()).unwrap();
+        let mut here = Roots::default();
+        here.add(Root::Project, root.path());
+        here.add(Root::Crate("core".into()), root.path().join("core"));
+        here.add(Root::CargoHome, "/cargo");
+        let core = Root::Crate("core".into());
+        let text = |text: &str| Value::Sha256(digest::bytes(text.as_bytes()));
+        let meaning = |text: &str| Value::Sha256(View::Package.digest(text.as_bytes()));
+        let rows = [
+            (
+                (Root::Project, "src/lib.rs"),
+                text("mine"),
+                (Root::Project, "src/lib.rs"),
+                text("mine"),
+            ),
+            (
+                (core.clone(), "src/lib.rs"),
+                text("core"),
+                (core.clone(), "src/lib.rs"),
+                text("core"),
+            ),
+            // A manifest counts as it was before maturin rewrote it.
+            (
+                (Root::Project, "Cargo.toml"),
+                meaning(REWRITTEN),
+                (Root::Project, "Cargo.toml"),
+                meaning(ORIGINAL),
+            ),
+            // Files that are not from the archive keep their place beside packed files.
+            ((core.clone(), "src/new.rs"), text("new"), (core, "src/new.rs"), text("new")),
+            (
+                (Root::CargoHome, "config.toml"),
+                text(""),
+                (Root::CargoHome, "config.toml"),
+                text(""),
+            ),
+        ];
+        for ((from, name), value, (to, in_tree), expected) in rows {
+            let is_toml = name == "Cargo.toml";
+            let kind = if is_toml { Kind::Toml } else { Kind::File };
+            let key = |root: Root, name: &str| {
+                Key::place(Part::Rust, kind, Place { root, path: name.into() })
+            };
+            let key_here = key(from, name);
+            let path = here.path_of(&key_here);
+            let view = is_toml.then_some(View::Package);
+            let seen = Observation { key: key_here, value, path, view };
+            let found: Vec<(Key, Value)> = origin.inputs(vec![seen], &here).into_iter().collect();
+            assert_eq!(found, [(key(to, in_tree), expected)], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_contradicts_itself_is_ignored() {
+        type Spoil = fn(&mut Record);
+        fn last(record: &mut Record) -> &mut Packed {
+            record.packed.last_mut().filter(|packed| packed.path == "src/lib.rs").unwrap()
+        }
+        let spoils: [Spoil; 7] = [
+            |record| record.source = None,
+            |record| record.packed.clear(),
+            |record| last(record).path = "../lib.rs".into(),
+            |record| last(record).path = "src\\lib.rs".into(),
+            |record| last(record).sha256 = digest::bytes(b"another"),
+            |record| drop(record.packed.pop()),
+            |record| drop(record.roots.insert(Root::Crate("x".into()), "../".repeat(65))),
+        ];
+        for (row, spoil) in spoils.into_iter().enumerate() {
+            let mut record = record();
+            spoil(&mut record);
+            record.packed.sort_by(|one, other| one.path.cmp(&other.path));
+            assert!(Origin::read(unpack(&record).path()).is_none(), "row {row}");
+        }
+        let root = unpack(&record());
+        fs::remove_file(root.path().join(PKG_INFO)).unwrap();
+        assert!(Origin::read(root.path()).is_none());
+    }
+}

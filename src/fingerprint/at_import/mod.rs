@@ -210,12 +210,9 @@ fn state_of(item: Item, value: &Value, roots: &Roots) -> Option<(PathBuf, State)
 mod tests {
     use fs_err as fs;
 
+    use super::super::testing::with_observer;
     use super::*;
     use crate::inputs::{Place, Root};
-    use crate::log::Level;
-    use crate::request::{Artifact, Interpreter, Request};
-    use crate::settings::{OnStale, Reuse, Settings};
-    use crate::stat_cache::Digests;
 
     /// What changes between the two looks at the tree must differ from the table.
     #[test]
@@ -226,22 +223,6 @@ mod tests {
         fs::create_dir_all(project.join(".cargo")).unwrap();
         fs::write(project.join(".cargo/config.toml"), "[build]").unwrap();
         fs::write(project.join("pyproject.toml"), "").unwrap();
-        let request = Request {
-            artifact: Artifact::Editable,
-            root: project.clone(),
-            config_settings: Default::default(),
-            interpreter: Interpreter::default(),
-            environment: Environment::default(),
-        };
-        let settings = Settings {
-            on_stale: OnStale::Rebuild,
-            reuse: Reuse::Editable,
-            extra_inputs: Vec::new(),
-            remap_paths: false,
-            log: Level::Info,
-        };
-        let (digests, environment) = (Digests::default(), Environment::default());
-        let observer = Observer::new(&request, &settings, &environment, "", &digests, None);
         let mut roots = Roots::default();
         roots.add(Root::Project, project.clone());
         let place = |path: &str| Place { root: Root::Project, path: path.to_owned() };
@@ -253,10 +234,12 @@ mod tests {
         ]
         .into();
         let table = |change: &dyn Fn()| {
-            let names = observer.names_at_import(&watches, &roots);
-            let inputs = observer.observe(&watches, &roots);
-            change();
-            observer.at_import(names, &watches, &roots, &inputs)
+            with_observer(&project, &Environment::default(), |observer| {
+                let names = observer.names_at_import(&watches, &roots);
+                let inputs = observer.observe(&watches, &roots);
+                change();
+                observer.at_import(names, &watches, &roots, &inputs)
+            })
         };
         let state = |table: &AtImport, path: &Path| table.paths.get(path).cloned();
         let pyproject = project.join("pyproject.toml");

@@ -1,0 +1,32 @@
+//! For the tests of this module: an observer of a project without settings.
+
+use std::path::Path;
+
+use super::observe::Observer;
+use crate::log::Level;
+use crate::request::{Artifact, Environment, Interpreter, Request};
+use crate::settings::{OnStale, Reuse, Settings};
+use crate::stat_cache::Digests;
+
+pub(super) fn with_observer<T>(
+    root: &Path,
+    environment: &Environment,
+    use_it: impl FnOnce(&Observer<'_>) -> T,
+) -> T {
+    let request = Request {
+        artifact: Artifact::Editable,
+        root: root.to_owned(),
+        config_settings: Default::default(),
+        interpreter: Interpreter::default(),
+        environment: environment.clone(),
+    };
+    let settings = Settings {
+        on_stale: OnStale::Rebuild,
+        reuse: Reuse::Editable,
+        extra_inputs: Vec::new(),
+        remap_paths: false,
+        log: Level::Info,
+    };
+    let digests = Digests::default();
+    use_it(&Observer::new(&request, &settings, environment, "", &digests, None))
+}
