@@ -7,17 +7,16 @@ use std::path::PathBuf;
 use fs_err as fs;
 
 use super::call::Call;
+use super::stored_copy::Copy;
 use crate::editable;
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::Result;
 use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
 use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
 use crate::project::{self, Project};
-use crate::request::Artifact;
-use crate::store::{self, Delivery, Entry, EntryKind};
-use crate::wheel::{Edit, Wheel};
+use crate::store::{self, Entry, EntryKind};
 
 /// Loads the module at the path in the first argument, and asks for its verdict about the table at
 /// the second one. Isolated from the user's settings, and without the packages of an environment.
@@ -32,6 +31,15 @@ native = util.module_from_spec(util.spec_from_loader('_native', loader))
 loader.exec_module(native)
 sys.stdout.buffer.write(native.import_verdict(sys.argv[2]))",
 ];
+
+/// What became of the table in a stored wheel.
+pub(super) enum Refreshed {
+    /// It is that of the current tree, or the wheel has none.
+    AsStored,
+    Renewed(Box<Entry>),
+    /// The old table stays, for this reason. An import finds the difference and asks the backend.
+    Left(&'static str),
+}
 
 impl Call {
     /// Lists the names in the watched folders. Call this before the inputs are observed: a file
@@ -105,8 +113,7 @@ impl Call {
 
     /// Updates the table of a stored editable wheel to the current tree. `names` were listed before
     /// `inputs` were observed. A change that makes no difference to the module (a comment in a
-    /// manifest, a new file that git ignores) may look different to an import. `None` if the table needs no update, or if the entry is no longer
-    /// fresh.
+    /// manifest, a new file that git ignores) may look different to an import.
     ///
     /// # Errors
     /// The stored wheel can't be read, or a temporary folder can't be written.
@@ -115,42 +122,40 @@ impl Call {
         entry: &Entry,
         names: AtImport,
         inputs: &Inputs,
-    ) -> Result<Option<Entry>> {
-        let (Some(store), Some(known), Some(wheel), Artifact::Editable) =
-            (&self.store, &entry.at_import, &entry.wheel, self.request.artifact)
+    ) -> Result<Refreshed> {
+        let (Some(store), Some(known), Some(wheel)) = (&self.store, &entry.at_import, &entry.wheel)
         else {
-            return Ok(None);
+            return Ok(Refreshed::AsStored);
         };
         let (watches, roots) = (&entry.record.watches, &entry.roots);
+        // A readme may have changed since it was put into the wheel.
         let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, inputs);
         if !matches!(verdict, Verdict::Fresh { .. }) {
-            return Ok(None);
+            return Ok(Refreshed::Left("an input changed meanwhile"));
         }
         let at_import = self.observer().at_import(names, watches, roots, inputs);
         // pyproject.toml was read when the call began. If it changed since then,
         // `[tool.wheelprint]` may have changed, which the table has now.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
-            return Ok(None);
+            return Ok(Refreshed::Left("pyproject.toml changed meanwhile"));
         }
         let dist_info = editable::dist_info(&wheel.file_name);
         let bytes =
             self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info, false);
         let digest = crate::digest::bytes(&bytes);
         if digest == *known {
-            return Ok(None);
+            return Ok(Refreshed::AsStored);
         }
-        let folder = tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))?;
-        let unpacked = folder.path().join("stored");
-        fs::create_dir(&unpacked).at(&unpacked)?;
-        let Delivery::Done(name) = store.deliver(entry, &unpacked)? else { return Ok(None) };
-        let mut wheel = Wheel::open(&unpacked.join(&name))?;
-        let target = folder.path().join(&name);
-        let file = fs::File::create(&target).at(&target)?;
+        let Ok(copy) = Copy::of(store, entry)? else {
+            return Ok(Refreshed::Left("the stored wheel is missing or damaged"));
+        };
         let replace = [(editable::inputs_name(&dist_info), bytes)].into();
-        wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
-        let (artifact, record) = (self.request.artifact, &entry.record);
-        Ok(store.publish(EntryKind::Artifact(artifact), record, roots, Some(digest), &target))
+        let kind = EntryKind::Artifact(self.request.artifact);
+        Ok(match copy.store_again(store, kind, replace, &entry.record, roots, Some(digest))? {
+            Some(entry) => Refreshed::Renewed(Box::new(entry)),
+            None => Refreshed::Left("the store can't be written to"),
+        })
     }
 
     /// Names of the variables that uv sets for the build alone (`extra-build-variables` in

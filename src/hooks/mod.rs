@@ -12,9 +12,9 @@
 //! | `stamp` | the wheel with the record in it |
 //! | `sdist` | the sdist with the record in it |
 //!
-//! `untracked`, `units`, `note`, `sources`, `remapped`, `archive_target`, `obstacle`, `requires`,
-//! `at_import` and `uv_hint` each do one thing for these stages. `import_verdict` answers imports of
-//! editable installs. `inspect`, `compare` and `wanted` answer commands.
+//! `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `archive_target`, `obstacle`,
+//! `requires`, `at_import` and `uv_hint` each do one thing for these stages. `import_verdict` answers
+//! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
 
 use std::path::Path;
 
@@ -43,6 +43,7 @@ mod sdist;
 mod sources;
 mod stamp;
 mod stored;
+mod stored_copy;
 mod units;
 mod unpacked;
 mod untracked;

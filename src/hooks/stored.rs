@@ -5,11 +5,13 @@ use std::time::SystemTime;
 
 use fs_err as fs;
 
+use super::at_import::Refreshed;
 use super::call::Call;
 use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
+use super::stored_copy::{Copy, Usable, temporary, usable};
 use super::{requires, unpacked};
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{PathContext as _, Result};
 use crate::fingerprint::{Record, Value, record};
 use crate::freshness::Reason;
 use crate::inputs::Roots;
@@ -102,15 +104,25 @@ pub(super) fn deliver_fresh(
     // At once, because the table is made of what the lookup saw.
     let refreshed = match look {
         Some(Observed { names: Some(names), inputs, .. }) => call.refreshed(&entry, names, &inputs),
-        _ => Ok(None),
+        _ => Ok(Refreshed::AsStored),
     };
-    let refreshed = refreshed.unwrap_or_else(|error| {
-        log::debug(format_args!("what it tells an import could not be renewed: {error}"));
-        None
-    });
-    let entry = refreshed.as_ref().unwrap_or(&entry);
+    let not_renewed = |cause: &dyn std::fmt::Display| {
+        log::debug(format_args!("what it tells an import could not be renewed: {cause}"));
+    };
+    let entry = match refreshed {
+        Ok(Refreshed::Renewed(renewed)) => renewed,
+        Ok(Refreshed::AsStored) => entry,
+        Ok(Refreshed::Left(cause)) => {
+            not_renewed(&cause);
+            entry
+        }
+        Err(error) => {
+            not_renewed(&error);
+            entry
+        }
+    };
     if let Some(prepared) = prepared {
-        let checked = check_metadata(store, entry, prepared).unwrap_or_else(|error| {
+        let checked = check_metadata(store, &entry, prepared).unwrap_or_else(|error| {
             log::debug(format_args!("the metadata could not be compared: {error}"));
             Err(Reason::OtherMetadata)
         });
@@ -118,7 +130,7 @@ pub(super) fn deliver_fresh(
             return Ok(Outcome::Build(Stale::because(reason)));
         }
     }
-    let delivery = store.deliver(entry, folder)?;
+    let delivery = store.deliver(&entry, folder)?;
     Ok(match usable(delivery) {
         Ok(name) => {
             end_promise(call);
@@ -192,11 +204,7 @@ pub(super) fn renew(store: &Store, kind: EntryKind, stale: &Stale) -> Result<Opt
         return Ok(None);
     };
     replace.insert(format!("{}/{}", copy.wheel.dist_info, record::FILE_NAME), record.to_json());
-    let folder = temporary()?;
-    let target = folder.path().join(&copy.name);
-    let file = fs::File::create(&target).at(&target)?;
-    copy.wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
-    Ok(store.publish(kind, &record, &entry.roots, entry.at_import.clone(), &target))
+    copy.store_again(store, kind, replace, &record, &entry.roots, entry.at_import.clone())
 }
 
 /// Unpacks the dist-info of a stored wheel as `prepare_metadata_*` would have written it, and gives
@@ -280,40 +288,6 @@ fn keep_metadata(store: &Store, record: &Record, roots: &Roots, path: &Path) -> 
     wheel.rewrite(file, &target, Edit { remove, ..Edit::default() })?;
     store.publish(EntryKind::Metadata, record, roots, None, &target);
     Ok(())
-}
-
-/// A copy of a stored wheel in a temporary folder.
-struct Copy {
-    wheel: Wheel,
-    name: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Copy {
-    fn of(store: &Store, entry: &Entry) -> Result<Usable<Self>> {
-        let folder = temporary()?;
-        let name = match usable(store.deliver(entry, folder.path())?) {
-            Ok(name) => name,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let wheel = Wheel::open(&folder.path().join(&name))?;
-        Ok(Ok(Self { wheel, name, _folder: folder }))
-    }
-}
-
-/// Something of a stored wheel, or the reason why that wheel can't be used.
-type Usable<T> = std::result::Result<T, Reason>;
-
-fn usable(delivery: Delivery) -> Usable<String> {
-    match delivery {
-        Delivery::Done(name) => Ok(name),
-        Delivery::Missing => Err(Reason::WheelMissing),
-        Delivery::Damaged => Err(Reason::WheelDamaged),
-    }
-}
-
-fn temporary() -> Result<tempfile::TempDir> {
-    tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))
 }
 
 /// Names of the dist-info files that are metadata. The record and the SBOMs are left out, because

@@ -1,0 +1,63 @@
+//! Changing a stored wheel: a copy of it, which is stored again.
+
+use std::collections::BTreeMap;
+
+use fs_err as fs;
+
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::Record;
+use crate::freshness::Reason;
+use crate::inputs::Roots;
+use crate::store::{Delivery, Entry, EntryKind, Store};
+use crate::wheel::{Edit, Wheel};
+
+/// A copy of a stored wheel in a temporary folder.
+pub(super) struct Copy {
+    pub wheel: Wheel,
+    name: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Copy {
+    pub(super) fn of(store: &Store, entry: &Entry) -> Result<Usable<Self>> {
+        let folder = temporary()?;
+        let name = match usable(store.deliver(entry, folder.path())?) {
+            Ok(name) => name,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let wheel = Wheel::open(&folder.path().join(&name))?;
+        Ok(Ok(Self { wheel, name, _folder: folder }))
+    }
+
+    /// Stores the wheel with new contents of these files. `None` if the store can't be written to.
+    pub(super) fn store_again(
+        mut self,
+        store: &Store,
+        kind: EntryKind,
+        replace: BTreeMap<String, Vec<u8>>,
+        record: &Record,
+        roots: &Roots,
+        at_import: Option<String>,
+    ) -> Result<Option<Entry>> {
+        let folder = temporary()?;
+        let target = folder.path().join(&self.name);
+        let file = fs::File::create(&target).at(&target)?;
+        self.wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
+        Ok(store.publish(kind, record, roots, at_import, &target))
+    }
+}
+
+/// Something of a stored wheel, or the reason why that wheel can't be used.
+pub(super) type Usable<T> = std::result::Result<T, Reason>;
+
+pub(super) fn usable(delivery: Delivery) -> Usable<String> {
+    match delivery {
+        Delivery::Done(name) => Ok(name),
+        Delivery::Missing => Err(Reason::WheelMissing),
+        Delivery::Damaged => Err(Reason::WheelDamaged),
+    }
+}
+
+pub(super) fn temporary() -> Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))
+}
