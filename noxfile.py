@@ -137,14 +137,16 @@ def freshness(session: nox.Session) -> None:
     """The long tests: every kind of input change, changes that must not rebuild, races, timestamps.
 
     `WHEELPRINT_TEST_CARGO` is `new-layout` for cargo's new build folder, `build-dir` for build
-    folders that are separate from target folders, or the path of another cargo."""
+    folders that are separate from target folders, or the path of another cargo. Arguments go to
+    pytest in place of `-n 2`; random edits do not run then."""
     session.install(*TEST_REQUIREMENTS)
-    session.run(
-        *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
-        *("--", "--ignored", "--nocapture"),
-        env={**_cargo_variant(session), "WHEELPRINT_TEST_PYTHON": _python(session)},
-        external=True,
-    )
+    if not session.posargs:
+        session.run(
+            *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
+            *("--", "--ignored", "--nocapture"),
+            env={**_cargo_variant(session), "WHEELPRINT_TEST_PYTHON": _python(session)},
+            external=True,
+        )
     dist = _build_wheel(session, "--profile", TEST_PROFILE)
     session.run(
         *("pytest", "-m", "freshness", *(session.posargs or AT_A_TIME)),

@@ -33,7 +33,8 @@ pub enum Reason {
         key: Key,
         cause: String,
     },
-    /// The record of the last build must not be matched, for this cause.
+    /// The record of the last build must not be matched, for this cause. For `status` also: there is
+    /// no record to compare with, because of this cause.
     Untrusted(String),
     /// There is no earlier build to compare with.
     NoRecord,

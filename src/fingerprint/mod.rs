@@ -10,12 +10,12 @@
 //! | sources of the crate, of path dependencies, of proc-macro crates; `include_str!`, `include_bytes!`, modules by `#[path]` | rustc's dep-info of every unit in the artifact, cargo's dep-info beside it | content, under the name they were asked for by | rust |
 //! | build.rs, and its absence | dep-info; its customary place | content | rust |
 //! | files and folders a build script watches (`rerun-if-changed`), there or not | cargo's fingerprint of the run; the script's recorded output | content; every file and folder below a folder; a package's Cargo.toml by its whole parsed value | rust |
-//! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo goes by git; else of all files but those whose name begins with a dot, as for cargo; of these the files that `include` or `exclude` in Cargo.toml leave; no files of packages in folders below; the package's own manifests by meaning, less `tool.uv.cache-keys` | rust |
+//! | all files of a package whose build script names nothing to watch | the same | content of what git tracks or does not ignore, where cargo asks git; else of all files but those whose name begins with a dot, as for cargo; of these the files that `include` or `exclude` in Cargo.toml leave; no files of packages in folders below; the package's own manifests by meaning, less `tool.uv.cache-keys` | rust |
 //! | cbindgen.toml, uniffi.toml; for cffi also header.h in the target folder and modules of other platforms and features | maturin's rules | content | rust |
 //! | `extra-inputs` | `[tool.wheelprint]` | content of the files that match, and of all below folders that do | rust |
 //! | Cargo.toml of every local package in the artifact | cargo metadata | parsed value, without other tools' metadata and lints | manifest |
 //! | Cargo.toml of the workspace, the project's and those that path dependencies inherit from; one that appears above | cargo metadata; cargo's search upwards | parsed value of what members inherit or are built with | manifest |
-//! | the other members of the workspace and packages of a path, which have a say in Cargo.lock | cargo metadata; globs in `members` | which there are; parsed value of their dependencies | manifest |
+//! | the other members of the workspace and packages of a path, which affect Cargo.lock | cargo metadata; globs in `members` | which there are; parsed value of their dependencies | manifest |
 //! | Cargo.lock | cargo metadata | parsed value | manifest |
 //! | cargo configuration, in the project, above it and in cargo's home, with what it includes; there or not | cargo's search path | parsed value | manifest |
 //! | files given by `--config` with what they include, target specifications | arguments and settings | content | manifest |
@@ -24,7 +24,7 @@
 //! | Python sources, `include`, data (not the Python sources of an editable install) | maturin's rules | content | python |
 //! | `env!`, `option_env!`, in crates and build scripts | rustc's dep-info | digest of the value, or unset | environment |
 //! | `rerun-if-env-changed` | cargo's fingerprint of the run; the script's recorded output | digest of the value, or unset | environment |
-//! | `RUSTFLAGS`, `CARGO`, `CARGO_*`, `MATURIN_*`, `PYO3_*`, `CC`, `CFLAGS`, `CPATH` and kin | a list of well-known names | digest of the value | environment |
+//! | `RUSTFLAGS`, `CARGO`, `CARGO_*`, `MATURIN_*`, `PYO3_*`, `CC`, `CFLAGS`, `CPATH` and similar | a list of well-known names | digest of the value | environment |
 //! | rustc | `rustc -vV` | text | toolchain |
 //! | rust-toolchain(.toml), there or not | rustup's search path | parsed value | toolchain |
 //! | maturin | the version that a build there would import: if one is there, and wheelprint beside it | text | toolchain |
@@ -34,7 +34,7 @@
 //! ## What never counts
 //!
 //! Timestamps and modes; comments, order and spelling in TOML; other tools' tables; files outside the
-//! module tree; what the build itself writes; wheels and sdists in `dist` or where else uv puts them;
+//! module tree; what the build itself writes; wheels and sdists in `dist` or in another folder into which uv puts them;
 //! Python's caches; variables that only say how to show,
 //! fetch or publish (`CARGO_TERM_*`, `CARGO_NET_*`, `CARGO_REGISTRIES_*`, `MATURIN_PYPI_TOKEN` and the
 //! like).
@@ -43,18 +43,18 @@
 //!
 //! ## What cargo would not see
 //!
-//! Cargo goes by timestamps. For every unit in the target folder wheelprint keeps a note of what it was
-//! made from; where content differs and cargo's clock would not show it, where somebody else built the
-//! unit since, where `extra-inputs` or a compiler's variable changed, which cargo does not compare, the
-//! unit is made anew.
+//! Cargo compares timestamps. Wheelprint keeps a note of the inputs of every unit in the target folder. A
+//! unit is compiled again in these cases: an input has other content and cargo's clock does not show it;
+//! another tool built the unit since; `extra-inputs` or a compiler's variable changed, which cargo does not
+//! compare.
 //!
 //! ## What can't be relied on
 //!
-//! An input that can't be read (permission, a loop of links, a name that is not UTF-8), that changed,
-//! moved or went away while the build ran, a fingerprint of cargo's that could not be removed where it had to
-//! be, or dep-info that is not there: the wheel is delivered, and
-//! its record is never matched. The next build says so. A source that a build script writes is among
-//! them in the build that writes it; so in a fresh checkout it is the second build that is reused.
+//! In these cases the wheel is delivered, but its record is never matched: an input can't be read
+//! (permission, a loop of links, a name that is not UTF-8); an input changed, moved or went away while the
+//! build ran; one of cargo's fingerprints had to be removed and could not be; dep-info is missing. The next
+//! build says so. A source that a build script writes changes during the first build, so in a fresh checkout
+//! the second build is the first one that is reused.
 //!
 //! A build with `--pgo` is never matched either: what its training run reads is not known.
 //!

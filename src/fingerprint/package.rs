@@ -33,8 +33,8 @@ impl Rules {
         };
         let (include, exclude) = (field("include"), field("exclude"));
         let has_include = include.as_ref().is_some_and(|globs| {
-            // `None`: the workspace's list was not found. It may be empty, but is treated as one
-            // that is not.
+            // `None`: the workspace's list was not found. The list may be
+            // empty. It is treated as not empty.
             globs.as_ref().is_none_or(|globs| !globs.is_empty())
         });
         let matcher = |globs: Option<Option<Vec<Value>>>| matcher(folder, &globs??);

@@ -162,7 +162,7 @@ pub(super) fn folders(
 pub(super) fn names(root: &Root, glob: &str, roots: &Roots) -> Value {
     let mut items = Vec::new();
     globs(Part::Manifest, root, &[glob], roots, &mut items);
-    // No glob at all: which names there are is not known, and must not look like none.
+    // The glob is invalid, so the names are unknown. An unknown list must differ from an empty list.
     if let [Item { key, probe: Probe::Known(unknown @ Value::Unreadable(_)) }] = &items[..]
         && key.name == glob
     {
@@ -306,7 +306,7 @@ pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
     is_junk_of(path, None, roots)
 }
 
-/// The same for who knows what it is: a file need not be asked whether it is a folder.
+/// Like `is_junk`, for a caller that knows the file type. This saves a system call.
 pub(super) fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
     let is_file = file_type.is_some_and(|file_type| file_type.is_file());
     path.file_name().is_some_and(|name| name == ".git" || name == PYTHONS_CACHE)

@@ -211,7 +211,7 @@ impl Compared {
         for inputs in [&mut recorded, &mut observed] {
             inputs.retain(|key, _| counts(key) && !same.contains(key));
         }
-        // An input that can be read now is a new input. One that is gone now is a change.
+        // An input that became readable counts as new. An input that disappeared counts as changed.
         let is_there = |key: &Key| observed.get(key).is_some_and(|value| *value != Value::Absent);
         recorded.retain(|key, value| !(is_unreadable(Some(value)) && is_there(key)));
         self.recorded.extend(recorded);

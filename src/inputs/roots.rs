@@ -11,8 +11,8 @@ use super::paths::{below, is_one_folder, normalize, slashed};
 use super::{Key, Place};
 use crate::error::Cause;
 
-/// The folder that a place is relative to. In JSON it is the text of `Display`. The order is that of
-/// the texts, but for numbers, which are in the order of their size.
+/// The folder that a place is relative to. In JSON it is the text of `Display`. Roots are sorted
+/// by text. Numbers in the text are sorted by value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Root {

@@ -18,7 +18,7 @@
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
 //! imports/PLACE-ENVIRONMENT.memory, PLACE.lock, PLACE.failure
-//!                                                         see `_runtime_check.py`
+//!                                                         see `_runtime_check.py`, `_runtime_rebuild.py`
 //! backend/DIGEST.so                                       copies of the compiled module
 //! ```
 //!

@@ -23,7 +23,7 @@ mod manifests;
 
 use manifests::{add_binaries, add_manifests, add_named_files};
 
-/// Cargo has built, and where it keeps what it knows of that is not where any cargo kept it so far.
+/// Cargo built something, but its fingerprints are in no folder that wheelprint knows.
 const UNKNOWN_LAYOUT: &str = "cargo keeps its fingerprints where they are not known";
 
 /// The inputs cargo knows of, with where their roots lie.
@@ -42,7 +42,7 @@ pub struct Discovered {
 }
 
 /// Reads what a finished build, begun at `since`, was made from. `modules` are digests of the
-/// compiled modules in the wheel: they tell the profile folder that was used from others beside it.
+/// compiled modules in the wheel: they show which profile folder the build used.
 pub fn discover(
     project: &Project,
     request: &Request,

@@ -64,7 +64,7 @@ impl Target {
         common.extend(features(project, request));
         let ask = |arguments: &[&str]| ask(request, environment, manifest, &common, arguments);
         let asked = SystemTime::now();
-        // Optional packages too, where they are there already: they have a say in Cargo.lock.
+        // Optional packages count too if they are downloaded, because they affect Cargo.lock.
         let everything = || ask(&["--all-features", "--offline", "--locked"]);
         let all = if resolve && !is_locked(project, request) {
             ask(&[]).map(|resolved| everything().unwrap_or(resolved))
