@@ -38,7 +38,7 @@ VARIES = [
     (r"cp\d+-abi3|cp\d+-cp\d+\w*", "cpXY"),
     (r"\b(manylinux|musllinux|linux|macosx|win)_\w+", "PLATFORM"),
     (r"\d+(\.\d+)? ?(ms|s|[KMG]i?B|kB|bytes)\b", "N"),
-    (r"^/\S+/(?=\w+$)", "/FOLDER/"),
+    (r"^/\S+/(?=[\w-]+$)", "/FOLDER/"),
     (r" +", " "),
 ]
 
