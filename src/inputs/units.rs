@@ -182,6 +182,7 @@ impl Unit {
         self.made.iter().flat_map(|folder| files_in(folder)).filter(|file| alike(file)).collect()
     }
 
+    /// What can be read of rustc's dep-info. `unreadable` names the other files, which are gaps.
     fn read_dep_infos<T>(&self, parse: fn(&str) -> Vec<T>) -> Vec<T> {
         let texts = self.dep_infos().into_iter().filter_map(|path| fs_err::read(path).ok());
         texts.flat_map(|text| parse(&String::from_utf8_lossy(&text))).collect()

@@ -395,6 +395,17 @@ mod tests {
 
     pub(super) const EDITABLE: EntryKind = EntryKind::Artifact(Artifact::Editable);
 
+    /// The runtime hook, in Python, writes to the same folder.
+    #[test]
+    fn the_runtime_hook_has_the_same_names() {
+        let runtime = crate::editable::RUNTIME.concat();
+        let names = [("STORE", FOLDER), ("TEMPORARY", crate::publish::TEMPORARY)];
+        for (constant, name) in names {
+            let line = format!("\n{constant} = \"{name}\"\n");
+            assert_eq!(runtime.matches(&line).count(), 1, "{line}");
+        }
+    }
+
     fn open(folder: &Path) -> Option<Store> {
         let mut environment = Environment::default();
         environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
