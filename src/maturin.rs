@@ -4,7 +4,10 @@
 //! They print to stdout, and end a failed build with `sys.exit(1)`. Their results come back through
 //! a file. After a failure maturin repeats its command line below the compiler's output. Those
 //! lines are dropped, so that the compiler's error is last.
+//!
+//! The process starts before all variables of the build are known. It gets the others with the call.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -43,6 +46,8 @@ line = told.readline()
 if not line:
     sys.exit(1)
 call = json.loads(line)
+for name, value in call['variables']:
+    os.environ[os.fsdecode(bytes.fromhex(name))] = os.fsdecode(bytes.fromhex(value))
 try:
     result = getattr(maturin, call['hook'])(*call['arguments'])
     with open(call['result'], 'w', encoding='utf-8') as file:
@@ -72,26 +77,26 @@ impl Maturin<'_> {
         self.spawn(command)
     }
 
-    /// Calls `build_wheel` or `build_editable`, in the given process or a new one. Returns the name
-    /// of the wheel in `folder`.
+    /// Calls `build_wheel` or `build_editable` in the given process. Returns the name of the wheel in
+    /// `folder`.
     ///
     /// # Errors
     /// The build failed (its output was shown), or maturin is not installed.
     pub(crate) fn build(
         &self,
-        started: Option<HookProcess>,
+        started: HookProcess,
         artifact: Artifact,
         folder: &Path,
         metadata: Option<&Path>,
     ) -> Result<String> {
-        let started = started.map_or_else(|| self.start(), Ok)?;
-        started.call(Hook::Build(artifact), &json!([folder, self.config_settings, metadata]))
+        let arguments = json!([folder, self.config_settings, metadata]);
+        started.call(Hook::Build(artifact), &arguments, self.environment)
     }
 
     /// Calls `build_sdist` or `prepare_metadata_for_build_*`. Returns the name of the archive or
     /// dist-info folder in `folder`.
     pub(crate) fn make(&self, hook: Hook, folder: &Path) -> Result<String> {
-        self.start()?.call(hook, &json!([folder, self.config_settings]))
+        self.start()?.call(hook, &json!([folder, self.config_settings]), self.environment)
     }
 
     /// Starts `build_sdist` in the background, without output: for an archive that the frontend did
@@ -100,13 +105,15 @@ impl Maturin<'_> {
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut started = self.spawn(command)?;
-        started.tell(Hook::Build(Artifact::Sdist), &json!([folder, self.config_settings]));
+        let arguments = json!([folder, self.config_settings]);
+        started.tell(Hook::Build(Artifact::Sdist), &arguments, self.environment);
         Ok(started)
     }
 
     /// Calls `get_requires_for_build_*`. Returns the requirements.
     pub(crate) fn requires(&self, artifact: Artifact) -> Result<Vec<String>> {
-        self.start()?.call(Hook::GetRequires(artifact), &json!([self.config_settings]))
+        let arguments = json!([self.config_settings]);
+        self.start()?.call(Hook::GetRequires(artifact), &arguments, self.environment)
     }
 
     fn command(&self) -> Command {
@@ -121,7 +128,7 @@ impl Maturin<'_> {
             .tempdir()
             .map_err(|error| Error::io("temporary folder", &error))?;
         let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
-        Ok(HookProcess { child, folder })
+        Ok(HookProcess { child, folder, environment: self.environment.clone() })
     }
 }
 
@@ -130,11 +137,18 @@ pub(crate) struct HookProcess {
     child: Child,
     /// The folder for the file with the hook's result.
     folder: tempfile::TempDir,
+    /// The variables that it was started with.
+    environment: Environment,
 }
 
 impl HookProcess {
-    fn call<T: DeserializeOwned>(mut self, hook: Hook, arguments: &Value) -> Result<T> {
-        self.tell(hook, arguments);
+    fn call<T: DeserializeOwned>(
+        mut self,
+        hook: Hook,
+        arguments: &Value,
+        environment: &Environment,
+    ) -> Result<T> {
+        self.tell(hook, arguments, environment);
         let held = self.child.stderr.take().map(forward).unwrap_or_default();
         if self.wait()?.code() == Some(NO_MATURIN) {
             return Err(missing());
@@ -145,9 +159,18 @@ impl HookProcess {
 
     /// Sends the call. A failed write is ignored, because a process that has ended shows the cause
     /// by its exit code.
-    fn tell(&mut self, hook: Hook, arguments: &Value) {
-        let call =
-            json!({"hook": hook.to_string(), "arguments": arguments, "result": self.result()});
+    fn tell(&mut self, hook: Hook, arguments: &Value, environment: &Environment) {
+        let is_new = |(name, value): &(&OsStr, &OsStr)| self.environment.get(name) != Some(*value);
+        // JSON has no text for a name or value that is not UTF-8.
+        let hex = |text: &OsStr| hex::encode(text.as_encoded_bytes());
+        let variables = environment.iter().filter(is_new);
+        let variables: Vec<_> = variables.map(|(name, value)| [hex(name), hex(value)]).collect();
+        let call = json!({
+            "hook": hook.to_string(),
+            "arguments": arguments,
+            "result": self.result(),
+            "variables": variables,
+        });
         if let Some(mut stdin) = self.child.stdin.take() {
             let _ = writeln!(stdin, "{call}");
         }

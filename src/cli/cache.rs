@@ -129,6 +129,7 @@ fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
             "projects": kept.iter().map(as_json).collect::<Value>(),
             "shared-bytes": shared,
             "bytes": total,
+            "interpreters": cache.interpreters(),
         })));
     }
     let terminal = &context.terminal;
@@ -153,8 +154,7 @@ fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
         let gone = if exists { "" } else { " (gone)" };
         output += &terminal.line(&[(NAME, &name), (NOTICE, gone)]);
         let cells = format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}");
-        let interpreters = format!("  {}", kept.interpreters.join(", "));
-        output += &terminal.line(&[(PLAIN, &cells), (FAINT, &interpreters)]);
+        output += &terminal.line(&[(PLAIN, &cells)]);
     }
     let projects = format!("{}, ", count(kept.len(), "project"));
     let shared = format!(" ({} of it shared)", size(shared));
@@ -164,7 +164,7 @@ fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
 
 fn as_json(kept: &ProjectUsage) -> Value {
     // Without `..`, a new field does not compile until it is printed or left out on purpose.
-    let ProjectUsage { folder, root, builds, bytes, used, interpreters } = kept;
+    let ProjectUsage { folder, root, builds, bytes, used } = kept;
     let used = used.and_then(|used| used.duration_since(UNIX_EPOCH).ok());
     json!({
         "folder": folder.to_string_lossy(),
@@ -173,7 +173,6 @@ fn as_json(kept: &ProjectUsage) -> Value {
         "builds": builds,
         "bytes": bytes,
         "last-used": used.map(|used| used.as_secs()),
-        "interpreters": interpreters,
     })
 }
 

@@ -65,7 +65,7 @@ impl Observer<'_> {
             }
             Watch::Variable { name } => items.push(self.variable(name)),
             Watch::Variables => {
-                let names = environment::set_variables(self.environment);
+                let names = environment::set_variables(self.counted);
                 items.extend(names.iter().map(|name| self.variable(name)));
             }
             Watch::Toolchain => self.toolchain(items),
@@ -113,12 +113,10 @@ impl Observer<'_> {
     }
 
     fn variable(&self, name: &str) -> Item {
-        let value = match self.environment.get(name) {
+        let value = match self.counted.get(name) {
             None => Value::Absent,
             Some(value) => match value.to_str() {
-                Some(value) => Value::Sha256(digest::bytes(
-                    value.replace(self.stable_prefix, "{python}").as_bytes(),
-                )),
+                Some(value) => Value::Sha256(digest::bytes(value.as_bytes())),
                 None => Value::Unreadable("the value is not UTF-8".into()),
             },
         };
@@ -362,23 +360,17 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_counts_without_the_place_of_the_stable_interpreter() {
+    fn a_variable_that_is_not_set_is_absent() {
         let value = |text: Option<&str>| {
             let mut environment = Environment::default();
             text.into_iter().for_each(|text| environment.set("PYO3_PYTHON", text));
             let watches = [Watch::Variable { name: "PYO3_PYTHON".into() }].into();
-            let roots = Roots::default();
             let inputs = with_observer(Path::new("/nowhere"), &environment, |it| {
-                let (request, settings) = (it.request, it.settings);
-                Observer::new(request, settings, &environment, "/stable/one", it.digests, None)
-                    .observe(&watches, &roots)
+                it.observe(&watches, &Roots::default())
             });
             inputs.into_values().next().unwrap()
         };
         assert_eq!(value(None), Value::Absent);
-        assert_eq!(
-            value(Some("/stable/one/python")),
-            Value::Sha256(digest::bytes(b"{python}/python"))
-        );
+        assert_eq!(value(Some("/python")), Value::Sha256(digest::bytes(b"/python")));
     }
 }

@@ -19,10 +19,10 @@ use crate::stat_cache::Digests;
 pub struct Observer<'a> {
     pub request: &'a Request,
     pub settings: &'a Settings,
-    /// The variables that the build sees (see `interpreter`).
+    /// The variables that programs get.
     pub environment: &'a Environment,
-    /// The part of a variable's value that only says where the stable interpreter is.
-    pub stable_prefix: &'a str,
+    /// The variables that count. A value does not say where the stable interpreter is.
+    pub counted: &'a Environment,
     pub digests: &'a Digests,
     /// The file that remembers the toolchain's version.
     pub toolchain_memory: Option<PathBuf>,
@@ -39,7 +39,7 @@ impl<'a> Observer<'a> {
         request: &'a Request,
         settings: &'a Settings,
         environment: &'a Environment,
-        stable_prefix: &'a str,
+        counted: &'a Environment,
         digests: &'a Digests,
         toolchain_memory: Option<PathBuf>,
     ) -> Self {
@@ -49,7 +49,7 @@ impl<'a> Observer<'a> {
             request,
             settings,
             environment,
-            stable_prefix,
+            counted,
             digests,
             toolchain_memory,
             toolchain_root,

@@ -28,5 +28,5 @@ pub(super) fn with_observer<T>(
         log: Level::Info,
     };
     let digests = Digests::default();
-    use_it(&Observer::new(&request, &settings, environment, "", &digests, None))
+    use_it(&Observer::new(&request, &settings, environment, environment, &digests, None))
 }

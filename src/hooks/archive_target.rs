@@ -34,7 +34,7 @@ pub(super) fn plan(
 ) -> (StableInterpreter, Environment) {
     let interpreters = store.map(Store::interpreters);
     let mut plan = StableInterpreter::new(&request.interpreter, &request.environment, interpreters);
-    let counted = plan.environment.clone();
+    let counted = plan.counted();
     let named = [TARGET, "CARGO_BUILD_TARGET_DIR"]
         .iter()
         .any(|name| request.environment.non_empty(name).is_some());

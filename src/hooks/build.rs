@@ -15,7 +15,7 @@ use crate::inputs::target::Target;
 use crate::log;
 use crate::maturin::{self, HookProcess};
 use crate::project::Layout;
-use crate::request::Artifact;
+use crate::request::{Artifact, Environment};
 use crate::store::BuildLock;
 use crate::wheel::Wheel;
 
@@ -26,14 +26,15 @@ pub(super) struct Preparation {
     /// Cargo's packages; `None` if cargo could not be asked.
     pub target: Option<Target>,
     pub layout: Layout,
+    /// The variables of maturin and cargo.
+    environment: Environment,
     _target_lock: Option<BuildLock>,
 }
 
 /// What exists only until maturin's hook is called.
 pub(super) struct Start {
-    /// maturin loads while cargo is asked. `None` if paths are remapped: the variables of that
-    /// process are known only after cargo has answered.
-    process: Option<HookProcess>,
+    /// maturin loads while cargo is asked.
+    process: HookProcess,
     /// The places in the tree that maturin may write to, for an editable wheel.
     places: Option<editable::Before>,
 }
@@ -56,16 +57,24 @@ pub(super) fn prepare(
         untracked::unmatched_inputs(call).iter().for_each(log::warn);
     }
     let interpreter = BuildInterpreter::prepare(call);
-    let process = match remapped::is_wanted(call) {
-        false => Some(interpreter.maturin(call).start()?),
-        true => None,
-    };
+    let process = interpreter.maturin(call).start()?;
     let manifest = call.project.manifest_path(&call.request);
     let target = units::target(call, &interpreter.plan.environment, &manifest, reasons)?;
     let target_lock = match (&call.store, &target) {
         (Some(store), Some(target)) => store.lock_target(&target.metadata.target_directory),
         _ => None,
     };
+    let environment = match (&call.store, &target, &target_lock) {
+        (Some(store), Some(target), Some(_)) => {
+            let links = store.programs(&target.metadata.target_directory);
+            interpreter.plan.with_links(&links).unwrap_or_else(|error| {
+                log::warn(format_args!("PATH of this build has no stable value: {error}"));
+                interpreter.plan.environment.clone()
+            })
+        }
+        _ => interpreter.plan.environment.clone(),
+    };
+    let environment = remapped::environment(call, environment, target.as_ref());
     if let (Some(store), Some(_)) = (&call.store, &call.tree) {
         store.bound_archive_target(target.is_some());
     }
@@ -74,8 +83,14 @@ pub(super) fn prepare(
         Artifact::Editable => Some(editable::Before::look(&call.project, layout.clone())?),
         Artifact::Wheel | Artifact::Sdist => None,
     };
-    let preparation =
-        Preparation { interpreter, manifest, target, layout, _target_lock: target_lock };
+    let preparation = Preparation {
+        interpreter,
+        manifest,
+        target,
+        layout,
+        environment,
+        _target_lock: target_lock,
+    };
     Ok((preparation, Start { process, places }))
 }
 
@@ -110,7 +125,7 @@ pub(super) fn run(
     is_unpacked: bool,
     prepared: Option<&Path>,
 ) -> Result<Built> {
-    let Preparation { interpreter, target, .. } = preparation;
+    let Preparation { interpreter, environment, .. } = preparation;
     let folder = tempfile::Builder::new()
         .prefix("wheelprint-")
         .tempdir()
@@ -118,8 +133,7 @@ pub(super) fn run(
     let artifact = call.request.artifact;
     let is_tree = artifact == Artifact::Wheel && !is_unpacked;
     let listing = is_tree.then(|| Listing::begin(call, interpreter)).flatten();
-    let environment = remapped::environment(call, &interpreter.plan.environment, target.as_ref());
-    let maturin = interpreter.maturin_in(call, &environment);
+    let maturin = interpreter.maturin_in(call, environment);
     let made = maturin.build(start.process, artifact, folder.path(), prepared);
     let made = or_obstacle(call, made);
     // After a failed build, too.

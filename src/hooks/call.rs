@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::request::{Artifact, Environment, Request};
 use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
-use crate::store::{Store, stat_memory, toolchain_memory};
+use crate::store::{BuildLock, Store, stat_memory, toolchain_memory};
 
 /// What a call may use besides the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,6 @@ pub struct Call {
     /// tree then.
     pub(super) tree: Option<PathBuf>,
     pub(super) plan: StableInterpreter,
-    stable_prefix: String,
     /// The environment whose variables count as inputs (see `archive_target::plan`).
     pub(super) counted: Environment,
     pub(super) digests: Digests,
@@ -82,7 +81,6 @@ impl Call {
             settings,
             store,
             tree,
-            stable_prefix: plan.stable_prefix(),
             plan,
             counted,
             digests,
@@ -117,8 +115,8 @@ impl Call {
         let mut observer = Observer::new(
             &self.request,
             &self.settings,
+            &self.plan.environment,
             &self.counted,
-            &self.stable_prefix,
             &self.digests,
             memory.filter(|_| may_execute),
         );
@@ -139,21 +137,41 @@ impl Call {
 pub(super) struct BuildInterpreter {
     pub python: PathBuf,
     pub plan: StableInterpreter,
+    /// Keeps the interpreter from being removed.
+    _lock: Option<BuildLock>,
 }
 
 impl BuildInterpreter {
     /// The stable interpreter, or the frontend's own one if no stable interpreter can be made.
     pub(super) fn prepare(call: &Call) -> Self {
         let interpreter = &call.request.interpreter;
-        match call.plan.prepare(interpreter) {
-            Ok(python) => Self { python, plan: call.plan.clone() },
+        let store = call.store.as_ref();
+        let mut lock = store.and_then(Store::lock_interpreters);
+        let python = match (store, call.plan.ready()) {
+            (store, Some(python)) => {
+                store.iter().for_each(|store| store.use_interpreter(&python));
+                Ok(python)
+            }
+            (None, None) => Ok(interpreter.executable.clone()),
+            (Some(store), None) => {
+                drop(lock.take());
+                let made = store.while_interpreters_are_locked(|| {
+                    // Another process may have made it in the meantime.
+                    call.plan.ready().map_or_else(|| call.plan.make(interpreter), Ok)
+                });
+                lock = store.lock_interpreters();
+                made
+            }
+        };
+        match python {
+            Ok(python) => Self { python, plan: call.plan.clone(), _lock: lock },
             Err(error) => {
                 log::warn(format_args!(
                     "no stable interpreter, the build will compile more than it must: {error}"
                 ));
                 let mut plan = StableInterpreter::new(interpreter, &call.request.environment, None);
                 archive_target::set(&mut plan.environment, &call.plan.environment);
-                Self { python: interpreter.executable.clone(), plan }
+                Self { python: interpreter.executable.clone(), plan, _lock: lock }
             }
         }
     }

@@ -92,8 +92,7 @@ impl Import {
             &self.request,
             &self.settings,
             environment,
-            // No value contains a NUL, so nothing is replaced.
-            "\0",
+            environment,
             &self.digests,
             memory,
         );

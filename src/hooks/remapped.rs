@@ -7,27 +7,22 @@ use crate::log;
 use crate::remap;
 use crate::request::{Artifact, Environment};
 
-/// Does maturin get an environment in which paths are remapped? An editable install keeps real
-/// paths, because developers want to see where their sources are.
-pub(super) fn is_wanted(call: &Call) -> bool {
-    call.settings.remap_paths && call.request.artifact == Artifact::Wheel
-}
-
-/// The variables of the build with rustc flags that remap paths, if that is wanted.
+/// The variables of the build with rustc flags that remap paths, if that is wanted. An editable
+/// install keeps real paths, because developers want to see where their sources are.
 pub(super) fn environment(
     call: &Call,
-    planned: &Environment,
+    planned: Environment,
     target: Option<&Target>,
 ) -> Environment {
-    if !is_wanted(call) {
-        return planned.clone();
+    if !call.settings.remap_paths || call.request.artifact != Artifact::Wheel {
+        return planned;
     }
     let remapped = match target {
-        Some(target) => remap::environment(&call.project, &call.request, planned, target),
+        Some(target) => remap::environment(&call.project, &call.request, &planned, target),
         None => Err("cargo could not be asked where things lie".into()),
     };
     remapped.unwrap_or_else(|cause| {
         log::warn(format_args!("remap-paths: no path is remapped: {cause}"));
-        planned.clone()
+        planned
     })
 }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::cargo_mtime::Note;
 use crate::error::{Error, PathContext as _, Result};
+use crate::interpreter;
 use crate::publish::sealed;
 use crate::request::Environment;
 
@@ -39,8 +40,6 @@ pub(crate) struct ProjectUsage {
     pub bytes: u64,
     /// When an entry or the stat cache was last written or used.
     pub used: Option<SystemTime>,
-    /// Names of the stable interpreters, like `cpython-3.12.1`.
-    pub interpreters: Vec<String>,
 }
 
 impl Cache {
@@ -74,6 +73,15 @@ impl Cache {
         shared::ALL.iter().map(|name| bytes(&self.folder.join(name))).sum()
     }
 
+    /// Names of the stable interpreters, like `cpython-3.12.1`.
+    pub(crate) fn interpreters(&self) -> Vec<String> {
+        let folders = paths_in(&self.folder.join(shared::INTERPRETERS)).into_iter();
+        let names = folders.filter_map(|path| Some(name_of(&path).rsplit_once('-')?.0.to_owned()));
+        let mut names: Vec<String> = names.collect();
+        names.dedup();
+        names
+    }
+
     /// Removes what is stored for projects that are gone, wheels that no entry names, temporary
     /// files that killed processes left, and old locks and memories of import checks.
     ///
@@ -95,8 +103,11 @@ impl Cache {
             // Notes, and what `init` needs, are not only remembered.
             let may_be_old = ![shared::NOTES, shared::ORIGINALS].contains(&name);
             for path in paths_in(&self.folder.join(name)) {
-                if is_left(&path) || may_be_old && is_older(&path, OLD) {
-                    remove_unlocked(&path, &mut freed)?;
+                // A build that uses an interpreter writes to this file's time.
+                let used = path.join(interpreter::READY);
+                let used = if name == shared::INTERPRETERS { &used } else { &path };
+                if is_left(&path) || may_be_old && is_older(used, OLD) {
+                    self.remove_unlocked(&path, &mut freed)?;
                 }
             }
         }
@@ -133,7 +144,7 @@ impl Cache {
                 // The folder of a project that is built meanwhile.
                 let is_project = path.ends_with(PROJECTS) && is_folder(&inside);
                 if !is_project {
-                    remove_unlocked(&inside, &mut freed)?;
+                    self.remove_unlocked(&inside, &mut freed)?;
                 }
             }
             // A folder is removed only if it is empty.
@@ -145,6 +156,24 @@ impl Cache {
         }
         let _ = fs::remove_dir(&self.folder);
         Ok(freed)
+    }
+
+    /// Removes a file, unless it is a lock that is held, or an interpreter that a build uses.
+    fn remove_unlocked(&self, path: &Path, freed: &mut Freed) -> Result<()> {
+        let is_lock = path.extension().is_some_and(|end| end == "lock");
+        let is_interpreter = path.parent() == Some(&self.folder.join(shared::INTERPRETERS));
+        let lock = match (is_lock, is_interpreter) {
+            (true, _) => lock::try_lock(path),
+            (_, true) => lock::try_lock(&shared::interpreters_lock(&self.folder)),
+            _ => TryLock::Free,
+        };
+        if matches!(lock, TryLock::Busy) {
+            return Ok(());
+        }
+        let held = lock.held_while_removed();
+        let removed = freed.other(path);
+        drop(held);
+        removed
     }
 
     fn clean_store(&self, store: &Store, freed: &mut Freed) -> Result<()> {
@@ -258,12 +287,6 @@ impl Store {
     fn usage(&self) -> ProjectUsage {
         let files = self.entry_files();
         let memory = modified(&stat_memory(&self.folder));
-        let interpreters = paths_in(&self.interpreters()).into_iter();
-        let mut interpreters: Vec<String> = interpreters
-            .filter(|path| is_folder(path))
-            .filter_map(|path| Some(name_of(&path).rsplit_once('-')?.0.to_owned()))
-            .collect();
-        interpreters.dedup();
         // Dist-info alone can't be delivered as a build.
         let is_build = |path: &Path| !name_of(path).starts_with(&format!("{METADATA}-"));
         ProjectUsage {
@@ -271,21 +294,7 @@ impl Store {
             builds: files.iter().filter(|(path, _)| is_build(path)).count(),
             bytes: bytes(&self.folder),
             used: files.into_iter().map(|(_, used)| used).chain(memory).max(),
-            interpreters,
             folder: self.folder.clone(),
         }
     }
-}
-
-/// Removes a file, unless it is a lock that is held.
-fn remove_unlocked(path: &Path, freed: &mut Freed) -> Result<()> {
-    let is_lock = path.extension().is_some_and(|end| end == "lock");
-    let lock = if is_lock { lock::try_lock(path) } else { TryLock::Free };
-    if matches!(lock, TryLock::Busy) {
-        return Ok(());
-    }
-    let held = lock.held_while_removed();
-    let removed = freed.other(path);
-    drop(held);
-    removed
 }

@@ -69,6 +69,20 @@ impl Store {
     pub(crate) fn lock_target(&self, target: &Path) -> Option<BuildLock> {
         lock_file(&self.target_lock(target)?, "its target folder")
     }
+
+    /// Keeps the stable interpreters from being made or removed. Many builds may hold this lock.
+    pub(crate) fn lock_interpreters(&self) -> Option<BuildLock> {
+        let file = open(&self.interpreters_lock()?)?;
+        file.lock_shared().ok()?;
+        Some(BuildLock { _file: file, waited: false })
+    }
+
+    /// Calls `make` while no build uses or makes a stable interpreter.
+    pub(crate) fn while_interpreters_are_locked<T>(&self, make: impl FnOnce() -> T) -> T {
+        let file = self.interpreters_lock().and_then(|path| open(&path));
+        let _lock = file.filter(|file| file.lock().is_ok());
+        make()
+    }
 }
 
 fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {

@@ -8,7 +8,6 @@
 //! projects/NAME-HASH/entries/KIND-FINGERPRINT.json       record, roots, which wheel
 //!                    wheels/SHA256/FILENAME.whl
 //!                    promises/KEY.json                   stored wheels promised by get_requires
-//!                    interpreters/                       see `interpreter`
 //!                    root                                the project's folder
 //!                    build.lock, stat.json, toolchain.json
 //!                    said                                the last report about uv's keys
@@ -20,6 +19,8 @@
 //! imports/PLACE-ENVIRONMENT.memory, PLACE.lock, PLACE.failure
 //!                                                         see `_runtime_check.py`, `_runtime_rebuild.py`
 //! backend/DIGEST.so                                       copies of the compiled module
+//! interpreters/NAME/                                      see `interpreter`
+//! programs/TARGET/                                        links to the frontend's programs
 //! ```
 //!
 //! Only folders that nobody but the user can write to are used (`publish::private`).
@@ -209,11 +210,6 @@ impl Store {
     /// This project's folder in the store.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// The folder of the stable interpreters.
-    pub(crate) fn interpreters(&self) -> PathBuf {
-        self.folder.join("interpreters")
     }
 
     /// Entries of earlier builds, the last used first. Each entry is read only when it is asked

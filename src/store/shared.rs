@@ -8,6 +8,7 @@ use super::prune::{paths_in, touch};
 use super::{Store, short_hash};
 use crate::cargo_mtime::Note;
 use crate::digest;
+use crate::interpreter;
 use crate::publish::{self, private, sealed};
 
 /// See `cargo_mtime`.
@@ -21,8 +22,14 @@ pub(super) const ORIGINALS: &str = "init";
 /// Copies of the compiled module, for imports of editable installs.
 pub(super) const BACKENDS: &str = "backend";
 
+/// The stable interpreters.
+pub(super) const INTERPRETERS: &str = "interpreters";
+/// Links to the programs of the frontend's environment, for each target folder.
+const PROGRAMS: &str = "programs";
+
 /// The folders of these files.
-pub(super) const ALL: [&str; 5] = [NOTES, LOCKS, IMPORTS, ORIGINALS, BACKENDS];
+pub(super) const ALL: [&str; 7] =
+    [NOTES, LOCKS, IMPORTS, ORIGINALS, BACKENDS, INTERPRETERS, PROGRAMS];
 
 impl Store {
     /// A file in one of these folders. Makes the folder: `cache clean` may have removed it.
@@ -35,6 +42,29 @@ impl Store {
     /// The lock file of a target folder.
     pub(super) fn target_lock(&self, target: &Path) -> Option<PathBuf> {
         self.shared_file(LOCKS, &format!("{}.lock", short_hash("target", target)))
+    }
+
+    /// The lock file of the stable interpreters, whose folder exists.
+    pub(super) fn interpreters_lock(&self) -> Option<PathBuf> {
+        let path = interpreters_lock(&self.cache);
+        self.shared_file(LOCKS, path.file_name()?.to_str()?)
+    }
+
+    /// The folder of the stable interpreters.
+    pub(crate) fn interpreters(&self) -> PathBuf {
+        self.cache.join(INTERPRETERS)
+    }
+
+    /// Notes that a build uses this interpreter.
+    pub(crate) fn use_interpreter(&self, python: &Path) {
+        if let Some(folder) = python.parent().and_then(Path::parent) {
+            touch(&folder.join(interpreter::READY));
+        }
+    }
+
+    /// The folder for links to the programs that builds in this target folder use.
+    pub(crate) fn programs(&self, target: &Path) -> PathBuf {
+        self.cache.join(PROGRAMS).join(short_hash("target", target))
     }
 
     fn note_path(&self, target: &Path) -> Option<PathBuf> {
@@ -78,6 +108,11 @@ impl Store {
         publish::bytes(&self.shared_file(BACKENDS, &name)?, &bytes).ok()?;
         Some(copy)
     }
+}
+
+/// The lock file of the stable interpreters in a store.
+pub(super) fn interpreters_lock(cache: &Path) -> PathBuf {
+    cache.join(LOCKS).join("interpreters.lock")
 }
 
 /// Damaged notes, and notes about target folders that are gone.
