@@ -10,7 +10,7 @@ use super::terminal::{FAINT, NAME, NOTICE, PLAIN, STRONG, count, size};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::log::escape_controls;
-use crate::store::{Cache, Freed, ProjectUsage};
+use crate::store::{Cache, Freed, ProjectUsage, TreeUsage};
 
 /// The store: where it is, what is in it, and removing it
 #[derive(Debug, clap::Args)]
@@ -101,9 +101,11 @@ fn confirm(cache: &Cache, context: &Context) -> Result<()> {
 }
 
 fn removed(freed: &Freed) -> String {
-    let Freed { projects, builds, others, bytes, busy: _ } = freed;
-    let parts: Vec<String> = [(*projects, "project"), (*builds, "build"), (*others, "other file")]
+    let Freed { projects, trees, builds, others, bytes, busy: _ } = freed;
+    let numbers = [*projects, *trees, *builds, *others];
+    let parts: Vec<String> = numbers
         .into_iter()
+        .zip(["project", "tree", "build", "other file"])
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| count(number, what))
         .collect();
@@ -149,12 +151,14 @@ fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
         output.push('\n');
     }
     for (kept, [builds, bytes, used]) in kept.iter().zip(&rows) {
-        let name = kept.root.as_ref().unwrap_or(&kept.folder).to_string_lossy();
-        let exists = kept.root.as_ref().is_some_and(|root| root.exists());
-        let gone = if exists { "" } else { " (gone)" };
-        output += &terminal.line(&[(NAME, &name), (NOTICE, gone)]);
+        output += &terminal.line(&[(NAME, &kept.name)]);
         let cells = format!("  {builds:>first$}  {bytes:>second$}  {used:<third$}");
         output += &terminal.line(&[(PLAIN, &cells)]);
+        for tree in &kept.trees {
+            let path = tree.root.as_ref().unwrap_or(&tree.folder).to_string_lossy();
+            let gone = if exists(tree) { "" } else { " (gone)" };
+            output += &terminal.line(&[(PLAIN, "  "), (FAINT, &path), (NOTICE, gone)]);
+        }
     }
     let projects = format!("{}, ", count(kept.len(), "project"));
     let shared = format!(" ({} of it shared)", size(shared));
@@ -164,16 +168,35 @@ fn info(cache: &Cache, json: bool, context: &Context) -> Result<Answer> {
 
 fn as_json(kept: &ProjectUsage) -> Value {
     // Without `..`, a new field does not compile until it is printed or left out on purpose.
-    let ProjectUsage { folder, root, builds, bytes, used } = kept;
-    let used = used.and_then(|used| used.duration_since(UNIX_EPOCH).ok());
+    let ProjectUsage { folder, name, builds, bytes, used, trees } = kept;
     json!({
+        "name": name,
         "folder": folder.to_string_lossy(),
-        "root": root.as_ref().map(|root| root.to_string_lossy()),
-        "exists": root.as_ref().is_some_and(|root| root.exists()),
         "builds": builds,
         "bytes": bytes,
-        "last-used": used.map(|used| used.as_secs()),
+        "last-used": seconds(*used),
+        "trees": trees.iter().map(tree_as_json).collect::<Value>(),
     })
+}
+
+fn tree_as_json(tree: &TreeUsage) -> Value {
+    let TreeUsage { folder, root, bytes, used } = tree;
+    json!({
+        "root": root.as_ref().map(|root| root.to_string_lossy()),
+        "exists": exists(tree),
+        "folder": folder.to_string_lossy(),
+        "bytes": bytes,
+        "last-used": seconds(*used),
+    })
+}
+
+fn exists(tree: &TreeUsage) -> bool {
+    tree.root.as_ref().is_some_and(|root| root.exists())
+}
+
+/// Seconds since 1970.
+fn seconds(time: Option<SystemTime>) -> Option<u64> {
+    Some(time?.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// The time since `then`, such as `3 days ago`.

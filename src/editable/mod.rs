@@ -139,6 +139,29 @@ impl Products {
     }
 }
 
+/// The `.pth` of an editable wheel, with another Python source folder in its path line. `None` if the
+/// wheel has no path line.
+///
+/// # Errors
+/// The `.pth` can't be read.
+pub(crate) fn moved_pth(
+    wheel: &mut Wheel,
+    python_root: &Path,
+) -> Result<Option<(String, Vec<u8>)>> {
+    let name = format!("{}.pth", project_name(&wheel.dist_info));
+    if !wheel.files().any(|(known, _)| known == name) {
+        return Ok(None);
+    }
+    let text = wheel.read(&name)?;
+    let text = String::from_utf8_lossy(&text);
+    let line = |line: &str| match line.starts_with("import ") {
+        true => format!("{line}\n"),
+        false => format!("{}\n", python_root.display()),
+    };
+    let text: String = text.lines().map(line).collect();
+    Ok(Some((name, text.into_bytes())))
+}
+
 /// The dist-info folder of a wheel with this file name (PEP 427).
 pub(crate) fn dist_info(file_name: &str) -> String {
     let name: Vec<&str> = file_name.splitn(3, '-').take(2).collect();

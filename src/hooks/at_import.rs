@@ -7,16 +7,15 @@ use std::path::PathBuf;
 use fs_err as fs;
 
 use super::call::Call;
-use super::stored_copy::Copy;
+use super::untracked;
 use crate::editable;
-use crate::error::Result;
 use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
 use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
 use crate::project::{self, Project};
-use crate::store::{self, Entry, EntryKind};
+use crate::store::{self, Entry};
 
 /// Loads the module at the path in the first argument, and asks for its verdict about the table at
 /// the second one. Isolated from the user's settings, and without the packages of an environment.
@@ -32,12 +31,15 @@ loader.exec_module(native)
 sys.stdout.buffer.write(native.import_verdict(sys.argv[2]))",
 ];
 
-/// What became of the table in a stored wheel.
-pub(super) enum Refreshed {
-    /// It is that of the current tree, or the wheel has none.
+/// The files of a stored wheel that depend on the tree that it is delivered to: the table, and the
+/// path line. A wheel that is no editable one has none.
+pub(super) enum Shell {
+    /// They are right for this tree.
     AsStored,
-    Renewed(Box<Entry>),
-    /// The old table stays, for this reason. An import finds the difference and asks the backend.
+    /// They must be replaced. `python_root` is for the path line of a wheel of another tree.
+    Anew { table: Vec<u8>, python_root: Option<PathBuf> },
+    /// They can't be made now, for this reason. An import of the wheel as it is stored finds the
+    /// difference and asks the backend.
     Left(&'static str),
 }
 
@@ -111,51 +113,59 @@ impl Call {
         Some([python?].into_iter().chain(ASK.map(str::to_owned)).chain([copy?]).collect())
     }
 
-    /// Updates the table of a stored editable wheel to the current tree. `names` were listed before
-    /// `inputs` were observed. A change that makes no difference to the module (a comment in a
-    /// manifest, a new file that git ignores) may look different to an import.
-    ///
-    /// # Errors
-    /// The stored wheel can't be read, or a temporary folder can't be written.
-    pub(super) fn refreshed(
-        &self,
-        entry: &Entry,
-        names: AtImport,
-        inputs: &Inputs,
-    ) -> Result<Refreshed> {
-        let (Some(store), Some(known), Some(wheel)) = (&self.store, &entry.at_import, &entry.wheel)
-        else {
-            return Ok(Refreshed::AsStored);
-        };
-        let (watches, roots) = (&entry.record.watches, &entry.roots);
+    /// The shell of a stored editable wheel for the current tree. `names` were listed before `inputs`
+    /// were observed. A change that makes no difference to the module (a comment in a manifest, a new
+    /// file that git ignores) may look different to an import.
+    pub(super) fn shell(&self, entry: &Entry, names: AtImport, inputs: &Inputs) -> Shell {
+        if entry.at_import.is_none() {
+            return Shell::AsStored;
+        }
         // A readme may have changed since it was put into the wheel.
         let verdict = freshness::compare(entry.record.pairs(), &entry.record.untrusted, inputs);
         if !matches!(verdict, Verdict::Fresh { .. }) {
-            return Ok(Refreshed::Left("an input changed meanwhile"));
+            return Shell::Left("an input changed meanwhile");
         }
+        let (watches, roots) = (&entry.record.watches, &entry.roots);
         let at_import = self.observer().at_import(names, watches, roots, inputs);
         // pyproject.toml was read when the call began. If it changed since then,
         // `[tool.wheelprint]` may have changed, which the table has now.
         let now = Project::load(&self.project.root).map(|project| project.document);
         if now.ok().as_ref() != Some(&self.project.document) {
-            return Ok(Refreshed::Left("pyproject.toml changed meanwhile"));
+            return Shell::Left("pyproject.toml changed meanwhile");
         }
-        let dist_info = editable::dist_info(&wheel.file_name);
-        let bytes =
-            self.inputs_file(&at_import, &entry.record.fingerprint.sha256, &dist_info, false);
-        let digest = crate::digest::bytes(&bytes);
-        if digest == *known {
-            return Ok(Refreshed::AsStored);
+        self.shell_with(entry, &at_import)
+    }
+
+    /// The shell of a stored wheel whose inputs have changed. An import then finds that it is stale.
+    pub(super) fn shell_of_stale(&self, entry: &Entry) -> Shell {
+        if entry.at_import.is_none() {
+            return Shell::AsStored;
         }
-        let Ok(copy) = Copy::of(store, entry)? else {
-            return Ok(Refreshed::Left("the stored wheel is missing or damaged"));
+        let observer = self.observer();
+        let (watches, roots) = (&entry.record.watches, &entry.roots);
+        let names = self.names_at_import(&observer, watches, roots);
+        let inputs = observer.observe(watches, roots);
+        let mut at_import = observer.at_import(names, watches, roots, &inputs);
+        at_import.raced.push("the sources changed while the package was installed".to_owned());
+        self.shell_with(entry, &at_import)
+    }
+
+    fn shell_with(&self, entry: &Entry, at_import: &AtImport) -> Shell {
+        let (Some(store), Some(wheel)) = (&self.store, &entry.wheel) else {
+            return Shell::AsStored;
         };
-        let replace = [(editable::inputs_name(&dist_info), bytes)].into();
-        let kind = EntryKind::Artifact(self.request.artifact);
-        Ok(match copy.store_again(store, kind, replace, &entry.record, roots, Some(digest))? {
-            Some(entry) => Refreshed::Renewed(Box::new(entry)),
-            None => Refreshed::Left("the store can't be written to"),
-        })
+        let dist_info = editable::dist_info(&wheel.file_name);
+        let fingerprint = &entry.record.fingerprint.sha256;
+        let table = self.inputs_file(at_import, fingerprint, &dist_info, false);
+        let is_of_this_tree = entry.built_in == store.root();
+        if is_of_this_tree && entry.at_import.as_ref() == Some(&crate::digest::bytes(&table)) {
+            return Shell::AsStored;
+        }
+        let layout = || {
+            let manifest = self.project.manifest_path(&self.request);
+            untracked::layout(&self.project, &manifest).python_root
+        };
+        Shell::Anew { table, python_root: (!is_of_this_tree).then(layout) }
     }
 
     /// Names of the variables that uv sets for the build alone (`extra-build-variables` in

@@ -19,6 +19,8 @@ use crate::sdist::Origin;
 pub(super) struct Recorded {
     pub record: Record,
     pub roots: Roots,
+    /// Why no other tree can use the wheel. Empty if another tree can.
+    pub tied: Vec<String>,
     /// The inputs that an editable wheel compares at import.
     pub at_import: AtImport,
 }
@@ -64,7 +66,8 @@ impl Recorded {
         };
         record.untrusted = untrusted;
         record.source = source.or(record.source);
-        Self { record, roots: here, at_import }
+        let tied = tied(&here);
+        Self { record, roots: here, tied, at_import }
     }
 
     /// Says why the build will not be reused, if so.
@@ -75,6 +78,15 @@ impl Recorded {
             log::info(format_args!("this build will not be reused: {causes}"));
         }
     }
+}
+
+/// Why no other tree can use a build with these roots.
+fn tied(roots: &Roots) -> Vec<String> {
+    let is_linked = !roots.can_move();
+    is_linked
+        .then(|| "a folder of the project is reached through a link".to_owned())
+        .into_iter()
+        .collect()
 }
 
 /// What changed during the build, apart from the inputs that changed.

@@ -1,27 +1,28 @@
 //! Answering a hook with a stored wheel: without maturin and without cargo.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
 use fs_err as fs;
 
-use super::at_import::Refreshed;
+use super::at_import::Shell;
 use super::call::Call;
 use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
 use super::stored_copy::{Copy, Usable, temporary, usable};
 use super::{requires, unpacked};
+use crate::editable;
 use crate::error::{PathContext as _, Result};
-use crate::fingerprint::{Record, Value, record};
+use crate::fingerprint::{Value, record};
 use crate::freshness::Reason;
-use crate::inputs::Roots;
 use crate::log;
 use crate::renew;
 use crate::report;
 use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::settings::Reuse;
-use crate::store::{BuildLock, Delivery, Entry, EntryKind, Store};
+use crate::store::{BuildLock, Entry, EntryKind, Finished, Store};
 use crate::wheel::{Edit, Wheel};
 
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
@@ -102,24 +103,9 @@ pub(super) fn deliver_fresh(
         Found::Stale(stale) => return Ok(Outcome::Build(stale)),
     };
     // At once, because the table is made of what the lookup saw.
-    let refreshed = match look {
-        Some(Observed { names: Some(names), inputs, .. }) => call.refreshed(&entry, names, &inputs),
-        _ => Ok(Refreshed::AsStored),
-    };
-    let not_renewed = |cause: &dyn std::fmt::Display| {
-        log::debug(format_args!("what it tells an import could not be renewed: {cause}"));
-    };
-    let entry = match refreshed {
-        Ok(Refreshed::Renewed(renewed)) => renewed,
-        Ok(Refreshed::AsStored) => entry,
-        Ok(Refreshed::Left(cause)) => {
-            not_renewed(&cause);
-            entry
-        }
-        Err(error) => {
-            not_renewed(&error);
-            entry
-        }
+    let shell = match look {
+        Some(Observed { names: Some(names), inputs, .. }) => call.shell(&entry, names, &inputs),
+        _ => Shell::AsStored,
     };
     if let Some(prepared) = prepared {
         let checked = check_metadata(store, &entry, prepared).unwrap_or_else(|error| {
@@ -130,8 +116,7 @@ pub(super) fn deliver_fresh(
             return Ok(Outcome::Build(Stale::because(reason)));
         }
     }
-    let delivery = store.deliver(&entry, folder)?;
-    Ok(match usable(delivery) {
+    Ok(match deliver(store, &entry, shell, folder)? {
         Ok(name) => {
             end_promise(call);
             log::info(line);
@@ -139,6 +124,33 @@ pub(super) fn deliver_fresh(
         }
         Err(reason) => Outcome::Build(Stale::because(reason)),
     })
+}
+
+/// Delivers a stored wheel with this shell.
+///
+/// # Errors
+/// The folder can't be written to.
+fn deliver(store: &Store, entry: &Entry, shell: Shell, folder: &Path) -> Result<Usable<String>> {
+    let (table, python_root) = match shell {
+        Shell::Left(cause) if entry.built_in != store.root() => {
+            return Ok(Err(Reason::Untrusted(cause.to_owned())));
+        }
+        Shell::Left(cause) => {
+            log::debug(format_args!("what it tells an import could not be renewed: {cause}"));
+            return Ok(usable(store.deliver(entry, folder)?));
+        }
+        Shell::AsStored => return Ok(usable(store.deliver(entry, folder)?)),
+        Shell::Anew { table, python_root } => (table, python_root),
+    };
+    let mut copy = match Copy::of(store, entry)? {
+        Ok(copy) => copy,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut replace = BTreeMap::from([(editable::inputs_name(&copy.wheel.dist_info), table)]);
+    if let Some(python_root) = python_root {
+        replace.extend(editable::moved_pth(&mut copy.wheel, &python_root)?);
+    }
+    copy.deliver(folder, replace).map(Ok)
 }
 
 /// The stored wheel that `get_requires_for_build_*` promised when it requested nothing. `None` if a
@@ -157,7 +169,11 @@ pub(super) fn promised(call: &Call, store: &Store) -> Option<Entry> {
 pub(super) fn deliver_promised(call: &Call, folder: &Path) -> Result<Option<String>> {
     let Some(store) = &call.store else { return Ok(None) };
     let Some(entry) = promised(call, store) else { return Ok(None) };
-    let Delivery::Done(name) = store.deliver(&entry, folder)? else { return Ok(None) };
+    let shell = match entry.built_in == store.root() {
+        true => Shell::AsStored,
+        false => call.shell_of_stale(&entry),
+    };
+    let Ok(name) = deliver(store, &entry, shell, folder)? else { return Ok(None) };
     end_promise(call);
     log::info("the sources changed since maturin was asked for; the next build sees it");
     Ok(Some(name))
@@ -204,7 +220,14 @@ pub(super) fn renew(store: &Store, kind: EntryKind, stale: &Stale) -> Result<Opt
         return Ok(None);
     };
     replace.insert(format!("{}/{}", copy.wheel.dist_info, record::FILE_NAME), record.to_json());
-    copy.store_again(store, kind, replace, &record, &entry.roots, entry.at_import.clone())
+    let finished = Finished {
+        built_in: entry.built_in.clone(),
+        tied: entry.tied.clone(),
+        record,
+        roots: entry.roots.clone(),
+        at_import: entry.at_import.clone(),
+    };
+    copy.store_again(store, kind, replace, finished)
 }
 
 /// Unpacks the dist-info of a stored wheel as `prepare_metadata_*` would have written it, and gives
@@ -250,7 +273,7 @@ pub(super) fn keep(
     wheel: &Path,
 ) {
     let Some(store) = &call.store else { return };
-    let Recorded { record, roots, .. } = recorded;
+    let Recorded { record, roots, tied, .. } = recorded;
     let roots = match origin {
         // The folder of an unpacked archive will be removed. So the wheel is stored for the tree,
         // or not at all.
@@ -264,10 +287,12 @@ pub(super) fn keep(
         None => roots.clone(),
     };
     let artifact = call.request.artifact;
+    let (built_in, record) = (store.root().to_owned(), record.clone());
+    let finished = Finished { built_in, tied: tied.clone(), record, roots, at_import };
     if call.reuses() || artifact == Artifact::Editable {
-        store.publish(EntryKind::Artifact(artifact), record, &roots, at_import, wheel);
-    } else if call.settings.reuse == Reuse::Editable && record.untrusted.is_empty() {
-        keep_metadata(store, record, &roots, wheel).unwrap_or_else(log::debug);
+        store.publish(EntryKind::Artifact(artifact), finished, wheel);
+    } else if call.settings.reuse == Reuse::Editable && finished.record.untrusted.is_empty() {
+        keep_metadata(store, finished, wheel).unwrap_or_else(log::debug);
     }
 }
 
@@ -275,7 +300,7 @@ pub(super) fn keep(
 ///
 /// # Errors
 /// The wheel can't be read, or a temporary folder can't be written to.
-fn keep_metadata(store: &Store, record: &Record, roots: &Roots, path: &Path) -> Result<()> {
+fn keep_metadata(store: &Store, finished: Finished, path: &Path) -> Result<()> {
     let mut wheel = Wheel::open(path)?;
     let kept = metadata_names(&wheel);
     let prefix = format!("{}/RECORD", wheel.dist_info);
@@ -286,7 +311,7 @@ fn keep_metadata(store: &Store, record: &Record, roots: &Roots, path: &Path) -> 
     let target = folder.path().join(path.file_name().unwrap_or_default());
     let file = fs::File::create(&target).at(&target)?;
     wheel.rewrite(file, &target, Edit { remove, ..Edit::default() })?;
-    store.publish(EntryKind::Metadata, record, roots, None, &target);
+    store.publish(EntryKind::Metadata, Finished { at_import: None, ..finished }, &target);
     Ok(())
 }
 

@@ -1,14 +1,14 @@
-//! Changing a stored wheel: a copy of it, which is stored again.
+//! Changing a stored wheel: a copy of it, which is stored again or delivered.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use fs_err as fs;
 
 use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::Record;
 use crate::freshness::Reason;
-use crate::inputs::Roots;
-use crate::store::{Delivery, Entry, EntryKind, Store};
+use crate::publish;
+use crate::store::{Delivery, Entry, EntryKind, Finished, Store};
 use crate::wheel::{Edit, Wheel};
 
 /// A copy of a stored wheel in a temporary folder.
@@ -35,15 +35,28 @@ impl Copy {
         store: &Store,
         kind: EntryKind,
         replace: BTreeMap<String, Vec<u8>>,
-        record: &Record,
-        roots: &Roots,
-        at_import: Option<String>,
+        finished: Finished,
     ) -> Result<Option<Entry>> {
         let folder = temporary()?;
         let target = folder.path().join(&self.name);
         let file = fs::File::create(&target).at(&target)?;
         self.wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
-        Ok(store.publish(kind, record, roots, at_import, &target))
+        Ok(store.publish(kind, finished, &target))
+    }
+
+    /// Writes the wheel with new contents of these files into the frontend's folder, and gives its
+    /// name.
+    pub(super) fn deliver(
+        mut self,
+        folder: &Path,
+        replace: BTreeMap<String, Vec<u8>>,
+    ) -> Result<String> {
+        let target = folder.join(&self.name);
+        let mut file = publish::beside(&target).at(folder)?;
+        self.wheel.rewrite(file.as_file_mut(), &target, Edit { replace, ..Edit::default() })?;
+        publish::share(&file).at(&target)?;
+        publish::persist_unsynced(file, &target).at(&target)?;
+        Ok(self.name)
     }
 }
 

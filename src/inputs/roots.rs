@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::paths::{below, is_one_folder, normalize, slashed};
+use super::paths::{below, is_one_folder, normalize, relative, slashed};
 use super::{Key, Place};
 use crate::error::Cause;
 
@@ -118,6 +118,36 @@ impl Roots {
     /// The folders that builds write to.
     pub fn products(&self) -> impl Iterator<Item = &Path> {
         self.iter().filter(|(root, _)| matches!(root, Root::Products(_))).map(|(_, folder)| folder)
+    }
+
+    /// The same roots for another tree of the project, whose folder is given: what lies relative to
+    /// the project moves along with it. `None` if the project's folder is not among the roots.
+    pub fn moved_to(&self, project: &Path) -> Option<Self> {
+        let old = self.get(&Root::Project)?;
+        if dunce::canonicalize(old).is_ok_and(|old| old == project) {
+            return Some(self.clone());
+        }
+        let moved = self.iter().map(|(root, folder)| {
+            let place = if root.is_elsewhere() { None } else { relative(old, folder) };
+            let moved = place.map(|place| normalize(&project.join(place)));
+            (root.clone(), moved.unwrap_or_else(|| folder.to_owned()))
+        });
+        Some(Self(moved.collect()))
+    }
+
+    /// Whether every root lies in the same place relative to the project if links are followed.
+    /// Otherwise [`Self::moved_to`] may lead to a folder of the old tree.
+    pub fn can_move(&self) -> bool {
+        let real =
+            |folder: &Path| dunce::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        self.get(&Root::Project).is_some_and(|project| {
+            let is_of_sources =
+                |root: &Root| !root.is_elsewhere() && !matches!(root, Root::Products(_));
+            let folders = self.iter().filter(|(root, _)| is_of_sources(root));
+            let mut folders = folders.map(|(_, folder)| folder);
+            folders
+                .all(|folder| relative(project, folder) == relative(&real(project), &real(folder)))
+        })
     }
 
     /// Whether this is a folder that the build itself writes to.

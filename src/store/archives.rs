@@ -39,7 +39,7 @@ impl Store {
         }
         let cache = Cache { folder: trusted_folder(environment)? };
         // Clones of one project make equal archives, and some of the clones may be gone.
-        cache.stores().ok()?.into_iter().find_map(|store| {
+        cache.trees().ok()?.into_iter().find_map(|store| {
             let root = store.known_root().filter(|root| root.is_dir())?;
             touch(&store.folder.join(ARCHIVES).join(id)).then(|| root.to_owned())
         })

@@ -11,12 +11,13 @@ use fs_err as fs;
 
 use super::lock::{self, TryLock};
 use super::prune::{
-    Freed, GRACE, OLD, bytes, is_before, is_folder, is_left, is_older, modified, paths_in, remove,
+    Freed, GRACE, MAX_TOTAL, OLD, bytes, is_before, is_folder, is_left, is_older, modified,
+    paths_in, prune_all_builds, prune_builds, remove,
 };
 use super::shared::{self, stale_notes};
 use super::{
-    Entry, FOLDER, METADATA, PROJECTS, ROOT, Store, base_folder, name_of, project_hash, promise,
-    stat_memory,
+    Entry, FOLDER, METADATA, PROJECTS, ROOT, Store, TREES, base_folder, entry_files, name_of,
+    promise, stat_memory, tree_hash,
 };
 use crate::cargo_mtime::Note;
 use crate::error::{Error, PathContext as _, Result};
@@ -34,11 +35,22 @@ pub(crate) struct Cache {
 #[derive(Debug)]
 pub(crate) struct ProjectUsage {
     pub folder: PathBuf,
-    /// The project's folder; `None` if it is not known any more.
-    pub root: Option<PathBuf>,
+    pub name: String,
     pub builds: usize,
     pub bytes: u64,
-    /// When an entry or the stat cache was last written or used.
+    /// When a build or a tree's stat cache was last written or used.
+    pub used: Option<SystemTime>,
+    pub trees: Vec<TreeUsage>,
+}
+
+/// What the store holds for one tree alone.
+#[derive(Debug)]
+pub(crate) struct TreeUsage {
+    pub folder: PathBuf,
+    /// The tree's path; `None` if it is not known any more.
+    pub root: Option<PathBuf>,
+    pub bytes: u64,
+    /// When the stat cache was last written.
     pub used: Option<SystemTime>,
 }
 
@@ -63,7 +75,10 @@ impl Cache {
     /// # Errors
     /// The store can't be read.
     pub(crate) fn projects(&self) -> Result<Vec<ProjectUsage>> {
-        let mut kept: Vec<ProjectUsage> = self.stores()?.iter().map(Store::usage).collect();
+        let mut kept: Vec<ProjectUsage> = Vec::new();
+        for folder in self.project_folders()? {
+            kept.push(usage(&folder, self.trees_in(&folder)));
+        }
         kept.sort_by(|one, other| (other.used, &one.folder).cmp(&(one.used, &other.folder)));
         Ok(kept)
     }
@@ -82,20 +97,26 @@ impl Cache {
         names
     }
 
-    /// Removes what is stored for projects that are gone, wheels that no entry names, temporary
-    /// files that killed processes left, and old locks and memories of import checks.
+    /// Removes what is stored for trees that are gone, builds beyond the store's limits, wheels that no
+    /// entry names, temporary files that killed processes left, and old locks and memories of import
+    /// checks.
     ///
     /// # Errors
     /// The store can't be read, or a file can't be removed.
     pub(crate) fn prune(&self) -> Result<Freed> {
         let mut freed = Freed::default();
-        for store in self.stores()? {
-            match store.try_lock() {
-                TryLock::Busy => freed.busy.push(store.root),
-                lock if store.is_gone() => store.remove(lock, &mut freed)?,
-                _lock => store.prune(&mut freed),
+        for tree in self.trees()? {
+            match tree.try_lock() {
+                TryLock::Busy => freed.busy.push(tree.root),
+                lock if tree.is_gone() => tree.remove(lock, &mut freed)?,
+                _lock => tree.prune(&mut freed),
             }
         }
+        for project in self.project_folders()? {
+            prune_builds(&project, &mut freed);
+            remove_if_unused(&project, &mut freed)?;
+        }
+        prune_all_builds(&self.project_folders()?, MAX_TOTAL, &mut freed);
         for path in stale_notes(&self.folder) {
             freed.other(&path)?;
         }
@@ -114,18 +135,18 @@ impl Cache {
         Ok(freed)
     }
 
-    /// Removes everything of one project. Waits for a build of it.
+    /// Removes everything of the project in this tree: what is kept for the tree alone, and the builds
+    /// of all trees of the project. Waits for a build in this tree.
     ///
     /// # Errors
     /// The store can't be read, or a file can't be removed.
     pub(crate) fn clean(&self, root: &Path) -> Result<Freed> {
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-        let end = format!("-{}", project_hash(&root));
+        let hash = tree_hash(&root);
         let mut freed = Freed::default();
-        for store in self.stores()? {
-            if name_of(&store.folder).ends_with(&end) {
-                self.clean_store(&store, &mut freed)?;
-            }
+        for tree in self.trees()?.iter().filter(|tree| name_of(&tree.folder) == hash) {
+            self.clean_tree(tree, &mut freed)?;
+            clean_project(&tree.project, &mut freed)?;
         }
         Ok(freed)
     }
@@ -136,8 +157,11 @@ impl Cache {
     /// As [`Self::clean`].
     pub(crate) fn clean_all(&self) -> Result<Freed> {
         let mut freed = Freed::default();
-        for store in self.stores()? {
-            self.clean_store(&store, &mut freed)?;
+        for tree in self.trees()? {
+            self.clean_tree(&tree, &mut freed)?;
+        }
+        for project in self.project_folders()? {
+            clean_project(&project, &mut freed)?;
         }
         for path in paths_in(&self.folder) {
             for inside in paths_in(&path) {
@@ -176,33 +200,35 @@ impl Cache {
         removed
     }
 
-    fn clean_store(&self, store: &Store, freed: &mut Freed) -> Result<()> {
-        store.wait_for_promises();
-        let lock = store.lock_if_there();
+    fn clean_tree(&self, tree: &Store, freed: &mut Freed) -> Result<()> {
+        tree.wait_for_promises();
+        let lock = tree.lock_if_there();
         let mut targets = BTreeSet::new();
-        for (path, _) in store.entry_files() {
-            let roots = sealed::read(&path).map(|entry: Entry| entry.roots).unwrap_or_default();
+        for (path, _) in tree.entry_files() {
+            let entry = sealed::read(&path).ok();
+            let entry = entry.filter(|entry: &Entry| entry.built_in == tree.root);
+            let roots = entry.map(|entry| entry.roots).unwrap_or_default();
             targets.extend(roots.products().map(Path::to_owned));
         }
         for path in paths_in(&self.folder.join(shared::NOTES)) {
             let is_below =
-                |target: &Path| store.known_root().is_some_and(|root| target.starts_with(root));
+                |target: &Path| tree.known_root().is_some_and(|root| target.starts_with(root));
             if let Ok(Note { target, .. }) = sealed::read(&path)
                 && (targets.contains(&target) || is_below(&target))
             {
                 // Another project may build in this target folder, too.
-                let _lock = store.lock_target(&target);
+                let _lock = tree.lock_target(&target);
                 freed.other(&path)?;
             }
         }
-        store.remove(lock.map_or(TryLock::Free, TryLock::Held), freed)
+        tree.remove(lock.map_or(TryLock::Free, TryLock::Held), freed)
     }
 
-    /// All projects' parts of the store.
+    /// The folders of all projects.
     ///
     /// # Errors
     /// The store can't be read.
-    pub(super) fn stores(&self) -> Result<Vec<Store>> {
+    fn project_folders(&self) -> Result<Vec<PathBuf>> {
         let projects = self.folder.join(PROJECTS);
         let link = [&self.folder, &projects].into_iter().find(|folder| folder.is_symlink());
         if let Some(link) = link {
@@ -210,30 +236,78 @@ impl Cache {
         }
         match fs::read_dir(&projects) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(projects),
-            _ => {
-                let folders = paths_in(&projects).into_iter().filter(|path| is_folder(path));
-                Ok(folders.map(|folder| Store::at(self.folder.clone(), folder)).collect())
-            }
+            _ => Ok(paths_in(&projects).into_iter().filter(|path| is_folder(path)).collect()),
         }
+    }
+
+    /// All trees of all projects.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub(super) fn trees(&self) -> Result<Vec<Store>> {
+        let projects = self.project_folders()?;
+        Ok(projects.iter().flat_map(|project| self.trees_in(project)).collect())
+    }
+
+    fn trees_in(&self, project: &Path) -> Vec<Store> {
+        let folders = paths_in(&project.join(TREES)).into_iter().filter(|path| is_folder(path));
+        folders.map(|folder| Store::at(self.folder.clone(), project.to_owned(), folder)).collect()
     }
 }
 
+fn usage(project: &Path, trees: Vec<Store>) -> ProjectUsage {
+    let trees: Vec<TreeUsage> = trees.iter().map(Store::usage).collect();
+    let files = entry_files(project);
+    // Dist-info alone can't be delivered as a build.
+    let is_build = |path: &Path| !name_of(path).starts_with(&format!("{METADATA}-"));
+    let name = name_of(project);
+    ProjectUsage {
+        name: name.rsplit_once('-').map_or(&*name, |(name, _)| name).to_owned(),
+        builds: files.iter().filter(|(path, _)| is_build(path)).count(),
+        bytes: bytes(project),
+        used: files
+            .iter()
+            .map(|(_, used)| *used)
+            .chain(trees.iter().filter_map(|it| it.used))
+            .max(),
+        trees,
+        folder: project.to_owned(),
+    }
+}
+
+/// Removes the builds of a project, and its folder if none of its trees is known any more.
+fn clean_project(project: &Path, freed: &mut Freed) -> Result<()> {
+    for name in ["entries", "wheels"] {
+        remove(&project.join(name), freed)?;
+    }
+    freed.projects += 1;
+    remove_if_unused(project, freed)
+}
+
+/// Removes the folder of a project that has neither trees nor builds.
+fn remove_if_unused(project: &Path, freed: &mut Freed) -> Result<()> {
+    let _ = fs::remove_dir(project.join(TREES));
+    if project.join(TREES).exists() || !entry_files(project).is_empty() {
+        return Ok(());
+    }
+    remove(project, freed)
+}
+
 impl Store {
-    /// The part of the store that is in this folder. Its root is empty if the file with it is missing
-    /// or damaged, or if the root's path can't be written as text.
-    fn at(cache: PathBuf, folder: PathBuf) -> Self {
+    /// The tree whose part of the store is in this folder. Its root is empty if the file with it is
+    /// missing or damaged, or if the root's path can't be written as text.
+    fn at(cache: PathBuf, project: PathBuf, folder: PathBuf) -> Self {
         let root = fs::read_to_string(folder.join(ROOT)).unwrap_or_default();
-        let end = format!("-{}", project_hash(root.as_ref()));
-        let is_known = name_of(&folder).ends_with(&end) && !root.contains('\u{fffd}');
+        let is_known = name_of(&folder) == tree_hash(root.as_ref()) && !root.contains('\u{fffd}');
         let root = if is_known { root.into() } else { PathBuf::new() };
-        Self { cache, folder, root, warned: false.into() }
+        Self { cache, project, folder, root, warned: false.into() }
     }
 
     pub(super) fn known_root(&self) -> Option<&Path> {
         Some(&*self.root).filter(|root| !root.as_os_str().is_empty())
     }
 
-    /// Is the project's folder gone? If it is not known, the last use decides.
+    /// Is the tree's folder gone? If it is not known, the last use decides.
     fn is_gone(&self) -> bool {
         match self.known_root() {
             Some(root) => !root.exists(),
@@ -241,25 +315,28 @@ impl Store {
         }
     }
 
-    /// Removes what is stored for projects whose folder is gone: `uv build` unpacks each sdist into
-    /// a new folder. Also removes notes about target folders that are gone.
+    /// Removes what is stored for trees that are gone: `uv build` unpacks each sdist into a new
+    /// folder. Also keeps all builds together within their limit, and removes notes about target
+    /// folders that are gone.
     pub(super) fn prune_others(&self) {
         let cache = Cache { folder: self.cache.clone() };
-        for store in cache.stores().unwrap_or_default() {
-            let gone = store.known_root().is_some_and(|root| !root.exists());
-            if gone && is_older(&store.folder.join(ROOT), GRACE) && store.folder != self.folder {
-                let lock = store.try_lock();
+        let mut freed = Freed::default();
+        for tree in cache.trees().unwrap_or_default() {
+            let gone = tree.known_root().is_some_and(|root| !root.exists());
+            if gone && is_older(&tree.folder.join(ROOT), GRACE) && tree.folder != self.folder {
+                let lock = tree.try_lock();
                 if !matches!(lock, TryLock::Busy) {
-                    let _ = store.remove(lock, &mut Freed::default());
+                    let _ = tree.remove(lock, &mut freed);
                 }
             }
         }
+        prune_all_builds(&cache.project_folders().unwrap_or_default(), MAX_TOTAL, &mut freed);
         for note in stale_notes(&self.cache) {
             let _ = fs::remove_file(note);
         }
     }
 
-    /// Removes this part of the store.
+    /// Removes what is stored for this tree alone.
     fn remove(&self, lock: TryLock, freed: &mut Freed) -> Result<()> {
         let build_lock = self.build_lock();
         for path in paths_in(&self.folder).iter().filter(|path| **path != build_lock) {
@@ -269,7 +346,7 @@ impl Store {
         remove(&build_lock, freed)?;
         drop(held);
         let _ = fs::remove_dir(&self.folder);
-        freed.projects += 1;
+        freed.trees += 1;
         Ok(())
     }
 
@@ -284,16 +361,11 @@ impl Store {
         }
     }
 
-    fn usage(&self) -> ProjectUsage {
-        let files = self.entry_files();
-        let memory = modified(&stat_memory(&self.folder));
-        // Dist-info alone can't be delivered as a build.
-        let is_build = |path: &Path| !name_of(path).starts_with(&format!("{METADATA}-"));
-        ProjectUsage {
+    fn usage(&self) -> TreeUsage {
+        TreeUsage {
             root: self.known_root().map(Path::to_owned),
-            builds: files.iter().filter(|(path, _)| is_build(path)).count(),
             bytes: bytes(&self.folder),
-            used: files.into_iter().map(|(_, used)| used).chain(memory).max(),
+            used: modified(&stat_memory(&self.folder)),
             folder: self.folder.clone(),
         }
     }

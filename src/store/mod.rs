@@ -6,13 +6,15 @@
 //!
 //! ```text
 //! projects/NAME-HASH/entries/KIND-FINGERPRINT.json       record, roots, which wheel
+//!                    entries/KIND-FINGERPRINT-TREE.json  a build that only this tree can use
 //!                    wheels/SHA256/FILENAME.whl
-//!                    promises/KEY.json                   stored wheels promised by get_requires
-//!                    root                                the project's folder
-//!                    build.lock, stat.json, toolchain.json
-//!                    said                                the last report about uv's keys
-//!                    archives/SHA256                     sdists made from it, by digest of record
-//!                    archive-target/                     the target folder for building them
+//!                    trees/TREE/                         for one folder with the project:
+//!                        root                            its path
+//!                        promises/KEY.json               stored wheels promised by get_requires
+//!                        build.lock, stat.json, toolchain.json
+//!                        said                            the last report about uv's keys
+//!                        archives/SHA256                 sdists made from it, by digest of record
+//!                        archive-target/                 the target folder for building them
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
@@ -25,8 +27,11 @@
 //!
 //! Only folders that nobody but the user can write to are used (`publish::private`).
 //!
-//! All data is checked when it is read. Entries carry a checksum and the root that they were made
-//! for. Wheels are hashed while they are copied out. Data that does not match counts as missing.
+//! All data is checked when it is read. Entries carry a checksum. Wheels are hashed while they are
+//! copied out. Data that does not match counts as missing.
+//!
+//! All trees of a project share its builds (docs/design.md, D17). A tree is named by a hash of its
+//! path.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -51,16 +56,18 @@ mod prune;
 mod shared;
 mod wheels;
 
-pub(crate) use cache::{Cache, ProjectUsage};
+pub(crate) use cache::{Cache, ProjectUsage, TreeUsage};
 pub(crate) use lock::BuildLock;
 pub(crate) use prune::Freed;
-use prune::{modified, paths_in};
+use prune::{modified, paths_in, prune_builds};
 
 const METADATA: &str = "metadata";
 /// The file that contains the path of a project's root.
 const ROOT: &str = "root";
 /// The folder of all parts of projects.
 const PROJECTS: &str = "projects";
+/// The folder of a project's trees.
+const TREES: &str = "trees";
 /// The folder of the store, see `STORE` in `_runtime_check.py`. Another layout gets another name.
 const FOLDER: &str = "wheelprint-v1";
 /// A file that tells backup programs to leave the store out (<https://bford.info/cachedir/>).
@@ -69,16 +76,16 @@ const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
 # The store of wheelprint, which can be deleted at any time.
 ";
 /// Version of the entry format. Entries of another version are ignored.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
 const CANDIDATES: usize = 32;
 
-/// The file of the stat cache in a project's part of the store.
+/// The file of the stat cache in a tree's part of the store.
 pub(crate) fn stat_memory(store: &Path) -> PathBuf {
     store.join("stat.json")
 }
 
-/// The file that remembers the toolchain's version, in a project's part of the store.
+/// The file that remembers the toolchain's version, in a tree's part of the store.
 pub(crate) fn toolchain_memory(store: &Path) -> PathBuf {
     store.join("toolchain.json")
 }
@@ -102,13 +109,16 @@ impl EntryKind {
     }
 }
 
-/// One project's part of the store.
+/// One project's part of the store, for one of the project's trees.
 #[derive(Debug)]
 pub(crate) struct Store {
     /// The folder of the whole store.
     cache: PathBuf,
+    /// The folder that all trees of the project share.
+    project: PathBuf,
+    /// The folder of this tree alone.
     folder: PathBuf,
-    /// Empty if it is unknown, see [`Self::at`].
+    /// The tree's path. Empty if it is unknown, see [`Self::at`].
     root: PathBuf,
     /// One warning is enough, whatever is wrong: the build goes on without the store.
     warned: std::cell::Cell<bool>,
@@ -119,14 +129,26 @@ pub(crate) struct Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
     version: u32,
-    root: PathBuf,
     artifact: String,
-    /// The folders of the record's roots on this machine.
+    /// The tree that the build was made in. The paths in an editable wheel are those of this tree.
+    pub built_in: PathBuf,
+    /// Why no other tree can use the build. Empty if another tree can.
+    pub tied: Vec<String>,
+    /// The folders of the record's roots on this machine, for the tree that asks.
     pub roots: Roots,
     pub record: Record,
     /// `None` for a build whose record is never matched.
     pub wheel: Option<StoredWheel>,
     /// Digest of the import table, if the wheel has one.
+    pub at_import: Option<String>,
+}
+
+/// What is stored of a build besides its wheel; see [`Entry`].
+pub(crate) struct Finished {
+    pub built_in: PathBuf,
+    pub tied: Vec<String>,
+    pub record: Record,
+    pub roots: Roots,
     pub at_import: Option<String>,
 }
 
@@ -164,15 +186,14 @@ impl Store {
             return None;
         };
         let root = dunce::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-        let slug: String = name
-            .unwrap_or("project")
-            .chars()
-            .filter(|char| char.is_ascii_alphanumeric() || "-_".contains(*char))
-            .take(40)
-            .collect();
+        let name = name.unwrap_or("project");
+        let is_plain = |char: &char| char.is_ascii_alphanumeric() || "-_".contains(*char);
+        let slug: String = name.chars().filter(is_plain).take(40).collect();
         let cache = base.join(FOLDER);
-        let folder = cache.join(PROJECTS).join(format!("{slug}-{}", project_hash(&root)));
-        let store = Self { cache, folder, root, warned: false.into() };
+        let hash = short_hash("project", name.as_ref());
+        let project = cache.join(PROJECTS).join(format!("{slug}-{hash}"));
+        let folder = project.join(TREES).join(tree_hash(&root));
+        let store = Self { cache, project, folder, root, warned: false.into() };
         if let Err(error) = store.make_folders() {
             log::warn(format_args!(
                 "the cache folder can't be used, builds go on without it: {error}"
@@ -190,15 +211,17 @@ impl Store {
 
     fn make_folders(&self) -> Result<()> {
         make_store(&self.cache)?;
-        let own = ["entries", "wheels", "promises"].map(|name| self.folder.join(name));
-        for folder in [&self.cache.join(PROJECTS), &self.folder].into_iter().chain(&own) {
+        let entries = self.entries();
+        let above = [self.cache.join(PROJECTS), self.project.clone(), self.project.join(TREES)];
+        let own = [self.folder.clone(), self.folder.join("promises")];
+        let shared = [entries.clone(), self.project.join("wheels")];
+        for folder in above.iter().chain(&own).chain(&shared) {
             private::make(folder).at(folder)?;
         }
         for folder in shared::ALL.map(|name| self.cache.join(name)) {
             private::check(&folder).at(folder)?;
         }
         // An existing folder may be read-only.
-        let entries = &own[0];
         drop(publish::beside(&entries.join("x")).at(entries)?);
         let root = self.folder.join(ROOT);
         if !root.exists() {
@@ -207,9 +230,18 @@ impl Store {
         Ok(())
     }
 
-    /// This project's folder in the store.
+    /// This tree's folder in the store.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The tree's path.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn entries(&self) -> PathBuf {
+        self.project.join("entries")
     }
 
     /// Entries of earlier builds, the last used first. Each entry is read only when it is asked
@@ -220,23 +252,36 @@ impl Store {
     ) -> impl Iterator<Item = std::result::Result<Entry, Damaged>> + use<'_> {
         let mut files = self.entry_files();
         let start = format!("{}-", kind.as_str());
-        files.retain(|(path, _)| name_of(path).starts_with(&start));
+        let own = tree_hash(&self.root);
+        let is_of_it = |name: String| {
+            name.starts_with(&start) && tree_of(&name).is_none_or(|tree| tree == own)
+        };
+        files.retain(|(path, _)| is_of_it(name_of(path)));
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
         files.into_iter().take(CANDIDATES).map(move |(path, _)| self.read_entry(&path, kind))
     }
 
-    /// Changes whenever a build is stored, unless the clock is coarse.
-    pub(crate) fn generation(&self) -> Option<SystemTime> {
-        fs::metadata(self.folder.join("entries")).ok()?.modified().ok()
+    /// The stored build with this fingerprint.
+    pub(crate) fn built(&self, kind: EntryKind, fingerprint: &str) -> Option<Entry> {
+        if !is_sha256(fingerprint) {
+            return None;
+        }
+        let name = format!("{}-{}", kind.as_str(), &fingerprint[..40]);
+        [String::new(), self.tree_end()].into_iter().find_map(|end| {
+            let path = self.entries().join(format!("{name}{end}.json"));
+            let entry = path.is_file().then(|| self.read_entry(&path, kind).ok())??;
+            // The file may hold another entry by now.
+            (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
+        })
     }
 
-    /// The files of all entries, with the time of the last use.
+    /// Changes whenever a build is stored, unless the clock is coarse.
+    pub(crate) fn generation(&self) -> Option<SystemTime> {
+        fs::metadata(self.entries()).ok()?.modified().ok()
+    }
+
     fn entry_files(&self) -> Vec<(PathBuf, SystemTime)> {
-        paths_in(&self.folder.join("entries"))
-            .into_iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|path| modified(&path).map(|used| (path, used)))
-            .collect()
+        entry_files(&self.project)
     }
 
     fn read_entry(&self, path: &Path, kind: EntryKind) -> std::result::Result<Entry, Damaged> {
@@ -252,17 +297,20 @@ impl Store {
         discard(path);
     }
 
-    /// Checks that an entry is of this version and project, and of the kind that is asked for.
-    fn checked(&self, entry: Entry, kind: EntryKind) -> Result<Entry, Cause> {
+    /// Checks that an entry is of this version and for this tree, and of the kind that is asked for.
+    /// Its roots become those of this tree.
+    fn checked(&self, mut entry: Entry, kind: EntryKind) -> Result<Entry, Cause> {
         if entry.version != VERSION {
             return Err(format!("written by another version ({})", entry.version).into());
         }
         if entry.record.wheelprint != record::VERSION {
             return Err("its record is of another version".into());
         }
-        if entry.root != self.root || entry.artifact != kind.as_str() {
-            return Err("made for another project".into());
+        let is_for_this_tree = entry.built_in == self.root || entry.is_shared();
+        if !is_for_this_tree || entry.artifact != kind.as_str() {
+            return Err("made for another tree".into());
         }
+        entry.roots = entry.roots.moved_to(&self.root).ok_or("it does not name its tree")?;
         Ok(entry)
     }
 
@@ -271,11 +319,10 @@ impl Store {
     pub(crate) fn publish(
         &self,
         kind: EntryKind,
-        record: &Record,
-        roots: &Roots,
-        at_import: Option<String>,
+        finished: Finished,
         wheel: &Path,
     ) -> Option<Entry> {
+        let Finished { built_in, tied, record, roots, at_import } = finished;
         let stored = if record.untrusted.is_empty() {
             match self.store_wheel(wheel) {
                 Ok(stored) => Some(stored),
@@ -290,10 +337,11 @@ impl Store {
         };
         let entry = Entry {
             version: VERSION,
-            root: self.root.clone(),
             artifact: kind.as_str().to_owned(),
-            roots: roots.clone(),
-            record: record.clone(),
+            built_in,
+            tied,
+            roots,
+            record,
             wheel: stored,
             at_import,
         };
@@ -303,6 +351,7 @@ impl Store {
             return None;
         }
         self.prune(&mut Freed::default());
+        prune_builds(&self.project, &mut Freed::default());
         Some(entry)
     }
 
@@ -319,12 +368,35 @@ impl Store {
         } else {
             "untrusted"
         };
-        self.entry_file(&entry.artifact, name)
+        let end = if entry.is_shared() { String::new() } else { self.tree_end() };
+        self.entries().join(format!("{}-{name}{end}.json", entry.artifact))
     }
 
-    fn entry_file(&self, artifact: &str, name: &str) -> PathBuf {
-        self.folder.join("entries").join(format!("{artifact}-{name}.json"))
+    /// The end of the name of an entry that only this tree can use.
+    fn tree_end(&self) -> String {
+        format!("-{}", tree_hash(&self.root))
     }
+}
+
+impl Entry {
+    /// Can other trees use this build?
+    fn is_shared(&self) -> bool {
+        self.wheel.is_some() && self.tied.is_empty()
+    }
+}
+
+/// The tree that alone can use the entry with this file name. `None` if all trees can.
+fn tree_of(name: &str) -> Option<&str> {
+    name.strip_suffix(".json")?.splitn(3, '-').nth(2)
+}
+
+/// The files of all entries of a project, with the time of the last use.
+fn entry_files(project: &Path) -> Vec<(PathBuf, SystemTime)> {
+    paths_in(&project.join("entries"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter_map(|path| modified(&path).map(|used| (path, used)))
+        .collect()
 }
 
 /// Removes a damaged file or folder.
@@ -370,9 +442,9 @@ fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The end of the name of a project's folder in the store.
-fn project_hash(root: &Path) -> String {
-    short_hash("project", root)
+/// The name of a tree's folder in the store.
+fn tree_hash(root: &Path) -> String {
+    short_hash("tree", root)
 }
 
 /// A short digest of a path, for file names.
@@ -387,7 +459,7 @@ mod tests {
     use super::prune::{GRACE, MAX_ENTRIES};
     use super::*;
     use crate::fingerprint::{Inputs, Value};
-    use crate::inputs::{Key, Kind, Part};
+    use crate::inputs::{Key, Kind, Part, Root};
 
     pub(super) const EDITABLE: EntryKind = EntryKind::Artifact(Artifact::Editable);
 
@@ -421,9 +493,17 @@ mod tests {
         let wheel = folder.join("p-1-py3-none-any.whl");
         for value in values {
             fs::write(&wheel, value).unwrap();
-            store.publish(EDITABLE, &record(value), &Roots::default(), None, &wheel);
+            store.publish(EDITABLE, finished(&store, value, &[]), &wheel);
         }
         store
+    }
+
+    fn finished(store: &Store, value: &str, tied: &[&str]) -> Finished {
+        let mut roots = Roots::default();
+        roots.add(Root::Project, &store.root);
+        let tied = tied.iter().map(|&cause| cause.to_owned()).collect();
+        let (built_in, record) = (store.root.clone(), record(value));
+        Finished { built_in, tied, record, roots, at_import: None }
     }
 
     #[test]
@@ -459,33 +539,72 @@ mod tests {
         assert_eq!(store.deliver(&entry, folder.path()).unwrap(), Delivery::Damaged);
     }
 
-    #[test]
-    fn another_projects_entry_is_not_used() {
-        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (store, other) = (filled(one.path(), &["a"]), filled(two.path(), &[]));
-        let path = store.entry_files()[0].0.clone();
-        fs::copy(&path, other.folder.join("entries").join(path.file_name().unwrap())).unwrap();
-        assert!(other.candidates(EDITABLE).next().unwrap().is_err());
+    /// Two trees of one project.
+    fn two_trees(folder: &Path) -> [Store; 2] {
+        ["one", "two"].map(|tree| {
+            let mut environment = Environment::default();
+            environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
+            let root = folder.join(tree);
+            fs::create_dir_all(&root).unwrap();
+            Store::open(&environment, &root, Some("p")).unwrap()
+        })
     }
 
     #[test]
-    fn projects_that_are_no_more_are_forgotten() {
+    fn another_tree_uses_a_build_that_is_not_tied() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let wheel = folder.path().join("p-1-py3-none-any.whl");
+        fs::write(&wheel, "wheel").unwrap();
+        one.publish(EDITABLE, finished(&one, "shared", &[]), &wheel).unwrap();
+        let tied = one.publish(EDITABLE, finished(&one, "tied", &["it names its tree"]), &wheel);
+        let found: Vec<Entry> = two.candidates(EDITABLE).map(Result::unwrap).collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].record, record("shared"));
+        assert_eq!(found[0].built_in, one.root);
+        assert_eq!(found[0].roots.get(&Root::Project), Some(&*two.root));
+        assert_eq!(one.candidates(EDITABLE).flatten().count(), 2);
+
+        // The tied entry under the name of one that is shared.
+        let tied = one.entry_path(&tied.unwrap());
+        fs::copy(&tied, two.entries().join("editable-x.json")).unwrap();
+        assert_eq!(two.candidates(EDITABLE).filter(Result::is_err).count(), 1);
+        fs::remove_dir_all(&one.folder).unwrap();
+        prune_builds(&two.project, &mut Freed::default());
+        assert!(!tied.exists(), "its tree is gone");
+        assert_eq!(two.candidates(EDITABLE).flatten().count(), 1);
+    }
+
+    #[test]
+    fn all_builds_together_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path(), &["a", "b", "c"]);
+        let count = || store.entry_files().len();
+        let prune = |limit| {
+            super::prune::prune_all_builds(&[store.project.clone()], limit, &mut Freed::default());
+        };
+        prune(3);
+        assert_eq!(count(), 3);
+        prune(2);
+        assert_eq!(count(), 2);
+    }
+
+    #[test]
+    fn trees_that_are_no_more_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path(), &["a"]);
         let long_ago = SystemTime::now() - 2 * GRACE;
-        let project = |name: &str, root: &Path, time: SystemTime| {
-            let name = format!("{name}-{}", project_hash(root));
-            let folder = store.folder.with_file_name(name);
+        let tree = |root: &Path, time: SystemTime| {
+            let folder = store.folder.with_file_name(tree_hash(root));
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(ROOT), root.to_string_lossy().as_bytes()).unwrap();
             let file = fs::OpenOptions::new().write(true).open(folder.join(ROOT)).unwrap();
             file.into_parts().0.set_modified(time).unwrap();
             folder
         };
-        let nowhere = folder.path().join("nowhere");
-        let gone = project("gone", &nowhere, long_ago);
-        let just_gone = project("just-gone", &nowhere, SystemTime::now());
-        let there = project("there", folder.path(), long_ago);
+        let gone = tree(&folder.path().join("nowhere"), long_ago);
+        let just_gone = tree(&folder.path().join("no more"), SystemTime::now());
+        let there = tree(folder.path(), long_ago);
         store.prune_others();
         assert!(!gone.exists());
         assert!(just_gone.exists() && there.exists() && store.folder.exists());

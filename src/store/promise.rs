@@ -7,7 +7,7 @@ use std::time::Duration;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, EntryKind, Store, is_sha256};
+use super::{Entry, EntryKind, Store};
 use crate::digest::Tagged;
 use crate::publish::sealed;
 use crate::request::Request;
@@ -48,14 +48,7 @@ impl Store {
         let promise = sealed::read(&path).ok();
         let promise = promise.filter(|promise: &Promise| promise.key == key(request));
         let Promise { fingerprint, .. } = promise?;
-        if !is_sha256(&fingerprint) {
-            return None;
-        }
-        let kind = EntryKind::Artifact(request.artifact);
-        let path = self.entry_file(kind.as_str(), &fingerprint[..40]);
-        let entry = path.is_file().then(|| self.read_entry(&path, kind).ok())??;
-        // The file may hold another entry by now.
-        (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
+        self.built(EntryKind::Artifact(request.artifact), &fingerprint)
     }
 
     /// Removes a promise: it was kept, or a build is coming after all.

@@ -7,12 +7,15 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use walkdir::WalkDir;
 
-use super::{Entry, Store, name_of};
+use super::{Entry, Store, TREES, entry_files, name_of, tree_of};
 use crate::error::{Error, Result};
 use crate::publish::{self, sealed};
 
-pub(super) const MAX_ENTRIES: usize = 64;
+/// Limits for one project.
+pub(super) const MAX_ENTRIES: usize = 128;
 const MAX_BYTES: u64 = 2 << 30;
+/// The limit for the builds of all projects.
+pub(super) const MAX_TOTAL: u64 = 8 << 30;
 /// Wheels that no entry names are kept for this long, because a promise may still need them.
 pub(super) const GRACE: Duration = Duration::from_secs(3600);
 
@@ -22,14 +25,16 @@ pub(super) const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The result of removing files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Freed {
-    /// Projects whose whole part of the store was removed.
+    /// Projects whose builds were all removed.
     pub projects: usize,
-    /// Builds and wheels that were removed from projects that keep their part of the store.
+    /// Trees whose part of the store was removed.
+    pub trees: usize,
+    /// Builds and wheels that were removed from projects that keep others.
     pub builds: usize,
     /// Files that belong to no single project, and temporary files that killed processes left.
     pub others: usize,
     pub bytes: u64,
-    /// Projects that were left alone because they are being built.
+    /// Trees that were left alone because they are being built.
     pub busy: Vec<PathBuf>,
 }
 
@@ -96,36 +101,74 @@ pub(super) fn is_left(path: &Path) -> bool {
 }
 
 impl Store {
-    /// Keeps the store within its limits. The least recently used entries are removed first, then
-    /// wheels that no entry names, then temporary files that killed processes left. Files that
-    /// can't be removed stay.
+    /// Removes what this tree needs no more. Files that can't be removed stay.
     pub(super) fn prune(&self, freed: &mut Freed) {
         self.prune_archives(freed);
-        let mut files = self.entry_files();
-        files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        let mut named = BTreeSet::new();
-        let mut bytes = 0;
-        for (index, (path, _)) in files.iter().enumerate() {
-            let wheel = sealed::read(path).ok().and_then(|entry: Entry| entry.wheel);
-            bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
-            // The newest entry stays, whatever its size.
-            if index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES) {
-                freed.builds += usize::from(remove(path, freed).is_ok());
-            } else {
-                named.extend(wheel.map(|wheel| wheel.sha256));
-            }
-        }
-        for path in paths_in(&self.folder.join("wheels")) {
-            if !named.contains(&name_of(&path)) && is_folder(&path) && is_older(&path, GRACE) {
-                freed.builds += usize::from(remove(&path, freed).is_ok());
-            }
-        }
-        for folder in ["promises", "wheels", "entries", "."] {
+        for folder in ["promises", "."] {
             for path in paths_in(&self.folder.join(folder)) {
                 if is_left(&path) || folder == "promises" && is_older(&path, GRACE) {
                     freed.others += usize::from(remove(&path, freed).is_ok());
                 }
             }
+        }
+    }
+}
+
+/// Keeps the builds of a project within their limits. The least recently used entries are removed
+/// first, then wheels that no entry names, then temporary files that killed processes left. Files
+/// that can't be removed stay.
+pub(super) fn prune_builds(project: &Path, freed: &mut Freed) {
+    let mut files = entry_files(project);
+    files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+    let is_of_a_gone_tree = |path: &Path| {
+        tree_of(&name_of(path)).is_some_and(|tree| !project.join(TREES).join(tree).exists())
+    };
+    let mut named = BTreeSet::new();
+    let mut bytes = 0;
+    for (index, (path, _)) in files.iter().enumerate() {
+        let wheel = sealed::read(path).ok().and_then(|entry: Entry| entry.wheel);
+        bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
+        // The newest entry stays, whatever its size.
+        let is_too_much = index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES);
+        if is_too_much || is_of_a_gone_tree(path) {
+            freed.builds += usize::from(remove(path, freed).is_ok());
+        } else {
+            named.extend(wheel.map(|wheel| wheel.sha256));
+        }
+    }
+    for path in paths_in(&project.join("wheels")) {
+        if !named.contains(&name_of(&path)) && is_folder(&path) && is_older(&path, GRACE) {
+            freed.builds += usize::from(remove(&path, freed).is_ok());
+        }
+    }
+    for path in ["wheels", "entries"].iter().flat_map(|folder| paths_in(&project.join(folder))) {
+        if is_left(&path) {
+            freed.others += usize::from(remove(&path, freed).is_ok());
+        }
+    }
+}
+
+/// Keeps the builds of all projects together within a limit. The least recently used entries are
+/// removed first. Builds of projects without a tree are removed if they were not used for long.
+pub(super) fn prune_all_builds(projects: &[PathBuf], limit: u64, freed: &mut Freed) {
+    for project in projects.iter().filter(|project| paths_in(&project.join(TREES)).is_empty()) {
+        let files = entry_files(project);
+        if files.iter().all(|(_, used)| is_before(*used, OLD)) && is_older(project, GRACE) {
+            freed.projects += usize::from(remove(project, freed).is_ok());
+        }
+    }
+    let size = |project: &PathBuf| bytes(&project.join("wheels"));
+    if projects.iter().map(size).sum::<u64>() <= limit {
+        return;
+    }
+    let mut files: Vec<_> = projects.iter().flat_map(|project| entry_files(project)).collect();
+    files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+    let mut sum = 0;
+    for (index, (path, _)) in files.iter().enumerate() {
+        let wheel = sealed::read(path).ok().and_then(|entry: Entry| entry.wheel);
+        sum += wheel.map_or(0, |wheel| wheel.size);
+        if index > 0 && sum > limit {
+            freed.builds += usize::from(remove(path, freed).is_ok());
         }
     }
 }

@@ -54,7 +54,7 @@ impl Store {
     pub(super) fn wheel_path(&self, wheel: &StoredWheel) -> Option<PathBuf> {
         let plain = |text: &str| !text.is_empty() && !text.contains(['/', '\\']) && text != "..";
         (plain(&wheel.file_name) && plain(&wheel.sha256))
-            .then(|| self.folder.join("wheels").join(&wheel.sha256).join(&wheel.file_name))
+            .then(|| self.project.join("wheels").join(&wheel.sha256).join(&wheel.file_name))
     }
 
     pub(super) fn store_wheel(&self, wheel: &Path) -> std::io::Result<StoredWheel> {
@@ -63,7 +63,7 @@ impl Store {
             .and_then(|name| name.to_str())
             .ok_or_else(|| std::io::Error::other("the wheel's name is not UTF-8"))?
             .to_owned();
-        let wheels = self.folder.join("wheels");
+        let wheels = self.project.join("wheels");
         let mut file = publish::beside(&wheels.join(&file_name))?;
         let (sha256, size) = digest::copy(wheel, &mut file)?;
         let folder = wheels.join(&sha256);
