@@ -23,17 +23,17 @@ pub(super) struct Arguments {
 enum Command {
     /// Print the store's folder
     Dir,
-    /// What is kept for each project
+    /// What is kept for each project and its trees
     Info {
         /// Print JSON (see docs/json.md)
         #[arg(long)]
         json: bool,
     },
-    /// Remove what belongs to projects that are gone, and what nobody needs any more
+    /// Remove what belongs to trees that are gone, and what nobody needs any more
     Prune,
-    /// Remove everything of a project
+    /// Remove everything of a project: the builds of all its trees, and what is kept for this tree
     Clean {
-        /// The project's folder; the working directory if none is given
+        /// The folder of one tree of the project; the working directory if none is given
         dir: Option<PathBuf>,
         /// Remove everything of all projects
         #[arg(long, conflicts_with = "dir")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::call::{BuildInterpreter, Call};
 use super::obstacle::{need_cargo, or_obstacle};
 use super::sources::Listing;
-use super::{remapped, units, untracked};
+use super::{pyo3_config, remapped, units, untracked};
 use crate::editable::{self, Products};
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::Source;
@@ -66,7 +66,9 @@ pub(super) fn prepare(
     };
     let environment = match (&call.store, &target, &target_lock) {
         (Some(store), Some(target), Some(_)) => {
-            let links = store.programs(&target.metadata.target_directory);
+            let target = &target.metadata.target_directory;
+            pyo3_config::restore(store, target);
+            let links = store.programs(target);
             interpreter.plan.with_links(&links).unwrap_or_else(|error| {
                 log::warn(format_args!("PATH of this build has no stable value: {error}"));
                 interpreter.plan.environment.clone()

@@ -12,8 +12,9 @@
 //! | `stamp` | the wheel with the record in it |
 //! | `sdist` | the sdist with the record in it |
 //!
-//! `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `archive_target`, `obstacle`,
-//! `requires`, `at_import` and `uv_hint` each do one thing for these stages. `import_verdict` answers
+//! `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`,
+//! `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for these
+//! stages. `import_verdict` answers
 //! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub mod inspect;
 mod lookup;
 mod note;
 pub mod obstacle;
+mod pyo3_config;
 mod record;
 mod remapped;
 mod requires;
@@ -160,6 +162,9 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
         .inspect_err(|_| note::failed(call, &preparation, &before))?;
     let after = After::look(call, &preparation, &before, &built.digests()?);
     note::finished(call, &preparation, &before, &after);
+    pyo3_config::keep(call, &preparation);
+    // Another package may build in the target folder now.
+    drop(preparation);
     let recorded = Recorded::of(call, origin, &before, after, built.source.clone());
     let stamped = stamp::stamp(call, built, &recorded, folder)?;
     stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));

@@ -62,6 +62,12 @@ impl Store {
         }
     }
 
+    /// The file that keeps maturin's configurations for pyo3 in this target folder, as this tree's
+    /// last build left them.
+    pub(crate) fn pyo3_configs(&self, target: &Path) -> PathBuf {
+        self.folder.join(format!("pyo3-{}.json", short_hash("target", target)))
+    }
+
     /// The folder for links to the programs that builds in this target folder use.
     pub(crate) fn programs(&self, target: &Path) -> PathBuf {
         self.cache.join(PROGRAMS).join(short_hash("target", target))

@@ -87,7 +87,7 @@ def _verdict(python: Path, side: Sync) -> float:
 
 
 def _cold(python: Path, side: Sync) -> float:
-    for memory in (side.folder / "wheelprint-cache").glob("projects/*/stat*"):
+    for memory in (side.folder / "wheelprint-cache").glob("projects/*/trees/*/stat*"):
         memory.unlink()
     return _verdict(python, side)
 

@@ -74,19 +74,26 @@ def test_a_store_that_is_a_file(command: list[str], project: Project, tmp_path: 
     assert file.read_text() == "mine"
 
 
+def trees(project: Project) -> list[str]:
+    """The paths of all known trees, sorted."""
+    return sorted(tree["root"] for one in info(project)["projects"] for tree in one["trees"])
+
+
 def test_info(project: Project) -> None:
     project.editable()
     project.edit()
     project.editable()
     said = info(project)
     (one,) = said["projects"]
-    assert one["root"] == str(project.root)
-    assert one["exists"]
+    (tree,) = one["trees"]
+    assert tree["root"] == str(project.root)
+    assert tree["exists"]
     assert one["builds"] == 2
     assert one["bytes"] > 0
     assert one["bytes"] + said["shared-bytes"] == said["bytes"]
     assert abs(one["last-used"] - time.time()) < 600
-    assert len(one["interpreters"]) == 1
+    assert abs(tree["last-used"] - time.time()) < 600
+    assert len(said["interpreters"]) == 1
     snapshot("cache-info", said)
     run = cache(project, "info").ok()
     assert str(project.root) in run.stdout
@@ -100,7 +107,7 @@ def test_prune(project: Project, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     shutil.copytree(project.root, gone, ignore=shutil.ignore_patterns("target"))
     wheelprint(project, "verify", project.build("wheel")[1], "--source", gone).ok()
-    assert len(info(project)["projects"]) == 2
+    assert trees(project) == [str(project.root), str(gone)]
     shutil.rmtree(gone)
 
     unnamed = own / "wheels" / ("0" * 64)
@@ -117,10 +124,10 @@ def test_prune(project: Project, tmp_path: Path) -> None:
     for path in (unnamed, left, memory, theirs):
         age(path)
     run = cache(project, "prune").ok()
-    assert run.stdout.startswith("Removed 1 project, 1 build, 2 other files: "), run.output
+    assert run.stdout.startswith("Removed 1 tree, 1 build, 2 other files: "), run.output
     assert not any(path.exists() for path in (unnamed, left, memory))
     assert theirs.exists()
-    assert [one["root"] for one in info(project)["projects"]] == [str(project.root)]
+    assert trees(project) == [str(project.root)]
     assert project.is_fresh()
     assert cache(project, "prune").ok().stdout == "Nothing to remove.\n"
 
@@ -128,16 +135,18 @@ def test_prune(project: Project, tmp_path: Path) -> None:
 def test_clean_one(project: Project, tmp_path: Path) -> None:
     # As uv asks: what it will not notice is said, and remembered.
     project.editable(UV="uv")
-    assert list(project.cache.glob("projects/*/said"))
+    assert list(project.cache.glob("projects/*/trees/*/said"))
     other = tmp_path / "other"
     shutil.copytree(project.root, other, ignore=shutil.ignore_patterns("target"))
     wheel = project.build("wheel")[1]
     wheelprint(project, "verify", wheel, "--source", other).ok()
     assert "Nothing is kept for" in cache(project, "clean", tmp_path).ok().stdout
+    # All trees of a project share its builds.
     run = cache(project, "clean", other).ok()
-    assert run.stdout.startswith("Removed 1 project")
-    assert [one["root"] for one in info(project)["projects"]] == [str(project.root)]
-    assert project.is_fresh()
+    assert run.stdout.startswith("Removed 1 project, 1 tree")
+    assert trees(project) == [str(project.root)]
+    assert not project.is_fresh()
+    project.editable()
     assert cache(project, "clean").ok().stdout.startswith("Removed 1 project")
     assert info(project)["projects"] == []
     assert not list(project.cache.glob("notes/*"))
@@ -242,7 +251,7 @@ def test_a_build_that_runs_is_waited_for(every_input: Project) -> None:
     clean.start()
     time.sleep(2)
     assert clean.is_alive()
-    assert (entries.parent / "build.lock").exists()
+    assert list(entries.parent.glob("trees/*/build.lock"))
     build.wheel()
     wait_for(lambda: not clean.is_alive())
     assert done[0].ok().stdout.startswith("Removed 1 project")

@@ -170,11 +170,11 @@ def test_promises(check_out: CheckOut, tmp_path: Path) -> None:
 
 def promised(project: Project, settings: dict[str, str] | None) -> Path:
     """The file of a promise just made."""
-    for path in project.cache.glob("projects/*/promises/*.json"):
+    for path in project.cache.glob("projects/*/trees/*/promises/*.json"):
         path.unlink()
     run = project.hook("get_requires_for_build_editable", settings, venv=None).ok()
     assert run.result == []
-    (promise,) = project.cache.glob("projects/*/promises/*.json")
+    (promise,) = project.cache.glob("projects/*/trees/*/promises/*.json")
     return promise
 
 
@@ -239,7 +239,7 @@ def test_stable_interpreter(kind: str, check_out: CheckOut) -> None:
 
 def interpreter_files(project: Project) -> list[Path]:
     """What is no link to the base interpreter's files."""
-    found = project.cache.glob("projects/*/interpreters/**/*")
+    found = project.cache.glob("interpreters/**/*")
     return sorted(
         path
         for path in found

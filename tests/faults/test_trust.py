@@ -29,7 +29,7 @@ SOURCE = "src/answer.rs"
 NOBODY = 65534
 VICTIM = "not wheelprint's"
 #: What lies in these is made by other tools; the folders themselves let nobody in.
-_OF_OTHERS = {"interpreters", "archive-target"}
+_OF_OTHERS = {"interpreters", "programs", "archive-target"}
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_nobody_else_may_write_to_the_store(project: Project) -> None:
             open_ones.append(path)
     assert open_ones == []
     folders = [path for path in project.cache.iterdir() if path.is_dir()]
-    for folder in (base, project.cache, *folders, *project.cache.glob("projects/*")):
+    for folder in (base, project.cache, *folders, *project.cache.glob("projects/*"), *project.cache.glob("projects/*/trees/*")):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
@@ -151,7 +151,8 @@ def test_a_store_that_others_can_write_to(fault: str, project: Project) -> None:
     shows = editable.imports().shows
     elsewhere = project.output_folder() / "elsewhere"
     store = project.cache.name
-    parts = ("", "/projects", "/projects/*", "/projects/*/entries", "/notes", "/imports")
+    of_projects = ("", "/*", "/*/entries", "/*/trees", "/*/trees/*")
+    parts = ("", *(f"/projects{part}" for part in of_projects), "/notes", "/imports")
     for part in (".", *(store + part for part in parts)):
         if fault == "a link" and part == ".":
             # That is the user's own.

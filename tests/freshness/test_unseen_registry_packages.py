@@ -46,7 +46,7 @@ def build_by_hand(project: Project) -> None:
 
 def forget_notes(project: Project) -> None:
     """What was noted of the target folder."""
-    for note in project.cache.glob("projects/*/notes/*"):
+    for note in project.cache.glob("notes/*"):
         note.unlink()
 
 

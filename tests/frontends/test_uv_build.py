@@ -99,7 +99,7 @@ def test_an_archive_of_nobody_knows_what(check_out: CheckOut, tmp_path: Path) ->
     unpacked = archives.unpack(sdist, tmp_path / "unpacked")
     _, (built,) = archives.uv_build(project, "--wheel", unpacked, **elsewhere)
     assert wheels.record(built)["source"] == wheels.record(wheel)["source"]
-    assert not list((tmp_path / "cache").glob("projects/*/archive-target/release"))
+    assert not list((tmp_path / "cache").glob("projects/*/trees/*/archive-target/release"))
 
 
 def test_a_target_folder_that_the_user_names(check_out: CheckOut, tmp_path: Path) -> None:

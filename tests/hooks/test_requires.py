@@ -156,7 +156,7 @@ def test_a_promise_is_kept_once(check_out: CheckOut) -> None:
 
 def promise_of(project: Project) -> Path:
     """The file that says what was promised."""
-    (promise,) = project.cache.glob("projects/*/promises/*.json")
+    (promise,) = project.cache.glob("projects/*/trees/*/promises/*.json")
     return promise
 
 

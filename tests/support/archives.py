@@ -43,7 +43,7 @@ def archive_target(project: Project) -> Path:
     """The target folder for unpacked sdists of this project."""
     (root,) = (
         path
-        for path in project.cache.glob("projects/*/root")
+        for path in project.cache.glob("projects/*/trees/*/root")
         if path.read_text() == str(project.root.resolve())
     )
     return root.with_name("archive-target")

@@ -29,13 +29,18 @@ def files(project: Project) -> Iterator[Path]:
     """The files of the store, except for interpreters and cargo's output."""
     for path in sorted(project.cache.rglob("*")):
         inside = path.relative_to(project.cache).parts
-        if path.is_file() and not {"interpreters", "archive-target"}.intersection(inside):
+        if path.is_file() and not {"interpreters", "programs", "archive-target"}.intersection(inside):
             yield path
 
 
 def is_temporary(path: Path) -> bool:
     """Whether the name is that of a temporary file."""
     return path.name.startswith(TEMPORARY)
+
+
+def is_config(path: Path) -> bool:
+    """Whether this file keeps maturin's configurations for pyo3."""
+    return path.name.startswith("pyo3-") and path.suffix == ".json"
 
 
 def temporaries(project: Project) -> list[Path]:
@@ -55,7 +60,7 @@ def _check(project: Project, path: Path) -> None:
     if path.suffix == ".whl":
         assert hashlib.sha256(content).hexdigest() == folder, path
         wheels.check(path)
-    elif folder in ("entries", "promises", "notes") or path.name in _SEALED:
+    elif folder in ("entries", "promises", "notes") or path.name in _SEALED or is_config(path):
         sum_, _, rest = content.partition(b"\n")
         assert hashlib.sha256(rest).hexdigest() == sum_.decode(), path
         kept = json.loads(rest)

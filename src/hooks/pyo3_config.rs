@@ -1,0 +1,93 @@
+//! maturin's configuration files for pyo3, in packages that share a target folder.
+//!
+//! For abi3 and pyo3 0.29 or later, maturin writes `TARGET/maturin/pyo3-config-TRIPLE-VERSION.txt`.
+//! Packages with different lowest Python versions use the same file with different contents. Cargo
+//! compares only its time, so each package would make pyo3 stale for the others. Their units of pyo3
+//! are not the same ones, because the lowest version is a feature of pyo3. So before a build, the
+//! file gets the content and the time that it had after this package's last build.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::build::Preparation;
+use super::call::Call;
+use crate::error::{PathContext as _, Result};
+use crate::log;
+use crate::publish::{self, sealed};
+use crate::store::Store;
+
+/// Content and time of each file, by name.
+type Files = BTreeMap<String, Config>;
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Config {
+    content: String,
+    modified: SystemTime,
+}
+
+/// Gives the files the contents of this package's last build. Call this under the lock of the target
+/// folder.
+pub(super) fn restore(store: &Store, target: &Path) {
+    let Ok(kept) = sealed::read::<Files>(&store.pyo3_configs(target)) else { return };
+    let now = read(target);
+    for (name, config) in kept.iter().filter(|(name, config)| now.get(*name) != Some(config)) {
+        // A file that is gone is written by maturin.
+        if now.contains_key(name) {
+            let path = target.join("maturin").join(name);
+            write(&path, config).unwrap_or_else(|error| log::debug(error));
+        }
+    }
+}
+
+/// Keeps the files after a finished build.
+pub(super) fn keep(call: &Call, preparation: &Preparation) {
+    let (Some(store), Some(target)) = (&call.store, &preparation.target) else { return };
+    let target = &target.metadata.target_directory;
+    let (path, files) = (store.pyo3_configs(target), read(target));
+    if !files.is_empty() && sealed::write(&path, &files).is_err() {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn read(target: &Path) -> Files {
+    let entries = fs::read_dir(target.join("maturin")).into_iter().flatten().flatten();
+    let config = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let is_one = name.starts_with("pyo3-config-") && name.ends_with(".txt");
+        let content = is_one.then(|| fs::read_to_string(entry.path()).ok())??;
+        Some((name, Config { content, modified: entry.metadata().ok()?.modified().ok()? }))
+    };
+    entries.filter_map(config).collect()
+}
+
+fn write(path: &Path, config: &Config) -> Result<()> {
+    let mut file = publish::beside(path).at(path)?;
+    std::io::Write::write_all(&mut file, config.content.as_bytes()).at(path)?;
+    file.as_file().set_modified(config.modified).at(path)?;
+    publish::share(&file).at(path)?;
+    publish::persist_unsynced(file, path).at(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gets_its_content_and_time_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("maturin/pyo3-config-x-3.11-abi3.txt");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, "version=3.9").unwrap();
+        fs::write(folder.path().join("maturin/other.txt"), "").unwrap();
+        let before = read(folder.path());
+        assert_eq!(before.len(), 1);
+        fs::write(&path, "version=3.10").unwrap();
+        write(&path, before.values().next().unwrap()).unwrap();
+        assert!(read(folder.path()) == before);
+        assert_eq!(fs::read_to_string(path).unwrap(), "version=3.9");
+    }
+}
