@@ -171,7 +171,8 @@ def one_of_each() -> dict[str, str]:
 
 def workspace(project: Project, kinds: dict[str, str], pyo3: str = "0.28.2") -> Many:
     """Replaces a checkout of `SAMPLE` by packages of these kinds. The names are the keys."""
-    top = dataclasses.replace(project, root=project.bench.checkout_folder)
+    # A first build compiles pyo3 once for each set of features.
+    top = dataclasses.replace(project, root=project.bench.checkout_folder, seconds=600)
     for folder in ("bindings", "crates"):
         shutil.rmtree(top.root / folder)
     if pyo3 != "0.28.2":
