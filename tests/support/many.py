@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import sys
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ shared = {{ path = "../../crates/shared" }}
 _PYPROJECT = """[project]
 name = "{name}"
 version = "1.0.0"
-requires-python = ">=3.9"
+requires-python = ">={python}"
 dependencies = [{dependencies}]
 
 [tool.maturin]
@@ -198,6 +199,8 @@ def add(top: Project, name: str, kind: str, pyo3: str) -> Project:
         _PYPROJECT.format(
             name=name,
             module=module,
+            # uv resolves for all of these, and the wheelhouse has wheels for this Python only.
+            python=".".join(map(str, sys.version_info[:2])),
             dependencies='"cffi"' if uses_cffi else "",
             bindings='bindings = "cffi"\n' if uses_cffi else "",
         ),
