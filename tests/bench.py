@@ -23,12 +23,26 @@ from typing import Any
 from benches.sides import Ground
 from support import measuring
 
-from benches import builds, cases, chart, imports, keys, stamping, syncs, verdicts
+from benches import (
+    builds,
+    cases,
+    chart,
+    imports,
+    keys,
+    stamping,
+    syncs,
+    verdicts,
+    workspaces,
+    worktrees,
+)
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 #: What of docs/speed.md is written anew.
 PAGE, BEGIN, END = "speed.md", "<!-- the last run -->\n", "<!-- /the last run -->\n"
-GROUPS = tuple(group.measure for group in (syncs, keys, imports, verdicts, stamping, builds))
+GROUPS = tuple(
+    group.measure
+    for group in (syncs, workspaces, worktrees, keys, imports, verdicts, stamping, builds)
+)
 
 
 def main() -> int:

@@ -1,7 +1,8 @@
 //! Runs random sequences of edits, reverts, renames, changed timestamps and restored caches on a
 //! small crate and its dependency. After each step a build runs through the hooks. The built
 //! program must print the same as one from a clean build of the same sources. If the content is the
-//! same as at an earlier build, no cargo process may run.
+//! same as at an earlier build, no cargo process may run. The same with three trees of the project
+//! that share a store.
 //!
 //! Needs an interpreter with maturin, named by `WHEELPRINT_TEST_PYTHON`: `nox -s freshness`.
 
@@ -89,14 +90,14 @@ impl Content {
     }
 }
 
-struct Bench {
+/// The folder of everything, and the tools that all trees use.
+struct Machine {
     folder: tempfile::TempDir,
     interpreter: Interpreter,
     environment: Environment,
-    content: Content,
 }
 
-impl Bench {
+impl Machine {
     fn new(python: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = Environment::current();
@@ -117,8 +118,25 @@ impl Bench {
         environment.set("PATH", format!("{}:{}:{path}", scripts.display(), spy.display()));
         environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache").as_os_str());
         environment.set("WHEELPRINT_LOG", "off");
-        let content = Content { values: [0; FILES], moved: false };
-        let bench = Self { interpreter: describe(python), folder, environment, content };
+        Self { interpreter: describe(python), folder, environment }
+    }
+
+    /// Removes something from the folder, which may not be there.
+    fn remove(&self, name: &str) {
+        let _ = fs::remove_dir_all(self.folder.path().join(name));
+    }
+}
+
+/// One tree of the project.
+struct Bench<'a> {
+    machine: &'a Machine,
+    folder: PathBuf,
+    content: Content,
+}
+
+impl<'a> Bench<'a> {
+    fn new(machine: &'a Machine, name: &str, content: Content) -> Self {
+        let bench = Self { machine, folder: machine.folder.path().join(name), content };
         let root = bench.root();
         fs::create_dir_all(root.join("src")).unwrap();
         fs::write(
@@ -141,7 +159,7 @@ impl Bench {
              core_part::VALUE\n    );\n}\n",
         )
         .unwrap();
-        let core = bench.folder.path().join("core");
+        let core = bench.folder.join("core");
         fs::create_dir_all(core.join("src")).unwrap();
         fs::write(
             core.join("Cargo.toml"),
@@ -155,7 +173,7 @@ impl Bench {
     }
 
     fn root(&self) -> PathBuf {
-        self.folder.path().join("project")
+        self.folder.join("project")
     }
 
     fn path(&self, file: usize) -> PathBuf {
@@ -164,7 +182,7 @@ impl Bench {
             (0, false) => src.join("one.rs"),
             (0, true) => src.join("one/mod.rs"),
             (1, _) => src.join("two.rs"),
-            (3, _) => self.folder.path().join("core/src/lib.rs"),
+            (3, _) => self.folder.join("core/src/lib.rs"),
             _ => src.join("three.txt"),
         }
     }
@@ -197,6 +215,17 @@ impl Bench {
         fs::rename(from, to).unwrap();
     }
 
+    /// Writes other content, as `git checkout` does.
+    fn check_out(&mut self, content: Content) {
+        if content.moved != self.content.moved {
+            self.move_module();
+        }
+        self.content = content;
+        for file in 0..FILES {
+            self.write(file);
+        }
+    }
+
     fn apply(&mut self, step: &Step, history: &[Content]) {
         let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         match *step {
@@ -219,14 +248,7 @@ impl Bench {
             Step::DateBack(file) => self.set_time(file, long_ago),
             Step::MoveModule => self.move_module(),
             Step::Revert(steps) => {
-                let earlier = history[history.len().saturating_sub(steps)].clone();
-                if earlier.moved != self.content.moved {
-                    self.move_module();
-                }
-                self.content = earlier;
-                for file in 0..FILES {
-                    self.write(file);
-                }
+                self.check_out(history[history.len().saturating_sub(steps)].clone());
             }
             Step::RemoveTarget => {
                 let _ = fs::remove_dir_all(self.root().join("target"));
@@ -240,41 +262,36 @@ impl Bench {
                 cargo.args(["build", "--quiet", "--release"]).current_dir(self.root());
                 assert!(cargo.status().unwrap().success());
             }
-            Step::ForgetBuilds => self.remove("cache"),
+            Step::ForgetBuilds => self.machine.remove("cache"),
             Step::ForgetEntries => {
-                for project in
-                    fs::read_dir(self.folder.path().join("cache/wheelprint-v1/projects")).unwrap()
-                {
+                let projects = self.machine.folder.path().join("cache/wheelprint-v1/projects");
+                for project in fs::read_dir(projects).unwrap() {
                     let _ = fs::remove_dir_all(project.unwrap().path().join("entries"));
                 }
             }
         }
     }
 
-    fn remove(&self, name: &str) {
-        let _ = fs::remove_dir_all(self.folder.path().join(name));
-    }
-
     fn copy(&self, from: &str, to: &str, how: &str) {
-        if self.folder.path().join(from).is_dir() {
-            self.remove(to);
+        if self.folder.join(from).is_dir() {
+            let _ = fs::remove_dir_all(self.folder.join(to));
             let mut copy = Command::new("cp");
-            copy.args([how, from, to]).current_dir(self.folder.path());
+            copy.args([how, from, to]).current_dir(&self.folder);
             assert!(copy.status().unwrap().success());
         }
     }
 
     /// Builds. Returns the program's output, and whether cargo ran.
     fn build(&self) -> (String, bool) {
-        let log = self.folder.path().join("cargo.log");
+        let log = self.machine.folder.path().join("cargo.log");
         let _ = fs::remove_file(&log);
         let out = tempfile::tempdir().unwrap();
         let request = Request {
             artifact: Artifact::Editable,
             root: self.root(),
             config_settings: BTreeMap::new(),
-            interpreter: self.interpreter.clone(),
-            environment: self.environment.clone(),
+            interpreter: self.machine.interpreter.clone(),
+            environment: self.machine.environment.clone(),
         };
         let call = Call::open(request, false, Access::All).unwrap();
         let name = hooks::build_wheel(&call, out.path(), None).unwrap();
@@ -310,22 +327,39 @@ fn describe(python: &Path) -> Interpreter {
     }
 }
 
-#[test]
-#[ignore = "builds for minutes; needs WHEELPRINT_TEST_PYTHON (nox -s freshness)"]
-fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
-    let python = PathBuf::from(std::env::var_os("WHEELPRINT_TEST_PYTHON").expect("an interpreter"));
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let config = Config {
-        cases: cases.unwrap_or(40),
+/// The start of every tree.
+const FIRST: Content = Content { values: [0; FILES], moved: false };
+
+fn python() -> PathBuf {
+    std::env::var_os("WHEELPRINT_TEST_PYTHON").expect("an interpreter").into()
+}
+
+fn config(cases: u32) -> Config {
+    let wanted = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    Config {
+        cases: wanted.unwrap_or(cases),
         max_shrink_iters: 20,
         failure_persistence: None,
         ..Config::default()
-    };
+    }
+}
+
+/// Shows in the log how many builds were tried.
+fn say(builds: usize, known: usize) {
+    let mut stdout = std::io::stdout();
+    let text = format_args!("{builds} builds, {known} of them of known content\n");
+    std::io::Write::write_fmt(&mut stdout, text).unwrap();
+}
+
+#[test]
+#[ignore = "builds for minutes; needs WHEELPRINT_TEST_PYTHON (nox -s freshness)"]
+fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
     let steps = prop::collection::vec(step(), 6..16);
     let (builds, known) = (Cell::new(0), Cell::new(0));
-    TestRunner::new(config)
+    TestRunner::new(config(40))
         .run(&steps, |steps| {
-            let mut bench = Bench::new(&python);
+            let machine = Machine::new(&python());
+            let mut bench = Bench::new(&machine, "tree", FIRST);
             let mut built = BTreeSet::new();
             let mut history = vec![bench.content.clone()];
             let (said, _) = bench.build();
@@ -348,11 +382,93 @@ fn no_sequence_of_edits_gives_another_program_than_a_clean_build() {
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));
-    // Show in the log how many builds were tried.
-    let mut stdout = std::io::stdout();
-    std::io::Write::write_fmt(
-        &mut stdout,
-        format_args!("{} builds, {} of them of known content\n", builds.get(), known.get()),
-    )
-    .unwrap();
+    say(builds.get(), known.get());
+}
+
+const TREES: usize = 3;
+/// What the branches have.
+const BRANCHES: [Content; 3] = [
+    FIRST,
+    Content { values: [1, 0, 2, 0], moved: false },
+    Content { values: [1, 3, 0, 1], moved: true },
+];
+
+/// One change of one of several trees that share a store.
+#[derive(Debug, Clone)]
+enum Move {
+    /// A change as in a single tree.
+    Step(Step),
+    /// Check out the branch of that number.
+    Switch(usize),
+    /// Take the content of another tree, as a merge does.
+    TakeFrom(usize),
+    /// Remove the tree with its target folder, and make it again, as `git worktree` does.
+    MakeAgain,
+    /// Change nothing: only build.
+    Nothing,
+}
+
+fn moves() -> impl Strategy<Value = Vec<(usize, Move)>> {
+    let one = prop_oneof![
+        6 => step().prop_map(Move::Step),
+        4 => (0..BRANCHES.len()).prop_map(Move::Switch),
+        3 => (0..TREES).prop_map(Move::TakeFrom),
+        1 => Just(Move::MakeAgain),
+        2 => Just(Move::Nothing),
+    ];
+    prop::collection::vec((0..TREES, one), 8..20)
+}
+
+/// Three trees of one project share a store. A build in one of them must give the program of that
+/// tree's content, and runs no cargo if any tree has built the same content before.
+#[test]
+#[ignore = "builds for minutes; needs WHEELPRINT_TEST_PYTHON (nox -s freshness)"]
+fn no_tree_shows_the_content_of_another() {
+    let (builds, known) = (Cell::new(0), Cell::new(0));
+    TestRunner::new(config(25))
+        .run(&moves(), |moves| {
+            let machine = Machine::new(&python());
+            let names: [String; TREES] = std::array::from_fn(|number| format!("tree{number}"));
+            let mut trees = names.each_ref().map(|name| Bench::new(&machine, name, FIRST));
+            let mut histories = [(); TREES].map(|()| vec![FIRST]);
+            let mut built = BTreeSet::from([FIRST]);
+            for (number, tree) in trees.iter().enumerate() {
+                let (said, cargo_ran) = tree.build();
+                prop_assert_eq!(said, FIRST.says());
+                prop_assert_eq!(cargo_ran, number == 0, "the first build of tree {}", number);
+            }
+            for (number, change) in &moves {
+                let others = trees.each_ref().map(|tree| tree.content.clone());
+                let tree = &mut trees[*number];
+                match change {
+                    Move::Step(step) => tree.apply(step, &histories[*number]),
+                    Move::Switch(branch) => tree.check_out(BRANCHES[*branch].clone()),
+                    Move::TakeFrom(other) => tree.check_out(others[*other].clone()),
+                    Move::MakeAgain => {
+                        machine.remove(&names[*number]);
+                        *tree = Bench::new(&machine, &names[*number], tree.content.clone());
+                    }
+                    Move::Nothing => {}
+                }
+                histories[*number].push(tree.content.clone());
+                if matches!(change, Move::Step(Step::ForgetBuilds | Step::ForgetEntries)) {
+                    built.clear();
+                }
+                let (said, cargo_ran) = tree.build();
+                prop_assert_eq!(said, tree.content.says(), "tree {} after {:?}", number, change);
+                if !built.insert(tree.content.clone()) {
+                    prop_assert!(
+                        !cargo_ran,
+                        "cargo ran for known content in tree {}, after {:?}",
+                        number,
+                        change
+                    );
+                    known.set(known.get() + 1);
+                }
+                builds.set(builds.get() + 1);
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    say(builds.get(), known.get());
 }

@@ -27,7 +27,7 @@ use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
-use crate::inputs::{Key, Kind, Part, Roots, Watch, environment};
+use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, environment};
 use crate::log;
 
 mod remaining;
@@ -52,7 +52,7 @@ struct UnitNote {
     /// The packages it may be of: in a target folder that several projects share, cargo gives two
     /// packages of one name and one place in their workspace the same unit.
     owners: Vec<PathBuf>,
-    /// The digest of [`besides`], for each project that shares the target folder.
+    /// See [`untracked_digest`]; for each project that shares the target folder.
     untracked_digest: BTreeMap<PathBuf, String>,
     /// Cargo's files of the unit, with size and mtime.
     witness: Witness,
@@ -85,6 +85,16 @@ impl UnitNote {
             inputs.push(Input { key, value: raced_inputs.value() });
         }
         Self { watches: watches.clone(), roots: roots.clone(), inputs, ..Self::default() }
+    }
+
+    /// Whether the unit was built with these untracked inputs of a project. Another project may have
+    /// built it: then nothing is known of this one's, but all others had the same digest.
+    fn was_built_with(&self, untracked_digest: &str, project: &Path) -> bool {
+        let noted = &self.untracked_digest;
+        noted.get(project).map_or_else(
+            || !noted.is_empty() && noted.values().all(|other| other == untracked_digest),
+            |own| own == untracked_digest,
+        )
     }
 
     fn changes(&self, see: Observe) -> Vec<Reason> {
@@ -146,7 +156,8 @@ impl Note {
 }
 
 /// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
-/// digest; an empty one if any of it changed during the build.
+/// digest; an empty one if any of it changed during the build. Projects without `extra-inputs` have
+/// equal digests, and others never do.
 pub(crate) fn untracked_digest(
     extra: &BTreeSet<Watch>,
     roots: &Roots,
@@ -164,7 +175,11 @@ pub(crate) fn untracked_digest(
     inputs.retain(|key, _| {
         key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
     });
-    Fingerprint::of(&inputs).sha256
+    let digest = Fingerprint::of(&inputs).sha256;
+    match roots.get(&Root::Project) {
+        Some(project) if !extra.is_empty() => format!("{digest} {}", project.display()),
+        _ => digest,
+    }
 }
 
 /// Makes cargo build anew what it would wrongly call fresh.
@@ -312,9 +327,7 @@ fn cause(
         _ => return None,
     };
     let is_ours = target.packages_named(&unit.package).any(Package::is_of_a_path);
-    if is_ours
-        && noted.untracked_digest.get(&target.root).is_none_or(|noted| noted != untracked_digest)
-    {
+    if is_ours && !noted.was_built_with(untracked_digest, &target.root) {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();

@@ -36,7 +36,7 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
 
     def first(name: str, backend: str) -> Callable[[int], float]:
         def measured(number: int) -> float:
-            sides[name] = Sync(ground, backend, crate, "release", copy=10 + number)
+            sides[name] = Sync(ground, backend, crate, "release", number=10 + number)
             return _build(sides[name], 0)
 
         return measured

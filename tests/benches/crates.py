@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Callable
 from support import measuring
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 #: As `uv init --build-backend maturin` writes them.
 TEMPLATE_KEYS = """cache-keys = [{ file = "pyproject.toml" }, { file = "src/**/*.rs" }, \
 { file = "Cargo.toml" }, { file = "Cargo.lock" }]"""
 
-_PYPROJECT = """[project]
+#: With the name, and the folder of the Python package.
+PYPROJECT = """[project]
 name = "{name}"
 version = "1.0"
 requires-python = ">=3.9"
@@ -104,19 +106,28 @@ class Crate:
     #: Python that prints what an edit changes, and what it prints after the edit of that number.
     probe: str
     shows: Callable[[int], str]
+    #: The Python projects in it: one in its own folder, or the packages of a workspace.
+    packages: tuple[str, ...] = (".",)
+    #: What uv is told, so that it installs them all.
+    sync: tuple[str, ...] = ("sync",)
+    keys: str = TEMPLATE_KEYS
 
     def unpack(self, folder: Path, profile: str) -> Path:
-        """The project in a folder, editable in this profile, with uv's template keys."""
+        """The project in a folder, editable in this profile, with cache keys."""
         self.make(folder)
-        pyproject = folder / "pyproject.toml"
-        text = pyproject.read_text(encoding="utf-8")
-        line = f'[tool.maturin]\neditable-profile = "{profile}"\n'
-        text = text.replace("[tool.maturin]\n", line, 1)
-        if "editable-profile" not in text:
-            raise SystemExit(f"{pyproject}: there is no [tool.maturin] in this version")
-        pyproject.write_text(f"{text}\n[tool.uv]\n{TEMPLATE_KEYS}\n", encoding="utf-8")
+        for pyproject in self.pyprojects(folder):
+            text = pyproject.read_text(encoding="utf-8")
+            line = f'[tool.maturin]\neditable-profile = "{profile}"\n'
+            text = text.replace("[tool.maturin]\n", line, 1)
+            if "editable-profile" not in text:
+                raise SystemExit(f"{pyproject}: there is no [tool.maturin] in this version")
+            pyproject.write_text(f"{text}\n[tool.uv]\n{self.keys}\n", encoding="utf-8")
         self.edit(folder, 0)
         return folder
+
+    def pyprojects(self, folder: Path) -> Iterable[Path]:
+        """The file of each Python project."""
+        return (folder / package / "pyproject.toml" for package in self.packages)
 
 
 def generated(name: str, files: int) -> Crate:
@@ -128,7 +139,7 @@ def generated(name: str, files: int) -> Crate:
         package.mkdir(parents=True)
         (folder / "src").mkdir()
         (package / "__init__.py").write_text("from ._core import shown\n")
-        (folder / "pyproject.toml").write_text(_PYPROJECT.format(name=name, module=module))
+        (folder / "pyproject.toml").write_text(PYPROJECT.format(name=name, module=module))
         (folder / "Cargo.toml").write_text(_CARGO.format(name=name))
         numbers = range(max(files - 2, 0))
         for number in numbers:

@@ -34,7 +34,7 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
     crate = crates.generated("keyed", 2)
     sides = {WHEELPRINT: Sync(ground, "wheelprint", crate, "dev")}
     sides[WHEELPRINT].act()
-    sides[WIDE] = Sync(ground, "wheelprint", crate, "dev", copy=1)
+    sides[WIDE] = Sync(ground, "wheelprint", crate, "dev", number=1)
     for key, side in sides.items():
         pyproject = side.root / "pyproject.toml"
         keys = 'cache-keys = ["pyproject.toml", "**/*.rs"]' if key == WIDE else ""

@@ -5,6 +5,7 @@ What has to be downloaded lies in one folder for all, and nothing is asked of an
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -68,6 +69,11 @@ class Ground:
             "WHEELPRINT_CACHE_DIR": str(side / "wheelprint-cache"),
         }
 
+    def python_for_cargo(self) -> Path:
+        """The interpreter that pyo3 is told of if no backend is involved."""
+        python = environment.python_in(self.folder / "python-for-cargo")
+        return python if python.exists() else self.venv("python-for-cargo")
+
     def venv(self, name: str, *wanted: str) -> Path:
         """A virtual environment with these packages; its interpreter."""
         venv = self.folder / name
@@ -99,6 +105,25 @@ class Side:
         measuring.run(command, self.root, env or self.env)
         return time.perf_counter() - began
 
+    def git(self, *args: str | Path) -> None:
+        """Runs git in the project, without the user's name."""
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+        measuring.run(["git", *identity, *args], self.root, self.env)
+
+    def commit_all(self) -> None:
+        """Makes the project a git repository with one commit."""
+        (self.root / ".gitignore").write_text("target\n.venv\n*.so\n__pycache__\n")
+        self.git("init", "-q", "-b", "main")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "one")
+
+    def at(self, root: Path) -> Side:
+        """The same contender, with its caches, in another tree of the project."""
+        other = copy.copy(self)
+        other.root = root
+        other.python = environment.python_in(root / ".venv")
+        return other
+
     def act(self) -> float:
         """What the contender does after an edit; its seconds."""
         raise NotImplementedError
@@ -122,13 +147,13 @@ class Sync(Side):
     """`uv sync` with a backend."""
 
     def __init__(
-        self, ground: Ground, backend: str, crate: Crate, profile: str, copy: int = 0
+        self, ground: Ground, backend: str, crate: Crate, profile: str, number: int = 0
     ) -> None:
-        super().__init__(ground, f"{backend}{copy or ''}", crate, profile)
+        super().__init__(ground, f"{backend}{number or ''}", crate, profile)
         requires = {"maturin": "maturin>=1.9,<2"}.get(backend, backend)
-        pyproject = self.root / "pyproject.toml"
-        text = measuring.with_backend(pyproject.read_text(encoding="utf-8"), backend, requires)
-        pyproject.write_text(text, encoding="utf-8")
+        for pyproject in crate.pyprojects(self.root):
+            text = measuring.with_backend(pyproject.read_text(encoding="utf-8"), backend, requires)
+            pyproject.write_text(text, encoding="utf-8")
         # Downloads and the like are no part of a sync.
         measuring.run(["cargo", "fetch", "--quiet"], self.root, self.env)
         scratch = self.folder / "scratch"
@@ -139,7 +164,7 @@ class Sync(Side):
         measuring.run(command, self.folder, self.env)
 
     def act(self) -> float:
-        return self.timed(find_uv(), "sync")
+        return self.timed(find_uv(), *self.crate.sync)
 
 
 class Idle(Sync):
@@ -168,11 +193,11 @@ class Idle(Sync):
 
 
 class Cargo(Side):
-    """`cargo build`, and nothing installed."""
+    """`cargo build`, and nothing installed. In a workspace it builds all packages."""
 
-    def __init__(self, ground: Ground, crate: Crate, profile: str, python: Path) -> None:
-        super().__init__(ground, "cargo", crate, profile)
-        self.env["PYO3_PYTHON"] = str(python)
+    def __init__(self, ground: Ground, crate: Crate, profile: str, number: int = 0) -> None:
+        super().__init__(ground, f"cargo{number or ''}", crate, profile)
+        self.env["PYO3_PYTHON"] = str(ground.python_for_cargo())
 
     def act(self) -> float:
         return self.timed("cargo", "build", "--quiet", "--lib", "--profile", self.profile)

@@ -7,8 +7,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from support import environment, measuring
-
 from . import cases, crates
 from .cases import CARGO, DEVELOP, IDLE, MATURIN, WHEELPRINT, Case, Goal
 from .sides import Cargo, Develop, Idle, Side, Sync, seed
@@ -84,10 +82,7 @@ def _sides(
     for side in (sync, maturin):
         side.act()
         side.check(0)
-    python = ground.folder / "python-for-cargo"
-    if not python.is_dir():
-        ground.venv(python.name)
-    cargo = Cargo(ground, crate, profile, environment.python_in(python))
+    cargo = Cargo(ground, crate, profile)
     develop = Develop(ground, crate, profile)
     if profile in warm:
         for side, of in zip((cargo, develop), warm[profile]):
@@ -157,7 +152,7 @@ def _nothing_new(sides: Sides) -> Iterator[Case]:
     def switched(side: Side, number: int) -> float:
         names = ("main", "other")
         branch = names[(number + 1) % 2]
-        measuring.run(["git", "checkout", "-q", branch], side.root, side.env)
+        side.git("checkout", "-q", branch)
         seconds = side.act()
         side.check(names.index(branch) + 900)
         return seconds
@@ -190,21 +185,14 @@ def _by_turns(side: Side, switched):  # type: ignore[no-untyped-def] # noqa: ANN
 
 
 def _two_branches(side: Side) -> None:
-    def git(*args: str) -> None:
-        identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
-        measuring.run(["git", *identity, *args], side.root, side.env)
-
-    (side.root / ".gitignore").write_text("/target\n/.venv\n*.so\n__pycache__\n")
     side.crate.edit(side.root, 900)
-    git("init", "-q", "-b", "main")
-    git("add", "-A")
-    git("commit", "-q", "-m", "one")
+    side.commit_all()
     side.act()
-    git("checkout", "-q", "-b", "other")
+    side.git("checkout", "-q", "-b", "other")
     side.crate.edit(side.root, 901)
-    git("commit", "-q", "-a", "-m", "two")
+    side.git("commit", "-q", "-a", "-m", "two")
     side.act()
-    git("checkout", "-q", "main")
+    side.git("checkout", "-q", "main")
 
 
 def _edits(sides: Sides, title: str, profile: str) -> Case:

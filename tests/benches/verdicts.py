@@ -45,7 +45,7 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
     names = ("warm verdict", "cold verdict", "hook process, fresh")
     if not any(wanted in name for name in names):
         return
-    side = Sync(ground, "wheelprint", many.project(), "dev", copy=1)
+    side = Sync(ground, "wheelprint", many.project(), "dev", number=1)
     python = ground.venv("hooks", "wheelprint", "maturin")
     output = side.folder / "output"
     output.mkdir()

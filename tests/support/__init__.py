@@ -14,6 +14,7 @@
 | `installed` | a project as an editable install, and the effects of its import |
 | `archives` | results of `uv build`, from the tree and through an sdist |
 | `layouts` | a small crate in every layout that maturin supports |
+| `many` | a cargo and uv workspace of several packages that share a crate |
 | `background` | a build that runs while a test does something else |
 | `killing` | commands that are killed at some moment, with all their child processes |
 | `shim` | a library that replaces functions of the C library: clocks, file times, renaming |
