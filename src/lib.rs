@@ -33,6 +33,7 @@ pub mod settings;
 pub mod stat_cache;
 mod store;
 mod switch;
+mod tied;
 mod toolchain;
 mod uv;
 pub mod wheel;

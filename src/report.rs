@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::fingerprint::{Value, part_name};
 use crate::freshness::{Reason, Verdict};
 use crate::inputs::{Key, Kind, Part, Root, View};
+use crate::tied::Tied;
 
 /// How many reasons are named in one line.
 const NAMED: usize = 3;
@@ -63,6 +64,29 @@ pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<Root, String>) -> String 
             "the stored wheel has other metadata than the frontend prepared".to_owned()
         }
         Reason::NotReused => "always built, as `reuse` has it".to_owned(),
+    }
+}
+
+/// Why a build can serve only the tree that made it.
+pub(crate) fn tied(tied: &Tied, roots: &BTreeMap<Root, String>) -> String {
+    const PATH: &str = "a path of this tree";
+    match tied {
+        Tied::Read { package, variable } => {
+            format!("{package} was compiled with {variable}, {PATH}")
+        }
+        Tied::Instruction { package, instruction } => {
+            format!("the build script of {package} printed `{instruction}` with {PATH}")
+        }
+        Tied::Product { name } => format!("{name} in the wheel contains {PATH}"),
+        Tied::Input { key } => format!("{} contains {PATH}", name(key, roots)),
+        Tied::Setting { name } => format!("the config setting {name} contains {PATH}"),
+        Tied::Outside { key } => {
+            format!("{} lies outside of the tree and is found relative to it", name(key, roots))
+        }
+        Tied::Unsearched { name, cause } => {
+            format!("{name} could not be searched for paths of this tree: {cause}")
+        }
+        Tied::NotUtf8 => "the path of this tree is not UTF-8".to_owned(),
     }
 }
 

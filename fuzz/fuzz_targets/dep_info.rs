@@ -9,10 +9,10 @@ fuzz_target!(|bytes: &[u8]| {
     for path in parse_rules(&text) {
         assert!(!path.as_os_str().is_empty());
     }
-    for name in parse_env_deps(&text) {
+    for (name, _) in parse_env_deps(&text) {
         assert!(!name.is_empty());
     }
     assert!(parse_targets(&text).len() <= text.lines().count());
     let script = BuildScript::parse(&text);
-    assert!(script.paths.len() + script.variables.len() <= text.lines().count());
+    assert!(script.paths.len() + script.variables.len() + script.others.len() <= text.lines().count());
 });

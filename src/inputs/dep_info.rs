@@ -44,18 +44,36 @@ fn split_names(text: &str) -> Vec<String> {
     names.map(|name| name.replace('\0', " ")).collect()
 }
 
-/// The variables that `env!` and `option_env!` read, from a rustc dep-info file.
-pub fn parse_env_deps(text: &str) -> Vec<String> {
+/// The variables that `env!` and `option_env!` read, from a rustc dep-info file, with their values.
+/// A variable that is not set has no value.
+pub fn parse_env_deps(text: &str) -> Vec<(String, Option<String>)> {
+    let parse = |line: &str| match line.split_once('=') {
+        Some((name, value)) => (unescape(name), Some(unescape(value))),
+        None => (unescape(line), None),
+    };
     text.lines()
         .filter_map(|line| line.strip_prefix("# env-dep:"))
-        .map(|rest| unescape(rest.split_once('=').map_or(rest, |(name, _)| name)))
-        .filter(|name| !name.is_empty())
+        .map(parse)
+        .filter(|(name, _)| !name.is_empty())
         .collect()
 }
 
 /// rustc escapes backslash, newline and carriage return in names and values.
 fn unescape(text: &str) -> String {
-    text.replace("\\n", "\n").replace("\\r", "\r").replace("\\\\", "\\")
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' => match chars.next() {
+                Some('n') => plain.push('\n'),
+                Some('r') => plain.push('\r'),
+                Some('\\') | None => plain.push('\\'),
+                Some(other) => plain.extend(['\\', other]),
+            },
+            _ => plain.push(char),
+        }
+    }
+    plain
 }
 
 /// The files and variables that a build script told cargo to watch.
@@ -65,6 +83,8 @@ pub struct BuildScript {
     pub paths: Vec<PathBuf>,
     /// `rerun-if-env-changed`.
     pub variables: Vec<String>,
+    /// All other instructions, such as `rustc-link-search`, with their values.
+    pub others: Vec<(String, String)>,
 }
 
 impl BuildScript {
@@ -80,7 +100,8 @@ impl BuildScript {
                 Some(("rerun-if-env-changed", name)) => {
                     script.variables.push(name.trim().to_owned());
                 }
-                _ => {}
+                Some((name, value)) => script.others.push((name.to_owned(), value.to_owned())),
+                None => {}
             }
         }
         script
@@ -130,7 +151,8 @@ mod tests {
             let paths = ["C:\\p\\lib.rs", "C:\\p\\a b.rs"].map(PathBuf::from);
             assert_eq!(parse_rules(&rules), paths, "{rules:?}");
             assert_eq!(parse_targets(&rules), ["t.dll"], "{rules:?}");
-            assert_eq!(parse_env_deps(&rules), ["ONE", "TWO"], "{rules:?}");
+            let variables = [("ONE".to_owned(), None), ("TWO".to_owned(), Some("2".to_owned()))];
+            assert_eq!(parse_env_deps(&rules), variables, "{rules:?}");
             let script = BuildScript::parse(&script);
             assert_eq!(script.paths, [PathBuf::from("proto")]);
             assert_eq!(script.variables, ["X"]);
@@ -138,9 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn env_deps_are_names_set_or_not() {
-        let text = "x.d: a.rs\n\n# env-dep:SET=some=value\n# env-dep:UNSET\n# other\n";
-        assert_eq!(parse_env_deps(text), ["SET", "UNSET"]);
+    fn env_deps_are_names_with_their_values() {
+        for (line, name, value) in [
+            ("# env-dep:SET=some=value", "SET", Some("some=value")),
+            ("# env-dep:EMPTY=", "EMPTY", Some("")),
+            ("# env-dep:UNSET", "UNSET", None),
+            (r"# env-dep:LINES=a\nb\rc", "LINES", Some("a\nb\rc")),
+            // A backslash before an `n` is no line.
+            (r"# env-dep:FOLDER=C:\\new\\tree", "FOLDER", Some(r"C:\new\tree")),
+            (r"# env-dep:ODD=a\b\", "ODD", Some(r"a\b\")),
+        ] {
+            let text = format!("x.d: a.rs\n\n{line}\n# other\n");
+            let expected = [(name.to_owned(), value.map(str::to_owned))];
+            assert_eq!(parse_env_deps(&text), expected, "{line}");
+        }
     }
 
     #[test]

@@ -206,15 +206,15 @@ impl Unit {
         files.iter().filter_map(unreadable).collect()
     }
 
-    /// The files that rustc read, by the names under which it opened them. A relative name is
+    /// The files that rustc read, each with the name under which rustc opened it. A relative name is
     /// relative to the workspace's folder, where rustc runs.
-    pub fn sources(&self, workspace_root: &Path) -> BTreeSet<PathBuf> {
+    pub fn sources(&self, workspace_root: &Path) -> BTreeSet<(PathBuf, PathBuf)> {
         let names = self.read_dep_infos(dep_info::parse_rules);
-        names.iter().map(|name| normalize(&workspace_root.join(name))).collect()
+        names.into_iter().map(|name| (normalize(&workspace_root.join(&name)), name)).collect()
     }
 
-    /// The variables that `env!` and `option_env!` read.
-    pub fn variables(&self) -> BTreeSet<String> {
+    /// The variables that `env!` and `option_env!` read, with their values.
+    pub fn variables(&self) -> BTreeSet<(String, Option<String>)> {
         self.read_dep_infos(dep_info::parse_env_deps).into_iter().collect()
     }
 

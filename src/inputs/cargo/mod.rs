@@ -20,8 +20,10 @@ use crate::project::Project;
 use crate::request::{Environment, Request};
 
 mod manifests;
+mod told;
 
 use manifests::{add_binaries, add_manifests, add_named_files};
+pub use told::Told;
 
 /// Cargo built something, but its fingerprints are in no folder that wheelprint knows.
 const UNKNOWN_LAYOUT: &str = "cargo keeps its fingerprints where they are not known";
@@ -37,6 +39,8 @@ pub struct Discovered {
     pub units: BTreeMap<PathBuf, BTreeSet<Watch>>,
     /// The units among them that cargo took from earlier builds, with their packages.
     pub kept: BTreeMap<PathBuf, String>,
+    /// What rustc and the build scripts said of the units in use.
+    pub told: Vec<Told>,
     /// What could not be found out; a record with any of it is never matched.
     pub gaps: Vec<String>,
 }
@@ -208,6 +212,15 @@ impl Discovered {
             }
         }
     }
+
+    /// The same, of a file with this name. A name that leads out of all roots is kept.
+    fn named_source(&mut self, path: PathBuf, name: &Path, told: &mut Told) -> Option<Watch> {
+        let watch = self.source(&path)?;
+        if matches!(watch.root(), Some(Root::Outside(_))) {
+            told.outside.insert((path, name.to_owned()));
+        }
+        Some(watch)
+    }
 }
 
 /// What one unit was made from: by rustc's dep-info the sources, under the names they were asked
@@ -218,12 +231,13 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
     let mut watches = BTreeSet::new();
     let packages: Vec<&Package> = target.packages_named(&unit.package).collect();
     let is_local = target.can_be_edited(unit);
+    let mut told = Told { package: unit.package.clone(), is_local, ..Told::default() };
     found.gaps.extend(unit.unreadable());
     if is_local {
         used.extend(packages.iter().map(|package| package.manifest_path.clone()));
     }
     if unit.kind == UnitKind::Run {
-        add_run(unit, &packages, target, &mut watches, found);
+        add_run(unit, &packages, target, &mut watches, &mut told, found);
     } else {
         if is_local && unit.dep_infos().is_empty() {
             found.gaps.push(format!("no dep-info of {}", unit.package));
@@ -231,12 +245,13 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
         if is_local && unit.kind == UnitKind::Product && unit.made_metadata_only() {
             found.gaps.push(format!("{} was checked while it was being built", unit.package));
         }
-        for name in unit.variables() {
+        for (name, value) in unit.variables() {
+            told.variables.extend(value.map(|value| (name.clone(), value)));
             add_variable(name, &mut watches);
         }
         let sources =
             if is_local { unit.sources(&target.metadata.workspace_root) } else { BTreeSet::new() };
-        for source in sources {
+        for (source, name) in sources {
             if target.is_product(&source) || target.is_pinned(&source) {
                 continue;
             }
@@ -244,8 +259,11 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
                 let name = source.file_name().unwrap_or_default().to_string_lossy();
                 found.gaps.push(format!("{name} was removed while it was being built"));
             }
-            watches.extend(found.source(&source));
+            watches.extend(found.named_source(source, &name, &mut told));
         }
+    }
+    if !told.is_empty() {
+        found.told.push(told);
     }
     found.watches.extend(watches.iter().cloned());
     if !watches.is_empty() || is_local {
@@ -259,6 +277,7 @@ fn add_run(
     packages: &[&Package],
     target: &Target,
     watches: &mut BTreeSet<Watch>,
+    told: &mut Told,
     found: &mut Discovered,
 ) {
     let output = fs_err::read(&unit.output).unwrap_or_default();
@@ -290,9 +309,10 @@ fn add_run(
                 }
                 continue;
             }
-            watches.extend(found.source(&path));
+            watches.extend(found.named_source(path, name, told));
         }
     }
+    told.instructions.extend(script.others.iter().cloned());
     if script.names_nothing() && unit.names_nothing() {
         for package in packages.iter().filter(|package| package.is_of_a_path()) {
             if let Some(place) = found.roots.name(package.folder()) {

@@ -185,7 +185,7 @@ impl Target {
                 && unit
                     .sources(&self.metadata.workspace_root)
                     .iter()
-                    .any(|source| !self.is_pinned(source) && !self.is_product(source)))
+                    .any(|(source, _)| !self.is_pinned(source) && !self.is_product(source)))
     }
 
     /// The packages of this name; there may be several.

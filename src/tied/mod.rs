@@ -1,0 +1,254 @@
+//! Why a build can serve only the tree that made it (docs/design.md, D16).
+//!
+//! A build is shared between the trees of a project if nothing in it depends on where its tree lies.
+//! There are four ways to depend on that:
+//!
+//! 1. rustc read a path of the tree from a variable, such as `CARGO_MANIFEST_DIR`. Code can depend
+//!    on such a path without containing it.
+//! 2. A file that the build made contains a path of the tree: as text, as RPATH, as the place of a
+//!    panic. Debug information is left out, because a program does not read its own.
+//! 3. An input, a variable or a config setting contains a path of the tree. In another tree the
+//!    same content would mean files of this one.
+//! 4. A name leads out of the tree, relative to it. In another tree it leads elsewhere.
+//!
+//! A build that is tied without need is only not shared. One that is shared without right is wrong.
+//! So in doubt it is tied.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::{Inputs, Value};
+use crate::inputs::cargo::Told;
+use crate::inputs::target::Target;
+use crate::inputs::{self, Key, Kind, Root, Roots};
+use crate::request::{Artifact, ConfigValue, Environment, Request};
+use crate::wheel::{Wheel, sbom};
+
+mod native;
+mod search;
+mod tree;
+
+use tree::Tree;
+
+/// One reason why a build can serve only the tree that made it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "tied", rename_all = "kebab-case")]
+pub(crate) enum Tied {
+    /// A variable with a path of the tree, which rustc read for a package.
+    Read { package: String, variable: String },
+    /// An instruction with a path of the tree, which a package's build script gave to cargo.
+    Instruction { package: String, instruction: String },
+    /// A file of the wheel that contains a path of the tree.
+    Product { name: String },
+    /// An input that contains a path of the tree, or a variable with such a value.
+    Input { key: Key },
+    /// A config setting with a path of the tree.
+    Setting { name: String },
+    /// An input outside of the tree that was named relative to the tree.
+    Outside { key: Key },
+    /// A file that could not be searched.
+    Unsearched { name: String, cause: String },
+    /// The tree's own path is not UTF-8, so it can't be searched for.
+    NotUtf8,
+}
+
+/// A finished build, and what is known of it.
+pub(crate) struct Build<'a> {
+    pub request: &'a Request,
+    /// The variables that the build saw.
+    pub environment: &'a Environment,
+    /// Cargo's packages; `None` if cargo could not be asked.
+    pub target: Option<&'a Target>,
+    /// What rustc and build scripts said.
+    pub told: &'a [Told],
+    pub inputs: &'a Inputs,
+    pub roots: &'a Roots,
+    /// The files that maturin wrote into the tree, for an editable wheel: where each is, and its
+    /// name.
+    pub products: &'a [(PathBuf, String)],
+}
+
+impl Build<'_> {
+    /// Why the build can serve only this tree, sorted; empty if it can serve any tree of the
+    /// project. `wheel` is the wheel that maturin made. Inputs for which `is_known` are not
+    /// searched: an earlier build of this tree with the same content was not tied by them.
+    pub(crate) fn reasons(
+        &self,
+        wheel: &mut Wheel,
+        is_known: impl Fn(&Key, &Value) -> bool + Sync,
+    ) -> Vec<Tied> {
+        let tree = Tree::of(&self.request.root, self.target, self.told);
+        if !tree.is_utf8 {
+            return vec![Tied::NotUtf8];
+        }
+        let mut found: BTreeSet<Tied> = units(&tree, self.told);
+        found.extend(outside(&tree, self.told, self.inputs, self.roots));
+        found.extend(self.texts(&tree));
+        found.extend(files(&tree, &self.request.root, self.roots, self.inputs, is_known));
+        found.extend(self.made(&tree, wheel));
+        found.into_iter().collect()
+    }
+
+    /// Variables that count, and config settings.
+    fn texts(&self, tree: &Tree) -> Vec<Tied> {
+        let variables = self.inputs.keys().filter(|key| key.kind == Kind::Variable);
+        let named = variables.filter(|key| {
+            let value = self.environment.get(&key.name);
+            value.is_some_and(|value| tree.is_in_sources(value.as_encoded_bytes()))
+        });
+        let settings = self.request.config_settings.iter().filter(|(_, value)| match value {
+            ConfigValue::Text(text) => tree.is_in_sources(text.as_bytes()),
+            ConfigValue::List(texts) => {
+                texts.iter().any(|text| tree.is_in_sources(text.as_bytes()))
+            }
+            ConfigValue::Flag(_) => false,
+        });
+        let settings = settings.map(|(name, _)| Tied::Setting { name: name.clone() });
+        named.map(|key| Tied::Input { key: key.clone() }).chain(settings).collect()
+    }
+
+    /// The files that the build made.
+    fn made(&self, tree: &Tree, wheel: &mut Wheel) -> Vec<Tied> {
+        let names: Vec<String> = wheel.files().map(|(name, _)| name.to_owned()).collect();
+        let dist_info = format!("{}/", wheel.dist_info);
+        let place = |folder: &str| inputs::relative(&self.request.root, Path::new(folder));
+        let is_editable = self.request.artifact == Artifact::Editable;
+        let mut found = Vec::new();
+        for name in names {
+            // The shell of an editable wheel is made anew for each tree.
+            if is_debug_information(&name) || (is_editable && is_path_file(&name)) {
+                continue;
+            }
+            let read = wheel.read(&name).map_err(|error| error.to_string()).map(|bytes| match name
+                .strip_prefix(&dist_info)
+                .is_some_and(sbom::is_generated)
+            {
+                true => sbom::settled(&bytes, place).unwrap_or(bytes),
+                false => bytes,
+            });
+            found.extend(product(tree, name, read));
+        }
+        for (path, name) in self.products.iter().filter(|(_, name)| !is_debug_information(name)) {
+            let read = fs_err::read(path).map_err(|error| error.to_string());
+            found.extend(product(tree, name.clone(), read));
+        }
+        found
+    }
+}
+
+fn product(tree: &Tree, name: String, read: Result<Vec<u8>, String>) -> Option<Tied> {
+    match read {
+        Ok(bytes) if tree.is_in_product(&bytes) => Some(Tied::Product { name }),
+        Ok(_) => None,
+        Err(cause) => Some(Tied::Unsearched { name, cause }),
+    }
+}
+
+/// Debug information in a file of its own.
+fn is_debug_information(name: &str) -> bool {
+    name.ends_with(".pdb") || name.ends_with(".dwp") || name.contains(".dSYM/")
+}
+
+/// A `.pth` that Python reads at its start.
+fn is_path_file(name: &str) -> bool {
+    name.ends_with(".pth") && !name.contains('/')
+}
+
+/// What the units in use were told of the tree's place.
+fn units(tree: &Tree, told: &[Told]) -> BTreeSet<Tied> {
+    /// Variables that cargo sets to paths of the package and its target folder.
+    const PLACES: [&str; 4] =
+        ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_TARGET_TMPDIR", "OUT_DIR"];
+    let mut found = BTreeSet::new();
+    for unit in told {
+        for (variable, value) in &unit.variables {
+            let value = value.as_bytes();
+            // A package of the registry includes its generated code from OUT_DIR. This code follows
+            // from pinned sources, and paths that reach the module are found there.
+            let is_tied = match unit.is_local {
+                true => PLACES.contains(&variable.as_str()) || tree.is_anywhere_in(value),
+                false => tree.is_outside_products_in(value),
+            };
+            if is_tied {
+                let (package, variable) = (unit.package.clone(), variable.clone());
+                found.insert(Tied::Read { package, variable });
+            }
+        }
+        for (instruction, value) in &unit.instructions {
+            let is_tied = tree.is_outside_products_in(value.as_bytes())
+                || (unit.is_local && is_relative_search(instruction, value));
+            if is_tied && !["warning", "error"].contains(&instruction.as_str()) {
+                let (package, instruction) = (unit.package.clone(), instruction.clone());
+                found.insert(Tied::Instruction { package, instruction });
+            }
+        }
+    }
+    found
+}
+
+/// Whether a linker searches a folder of the tree: rustc runs in the workspace's folder.
+fn is_relative_search(instruction: &str, value: &str) -> bool {
+    let path = value.split_once('=').map_or(value, |(_, path)| path);
+    instruction == "rustc-link-search" && !Path::new(path.trim()).has_root()
+}
+
+/// Inputs outside of the tree, unless rustc or a build script named them by an absolute path.
+fn outside(tree: &Tree, told: &[Told], inputs: &Inputs, roots: &Roots) -> Vec<Tied> {
+    let mut absolute: BTreeSet<&Path> = BTreeSet::new();
+    let mut relative: BTreeSet<&Path> = BTreeSet::new();
+    for (path, name) in told.iter().flat_map(|unit| &unit.outside) {
+        let is_absolute =
+            name.is_absolute() && !tree.is_anywhere_in(name.as_os_str().as_encoded_bytes());
+        if is_absolute {
+            absolute.insert(path)
+        } else {
+            relative.insert(path)
+        };
+    }
+    let is_below = |path: &Path, named: &BTreeSet<&Path>| {
+        path.ancestors().any(|folder| named.contains(folder))
+    };
+    let is_tied = |key: &&Key| {
+        matches!(key.root, Some(Root::Outside(_)))
+            && !roots
+                .path_of(key)
+                .is_some_and(|path| is_below(&path, &absolute) && !is_below(&path, &relative))
+    };
+    inputs.keys().filter(is_tied).map(|key| Tied::Outside { key: key.clone() }).collect()
+}
+
+/// Files among the inputs.
+fn files(
+    tree: &Tree,
+    project: &Path,
+    roots: &Roots,
+    inputs: &Inputs,
+    is_known: impl Fn(&Key, &Value) -> bool + Sync,
+) -> Vec<Tied> {
+    let files: Vec<(&Key, &Value)> = inputs
+        .iter()
+        .filter(|(key, value)| {
+            matches!(key.kind, Kind::File | Kind::Toml) && matches!(value, Value::Sha256(_))
+        })
+        .collect();
+    let search = |(key, value): (&Key, &Value)| {
+        if is_known(key, value) {
+            return None;
+        }
+        let path = match key.root {
+            Some(Root::Above) => Some(project.join(&key.name)),
+            _ => roots.path_of(key),
+        };
+        let unsearched = |cause: String| Tied::Unsearched { name: key.name.clone(), cause };
+        let Some(path) = path else { return Some(unsearched("its folder is not known".into())) };
+        match tree.is_in_file(&path) {
+            Ok(true) => Some(Tied::Input { key: key.clone() }),
+            Ok(false) => None,
+            Err(error) => Some(unsearched(error.to_string())),
+        }
+    };
+    files.into_par_iter().filter_map(search).collect()
+}

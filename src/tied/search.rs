@@ -1,0 +1,156 @@
+//! Finding paths in bytes, in all usual spellings.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use memchr::memmem::Finder;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// File systems that are usually blind to case.
+const BLIND: bool = cfg!(any(windows, target_os = "macos"));
+
+/// What the URL standard encodes in a path.
+const IN_URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
+/// What others encode: everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Where a path may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Anywhere,
+    /// Only where the name of its last folder ends.
+    OfName,
+}
+
+/// Paths to search for.
+pub(super) struct Paths {
+    finders: Vec<Finder<'static>>,
+    is_blind: bool,
+}
+
+impl Paths {
+    pub(super) fn new(folders: &[PathBuf]) -> Self {
+        Self::with(folders, BLIND)
+    }
+
+    fn with(folders: &[PathBuf], is_blind: bool) -> Self {
+        let mut spelled: BTreeSet<PathBuf> = folders.iter().cloned().collect();
+        spelled.extend(folders.iter().filter_map(|folder| dunce::canonicalize(folder).ok()));
+        // Below another folder: found with it.
+        let outermost: Vec<&PathBuf> = spelled
+            .iter()
+            .filter(|path| !path.ancestors().skip(1).any(|folder| spelled.contains(folder)))
+            .collect();
+        let mut texts: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for text in outermost.iter().filter_map(|path| path.to_str()) {
+            texts.extend(spellings(text, cfg!(windows)));
+        }
+        if is_blind {
+            texts = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+        }
+        let finders = texts.iter().map(|text| Finder::new(text).into_owned()).collect();
+        Self { finders, is_blind }
+    }
+
+    /// The length of the longest path.
+    pub(super) fn longest(&self) -> usize {
+        self.finders.iter().map(|finder| finder.needle().len()).max().unwrap_or_default()
+    }
+
+    /// The positions of all paths.
+    pub(super) fn find(&self, bytes: &[u8], end: End) -> impl Iterator<Item = usize> {
+        let folded = self.is_blind.then(|| bytes.to_ascii_lowercase());
+        let mut found = Vec::new();
+        for finder in &self.finders {
+            let bytes = folded.as_deref().unwrap_or(bytes);
+            let length = finder.needle().len();
+            // A root ends in a separator, and any name may follow.
+            let is_root = finder.needle().ends_with(b"/") || finder.needle().ends_with(b"\\");
+            let mut matches = finder.find_iter(bytes).filter(|start| {
+                end == End::Anywhere || is_root || !goes_on(&bytes[start + length..])
+            });
+            found.extend(matches.by_ref());
+        }
+        found.into_iter()
+    }
+}
+
+/// Whether a name goes on in these bytes.
+fn goes_on(rest: &[u8]) -> bool {
+    let is_of_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+~@".contains(byte) || !byte.is_ascii();
+    match rest {
+        // The end of a sentence.
+        [b'.', next, ..] => is_of_name(next),
+        [first, ..] => is_of_name(first),
+        [] => false,
+    }
+}
+
+/// The usual spellings of a path: in texts, in strings of code and JSON, and in URLs.
+fn spellings(path: &str, windows: bool) -> BTreeSet<Vec<u8>> {
+    let mut plain: BTreeSet<String> = BTreeSet::from([path.to_owned()]);
+    // On macOS a letter has two spellings, and `/private/tmp` is `/tmp`.
+    plain.extend([path.nfc().collect(), path.nfd().collect()]);
+    if let Some(rest) = path.strip_prefix("/private").filter(|rest| rest.starts_with('/')) {
+        plain.insert(rest.to_owned());
+    }
+    if windows {
+        let slashed = path.replace('\\', "/");
+        if let [drive, b':', b'/', ..] = slashed.as_bytes() {
+            plain.insert(format!("/{}{}", char::from(*drive), &slashed[2..]));
+        }
+        plain.insert(slashed);
+    }
+    let mut found: BTreeSet<Vec<u8>> = BTreeSet::new();
+    for text in &plain {
+        found.insert(text.replace('\\', r"\\").into_bytes());
+        found.insert(text.replace(' ', r"\ ").into_bytes());
+        for set in [IN_URL, RESERVED] {
+            // The colon of a drive stays as it is.
+            let encoded = utf8_percent_encode(text, set).to_string();
+            found.insert(encoded.replacen("%3A", ":", 1).into_bytes());
+        }
+        found.extend(escaped(text).map(String::into_bytes));
+        if windows {
+            found.insert(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+        }
+    }
+    found.extend(plain.into_iter().map(String::into_bytes));
+    found
+}
+
+/// With JSON's escapes; `None` if the path needs none.
+fn escaped(path: &str) -> Option<String> {
+    if path.is_ascii() {
+        return None;
+    }
+    let mut text = String::new();
+    for char in path.chars() {
+        match char {
+            '\\' => text.push_str(r"\\"),
+            char if char.is_ascii() => text.push(char),
+            char => {
+                let mut units = [0; 2];
+                for unit in char.encode_utf16(&mut units) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    Some(text)
+}
