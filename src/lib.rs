@@ -33,6 +33,6 @@ pub mod settings;
 pub mod stat_cache;
 mod store;
 mod switch;
-mod toolchain;
+pub mod toolchain;
 mod uv;
 pub mod wheel;

@@ -9,7 +9,6 @@ use super::{Value, search, walk};
 use crate::digest;
 use crate::inputs::{Key, Kind, Look, Part, Place, Roots, View, Watch, cargo_config, environment};
 use crate::request::Artifact;
-use crate::toolchain;
 
 impl Observer<'_> {
     pub(super) fn items(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Item> {
@@ -127,12 +126,9 @@ impl Observer<'_> {
     }
 
     fn toolchain(&self, items: &mut Vec<Item>) {
-        let rustc = self.rustc.get_or_init(|| {
-            let memory = self.toolchain_memory.as_deref();
-            match toolchain::rustc(&self.toolchain_root, self.environment, memory) {
-                Ok(version) => Value::Text(version),
-                Err(cause) => Value::Unreadable(cause.to_string()),
-            }
+        let rustc = self.rustc.get_or_init(|| match self.toolchain.rustc(self.environment) {
+            Ok(version) => Value::Text(version),
+            Err(cause) => Value::Unreadable(cause.to_string()),
         });
         let maturin = match environment::maturin_version(&self.request.interpreter) {
             Some(version) => Value::Text(version),
@@ -370,7 +366,9 @@ mod tests {
             let roots = Roots::default();
             let inputs = with_observer(Path::new("/nowhere"), &environment, |it| {
                 let (request, settings) = (it.request, it.settings);
-                Observer::new(request, settings, &environment, "/stable/one", it.digests, None)
+                let (digests, toolchain) = (it.digests, it.toolchain);
+                let prefix = "/stable/one";
+                Observer::new(request, settings, &environment, prefix, digests, toolchain)
                     .observe(&watches, &roots)
             });
             inputs.into_values().next().unwrap()

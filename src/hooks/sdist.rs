@@ -61,7 +61,7 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
     }
     publish::share(&file).at(&to)?;
     publish::persist_synced(file, &to).at(&to)?;
-    call.digests.save();
+    call.save_memories();
     Ok(name)
 }
 
