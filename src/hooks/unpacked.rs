@@ -5,21 +5,28 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::fingerprint::observe::Observer;
+use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Observation, Places, Record, Value};
 use crate::freshness::{self, Verdict};
 use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, normalize, relative};
+use crate::log;
 use crate::request::{Artifact, Request};
 use crate::sdist::Origin;
 use crate::sdist::restore;
 use crate::store::Entry;
 
-/// The unpacked archive that a wheel is built from; `None` if a tree is built. Cargo writes into the
-/// folder, so this must be read before a build.
+/// The unpacked archive that a wheel is built from; `None` if a tree is built, or after a warning.
+/// Cargo writes into the folder, so this must be read before a build.
 pub(super) fn origin(request: &Request) -> Option<Origin> {
     if request.artifact != Artifact::Wheel {
         return None;
     }
-    Origin::read(&request.root)
+    Origin::read(&request.root).unwrap_or_else(|cause| {
+        let path = request.root.join(FILE_NAME);
+        let cause = log::escape_controls(&cause.to_string());
+        log::warn(format_args!("{}: {cause}; the folder counts as a tree", path.display()));
+        None
+    })
 }
 
 /// The record of a wheel that was built from an unpacked archive, as if it had been built in
