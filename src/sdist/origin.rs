@@ -53,13 +53,13 @@ enum State {
 /// Why the record of an unpacked archive can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    #[error(transparent)]
+    #[error("{}", .0.kind())]
     Unreadable(#[from] std::io::Error),
-    #[error("it is larger than {READ} bytes")]
+    #[error("it is larger than {} MiB", READ >> 20)]
     TooLarge,
     /// It is damaged, or of another version.
     #[error(transparent)]
-    NoRecord(#[from] Cause),
+    Invalid(#[from] Cause),
     /// The record contradicts itself.
     #[error("{name} {cause}")]
     Contradiction { name: String, cause: &'static str },
