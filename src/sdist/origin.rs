@@ -600,7 +600,7 @@ mod tests {
                 |root| rewrite(root, "\"wheelprint\": 1", "\"wheelprint\": 2"),
                 Some("record version 2; "),
             ),
-            (|root| rewrite(root, "core", "curs"), Some("the source digest is not ")),
+            (|root| rewrite(root, "core/src", "curs/src"), Some("the source digest is not ")),
             (
                 |root| {
                     let file = fs::OpenOptions::new().write(true).open(root.join(FILE_NAME));
