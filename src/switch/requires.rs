@@ -26,14 +26,14 @@ pub(super) fn switch(requires: &mut Array) -> Vec<String> {
     let gone = requires.iter().filter(|value| plain(value));
     let gone = gone.map(|value| text(value).to_owned()).collect();
     if !names(requires, OURS) {
-        if let Some(index) = requires.iter().position(plain) {
+        if let Some(index) = position(requires, plain) {
             replace(requires, index, REQUIREMENT);
         } else {
-            let index = requires.iter().position(|value| is(value, THEIRS)).unwrap_or(0);
+            let index = position(requires, |value| is(value, THEIRS)).unwrap_or(0);
             insert(requires, index, REQUIREMENT);
         }
     }
-    while let Some(index) = requires.iter().position(plain) {
+    while let Some(index) = position(requires, plain) {
         remove(requires, index);
     }
     gone
@@ -49,13 +49,13 @@ pub(super) fn switch_back(requires: &mut Array, gone: Option<&[String]>) {
         None => &usual,
     };
     for (nth, requirement) in back.iter().enumerate() {
-        match requires.iter().position(|value| is(value, OURS)) {
+        match position(requires, |value| is(value, OURS)) {
             Some(index) if nth + 1 == back.len() => replace(requires, index, requirement),
             Some(index) => insert(requires, index, requirement),
             None => insert(requires, 0, requirement),
         }
     }
-    while let Some(index) = requires.iter().position(|value| is(value, OURS)) {
+    while let Some(index) = position(requires, |value| is(value, OURS)) {
         remove(requires, index);
     }
 }
@@ -83,6 +83,10 @@ fn is_a_choice(clause: &str) -> bool {
         ("<" | "<=", Some(major)) => major < 2,
         _ => true,
     }
+}
+
+fn position(requires: &Array, wanted: impl Fn(&Value) -> bool) -> Option<usize> {
+    requires.iter().position(wanted)
 }
 
 fn is(value: &Value, package: &str) -> bool {
