@@ -16,6 +16,7 @@ use wheelprint::log::Level;
 use wheelprint::request::{Artifact, Environment, Interpreter, Request};
 use wheelprint::settings::{OnStale, Reuse, Settings};
 use wheelprint::stat_cache::Digests;
+use wheelprint::toolchain::Toolchain;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -90,6 +91,7 @@ struct Look {
     request: Request,
     settings: Settings,
     environment: Environment,
+    toolchain: Toolchain,
     watches: BTreeSet<Watch>,
     roots: Roots,
 }
@@ -114,11 +116,13 @@ impl Look {
         roots.add(Root::Project, folder);
         let glob = "many/**/*.txt".to_owned();
         let watches = [Watch::glob(Part::Rust, Root::Project, glob)].into();
-        Self { request, settings, environment: Environment::default(), watches, roots }
+        let toolchain = Toolchain::load(folder.to_owned(), None);
+        Self { request, settings, environment: Environment::default(), toolchain, watches, roots }
     }
 
     fn observe(&self, digests: &Digests) -> Inputs {
-        Observer::new(&self.request, &self.settings, &self.environment, "", digests, None)
+        let (environment, toolchain) = (&self.environment, &self.toolchain);
+        Observer::new(&self.request, &self.settings, environment, "", digests, toolchain)
             .observe(&self.watches, &self.roots)
     }
 }

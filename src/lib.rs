@@ -34,6 +34,6 @@ pub mod stat_cache;
 mod store;
 mod switch;
 mod tied;
-mod toolchain;
+pub mod toolchain;
 mod uv;
 pub mod wheel;

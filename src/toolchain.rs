@@ -6,6 +6,7 @@
 //! Cargo's `.rustc_info.json` does the same. Deleting the memory changes no answer.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use crate::publish::sealed;
 use crate::request::{Environment, run};
 use crate::stat_cache::Stat;
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Memory {
     /// Digest of what rustup resolves from.
     circumstances: String,
@@ -26,49 +27,92 @@ struct Memory {
     version: String,
 }
 
-/// The text of `rustc -vV`, one line.
-///
-/// # Errors
-/// There is no rustc that runs: nothing is fresh then, and the build says what is missing.
-pub(crate) fn rustc(
-    root: &Path,
-    environment: &Environment,
-    memory: Option<&Path>,
-) -> Result<String, Cause> {
-    let program = cargo_config::rustc(root, environment).ok_or("not found on PATH")?;
-    let circumstances = circumstances(&program, root, environment);
-    let known = memory.and_then(read).filter(|known| {
-        Some(&known.circumstances) == circumstances.as_ref()
-            && known.programs.iter().all(|(path, stat)| stat_of(path).as_ref() == Some(stat))
-    });
-    if let Some(known) = known {
-        return Ok(known.version);
+/// The rustc that a folder's configuration and the environment choose.
+#[derive(Debug)]
+pub struct Toolchain {
+    /// The folder in which rustc is asked. The configuration there may name any program as rustc.
+    root: PathBuf,
+    /// The memory's file. `None`: nothing is remembered.
+    path: Option<PathBuf>,
+    remembered: Option<Memory>,
+    /// The answer of this process, if rustc was asked. It is written back.
+    learned: Mutex<Option<Memory>>,
+}
+
+impl Toolchain {
+    /// Reads the memory at `path`. A damaged memory counts as none: a version that no rustc ever
+    /// gave would be stated in records.
+    pub fn load(root: PathBuf, path: Option<PathBuf>) -> Self {
+        let remembered = path.as_deref().and_then(|path| sealed::read(path).ok());
+        Self { root, path, remembered, learned: Mutex::default() }
     }
-    let ask = |arguments: &[&str]| -> Result<String, Cause> {
-        let said = run(environment.command(&program, root).args(arguments));
-        let said = said.map_err(|error| std::io::Error::from(error.kind()))?;
-        said.map_err(|said| match essential(&said) {
-            cause if cause.is_empty() => {
-                let name = program.file_name().unwrap_or_default();
-                format!("{} -vV failed", name.to_string_lossy()).into()
+
+    /// The text of `rustc -vV`, one line.
+    ///
+    /// # Errors
+    /// There is no rustc that runs: nothing is fresh then, and the build says what is missing.
+    pub(crate) fn rustc(&self, environment: &Environment) -> Result<String, Cause> {
+        let root = &self.root;
+        let program = cargo_config::rustc(root, environment).ok_or("not found on PATH")?;
+        let circumstances = circumstances(&program, root, environment);
+        let known = self.known().filter(|known| {
+            Some(&known.circumstances) == circumstances.as_ref()
+                && known.programs.iter().all(|(path, stat)| stat_of(path).as_ref() == Some(stat))
+        });
+        if let Some(known) = known {
+            return Ok(known.version);
+        }
+        let ask = |arguments: &[&str]| -> Result<String, Cause> {
+            let said = run(environment.command(&program, root).args(arguments));
+            let said = said.map_err(|error| std::io::Error::from(error.kind()))?;
+            said.map_err(|said| match essential(&said) {
+                cause if cause.is_empty() => {
+                    let name = program.file_name().unwrap_or_default();
+                    format!("{} -vV failed", name.to_string_lossy()).into()
+                }
+                cause => cause.into(),
+            })
+        };
+        let version = ask(&["-vV"])?.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        if self.path.is_some()
+            && let Some(circumstances) = circumstances
+            && let Ok(sysroot) = ask(&["--print", "sysroot"])
+        {
+            let inner = format!("rustc{}", std::env::consts::EXE_SUFFIX);
+            let inner = Path::new(sysroot.trim()).join("bin").join(inner);
+            let with_stat = |path: PathBuf| stat_of(&path).map(|stat| (path, stat));
+            if let Some(programs) = [program, inner].map(with_stat).into_iter().collect() {
+                let version = version.clone();
+                *self.learned() = Some(Memory { circumstances, programs, version });
             }
-            cause => cause.into(),
-        })
-    };
-    let version = ask(&["-vV"])?.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-    if let Some(memory) = memory
-        && let Some(circumstances) = circumstances
-        && let Ok(sysroot) = ask(&["--print", "sysroot"])
-    {
-        let inner = format!("rustc{}", std::env::consts::EXE_SUFFIX);
-        let inner = Path::new(sysroot.trim()).join("bin").join(inner);
-        let with_stat = |path: PathBuf| stat_of(&path).map(|stat| (path, stat));
-        if let Some(programs) = [program, inner].map(with_stat).into_iter().collect() {
-            let version = version.clone();
-            let _ = sealed::write(memory, &Memory { circumstances, programs, version });
+        }
+        Ok(version)
+    }
+
+    /// The files that decide which rustc there is: rustup's settings and its folder of toolchains,
+    /// which may be links, and the programs that were remembered.
+    pub(crate) fn deciding(&self, environment: &Environment) -> Vec<PathBuf> {
+        let programs = self.known().into_iter().flat_map(|known| known.programs);
+        let rustup = rustup_home(environment);
+        let named = ["settings.toml", "toolchains"].map(|name| Some(rustup.as_ref()?.join(name)));
+        programs.map(|(path, _)| path).chain(named.into_iter().flatten()).collect()
+    }
+
+    /// Writes what rustc answered. A failed write is ignored, because it only makes later runs
+    /// slower.
+    pub(crate) fn save(&self) {
+        if let (Some(path), Some(learned)) = (&self.path, &*self.learned()) {
+            let _ = sealed::write(path, learned);
         }
     }
-    Ok(version)
+
+    fn known(&self) -> Option<Memory> {
+        self.learned().clone().or_else(|| self.remembered.clone())
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Option<Memory>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// `None` if any of it can't be read: nothing is remembered then, and rustc is asked.
@@ -103,20 +147,58 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Opti
     Some(tagged.finish())
 }
 
-/// The files that decide which rustc there is: rustup's settings and its folder of toolchains, which
-/// may be links, and what was remembered.
-pub(crate) fn deciding(memory: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
-    let programs = memory.and_then(read).into_iter().flat_map(|known| known.programs);
-    let rustup = rustup_home(environment);
-    let named = ["settings.toml", "toolchains"].map(|name| Some(rustup.as_ref()?.join(name)));
-    programs.map(|(path, _)| path).chain(named.into_iter().flatten()).collect()
-}
-
-/// `None` too if it was damaged: a version that no rustc ever gave would be stated in records.
-fn read(memory: &Path) -> Option<Memory> {
-    sealed::read(memory).ok()
-}
-
 fn stat_of(path: &Path) -> Option<Stat> {
     Stat::of(&fs_err::metadata(path).ok()?)
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    #[test]
+    fn rustc_is_asked_once_and_its_answer_is_written_by_save_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let (program, asked) = (folder.join("bin/rustc"), folder.join("asked"));
+        let memory = folder.join("toolchain.json");
+        let script = format!(
+            "#!/bin/sh\necho >>{}\n[ \"$1\" = -vV ] && echo rustc 1 || echo {}\n",
+            asked.display(),
+            folder.display()
+        );
+        fs::write(folder.join("script"), script).unwrap();
+        let mut environment = Environment::default();
+        // A program can't be run while a child of another test still has it open for writing. So
+        // this process does not open it.
+        let mut make = environment.command("/bin/sh", folder);
+        make.env("PATH", "/usr/bin:/bin");
+        make.args(["-c", "mkdir bin && cp script bin/rustc && chmod 755 bin/rustc"]);
+        run(&mut make).unwrap().unwrap();
+        environment.set("RUSTC", &program);
+        environment.set("HOME", folder);
+        let calls = || fs::read_to_string(&asked).map_or(0, |text| text.lines().count());
+        let load = || Toolchain::load(folder.to_owned(), Some(memory.clone()));
+
+        let first = load();
+        for _ in 0..2 {
+            assert_eq!(first.rustc(&environment).unwrap(), "rustc 1");
+            assert_eq!(calls(), 2, "the version and the sysroot");
+            assert!(first.deciding(&environment).contains(&program));
+            assert!(!memory.exists(), "a lookup writes nothing");
+        }
+        first.save();
+        assert_eq!(load().rustc(&environment).unwrap(), "rustc 1");
+        assert_eq!(calls(), 2, "remembered");
+
+        let mut damaged = fs::read(&memory).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&memory, damaged).unwrap();
+        assert_eq!(load().rustc(&environment).unwrap(), "rustc 1");
+        assert_eq!(calls(), 4, "a damaged memory counts as none");
+        Toolchain::load(folder.to_owned(), None).rustc(&environment).unwrap();
+        assert_eq!(calls(), 5, "without a memory only the version is asked for");
+    }
 }

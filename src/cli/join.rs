@@ -13,7 +13,7 @@ use crate::inputs::{normalize, relative};
 use crate::project::normalize_name;
 use crate::publish;
 use crate::switch::lines;
-use crate::uv::edit::parse;
+use crate::uv::edit::{parse, prefix};
 use crate::uv::workspace::Workspace;
 
 /// The relation of a new project to the workspace around it.
@@ -178,22 +178,14 @@ fn with_member(path: &Path, text: &str, field: &str, member: &str) -> Result<Str
 /// Adds a string at the end of the list, with the layout of the other items. In toml_edit, a
 /// comment after the last item belongs to the list's trailing text.
 fn append(array: &mut Array, text: &str) {
-    let raw = |raw: Option<&toml_edit::RawString>| {
-        raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned()
-    };
     let last = array.len().checked_sub(1);
-    let indent = array
-        .iter()
-        .map(|value| raw(value.decor().prefix()))
-        .filter_map(|prefix| Some(prefix[prefix.rfind('\n')?..].to_owned()))
-        .last();
-    let mut tail = raw(Some(array.trailing()));
-    if let Some(last) = last.and_then(|last| array.get_mut(last))
-        && let suffix = raw(last.decor().suffix())
-        && !suffix.is_empty()
-    {
+    let prefixes = array.iter().map(prefix);
+    let indent = prefixes.filter_map(|it| Some(it[it.rfind('\n')?..].to_owned())).last();
+    let mut tail = array.trailing().as_str().unwrap_or_default().to_owned();
+    if let Some(last) = last.and_then(|last| array.get_mut(last)) {
+        let suffix = last.decor().suffix().and_then(|suffix| suffix.as_str());
+        tail.insert_str(0, suffix.unwrap_or_default());
         last.decor_mut().set_suffix("");
-        tail = suffix + &tail;
     }
     let mut value = Value::from(text);
     let is_open = indent.is_some() || tail.contains('\n');

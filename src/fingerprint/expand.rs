@@ -9,7 +9,6 @@ use super::{Value, search, walk};
 use crate::digest;
 use crate::inputs::{Key, Kind, Look, Part, Place, Roots, View, Watch, cargo_config, environment};
 use crate::request::Artifact;
-use crate::toolchain;
 
 impl Observer<'_> {
     pub(super) fn items(&self, watches: &BTreeSet<Watch>, roots: &Roots) -> Vec<Item> {
@@ -125,12 +124,9 @@ impl Observer<'_> {
     }
 
     fn toolchain(&self, items: &mut Vec<Item>) {
-        let rustc = self.rustc.get_or_init(|| {
-            let memory = self.toolchain_memory.as_deref();
-            match toolchain::rustc(&self.toolchain_root, self.environment, memory) {
-                Ok(version) => Value::Text(version),
-                Err(cause) => Value::Unreadable(cause.to_string()),
-            }
+        let rustc = self.rustc.get_or_init(|| match self.toolchain.rustc(self.environment) {
+            Ok(version) => Value::Text(version),
+            Err(cause) => Value::Unreadable(cause.to_string()),
         });
         let maturin = match environment::maturin_version(&self.request.interpreter) {
             Some(version) => Value::Text(version),

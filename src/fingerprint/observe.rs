@@ -15,6 +15,7 @@ use crate::inputs::{Key, Look, Roots, Watch, cargo_config};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
 use crate::stat_cache::Digests;
+use crate::toolchain::Toolchain;
 
 pub struct Observer<'a> {
     pub request: &'a Request,
@@ -24,14 +25,19 @@ pub struct Observer<'a> {
     /// The variables that count. A value does not say where the stable interpreter is.
     pub counted: &'a Environment,
     pub digests: &'a Digests,
-    /// The file that remembers the toolchain's version.
-    pub toolchain_memory: Option<PathBuf>,
-    /// The folder in which rustc is asked for its version. The configuration there may name any
-    /// program as rustc.
-    pub toolchain_root: PathBuf,
+    pub toolchain: &'a Toolchain,
     /// Whether files count that a package's `include` or `exclude` leaves out.
     pub all_of_packages: bool,
     pub(super) rustc: OnceLock<Value>,
+}
+
+/// The inputs after a build.
+pub struct ObservedSince<const N: usize> {
+    pub inputs: Inputs,
+    /// The places of the inputs, for each set of watches.
+    pub places: [Places; N],
+    /// The inputs that changed during the build.
+    pub raced: BTreeSet<Key>,
 }
 
 impl<'a> Observer<'a> {
@@ -41,18 +47,16 @@ impl<'a> Observer<'a> {
         environment: &'a Environment,
         counted: &'a Environment,
         digests: &'a Digests,
-        toolchain_memory: Option<PathBuf>,
+        toolchain: &'a Toolchain,
     ) -> Self {
         let rustc = OnceLock::new();
-        let toolchain_root = request.root.clone();
         Self {
             request,
             settings,
             environment,
             counted,
             digests,
-            toolchain_memory,
-            toolchain_root,
+            toolchain,
             all_of_packages: false,
             rustc,
         }
@@ -83,32 +87,36 @@ impl<'a> Observer<'a> {
         Snapshot::new(&self.items(watches, roots), packages, roots)
     }
 
-    /// The current inputs, and the keys of inputs that changed during the build: their time is at
-    /// or after `since` (nanoseconds since 1970), or they differ from the snapshot `before`.
+    /// Observes the inputs after a build. Inputs changed during the build if their time is at or
+    /// after `since` (nanoseconds since 1970), or if they differ from the snapshot `before`.
     /// `written` is the folder that maturin itself writes to.
-    pub fn observe_since(
+    pub fn observe_since<const N: usize>(
         &self,
-        watches: &BTreeSet<Watch>,
+        watches: [&BTreeSet<Watch>; N],
         roots: &Roots,
         since: i128,
         before: &Snapshot,
         written: &Path,
-    ) -> (Inputs, BTreeSet<Key>) {
-        let items = self.items(watches, roots);
-        let places = items.iter();
-        let places: Vec<(Key, PathBuf)> =
-            places.filter_map(|item| Some((item.key.clone(), item.path()?.to_owned()))).collect();
+    ) -> ObservedSince<N> {
+        let items = watches.map(|watches| self.items(watches, roots));
+        let places = items.each_ref().map(|items| item::places(items, roots));
+        let items: Vec<Item> = items.into_iter().flatten().collect();
+        let paths = items.iter();
+        let paths: Vec<(Key, PathBuf)> =
+            paths.filter_map(|item| Some((item.key.clone(), item.path()?.to_owned()))).collect();
         // Read the content first and the time second, so that an edit between the two is noticed.
         let inputs = self.read(items);
-        let mut raced: BTreeSet<Key> = places
+        let mut raced: BTreeSet<Key> = paths
             .into_iter()
             .filter(|(_, path)| {
                 path != written && changed_since(path, since) && !before.lay_ahead(path)
             })
             .map(|(key, _)| key)
             .collect();
-        raced.extend(before.changed(&self.items(watches, roots), roots));
-        (inputs, raced)
+        for watches in watches {
+            raced.extend(before.changed(&self.items(watches, roots), roots));
+        }
+        ObservedSince { inputs, places, raced }
     }
 
     /// Whether these watches would have named this file, which was removed.
@@ -222,11 +230,13 @@ mod tests {
                 fs::write(&edited, "two").unwrap();
             }
         });
-        let (_, raced) = with_observer(folder.path(), &Environment::default(), |observer| {
-            observer.observe_since(&watches.into(), &roots, since, &before, Path::new("nowhere"))
+        let watches = watches.into();
+        let seen = with_observer(folder.path(), &Environment::default(), |observer| {
+            let written = Path::new("nowhere");
+            observer.observe_since([&watches], &roots, since, &before, written)
         });
         editor.join().unwrap();
-        let names: Vec<&str> = raced.iter().map(|key| key.name.as_str()).collect();
+        let names: Vec<&str> = seen.raced.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names, ["edited"]);
     }
 }

@@ -7,6 +7,7 @@ use crate::log::Level;
 use crate::request::{Artifact, Environment, Interpreter, Request};
 use crate::settings::{OnStale, Reuse, Settings};
 use crate::stat_cache::Digests;
+use crate::toolchain::Toolchain;
 
 pub(super) fn with_observer<T>(
     root: &Path,
@@ -28,5 +29,6 @@ pub(super) fn with_observer<T>(
         log: Level::Info,
     };
     let digests = Digests::default();
-    use_it(&Observer::new(&request, &settings, environment, environment, &digests, None))
+    let toolchain = Toolchain::load(root.to_owned(), None);
+    use_it(&Observer::new(&request, &settings, environment, environment, &digests, &toolchain))
 }

@@ -8,8 +8,9 @@ use super::before::Before;
 use super::build::Preparation;
 use super::call::Call;
 use super::untracked;
-use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::AtImport;
+use crate::fingerprint::observe::ObservedSince;
+use crate::fingerprint::{Inputs, Places};
 use crate::inputs::target::Target;
 use crate::inputs::{Key, Root, Watch, cargo};
 
@@ -17,11 +18,11 @@ use crate::inputs::{Key, Root, Watch, cargo};
 pub(super) struct After {
     /// The inputs that cargo tracks, its units, and the roots of all inputs.
     pub found: cargo::Discovered,
-    /// The watches for the inputs that cargo does not track.
-    pub untracked: BTreeSet<Watch>,
     /// All watches.
     pub watches: BTreeSet<Watch>,
     pub inputs: Inputs,
+    /// The places of the inputs that cargo tracks, and of those that it does not track.
+    pub places: [Places; 2],
     /// Inputs that changed during the build.
     pub raced: BTreeSet<Key>,
     /// Files that were removed during the build.
@@ -70,8 +71,8 @@ impl After {
         call.digests.look_again();
         let observer = call.observer();
         let names = call.names_at_import(&observer, &watches, &found.roots);
-        let (inputs, raced) = observer.observe_since(
-            &watches,
+        let ObservedSince { inputs, places, raced } = observer.observe_since(
+            [&found.watches, &untracked],
             &found.roots,
             before.since,
             &before.snapshot,
@@ -87,7 +88,7 @@ impl After {
             at_import = call.whole_packages(at_import, folders);
         }
         let gone = before.snapshot.gone().map(Path::to_owned).collect();
-        Self { found, untracked, watches, inputs, raced, gone, at_import, asked_again }
+        Self { found, watches, inputs, places, raced, gone, at_import, asked_again }
     }
 
     /// Cargo's packages; `None` if cargo could not be asked.

@@ -13,6 +13,7 @@ use crate::request::{Artifact, Environment, Request};
 use crate::settings::{Reuse, Settings};
 use crate::stat_cache::{self, Digests};
 use crate::store::{BuildLock, Store, stat_memory, toolchain_memory};
+use crate::toolchain::Toolchain;
 
 /// What a call may use besides the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct Call {
     /// The environment whose variables count as inputs (see `archive_target::plan`).
     pub(super) counted: Environment,
     pub(super) digests: Digests,
-    access: Access,
+    pub(super) toolchain: Toolchain,
     /// When the call began, in nanoseconds since 1970.
     pub(super) began: i128,
 }
@@ -74,6 +75,13 @@ impl Call {
             Some(store) if tree.is_none() => Digests::load(stat_memory(store.folder())),
             _ => Digests::default(),
         };
+        let toolchain = match access {
+            Access::All => {
+                let memory = store.as_ref().map(|store| toolchain_memory(store.folder()));
+                Toolchain::load(request.root.clone(), memory)
+            }
+            Access::NoPrograms | Access::ProjectOnly => Toolchain::load(std::env::temp_dir(), None),
+        };
         Ok(Self {
             request,
             has_settings,
@@ -84,7 +92,7 @@ impl Call {
             plan,
             counted,
             digests,
-            access,
+            toolchain,
             began,
         })
     }
@@ -110,20 +118,20 @@ impl Call {
 
     /// Reads inputs as they are now.
     pub(super) fn observer(&self) -> Observer<'_> {
-        let may_execute = self.access == Access::All;
-        let memory = self.store.as_ref().map(|store| toolchain_memory(store.folder()));
-        let mut observer = Observer::new(
+        Observer::new(
             &self.request,
             &self.settings,
             &self.plan.environment,
             &self.counted,
             &self.digests,
-            memory.filter(|_| may_execute),
-        );
-        if !may_execute {
-            observer.toolchain_root = std::env::temp_dir();
-        }
-        observer
+            &self.toolchain,
+        )
+    }
+
+    /// Writes back what was learned of files and of rustc. Call this after the verdict.
+    pub(super) fn save_memories(&self) {
+        self.digests.save();
+        self.toolchain.save();
     }
 
     /// Is an unpacked archive built in the target folder that archives share?

@@ -19,7 +19,7 @@ pub fn compare(call: &Call, record: &Record) -> Verdict {
 /// The inputs that a record names, as they are now.
 pub fn observe(call: &Call, record: &Record, roots: &Roots) -> Inputs {
     let observed = call.observer().observe(&record.watches, roots);
-    call.digests.save();
+    call.save_memories();
     observed
 }
 

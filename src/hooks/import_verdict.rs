@@ -20,6 +20,7 @@ use crate::request::{Artifact, Environment, Interpreter, Request};
 use crate::settings::{OnStale, Reuse, Settings};
 use crate::stat_cache::Digests;
 use crate::store;
+use crate::toolchain::Toolchain;
 
 /// Judges the installed table in `file`. Gives the fields of the answer, with NUL between them:
 ///
@@ -36,6 +37,7 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
     let path = site.join(&head.dist_info).join(record::FILE_NAME);
     let record = Record::from_json(&fs::read(&path).at(&path)?).because(path.display())?;
     let digests = head.store.as_deref().map(|store| Digests::load(store::stat_memory(store)));
+    let memory = head.store.as_deref().map(store::toolchain_memory);
     let import = Import {
         request: Request {
             artifact: Artifact::Editable,
@@ -52,6 +54,7 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
             log: Level::Error,
         },
         digests: digests.unwrap_or_default(),
+        toolchain: Toolchain::load(head.project.clone(), memory),
         head,
         facts,
         record,
@@ -63,6 +66,7 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
             ["stale".to_owned()].into_iter().chain(fields).collect::<Vec<_>>().join("\0")
         }
     };
+    import.toolchain.save();
     Ok(answer.into_bytes())
 }
 
@@ -71,6 +75,7 @@ struct Import {
     request: Request,
     settings: Settings,
     digests: Digests,
+    toolchain: Toolchain,
     head: Head,
     facts: Facts,
     record: Record,
@@ -87,14 +92,13 @@ impl Import {
     /// The new table, or the reasons why the module is stale.
     fn verdict(&self) -> std::result::Result<AtImport, Vec<Reason>> {
         let environment = &self.request.environment;
-        let memory = self.head.store.as_deref().map(store::toolchain_memory);
         let mut observer = Observer::new(
             &self.request,
             &self.settings,
             environment,
             environment,
             &self.digests,
-            memory,
+            &self.toolchain,
         );
         let mut compared = Compared::default();
         let (watches, roots) = (&self.record.watches, &self.facts.roots);

@@ -84,7 +84,7 @@ pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
         }
     };
     let inputs = call.observer().observations(&watches, &roots);
-    call.digests.save();
+    call.save_memories();
     Ok(Watched::new(call, inputs, watches, roots, exact))
 }
 

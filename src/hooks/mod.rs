@@ -170,7 +170,7 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
     stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));
 
     recorded.tell_untrusted();
-    uv_hint::tell(call, &recorded.record, &recorded.roots);
-    call.digests.save();
+    uv_hint::tell(call, recorded);
+    call.save_memories();
     Ok(stamped.name)
 }

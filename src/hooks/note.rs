@@ -34,8 +34,8 @@ pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     let found = cargo::discover_units(&call.project, environment, target, before.since_time());
     call.digests.look_again();
     let watches = found.units.values().flatten().cloned().collect();
-    let (_, raced) = call.observer().observe_since(
-        &watches,
+    let seen = call.observer().observe_since(
+        [&watches],
         &found.roots,
         before.since,
         &before.snapshot,
@@ -44,7 +44,7 @@ pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     let units = Units {
         units: &found.units,
         roots: &found.roots,
-        raced: &raced,
+        raced: &seen.raced,
         gone: &before.snapshot.gone().map(Path::to_owned).collect::<Vec<_>>(),
         remaining: &before.remaining,
     };

@@ -8,7 +8,7 @@ use super::before::Before;
 use super::call::Call;
 use super::{archive_target, unpacked};
 use crate::fingerprint::at_import::{AtImport, is_in_environment};
-use crate::fingerprint::{Record, Source, Value};
+use crate::fingerprint::{Places, Record, Source, Value};
 use crate::inputs::{self, Key, Root, Roots, Watch};
 use crate::log;
 use crate::project::Project;
@@ -21,6 +21,8 @@ pub(super) struct Recorded {
     pub roots: Roots,
     /// Why no other tree can use the wheel. Empty if another tree can.
     pub tied: Vec<String>,
+    /// The places of the inputs, for an editable wheel.
+    pub places: Places,
     /// The inputs that an editable wheel compares at import.
     pub at_import: AtImport,
 }
@@ -56,18 +58,21 @@ impl Recorded {
         }
         untrusted.extend(unreadable(&after.inputs, &roots));
         let here = after.found.roots;
-        let mut record = match origin {
+        let (mut record, places) = match origin {
             Some(origin) => {
-                let (by_cargo, own) = (&after.found.watches, &after.untracked);
-                let observer = call.observer();
-                unpacked::record_of_tree(&observer, origin, by_cargo, &here, &after.inputs, own)
+                let (watches, inputs) = (&after.found.watches, after.inputs);
+                let record = unpacked::record_of_tree(origin, watches, &here, inputs, after.places);
+                (record, Places::new())
             }
-            None => Record::new(&after.inputs, after.watches, roots, Vec::new()),
+            None => {
+                let record = Record::new(&after.inputs, after.watches, roots, Vec::new());
+                (record, after.places.into_iter().flatten().collect())
+            }
         };
         record.untrusted = untrusted;
         record.source = source.or(record.source);
         let tied = tied(&here);
-        Self { record, roots: here, tied, at_import }
+        Self { record, roots: here, places, tied, at_import }
     }
 
     /// Says why the build will not be reused, if so.

@@ -38,10 +38,17 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
     let name = or_obstacle(call, made_by)?;
     let (from, to) = (made.path().join(&name), folder.join(&name));
     let record = Archive::open(&from).and_then(|archive| {
-        if archive.record.is_some() && origin.is_none() {
-            let cause = format!("the tree has a file {} of its own", record::FILE_NAME);
-            return Err(Error::Other(cause.into()));
-        }
+        let origin = match origin {
+            Ok(None) if archive.record.is_some() => {
+                let cause = format!("the tree has a file {} of its own", record::FILE_NAME);
+                return Err(Error::Other(cause.into()));
+            }
+            Err(cause) if archive.record.is_some() => {
+                return Err(Error::path(call.request.root.join(record::FILE_NAME), cause));
+            }
+            // A record that can't be used and is not packed again: the folder is a tree.
+            origin => origin.unwrap_or_default(),
+        };
         let environment = &interpreter.plan.environment;
         let record = archive_record(call, environment, &archive, origin.as_ref())?;
         Ok((archive, record.to_json()))
@@ -61,7 +68,7 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
     }
     publish::share(&file).at(&to)?;
     publish::persist_synced(file, &to).at(&to)?;
-    call.digests.save();
+    call.save_memories();
     Ok(name)
 }
 

@@ -67,8 +67,10 @@ pub(super) fn search(
     let Some(store) = &call.store else { return Lookup::stale(Reason::NoRecord) };
     let lookup = lookup::search(store, kind, origin, &call.observer(), list);
     lookup.damaged.iter().for_each(|entry| store.discard(entry));
-    if matches!(lookup.found, Found::Fresh { .. }) {
-        call.digests.save();
+    match lookup.found {
+        Found::Fresh { .. } => call.save_memories(),
+        // The digests are saved after the build. Another process may run the build.
+        Found::Stale(_) => call.toolchain.save(),
     }
     lookup
 }

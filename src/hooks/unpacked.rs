@@ -5,45 +5,50 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::fingerprint::observe::Observer;
-use crate::fingerprint::{Inputs, Observation, Record, Value};
+use crate::fingerprint::record::FILE_NAME;
+use crate::fingerprint::{Inputs, Observation, Places, Record, Value};
 use crate::freshness::{self, Verdict};
 use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, normalize, relative};
+use crate::log;
 use crate::request::{Artifact, Request};
 use crate::sdist::Origin;
 use crate::sdist::restore;
 use crate::store::Entry;
 
-/// The unpacked archive that a wheel is built from; `None` if a tree is built. Cargo writes into the
-/// folder, so this must be read before a build.
+/// The unpacked archive that a wheel is built from; `None` if a tree is built, or after a warning.
+/// Cargo writes into the folder, so this must be read before a build.
 pub(super) fn origin(request: &Request) -> Option<Origin> {
     if request.artifact != Artifact::Wheel {
         return None;
     }
-    Origin::read(&request.root)
+    Origin::read(&request.root).unwrap_or_else(|cause| {
+        let path = request.root.join(FILE_NAME);
+        let cause = log::escape_controls(&cause.to_string());
+        log::warn(format_args!("{}: {cause}; the folder counts as a tree", path.display()));
+        None
+    })
 }
 
 /// The record of a wheel that was built from an unpacked archive, as if it had been built in
-/// the tree.
+/// the tree. `by_cargo` are the watches for the inputs that cargo tracks. `places` are those of
+/// these inputs, and of the others.
 pub(super) fn record_of_tree(
-    observer: &Observer<'_>,
     origin: &Origin,
-    found: &BTreeSet<Watch>,
+    by_cargo: &BTreeSet<Watch>,
     here: &Roots,
-    inputs: &Inputs,
-    own: &BTreeSet<Watch>,
+    mut inputs: Inputs,
+    places: [Places; 2],
 ) -> Record {
     // Leave out absent files that cargo does not track. The archive's record has them, under
     // the names that they have in the tree.
-    let (mut places, our_places) = (observer.places(found, here), observer.places(own, here));
+    let [tracked, others] = places;
     let is_left_out = |key: &Key, value: &Value| {
-        *value == Value::Absent && our_places.contains_key(key) && !places.contains_key(key)
+        *value == Value::Absent && others.contains_key(key) && !tracked.contains_key(key)
     };
-    let mut inputs = inputs.clone();
     inputs.retain(|key, value| !is_left_out(key, value));
-    places.extend(our_places);
-    let seen = Observation::join(inputs, places);
+    let seen = Observation::join(inputs, tracked.into_iter().chain(others).collect());
     let inputs = origin.inputs(seen, here);
-    let watches = origin.watches(found, here);
+    let watches = origin.watches(by_cargo, here);
     let roots = origin.roots(&watches);
     let mut record = Record::new(&inputs, watches, roots, Vec::new());
     record.source = Some(origin.source());

@@ -2,16 +2,17 @@
 
 use super::call::Call;
 use super::inspect::Watched;
+use super::record::Recorded;
 use super::wanted::wanted;
-use crate::fingerprint::{Observation, Record};
-use crate::inputs::Roots;
+use crate::fingerprint::Observation;
 use crate::log;
 use crate::report;
 use crate::request::Artifact;
 use crate::uv::{self, CacheKey, derive, edit};
 
 /// Reports once which inputs no cache key covers, and which command adds them.
-pub(super) fn tell(call: &Call, record: &Record, roots: &Roots) {
+pub(super) fn tell(call: &Call, recorded: Recorded) {
+    let Recorded { record, roots, places, .. } = recorded;
     // The inputs of a build that raced an edit are not exact.
     if call.request.artifact != Artifact::Editable
         || !is_of_uv(call)
@@ -27,10 +28,8 @@ pub(super) fn tell(call: &Call, record: &Record, roots: &Roots) {
         // uv itself reports invalid cache keys.
         Err(_) => return,
     };
-    let watches = record.watches.clone();
-    let places = call.observer().places(&watches, roots);
     let inputs = Observation::join(record.inputs(), places);
-    let watched = Watched::new(call, inputs, watches, roots.clone(), true);
+    let watched = Watched::new(call, inputs, record.watches, roots, true);
     let mut missing = derive::missing(&wanted(call, &watched), &keys);
     // The order: globs (they name sources), files that exist, keys without a file, absent
     // files.

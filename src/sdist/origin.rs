@@ -10,6 +10,7 @@ use super::PKG_INFO;
 use super::archive::READ;
 use super::restore::{contradictions, project_in};
 use crate::digest;
+use crate::error::{Cause, Error};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Observation, Packed, Record, Source, Value};
 use crate::inputs::{
@@ -21,8 +22,6 @@ use crate::inputs::{
 pub struct Origin {
     pub root: PathBuf,
     pub record: Record,
-    /// The digest of the record file in the unpacked archive.
-    pub id: String,
     /// The state of each file, by its path in the archive.
     files: BTreeMap<String, Found>,
     /// The roots in the tree. Real folders are not known, so these are below an invented `project`,
@@ -31,8 +30,6 @@ pub struct Origin {
     project: PathBuf,
     /// The archive's top in that invented tree.
     top: PathBuf,
-    /// The names of the inputs in the archive's own record.
-    known: BTreeSet<Key>,
     /// Files that reached the build and that are not from the archive, with their digests.
     unpacked_extras: RefCell<BTreeMap<String, String>>,
 }
@@ -53,31 +50,61 @@ enum State {
     Missing,
 }
 
-/// The digest of the record, if the folder is an unpacked archive.
-pub fn id(root: &Path) -> Option<String> {
+/// Why the record of an unpacked archive can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("{}", .0.kind())]
+    Unreadable(#[from] std::io::Error),
+    #[error("it is larger than {} MiB", READ >> 20)]
+    TooLarge,
+    /// It is damaged, or of another version.
+    #[error(transparent)]
+    Invalid(#[from] Cause),
+    /// The record contradicts itself.
+    #[error("{name} {cause}")]
+    Contradiction { name: String, cause: &'static str },
+    #[error("it names no packed files")]
+    NamesNoFiles,
+    #[error("it names `{0}`, which is not a path in the archive")]
+    Outside(String),
+    /// It leads too far up.
+    #[error(transparent)]
+    TooDeep(#[from] Error),
+}
+
+/// The file with the record, if the folder is an unpacked archive.
+fn record_file(root: &Path) -> Option<PathBuf> {
     let path = root.join(FILE_NAME);
-    let is_one = path.is_file() && root.join(PKG_INFO).is_file();
-    is_one.then(|| digest::file(&path).ok()).flatten()
+    (path.is_file() && root.join(PKG_INFO).is_file()).then_some(path)
+}
+
+/// The digest of the record, if the folder is an unpacked archive. `None` too if the record can't be
+/// read, as [`Origin::read`] reports.
+pub fn id(root: &Path) -> Option<String> {
+    digest::file(&record_file(root)?).ok()
 }
 
 impl Origin {
-    /// Reads a folder. `None` if it is not an unpacked archive with a usable record.
-    pub fn read(root: &Path) -> Option<Self> {
-        let id = id(root)?;
-        let path = root.join(FILE_NAME);
-        if fs_err::metadata(&path).ok()?.len() > READ {
-            return None;
+    /// Reads a folder. `None` if it is not an unpacked archive.
+    ///
+    /// # Errors
+    /// The archive's record can't be used. The folder is then built like any tree.
+    pub fn read(root: &Path) -> Result<Option<Self>, Unusable> {
+        let Some(path) = record_file(root) else { return Ok(None) };
+        if fs_err::metadata(&path)?.len() > READ {
+            return Err(Unusable::TooLarge);
         }
-        let record = Record::from_json(&fs_err::read(&path).ok()?).ok()?;
-        // A record that contradicts itself is ignored: the folder is then built like any tree.
-        if !contradictions(&record).is_empty() {
-            return None;
+        let record = Record::from_json(&fs_err::read(&path)?)?;
+        if let Some((name, cause)) = contradictions(&record).first() {
+            return Err(Unusable::Contradiction { name: (*name).to_owned(), cause });
         }
-        let names = record.packed.iter().map(|packed| packed.path.as_str());
-        if record.packed.is_empty() || names.chain([""]).any(|name| !is_inside(name)) {
-            return None;
+        if record.packed.is_empty() {
+            return Err(Unusable::NamesNoFiles);
         }
-        let project = project_in(Path::new("/"), &record).ok()?;
+        if let Some(packed) = record.packed.iter().find(|packed| !is_inside(&packed.path)) {
+            return Err(Unusable::Outside(packed.path.clone()));
+        }
+        let project = project_in(Path::new("/"), &record)?;
         let mut tree = Roots::default();
         for (name, place) in record.roots.iter().filter(|(name, _)| **name != Root::Archive) {
             tree.add(name.clone(), normalize(&project.join(place)));
@@ -88,9 +115,8 @@ impl Origin {
         let look = |packed: &Packed| (packed.path.clone(), Found::look(root, packed));
         let files = record.packed.iter().map(look).collect();
         let unpacked_extras = RefCell::default();
-        let known = record.inputs.iter().map(|input| input.key.clone()).collect();
         let root = root.to_owned();
-        Some(Self { root, id, files, tree, project, top, known, record, unpacked_extras })
+        Ok(Some(Self { root, files, tree, project, top, record, unpacked_extras }))
     }
 
     /// Is this file as it was packed?
@@ -122,13 +148,11 @@ impl Origin {
 
     /// The sources as they are here. If nothing was changed, they are the sources of the tree.
     pub fn source(&self) -> Source {
-        let stated = self.record.source.iter().flat_map(|source| &source.files);
-        let stated: BTreeMap<&String, &String> = stated.collect();
         let mut files = BTreeMap::new();
         for found in self.files.values() {
             let Some(name) = &found.packed.source else { continue };
             let sha256 = match &found.state {
-                State::AsPacked => stated.get(name).map(|digest| (*digest).clone()),
+                State::AsPacked => self.stated(found),
                 State::Changed(digest) => Some(digest.clone()),
                 State::Missing => None,
             };
@@ -143,14 +167,17 @@ impl Origin {
         Source::new(files)
     }
 
+    /// The digest that the record states for the file in the tree.
+    fn stated(&self, found: &Found) -> Option<String> {
+        self.record.source.as_ref()?.files.get(found.packed.source.as_ref()?).cloned()
+    }
+
     /// The roots that these watches use, as paths in the tree relative to the project.
     pub fn roots(&self, watches: &BTreeSet<Watch>) -> BTreeMap<Root, String> {
         let used: BTreeSet<&Root> = watches.iter().filter_map(Watch::root).collect();
-        let roots = self.record.roots.iter();
+        let mut roots = self.record.roots.clone();
+        roots.retain(|name, _| used.contains(name) && *name != Root::Archive);
         roots
-            .filter(|(name, _)| used.contains(name) && **name != Root::Archive)
-            .map(|(name, place)| (name.clone(), place.clone()))
-            .collect()
     }
 
     /// Translates the watches of a build here to the tree. `found` are the watches from cargo. The
@@ -200,10 +227,7 @@ impl Origin {
                     value
                 }
             };
-            match self.key(&key, here) {
-                Some(key) => inputs.insert(key, value),
-                None => inputs.insert(key, value),
-            };
+            inputs.insert(self.key(&key, here).unwrap_or(key), value);
         }
         // Some inputs can't be seen here: members that were not packed, and files that are absent
         // in the tree and here. They are as in the archive's record.
@@ -224,13 +248,7 @@ impl Origin {
         }
         match (key.kind, view, &found.text) {
             (Kind::Toml, Some(view), Some(text)) => Value::Sha256(view.digest(text.as_bytes())),
-            (Kind::File, ..) => {
-                let stated =
-                    self.record.source.iter().find_map(|source| {
-                        source.files.get(found.packed.source.as_ref()?).cloned()
-                    });
-                stated.map_or(value, Value::Sha256)
-            }
+            (Kind::File, ..) => self.stated(found).map_or(value, Value::Sha256),
             _ => value,
         }
     }
@@ -263,11 +281,8 @@ impl Origin {
 
     /// Are all manifests as they were packed?
     fn has_its_manifests(&self) -> bool {
-        let mut manifests = self
-            .files
-            .iter()
-            .filter(|(name, _)| name.ends_with("Cargo.toml") || *name == "pyproject.toml");
-        manifests.all(|(_, found)| found.state == State::AsPacked)
+        let is_manifest = |name: &str| name.ends_with("Cargo.toml") || name == "pyproject.toml";
+        self.files.iter().all(|(name, found)| found.state == State::AsPacked || !is_manifest(name))
     }
 
     fn place(&self, place: &Place, here: &Roots) -> Option<Place> {
@@ -304,7 +319,8 @@ impl Origin {
             .and_then(|root| relative(root, &place))
             .map(|path| renamed(&named.root, if path == "." { String::new() } else { path }));
         let lies = self.tree.clone().name(&place).map(|place| renamed(&place.root, place.path));
-        let is_known = |key: &Key| self.known.contains(key);
+        let known = &self.record.inputs;
+        let is_known = |key: &Key| known.binary_search_by(|input| input.key.cmp(key)).is_ok();
         if let Some(key) = [&asked, &lies].into_iter().flatten().find(|key| is_known(key)) {
             return Some(key.clone());
         }
@@ -452,9 +468,9 @@ mod tests {
         let record = record();
         for (row, (change, expected, is_the_same_source)) in rows.into_iter().enumerate() {
             let root = unpack(&record);
-            let before = Origin::read(root.path()).unwrap();
+            let before = Origin::read(root.path()).unwrap().unwrap();
             change(root.path());
-            let after = Origin::read(root.path()).unwrap();
+            let after = Origin::read(root.path()).unwrap().unwrap();
             let seen = (after.is_pristine(), after.is_alone(), before.changed_since());
             assert_eq!(seen, expected, "row {row}");
             let is_same = Some(after.source()) == record.source;
@@ -465,7 +481,7 @@ mod tests {
     #[test]
     fn inputs_get_the_names_and_values_that_they_have_in_the_tree() {
         let root = unpack(&record());
-        let origin = Origin::read(root.path()).unwrap();
+        let origin = Origin::read(root.path()).unwrap().unwrap();
         let mut here = Roots::default();
         here.add(Root::Project, root.path());
         here.add(Root::Crate("core".into()), root.path().join("core"));
@@ -518,28 +534,91 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_contradicts_itself_is_ignored() {
+    fn a_record_that_cannot_be_used_says_why() {
         type Spoil = fn(&mut Record);
         fn last(record: &mut Record) -> &mut Packed {
             record.packed.last_mut().filter(|packed| packed.path == "src/lib.rs").unwrap()
         }
-        let spoils: [Spoil; 7] = [
-            |record| record.source = None,
-            |record| record.packed.clear(),
-            |record| last(record).path = "../lib.rs".into(),
-            |record| last(record).path = "src\\lib.rs".into(),
-            |record| last(record).sha256 = digest::bytes(b"another"),
-            |record| drop(record.packed.pop()),
-            |record| drop(record.roots.insert(Root::Crate("x".into()), "../".repeat(65))),
+        let spoils: [(Spoil, &str); 8] = [
+            (|record| record.source = None, "wheelprint.json names no sources"),
+            (
+                |record| record.packed.clear(),
+                "../Cargo.lock is among the sources and not in the archive",
+            ),
+            (
+                |record| {
+                    record.packed.clear();
+                    record.source = Some(Source::new(BTreeMap::new()));
+                },
+                "it names no packed files",
+            ),
+            (
+                |record| last(record).path = "../lib.rs".into(),
+                "it names `../lib.rs`, which is not a path in the archive",
+            ),
+            (
+                |record| last(record).path = "src\\lib.rs".into(),
+                "it names `src\\lib.rs`, which is not a path in the archive",
+            ),
+            (
+                |record| last(record).sha256 = digest::bytes(b"another"),
+                "src/lib.rs is not the file of the tree that it should be",
+            ),
+            (
+                |record| drop(record.packed.pop()),
+                "src/lib.rs is among the sources and not in the archive",
+            ),
+            (
+                |record| drop(record.roots.insert(Root::Crate("x".into()), "../".repeat(65))),
+                "its record leads 65 folders up",
+            ),
         ];
-        for (row, spoil) in spoils.into_iter().enumerate() {
+        for (spoil, cause) in spoils {
             let mut record = record();
             spoil(&mut record);
             record.packed.sort_by(|one, other| one.path.cmp(&other.path));
-            assert!(Origin::read(unpack(&record).path()).is_none(), "row {row}");
+            let unusable = Origin::read(unpack(&record).path()).unwrap_err();
+            assert_eq!(unusable.to_string(), cause);
         }
-        let root = unpack(&record());
-        fs::remove_file(root.path().join(PKG_INFO)).unwrap();
-        assert!(Origin::read(root.path()).is_none());
+    }
+
+    #[test]
+    fn a_folder_without_a_record_is_not_one_with_a_damaged_record() {
+        type Spoil = fn(&Path);
+        fn remove(root: &Path, name: &str) {
+            fs::remove_file(root.join(name)).unwrap();
+        }
+        fn rewrite(root: &Path, from: &str, to: &str) {
+            let text = fs::read_to_string(root.join(FILE_NAME)).unwrap();
+            fs::write(root.join(FILE_NAME), text.replacen(from, to, 1)).unwrap();
+        }
+        let rows: [(Spoil, Option<&str>); 6] = [
+            (|root| remove(root, FILE_NAME), None),
+            (|root| remove(root, PKG_INFO), None),
+            (|root| rewrite(root, "{", "["), Some("not a wheelprint record: ")),
+            (
+                |root| rewrite(root, "\"wheelprint\": 1", "\"wheelprint\": 2"),
+                Some("record version 2; "),
+            ),
+            (|root| rewrite(root, "core/src", "curs/src"), Some("the source digest is not ")),
+            (
+                |root| {
+                    let file = fs::OpenOptions::new().write(true).open(root.join(FILE_NAME));
+                    file.unwrap().set_len(READ + 1).unwrap();
+                },
+                Some("it is larger than "),
+            ),
+        ];
+        for (row, (spoil, expected)) in rows.into_iter().enumerate() {
+            let root = unpack(&record());
+            spoil(root.path());
+            match (Origin::read(root.path()), expected) {
+                (Ok(None), None) => {}
+                (Err(cause), Some(expected)) => {
+                    assert!(cause.to_string().starts_with(expected), "row {row}: {cause}");
+                }
+                (read, _) => panic!("row {row}: {read:?}"),
+            }
+        }
     }
 }

@@ -4,9 +4,8 @@
 //! and the same path below the archive's top or below the project. A manifest at such a path with
 //! other bytes was rewritten by maturin.
 
-use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -16,6 +15,7 @@ use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Source};
 use crate::inputs::{is_built, normalize, relative};
+use crate::stat_cache::Digests;
 
 /// Where the files of an archive come from.
 #[derive(Debug)]
@@ -34,7 +34,9 @@ pub fn packing(archive: &Archive, project: &Path) -> Packing {
         archive.files.keys().filter(|name| *name != FILE_NAME && *name != PKG_INFO).collect();
     // maturin's top folder contains all packed files, so most files keep their path below it.
     let digests = Digests::default();
-    let is_same = |path: &Path, sha256: &str| digests.of(path).as_deref() == Some(sha256);
+    let is_same = |path: &Path, sha256: &str| {
+        path.is_file() && digests.file(path, None).is_ok_and(|digest| digest == sha256)
+    };
     let is_there = |top: &Path, name: &str| is_same(&top.join(name), &archive.files[name]);
     let top = project
         .ancestors()
@@ -131,21 +133,6 @@ fn rewritten(name: &str, top: &Path, project: &Path) -> Option<(PathBuf, String)
     };
     let text = fs::read_to_string(&path).ok()?;
     Some((path, text))
-}
-
-/// Digests that are known already.
-#[derive(Default)]
-struct Digests(RefCell<HashMap<PathBuf, Option<String>>>);
-
-impl Digests {
-    fn of(&self, path: &Path) -> Option<String> {
-        if let Some(known) = self.0.borrow().get(path) {
-            return known.clone();
-        }
-        let digest = path.is_file().then(|| digest::file(path).ok()).flatten();
-        self.0.borrow_mut().insert(path.to_owned(), digest.clone());
-        digest
-    }
 }
 
 #[cfg(test)]

@@ -277,7 +277,11 @@ def test_a_wheel_of_an_archive_whose_record_is_wrong(
 
     bad = tampered(sdist, tmp_path / "bad", change)
     assert verify(project, bad).code == 1
-    _, (wheel,) = archives.uv_build(project, "--wheel", bad)
+    run, (wheel,) = archives.uv_build(project, "--wheel", bad)
+    cause = "no manifest, and said to be rewritten"
+    if claims == "it is the tree's":
+        cause = "not the file of the tree that it should be"
+    assert f"src/main.rs is {cause}; the folder counts as a tree" in run.output
     assert prints(project, wheel) == "other"
     assert verify(project, wheel).code == 1
 

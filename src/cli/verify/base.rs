@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::artifact::{ArtifactKind, InspectedArtifact};
 use super::super::{Context, open};
 use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
 use crate::hooks::{Access, Call};
@@ -43,7 +44,13 @@ impl Base {
             path = context.project_folder(given)?;
         }
         if path.is_dir() {
-            let Some(origin) = Origin::read(&path) else {
+            let origin = Origin::read(&path).unwrap_or_else(|cause| {
+                let (record, cause) = (path.join(FILE_NAME), escape_controls(&cause.to_string()));
+                let line = format!("{}: {cause}; the folder counts as a tree", record.display());
+                context.terminal.warn(&line);
+                None
+            });
+            let Some(origin) = origin else {
                 return Ok(Self::Tree(Tree { folder: path, ..Tree::default() }));
             };
             return Tree::restored(&origin.record, |folder| restore::unpacked(&origin, folder));

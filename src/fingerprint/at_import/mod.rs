@@ -15,7 +15,6 @@ use super::{Inputs, Value, package};
 use crate::digest;
 use crate::inputs::{Key, Kind, Look, Part, Roots, View, Watch, cargo_config, environment};
 use crate::request::Environment;
-use crate::toolchain;
 
 mod table;
 
@@ -107,9 +106,8 @@ impl Observer<'_> {
                 found.facts.variables.insert(key.name.clone(), value);
             }
         }
-        let memory = self.toolchain_memory.as_deref();
         let program = cargo_config::rustc(&self.request.root, self.environment);
-        for path in toolchain::deciding(memory, self.environment).into_iter().chain(program) {
+        for path in self.toolchain.deciding(self.environment).into_iter().chain(program) {
             let state = State::of_program(&path);
             found.paths.insert(path, state);
         }
