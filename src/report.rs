@@ -87,6 +87,7 @@ pub(crate) fn tied(tied: &Tied, roots: &BTreeMap<Root, String>) -> String {
             format!("{name} could not be searched for paths of this tree: {cause}")
         }
         Tied::NotUtf8 => "the path of this tree is not UTF-8".to_owned(),
+        Tied::Linked => "a folder of this tree is reached through a link".to_owned(),
     }
 }
 

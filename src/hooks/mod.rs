@@ -13,8 +13,8 @@
 //! | `sdist` | the sdist with the record in it |
 //!
 //! `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`,
-//! `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for these
-//! stages. `import_verdict` answers
+//! `tied`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for
+//! these stages. `import_verdict` answers
 //! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
 
 use std::path::Path;
@@ -46,6 +46,7 @@ mod sources;
 mod stamp;
 mod stored;
 mod stored_copy;
+mod tied;
 mod units;
 mod unpacked;
 mod untracked;
@@ -158,14 +159,15 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
 
     let (preparation, start) = build::prepare(call, is_unpacked, &stale.reasons)?;
     let before = Before::look(call, &preparation, stale.nearest.as_deref(), is_unpacked);
-    let built = build::run(call, &preparation, start, is_unpacked, prepared)
+    let mut built = build::run(call, &preparation, start, is_unpacked, prepared)
         .inspect_err(|_| note::failed(call, &preparation, &before))?;
     let after = After::look(call, &preparation, &before, &built.digests()?);
+    let tied = tied::reasons(call, &preparation, &after, &mut built, stale.nearest.as_deref());
     note::finished(call, &preparation, &before, &after);
     pyo3_config::keep(call, &preparation);
     // Another package may build in the target folder now.
     drop(preparation);
-    let recorded = Recorded::of(call, origin, &before, after, built.source.clone());
+    let recorded = Recorded::of(call, origin, &before, after, tied, built.source.clone());
     let stamped = stamp::stamp(call, built, &recorded, folder)?;
     stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));
 

@@ -14,13 +14,14 @@ use crate::log;
 use crate::project::Project;
 use crate::report;
 use crate::sdist::Origin;
+use crate::tied::Tied;
 
 /// The record of a finished build, with what only this machine knows.
 pub(super) struct Recorded {
     pub record: Record,
     pub roots: Roots,
     /// Why no other tree can use the wheel. Empty if another tree can.
-    pub tied: Vec<String>,
+    pub tied: Vec<Tied>,
     /// The places of the inputs, for an editable wheel.
     pub places: Places,
     /// The inputs that an editable wheel compares at import.
@@ -34,6 +35,7 @@ impl Recorded {
         origin: Option<&Origin>,
         before: &Before,
         after: After,
+        tied: Vec<Tied>,
         source: Option<Source>,
     ) -> Self {
         let root = &call.project.root;
@@ -71,7 +73,6 @@ impl Recorded {
         };
         record.untrusted = untrusted;
         record.source = source.or(record.source);
-        let tied = tied(&here);
         Self { record, roots: here, places, tied, at_import }
     }
 
@@ -83,15 +84,6 @@ impl Recorded {
             log::info(format_args!("this build will not be reused: {causes}"));
         }
     }
-}
-
-/// Why no other tree can use a build with these roots.
-fn tied(roots: &Roots) -> Vec<String> {
-    let is_linked = !roots.can_move();
-    is_linked
-        .then(|| "a folder of the project is reached through a link".to_owned())
-        .into_iter()
-        .collect()
 }
 
 /// What changed during the build, apart from the inputs that changed.

@@ -47,6 +47,7 @@ use crate::inputs::Roots;
 use crate::log;
 use crate::publish::{self, private, sealed};
 use crate::request::{Artifact, Environment};
+use crate::tied::Tied;
 
 mod archives;
 mod cache;
@@ -134,7 +135,7 @@ pub(crate) struct Entry {
     /// The tree that the build was made in. The paths in an editable wheel are those of this tree.
     pub built_in: PathBuf,
     /// Why no other tree can use the build. Empty if another tree can.
-    pub tied: Vec<String>,
+    pub tied: Vec<Tied>,
     /// The folders of the record's roots on this machine, for the tree that asks.
     pub roots: Roots,
     pub record: Record,
@@ -147,7 +148,7 @@ pub(crate) struct Entry {
 /// What is stored of a build besides its wheel; see [`Entry`].
 pub(crate) struct Finished {
     pub built_in: PathBuf,
-    pub tied: Vec<String>,
+    pub tied: Vec<Tied>,
     pub record: Record,
     pub roots: Roots,
     pub at_import: Option<String>,
@@ -499,12 +500,11 @@ mod tests {
         store
     }
 
-    fn finished(store: &Store, value: &str, tied: &[&str]) -> Finished {
+    fn finished(store: &Store, value: &str, tied: &[Tied]) -> Finished {
         let mut roots = Roots::default();
         roots.add(Root::Project, &store.root);
-        let tied = tied.iter().map(|&cause| cause.to_owned()).collect();
         let (built_in, record) = (store.root.clone(), record(value));
-        Finished { built_in, tied, record, roots, at_import: None }
+        Finished { built_in, tied: tied.to_vec(), record, roots, at_import: None }
     }
 
     #[test]
@@ -558,7 +558,7 @@ mod tests {
         let wheel = folder.path().join("p-1-py3-none-any.whl");
         fs::write(&wheel, "wheel").unwrap();
         one.publish(EDITABLE, finished(&one, "shared", &[]), &wheel).unwrap();
-        let tied = one.publish(EDITABLE, finished(&one, "tied", &["it names its tree"]), &wheel);
+        let tied = one.publish(EDITABLE, finished(&one, "tied", &[Tied::NotUtf8]), &wheel);
         let found: Vec<Entry> = two.candidates(EDITABLE).map(Result::unwrap).collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].record, record("shared"));

@@ -53,6 +53,16 @@ pub(crate) enum Tied {
     Unsearched { name: String, cause: String },
     /// The tree's own path is not UTF-8, so it can't be searched for.
     NotUtf8,
+    /// A link leads to a folder of the tree, so its place relative to the project has two names.
+    Linked,
+}
+
+impl Tied {
+    /// Is this a reason about the content of an input?
+    pub(crate) fn is_about(&self, input: &Key) -> bool {
+        matches!(self, Self::Input { key } if key == input)
+            || matches!(self, Self::Unsearched { name, .. } if *name == input.name)
+    }
 }
 
 /// A finished build, and what is known of it.
@@ -86,6 +96,7 @@ impl Build<'_> {
         }
         let mut found: BTreeSet<Tied> = units(&tree, self.told);
         found.extend(outside(&tree, self.told, self.inputs, self.roots));
+        found.extend((!self.roots.can_move()).then_some(Tied::Linked));
         found.extend(self.texts(&tree));
         found.extend(files(&tree, &self.request.root, self.roots, self.inputs, is_known));
         found.extend(self.made(&tree, wheel));
@@ -212,12 +223,18 @@ fn outside(tree: &Tree, told: &[Told], inputs: &Inputs, roots: &Roots) -> Vec<Ti
         path.ancestors().any(|folder| named.contains(folder))
     };
     let is_tied = |key: &&Key| {
-        matches!(key.root, Some(Root::Outside(_)))
-            && !roots
-                .path_of(key)
-                .is_some_and(|path| is_below(&path, &absolute) && !is_below(&path, &relative))
+        let is_free = |path: PathBuf| {
+            is_below(&path, &absolute) && !is_below(&path, &relative) && !is_in_repository(&path)
+        };
+        matches!(key.root, Some(Root::Outside(_))) && !roots.path_of(key).is_some_and(is_free)
     };
     inputs.keys().filter(is_tied).map(|key| Tied::Outside { key: key.clone() }).collect()
+}
+
+/// Whether the path is in git's folder of a repository. A build script asks git for it, and each
+/// worktree has another one (gitrepository-layout(5)).
+fn is_in_repository(path: &Path) -> bool {
+    path.iter().any(|name| name.as_encoded_bytes().ends_with(b".git"))
 }
 
 /// Files among the inputs.
