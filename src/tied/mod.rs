@@ -84,7 +84,8 @@ pub(crate) struct Build<'a> {
 impl Build<'_> {
     /// Why the build can serve only this tree, sorted; empty if it can serve any tree of the
     /// project. `wheel` is the wheel that maturin made. Inputs for which `is_known` are not
-    /// searched: an earlier build of this tree with the same content was not tied by them.
+    /// searched: an earlier build of this tree, with the same roots and the same content, was not
+    /// tied by them.
     pub(crate) fn reasons(
         &self,
         wheel: &mut Wheel,
@@ -268,4 +269,150 @@ fn files(
         }
     };
     files.into_par_iter().filter_map(search).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::inputs::{Part, dep_info};
+
+    fn words(tied: impl IntoIterator<Item = Tied>) -> Vec<String> {
+        let words = |tied: Tied| match tied {
+            Tied::Read { package, variable } => format!("{package} {variable}"),
+            Tied::Instruction { package, instruction } => format!("{package} {instruction}"),
+            other => format!("{other:?}"),
+        };
+        tied.into_iter().map(words).collect()
+    }
+
+    #[test]
+    fn what_units_were_told() {
+        let tree = Tree::new(vec!["/w/t".into()], vec!["/w/t/target".into()]);
+        let variable = |is_local, name: &str, value: &str| Told {
+            package: "p".into(),
+            is_local,
+            variables: BTreeSet::from([(name.into(), value.into())]),
+            ..Told::default()
+        };
+        let script = |is_local, name: &str, value: &str| Told {
+            package: "p".into(),
+            is_local,
+            instructions: vec![(name.into(), value.into())],
+            ..Told::default()
+        };
+        const OUT: &str = "/w/t/target/release/build/p/out";
+        for (told, expected) in [
+            (variable(true, "CARGO_PKG_VERSION", "1.0"), None),
+            (variable(true, "CARGO_MANIFEST_DIR", "/w/t"), Some("p CARGO_MANIFEST_DIR")),
+            (variable(true, "CARGO_MANIFEST_DIR", "/other"), Some("p CARGO_MANIFEST_DIR")),
+            (variable(true, "OUT_DIR", OUT), Some("p OUT_DIR")),
+            (variable(true, "DATA", "/w/t/data"), Some("p DATA")),
+            (variable(true, "DATA", "/usr/share"), None),
+            (variable(false, "OUT_DIR", OUT), None),
+            (variable(false, "CARGO_MANIFEST_DIR", "/h/.cargo/registry/src/p"), None),
+            (variable(false, "DATA", "/w/t/data"), Some("p DATA")),
+            (script(true, "rustc-link-search", "native=/w/t/lib"), Some("p rustc-link-search")),
+            (script(true, "rustc-link-search", "native=lib"), Some("p rustc-link-search")),
+            (script(true, "rustc-link-search", "native=/usr/lib"), None),
+            (script(true, "rustc-link-search", &format!("native={OUT}")), None),
+            (script(false, "root", "/w/t/include"), Some("p root")),
+            (script(true, "warning", "/w/t/include"), None),
+        ] {
+            let found = words(units(&tree, std::slice::from_ref(&told)));
+            assert_eq!(found, Vec::from_iter(expected), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_outside_of_the_tree() {
+        let tree = Tree::new(vec!["/w/t".into()], Vec::new());
+        let mut roots = Roots::default();
+        roots.add(Root::Project, "/w/t");
+        for (names, is_tied) in [
+            (&["/w/x/a.h"][..], false),
+            (&["/w/x"], false),
+            (&["../x/a.h"], true),
+            (&["/w/t/../x/a.h"], true),
+            (&["/w/x/a.h", "../x/a.h"], true),
+            // Named by a manifest, say.
+            (&[], true),
+        ] {
+            let place = roots.name(Path::new("/w/x/a.h")).unwrap();
+            let key = Key::place(Part::Rust, Kind::File, place);
+            let inputs = Inputs::from([(key, Value::Sha256("aa".into()))]);
+            let path = |name: &str| inputs::normalize(&Path::new("/w/t").join(name));
+            let named = names.iter().map(|name| (path(name), name.into()));
+            let told = Told { outside: named.collect(), ..Told::default() };
+            assert_eq!(!outside(&tree, &[told], &inputs, &roots).is_empty(), is_tied, "{names:?}");
+        }
+    }
+
+    /// Compiles a module in a tree. Gives what rustc told, and whether the module has a path.
+    fn compile(tree: &Path, source: &str, arguments: &[&str]) -> (Told, bool) {
+        let module = tree.join("target/module.bin");
+        let generated = tree.join("target/build/out");
+        fs_err::create_dir_all(&generated).unwrap();
+        fs_err::write(generated.join("code.rs"), "pub const N: i32 = 1;").unwrap();
+        fs_err::write(tree.join("lib.rs"), source).unwrap();
+        let emit = format!("--emit=link={},dep-info=target/module.d", module.display());
+        let output = Command::new("rustc")
+            .args(["--crate-type=cdylib", "--crate-name=module", "lib.rs", &emit])
+            .args(arguments)
+            .current_dir(tree)
+            .env("CARGO_MANIFEST_DIR", tree)
+            .env("OUT_DIR", &generated)
+            .env("PLACE", tree.join("data"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs_err::read_to_string(tree.join("target/module.d")).unwrap();
+        let variables = dep_info::parse_env_deps(&text).into_iter();
+        let variables = variables.filter_map(|(name, value)| Some((name, value?))).collect();
+        let told = Told { package: "p".into(), is_local: true, variables, ..Told::default() };
+        let paths = Tree::new(vec![tree.to_owned()], vec![tree.join("target")]);
+        (told, paths.is_in_product(&fs_err::read(module).unwrap()))
+    }
+
+    #[test]
+    fn real_modules() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = dunce::canonicalize(folder.path()).unwrap();
+        let rpath = format!("-Clink-arg=-Wl,-rpath,{}", tree.join("lib").display());
+        let plain = "#[unsafe(no_mangle)] pub extern \"C\" fn f(at: usize) -> u8 { b\"ab\"[at] }";
+        let text = |variable: &str| {
+            format!(
+                "#[unsafe(no_mangle)] pub extern \"C\" fn f() -> *const u8 {{ \
+                 env!(\"{variable}\").as_ptr() }}"
+            )
+        };
+        let length = "#[unsafe(no_mangle)] pub extern \"C\" fn f() -> usize { \
+                      const { env!(\"CARGO_MANIFEST_DIR\").len() } }";
+        let generated = "include!(concat!(env!(\"OUT_DIR\"), \"/code.rs\"));\n\
+                         #[unsafe(no_mangle)] pub extern \"C\" fn f() -> i32 { N }";
+        let mut cases = vec![
+            (plain.to_owned(), vec![], vec![], false),
+            // The folder of the sources is in the debug information only.
+            (plain.to_owned(), vec!["-g"], vec![], false),
+            (text("CARGO_MANIFEST_DIR"), vec![], vec!["p CARGO_MANIFEST_DIR"], true),
+            (length.to_owned(), vec![], vec!["p CARGO_MANIFEST_DIR"], false),
+            (generated.to_owned(), vec![], vec!["p OUT_DIR"], false),
+            (text("PLACE"), vec!["-g"], vec!["p PLACE"], true),
+        ];
+        if cfg!(unix) {
+            cases.push((plain.to_owned(), vec![&rpath], vec![], true));
+        }
+        let paths = Tree::new(vec![tree.clone()], vec![tree.join("target")]);
+        for (source, arguments, reads, is_in_module) in cases {
+            let (told, found) = compile(&tree, &source, &arguments);
+            assert_eq!(words(units(&paths, &[told])), reads, "{source} {arguments:?}");
+            assert_eq!(found, is_in_module, "{source} {arguments:?}");
+            if arguments == ["-g"] && cfg!(target_os = "linux") && !is_in_module {
+                let bytes = fs_err::read(tree.join("target/module.bin")).unwrap();
+                let whole = tree.to_str().unwrap().as_bytes();
+                assert!(memchr::memmem::find(&bytes, whole).is_some(), "no debug information");
+            }
+        }
+    }
 }

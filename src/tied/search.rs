@@ -154,3 +154,63 @@ fn escaped(path: &str) -> Option<String> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_in(paths: &Paths, text: &str, end: End) -> bool {
+        paths.find(text.as_bytes(), end).next().is_some()
+    }
+
+    #[test]
+    fn a_path_ends_where_the_name_of_its_last_folder_ends() {
+        let paths = Paths::with(&["/w/tree".into(), "/w/tree-b".into()], false);
+        for (text, in_text, in_binary) in [
+            ("/w/tree", true, true),
+            ("a = \"/w/tree/src/lib.rs\"", true, true),
+            ("see /w/tree. Then", true, true),
+            ("-L/w/tree:/usr/lib", true, true),
+            ("file:///w/tree/core", true, true),
+            ("/w/tree-b/x", true, true),
+            ("/w/tree2/x", false, true),
+            ("/w/tree-c", false, true),
+            ("/w/tree.old/x", false, true),
+            // Another text follows at once, as strings do in a compiled module.
+            ("/w/treepanicked", false, true),
+            ("/w/tre", false, false),
+            ("/W/Tree/x", false, false),
+        ] {
+            assert_eq!(is_in(&paths, text, End::OfName), in_text, "{text}");
+            assert_eq!(is_in(&paths, text, End::Anywhere), in_binary, "{text}");
+        }
+        let blind = Paths::with(&["/w/Tree".into()], true);
+        assert!(is_in(&blind, "/W/tREE/x", End::OfName));
+        let root = Paths::with(&["/".into()], false);
+        assert!(is_in(&root, "/usr", End::OfName));
+    }
+
+    #[test]
+    fn paths_have_several_spellings() {
+        for (path, windows, text) in [
+            ("/w/my tree", false, "file:///w/my%20tree"),
+            ("/w/my tree", false, r"/w/my\ tree"),
+            ("/w/a(b)", false, "file:///w/a%28b%29"),
+            ("/w/caf\u{e9}", false, "file:///w/caf%C3%A9"),
+            ("/w/caf\u{e9}", false, r#""/w/caf\u00e9""#),
+            ("/w/caf\u{e9}", false, "/w/cafe\u{301}"),
+            ("/private/tmp/t", false, "/tmp/t"),
+            (r"C:\w\tree", true, r"C:\w\tree"),
+            (r"C:\w\tree", true, r"C:\\w\\tree"),
+            (r"C:\w\tree", true, "C:/w/tree"),
+            (r"C:\w\tree", true, "/C/w/tree"),
+            (r"C:\my tree", true, "file:///C:/my%20tree"),
+        ] {
+            let found = spellings(path, windows);
+            let is_found = |spelling: &Vec<u8>| text.contains(&*String::from_utf8_lossy(spelling));
+            assert!(found.iter().any(is_found), "{path}: {text}");
+        }
+        let wide: Vec<u8> = "C:\\w".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(spellings("C:\\w", true).contains(&wide));
+    }
+}

@@ -108,3 +108,40 @@ fn end_in(bytes: &[u8]) -> End {
     let first = &bytes[..bytes.len().min(FIRST)];
     if memchr::memchr(0, first).is_some() { End::Anywhere } else { End::OfName }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_folders_are_told_apart_from_sources() {
+        let tree = Tree::new(vec!["/w/t".into()], vec!["/w/t/target".into()]);
+        for (text, is_outside) in [
+            ("native=/w/t/target/release/build/a/out", false),
+            ("native=/w/t/lib", true),
+            ("native=/w/t/target-libs", true),
+            ("/w/t/target/a:/w/t/lib", true),
+            ("/usr/lib", false),
+        ] {
+            assert_eq!(tree.is_outside_products_in(text.as_bytes()), is_outside, "{text}");
+        }
+        let around = Tree::new(vec!["/w/t".into()], vec!["/w".into()]);
+        assert!(around.is_outside_products_in(b"/w/t/lib"));
+    }
+
+    #[test]
+    fn a_path_is_found_in_every_piece_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let tree = Tree::new(vec!["/w/tree".into()], Vec::new());
+        for place in [0, PIECE - 10, PIECE - 7, PIECE - 3, PIECE, 2 * PIECE + 5] {
+            for (text, is_in) in [("/w/tree/x", true), ("/w/tree2/x", false), ("/w/tree", true)] {
+                let text = format!("{}{text}", " ".repeat(place));
+                fs_err::write(&file, &text).unwrap();
+                assert_eq!(tree.is_in_file(&file).unwrap(), is_in, "{place} {}", text.trim());
+            }
+        }
+        fs_err::write(&file, b"\0/w/tree2").unwrap();
+        assert!(tree.is_in_file(&file).unwrap(), "a file that is no text");
+    }
+}
