@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::open::{OpenedProject, ProjectArguments};
+use super::table::{Columns, Row};
 use super::terminal::{BAD, GOOD, PLAIN, STRONG, short};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
@@ -32,11 +33,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    arguments.projects.each(arguments.json, context, |opened| {
+    let columns = Columns { headings: vec!["state", "installed", "next sync"], footer: None };
+    arguments.projects.each(&columns, arguments.json, context, |opened, context| {
         let status = Status::of(opened, context)?;
         let answer = match arguments.json {
             true => Answer::json(status.json()),
-            false => Answer::said(status.text(context)),
+            false => Answer::said(status.text(context)).with_row(status.row()),
         };
         Ok(answer.with_code(u8::from(!status.is_fresh())))
     })
@@ -203,6 +205,28 @@ impl Status {
             }
         }
         text
+    }
+
+    fn row(&self) -> Row {
+        let (state, reasons) = match &self.verdict {
+            Verdict::Fresh { .. } => ((GOOD, "fresh".to_owned()), &[][..]),
+            Verdict::Stale(reasons) => ((BAD, "stale".to_owned()), &reasons[..]),
+        };
+        let installed = match &self.opened.installed {
+            None => "no".to_owned(),
+            Some(installed) if installed.editable => format!("{}, editable", installed.version),
+            Some(installed) => installed.version.clone(),
+        };
+        let mut below: Vec<String> =
+            reasons.iter().map(|reason| report::reason(reason, &self.roots)).collect();
+        if !self.is_fresh() && self.is_called() != Some(true) {
+            below.push(format!("uv: {}", self.uv()));
+        }
+        below.extend(self.hint().map(|hint| format!("hint: {hint}")));
+        Row {
+            cells: vec![state, (PLAIN, installed), (PLAIN, self.next_sync())],
+            below: below.into_iter().map(|text| (PLAIN, text)).collect(),
+        }
     }
 
     fn environment(&self, context: &Context) -> String {
