@@ -1,8 +1,11 @@
 //! `wheelprint explain`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use super::open::{OpenedProject, ProjectArguments};
+use super::table::{self, Columns};
 use super::terminal::{BAD, FAINT, GOOD, PLAIN, STRONG, Terminal, short};
 use super::{Answer, Context};
 use crate::error::Result;
@@ -15,6 +18,8 @@ use crate::uv::derive::Wanted;
 use crate::uv::key_matches::KeyMatches;
 
 /// Every input: what it is, who reads it, which key covers it
+///
+/// For several packages it counts the inputs of each, and names those that no key covers.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Print JSON (docs/json.md)
@@ -25,8 +30,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let one = |opened| explain(&opened, arguments.json, context);
-    arguments.projects.each(arguments.json, context, one)
+    let columns = Columns {
+        headings: vec!["inputs", "no key", "parts"],
+        footer: Some("`wheelprint explain --package NAME` lists the inputs of one package."),
+    };
+    let one = |opened: OpenedProject, context: &Context| explain(&opened, arguments.json, context);
+    arguments.projects.each(&columns, arguments.json, context, one)
 }
 
 fn explain(opened: &OpenedProject, json: bool, context: &Context) -> Result<Answer> {
@@ -41,12 +50,14 @@ fn explain(opened: &OpenedProject, json: bool, context: &Context) -> Result<Answ
     });
     let rows: Vec<Row> = rows.collect();
     if !json {
-        return Ok(Answer::said(table(&rows, &watched, &context.terminal)));
+        let output = text(&rows, &watched, &context.terminal);
+        return Ok(Answer::said(output).with_row(counts(&rows, &watched)));
     }
     Ok(Answer::json(json!({
         "schema": 1,
         "project": { "name": opened.call.project().name, "root": opened.root() },
         "exact": watched.exact,
+        "tied": tied(&watched),
         "inputs": rows.iter().map(Row::json).collect::<Json>(),
     })))
 }
@@ -179,7 +190,7 @@ fn is_extra(watch: &Watch, input: &Input, watched: &Watched) -> bool {
     watched.exact && relative.is_ok_and(|path| glob.compile_matcher().is_match(path))
 }
 
-fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
+fn text(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
     let widest = |column: fn(&Row) -> usize| rows.iter().map(column).max().unwrap_or_default();
     let name = widest(|row| row.name.chars().count()).min(48);
     let state = widest(|row| row.state().chars().count()).min(24);
@@ -204,7 +215,43 @@ fn table(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
         output += &terminal.line(&[(PLAIN, &start), (style, &cover)]);
     }
     if !watched.exact {
-        output += "\nNothing was built yet: this is what cargo's manifests tell.\n";
+        output += &format!("\n{BEFORE_A_BUILD}\n");
+    }
+    let tied = tied(watched);
+    if !tied.is_empty() {
+        output += &format!("\n{TIED}\n");
+    }
+    for reason in tied {
+        output += &terminal.line(&[(PLAIN, &format!("  {reason}"))]);
     }
     output
+}
+
+/// Why only this tree can use the build, in words.
+fn tied(watched: &Watched) -> Vec<String> {
+    watched.tied.iter().map(|tied| report::tied(tied, &watched.names)).collect()
+}
+
+const TIED: &str = "Only this tree can use the build (docs/monorepo.md, \"Many trees\"):";
+
+const BEFORE_A_BUILD: &str = "Nothing was built yet: this is what cargo's manifests tell.";
+
+/// The number of inputs, and those that no key covers.
+fn counts(rows: &[Row], watched: &Watched) -> table::Row {
+    let mut parts: BTreeMap<Part, usize> = BTreeMap::new();
+    for row in rows {
+        *parts.entry(row.input.key.part).or_default() += 1;
+    }
+    let parts = parts.iter().map(|(part, count)| format!("{} {count}", part_name(*part)));
+    let missing = rows.iter().filter(|row| row.key.is_none() && row.why_not == MISSING);
+    let missing: Vec<String> = missing.map(|row| format!("{}: {MISSING}", row.name)).collect();
+    let style = if missing.is_empty() { GOOD } else { BAD };
+    let cells = vec![
+        (PLAIN, rows.len().to_string()),
+        (style, missing.len().to_string()),
+        (FAINT, parts.collect::<Vec<_>>().join(", ")),
+    ];
+    let note = (!watched.exact).then(|| BEFORE_A_BUILD.to_owned());
+    let below = missing.into_iter().chain(note).map(|text| (PLAIN, text));
+    table::Row { cells, below: below.collect() }
 }

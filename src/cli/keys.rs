@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::open::{OpenedProject, ProjectArguments};
-use super::terminal::{BAD, GOOD, NAME, Terminal};
+use super::table::{Columns, Row, Text};
+use super::terminal::{BAD, GOOD, NAME, PLAIN, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
 use crate::hooks::inspect::Watched;
@@ -32,7 +33,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    arguments.projects.each(false, context, |opened| keys(&opened, arguments, context))
+    let headings = match arguments {
+        Arguments { check: true, .. } => vec!["inputs", "no key"],
+        Arguments { write: true, .. } => vec!["keys", "pyproject.toml"],
+        Arguments { .. } => vec!["keys", "not written"],
+    };
+    let columns = Columns { headings, footer: None };
+    arguments
+        .projects
+        .each(&columns, false, context, |opened, context| keys(&opened, arguments, context))
 }
 
 fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Result<Answer> {
@@ -45,7 +54,7 @@ fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Res
         terminal.note(BEFORE_A_BUILD);
     }
     if arguments.check {
-        return check(&opened.keys()?, &watched, &wanted, terminal);
+        return check(opened, &watched, &wanted, terminal);
     }
     let edit::Keys { theirs, ours: old } = known.unwrap_or_default();
     warn_of_wide_keys(&wanted, &theirs, terminal);
@@ -56,32 +65,70 @@ fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Res
         let all = [&theirs[..], &old].concat();
         [old.clone(), derive::missing(&wanted, &all)].concat()
     };
-    if !arguments.write {
-        let all = theirs.iter().chain(&ours).map(|key| format!("    {},\n", key.text()));
-        let all: String = all.collect();
-        return Ok(Answer::said(format!("[tool.uv]\ncache-keys = [\n{all}]\n")));
+    match arguments.write {
+        false => Ok(printed(&theirs, &old, &ours)),
+        true => {
+            let new = lines::restored(&text, &edit::write(&path, &plain, &ours)?);
+            let is_new = new != text;
+            if is_new {
+                write(opened, &path, &text, &new, context)?;
+            }
+            let written = is_new.then_some(&*path);
+            Ok(changes(&old, &ours, theirs.len() + ours.len(), written, context))
+        }
     }
-    let new = lines::restored(&text, &edit::write(&path, &plain, &ours)?);
-    if new == text {
-        let count = theirs.len() + ours.len();
-        return Ok(Answer::said(format!("nothing to change: {count} cache keys\n")));
-    }
-    // Link the original text to the new text, so that `init --undo` can still restore it.
-    if let Some(before) = original::find(&context.environment, opened.root(), &text) {
-        let _ = original::keep(&context.environment, opened.root(), &new, &before);
-    }
-    publish::replace(&path, new.as_bytes()).at(&path)?;
-    let gone = old.iter().filter(|key| !ours.contains(key)).map(|key| (BAD, "-", key));
-    let added = ours.iter().filter(|key| !old.contains(key)).map(|key| (GOOD, "+", key));
-    let mut output = String::new();
-    for (style, sign, key) in gone.chain(added) {
-        output += &terminal.paint(style, format_args!("{sign} {}", key.text()));
-        output.push('\n');
-    }
-    Ok(Answer::said(output + &format!("wrote {}\n", context.shown(&path))))
 }
 
-const BEFORE_A_BUILD: &str = "note: nothing was built yet, so this is what cargo's manifests tell; \
+fn printed(theirs: &[CacheKey], old: &[CacheKey], ours: &[CacheKey]) -> Answer {
+    let all = theirs.iter().chain(ours).map(|key| format!("    {},\n", key.text()));
+    let text = format!("[tool.uv]\ncache-keys = [\n{}]\n", all.collect::<String>());
+    let new = ours.iter().filter(|key| !old.contains(key)).count();
+    let total = theirs.len() + ours.len();
+    let cells = vec![(PLAIN, total.to_string()), (PLAIN, new.to_string())];
+    let below = vec![(PLAIN, text.clone())];
+    Answer::said(text).with_row(Row { cells, below })
+}
+
+/// Writes the new text of pyproject.toml.
+fn write(
+    opened: &OpenedProject,
+    path: &Path,
+    text: &str,
+    new: &str,
+    context: &Context,
+) -> Result<()> {
+    // Link the original text to the new text, so that `init --undo` can still restore it.
+    if let Some(before) = original::find(&context.environment, opened.root(), text) {
+        let _ = original::keep(&context.environment, opened.root(), new, &before);
+    }
+    publish::replace(path, new.as_bytes()).at(path)
+}
+
+/// The keys that were removed and added. `written` is the pyproject.toml, if its text was changed.
+fn changes(
+    old: &[CacheKey],
+    ours: &[CacheKey],
+    total: usize,
+    written: Option<&Path>,
+    context: &Context,
+) -> Answer {
+    let Some(path) = written else {
+        let cells = vec![(PLAIN, total.to_string()), (PLAIN, "nothing to change".to_owned())];
+        let output = format!("nothing to change: {total} cache keys\n");
+        return Answer::said(output).with_row(Row { cells, below: Vec::new() });
+    };
+    let gone = old.iter().filter(|key| !ours.contains(key)).map(|key| (BAD, "-", key));
+    let added = ours.iter().filter(|key| !old.contains(key)).map(|key| (GOOD, "+", key));
+    let below =
+        gone.chain(added).map(|(style, sign, key)| (style, format!("{sign} {}", key.text())));
+    let below: Vec<Text> = below.collect();
+    let lines = below.iter().map(|(style, line)| context.terminal.paint(*style, line) + "\n");
+    let output = lines.collect::<String>() + &format!("wrote {}\n", context.shown(path));
+    let cells = vec![(PLAIN, total.to_string()), (GOOD, "written".to_owned())];
+    Answer::said(output).with_row(Row { cells, below })
+}
+
+const BEFORE_A_BUILD: &str = "nothing was built yet, so this is what cargo's manifests tell; \
                               after the first build the keys are exact";
 
 /// The text of the pyproject.toml in `root` with the missing cache keys added. If `keys --write`
@@ -98,16 +145,25 @@ pub(super) fn added(context: &Context, root: &Path, text: &str) -> Result<String
 }
 
 fn check(
-    keys: &[CacheKey],
+    opened: &OpenedProject,
     watched: &Watched,
     wanted: &Wanted,
     terminal: &Terminal,
 ) -> Result<Answer> {
-    let missing = derive::missing(wanted, keys);
-    warn_of_wide_keys(wanted, keys, terminal);
+    let keys = opened.keys()?;
+    let missing = derive::missing(wanted, &keys);
+    warn_of_wide_keys(wanted, &keys, terminal);
+    let inputs = watched.inputs.len();
+    let row = |names: Vec<String>| Row {
+        cells: vec![
+            (PLAIN, inputs.to_string()),
+            (if missing.is_empty() { GOOD } else { BAD }, names.len().to_string()),
+        ],
+        below: names.into_iter().map(|name| (NAME, name)).collect(),
+    };
     if missing.is_empty() {
-        let count = watched.inputs.len();
-        return Ok(Answer::said(format!("{count} inputs, and uv sees all that it can\n")));
+        let output = format!("{inputs} inputs, and uv sees all that it can\n");
+        return Ok(Answer::said(output).with_row(row(Vec::new())));
     }
     let now = KeyMatches::new(&wanted.root, &missing);
     let paths = watched.inputs.iter().filter_map(|seen| seen.path.as_ref()).chain(&wanted.absent);
@@ -119,10 +175,11 @@ fn check(
         CacheKey::Path(_) | CacheKey::File { .. } | CacheKey::Git { .. } => None,
     }));
     let mut output = String::new();
-    for name in named {
+    for name in &named {
         output += &format!("{}: no cache key covers it\n", terminal.paint(NAME, name));
     }
-    Ok(Answer::said(output + "run `wheelprint keys --write`\n").with_code(1))
+    output += "run `wheelprint keys --write`\n";
+    Ok(Answer::said(output).with_row(row(named.into_iter().collect())).with_code(1))
 }
 
 /// Warns about keys that match the outputs of builds. With such keys uv calls the backend after

@@ -22,10 +22,12 @@ mod init;
 mod inspect;
 mod join;
 mod keys;
+mod members;
 mod names;
 mod new;
 mod open;
 mod status;
+mod table;
 mod template;
 mod terminal;
 mod verify;
@@ -61,6 +63,7 @@ enum Command {
     },
 }
 
+#[derive(Clone)]
 struct Context {
     /// The working directory. Paths from the user are relative to it.
     folder: PathBuf,
@@ -71,6 +74,11 @@ struct Context {
 }
 
 impl Context {
+    /// The context for one of several packages: warnings name it.
+    fn about(&self, package: &str) -> Self {
+        Self { terminal: self.terminal.about(package), ..self.clone() }
+    }
+
     /// Opens the project in a folder for an artifact, with the settings that a frontend would use
     /// to build it for this interpreter.
     fn call(
@@ -130,6 +138,8 @@ struct Answer {
     output: String,
     /// The same result as JSON, if the user asked for JSON.
     json: Option<serde_json::Value>,
+    /// The same result in a table of several packages.
+    row: table::Row,
     /// 0, or 1 if the answer is no (see README.md).
     code: u8,
 }
@@ -144,9 +154,13 @@ impl Answer {
         Self { code, ..self }
     }
 
+    fn with_row(self, row: table::Row) -> Self {
+        Self { row, ..self }
+    }
+
     /// Indented JSON as output; docs/json.md describes the JSON of each command.
     fn json(value: serde_json::Value) -> Self {
-        Self { output: format!("{value:#}\n"), json: Some(value), code: 0 }
+        Self { output: format!("{value:#}\n"), json: Some(value), ..Self::default() }
     }
 }
 

@@ -1,10 +1,12 @@
 //! `wheelprint status`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::open::{OpenedProject, ProjectArguments};
+use super::table::{Columns, Row};
 use super::terminal::{BAD, GOOD, PLAIN, STRONG, short};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
@@ -32,11 +34,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    arguments.projects.each(arguments.json, context, |opened| {
+    let columns = Columns { headings: vec!["state", "installed", "next sync"], footer: None };
+    arguments.projects.each(&columns, arguments.json, context, |opened, context| {
         let status = Status::of(opened, context)?;
         let answer = match arguments.json {
             true => Answer::json(status.json()),
-            false => Answer::said(status.text(context)),
+            false => Answer::said(status.text(context)).with_row(status.row()),
         };
         Ok(answer.with_code(u8::from(!status.is_fresh())))
     })
@@ -205,6 +208,28 @@ impl Status {
         text
     }
 
+    fn row(&self) -> Row {
+        let (state, reasons) = match &self.verdict {
+            Verdict::Fresh { .. } => ((GOOD, "fresh".to_owned()), &[][..]),
+            Verdict::Stale(reasons) => ((BAD, "stale".to_owned()), &reasons[..]),
+        };
+        let installed = match &self.opened.installed {
+            None => "no".to_owned(),
+            Some(installed) if installed.editable => format!("{}, editable", installed.version),
+            Some(installed) => installed.version.clone(),
+        };
+        let mut below: Vec<String> =
+            reasons.iter().map(|reason| report::reason(reason, &self.roots)).collect();
+        if !self.is_fresh() && self.is_called() != Some(true) {
+            below.push(format!("uv: {}", self.uv()));
+        }
+        below.extend(self.hint().map(|hint| format!("hint: {hint}")));
+        Row {
+            cells: vec![state, (PLAIN, installed), (PLAIN, self.next_sync())],
+            below: below.into_iter().map(|text| (PLAIN, text)).collect(),
+        }
+    }
+
     fn environment(&self, context: &Context) -> String {
         let Some(interpreter) = &self.opened.interpreter else {
             return "none: neither .venv nor an active one".to_owned();
@@ -234,7 +259,17 @@ impl Status {
         if let Some(record) = self.opened.record() {
             text += &format!(", fingerprint {}", short(&record.fingerprint.sha256));
         }
+        let is_here =
+            |tree: &PathBuf| same_file::is_same_file(tree, self.opened.root()).unwrap_or(false);
+        if let Some(tree) = self.built_in().filter(|tree| !is_here(tree)) {
+            text += &format!(", built in {}", tree.display());
+        }
         text
+    }
+
+    /// The tree that built what is installed.
+    fn built_in(&self) -> Option<PathBuf> {
+        inspect::built_in(&self.opened.call, self.opened.record()?)
     }
 
     fn uv(&self) -> String {
@@ -317,6 +352,7 @@ impl Status {
             "installer": installed.installer,
             "source": installed.source,
             "fingerprint": opened.record().map(|record| &record.fingerprint.sha256),
+            "built-in": self.built_in(),
         })));
         json["moved"] = json!(opened.moved().map(|moved| json!({
             "from": moved.from,

@@ -29,8 +29,10 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The abilities of the streams that a command prints to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Terminal {
+    /// The package that warnings and notes are about, if the command is about several.
+    subject: Option<String>,
     colour: bool,
     colour_on_stderr: bool,
     stderr: bool,
@@ -52,7 +54,24 @@ impl Terminal {
             Some((terminal_size::Width(columns), _)) if stdout => usize::from(columns).max(40),
             _ => usize::MAX,
         };
-        Self { colour: colour(stdout), colour_on_stderr: colour(stderr), stderr, width }
+        Self {
+            subject: None,
+            colour: colour(stdout),
+            colour_on_stderr: colour(stderr),
+            stderr,
+            width,
+        }
+    }
+
+    /// The same terminal, with warnings and notes that name a package.
+    pub(super) fn about(&self, package: &str) -> Self {
+        Self { subject: Some(package.to_owned()), ..self.clone() }
+    }
+
+    /// A terminal without colour.
+    #[cfg(test)]
+    pub(super) fn of_width(width: usize) -> Self {
+        Self { width, ..Self::default() }
     }
 
     /// Text for stdout, in a style if colour is on. Control characters that would steer the
@@ -100,9 +119,9 @@ impl Terminal {
         wrapped
     }
 
-    /// Prints a line on stderr at once, such as a warning.
+    /// Prints a line on stderr at once.
     pub(crate) fn note(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        self.labelled(PLAIN, "note", text);
     }
 
     /// Prints text on stdout. A closed pipe (`| head`) is no failure: the reader needed no more.
@@ -146,7 +165,9 @@ impl Terminal {
 
     fn labelled(&self, style: Style, label: &str, text: &str) {
         let label = paint(self.colour_on_stderr, style, label);
-        self.note(&format!("{label}: {}", escape_controls_in_lines(text)));
+        let subject = self.subject.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let text = escape_controls_in_lines(&format!("{subject}{text}"));
+        let _ = writeln!(std::io::stderr().lock(), "{label}: {text}");
     }
 
     /// Shows on a terminal that a task is running, once it takes longer than half a second. The
@@ -224,8 +245,7 @@ mod tests {
 
     #[test]
     fn lines_fit() {
-        let terminal =
-            Terminal { colour: false, colour_on_stderr: false, stderr: false, width: 12 };
+        let terminal = Terminal::of_width(12);
         assert_eq!(terminal.wrap("one two three four five", 2), "one two\n  three four\n  five");
         assert_eq!(terminal.line(&[(PLAIN, "one two three")]), "one two thr…\n");
         assert_eq!(terminal.line(&[(PLAIN, "one"), (GOOD, " two")]), "one two\n");

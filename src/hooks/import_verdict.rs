@@ -9,7 +9,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use crate::error::{Because as _, PathContext as _, Result};
-use crate::fingerprint::at_import::{self, AtImport, Facts, Head};
+use crate::fingerprint::at_import::{self, AtImport, Facts};
 use crate::fingerprint::observe::Observer;
 use crate::fingerprint::{Inputs, Record, Value, record};
 use crate::freshness::{self, Reason, Verdict};
@@ -55,7 +55,6 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
         },
         digests: digests.unwrap_or_default(),
         toolchain: Toolchain::load(head.project.clone(), memory),
-        head,
         facts,
         record,
     };
@@ -76,7 +75,6 @@ struct Import {
     settings: Settings,
     digests: Digests,
     toolchain: Toolchain,
-    head: Head,
     facts: Facts,
     record: Record,
 }

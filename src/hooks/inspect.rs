@@ -1,7 +1,7 @@
 //! Queries of commands about a project. They use the same lookups as a build, and build nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::call::Call;
@@ -17,6 +17,7 @@ use crate::inputs::{
 };
 use crate::renew;
 use crate::store::EntryKind;
+use crate::tied::Tied;
 
 /// All inputs of a project's editable wheel.
 pub struct Watched {
@@ -28,6 +29,8 @@ pub struct Watched {
     pub names: BTreeMap<Root, String>,
     /// True if the inputs are known from a build. False if they come from cargo's list of packages.
     pub exact: bool,
+    /// Why no other tree can use that build.
+    pub(crate) tied: Vec<Tied>,
 }
 
 /// What the next build of a project would be.
@@ -68,8 +71,10 @@ fn search(call: &Call) -> Found {
 /// # Errors
 /// Nothing was built yet, and cargo can't be asked.
 pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
+    let mut tied = Vec::new();
     let known = match search(call) {
         Found::Fresh { entry, .. } | Found::Stale(Stale { nearest: Some(entry), .. }) => {
+            tied = entry.tied;
             Some((entry.record, entry.roots))
         }
         Found::Stale(Stale { nearest: None, .. }) => {
@@ -85,7 +90,13 @@ pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
     };
     let inputs = call.observer().observations(&watches, &roots);
     call.save_memories();
-    Ok(Watched::new(call, inputs, watches, roots, exact))
+    Ok(Watched { tied, ..Watched::new(call, inputs, watches, roots, exact) })
+}
+
+/// The tree that made the build with this record. `None` if the store does not know the build.
+pub fn built_in(call: &Call, record: &Record) -> Option<PathBuf> {
+    let kind = EntryKind::Artifact(call.request.artifact);
+    Some(call.store.as_ref()?.built(kind, &record.fingerprint.sha256)?.built_in)
 }
 
 impl Watched {
@@ -100,7 +111,7 @@ impl Watched {
             Some((root.clone(), relative(&call.project.root, folder)?))
         });
         let names = names.collect();
-        Self { inputs, watches, names, roots, exact }
+        Self { inputs, watches, names, roots, exact, tied: Vec::new() }
     }
 }
 

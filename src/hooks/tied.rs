@@ -19,7 +19,8 @@ pub(super) fn reasons(
 ) -> Vec<Tied> {
     // A build without a store is not kept.
     let Some(store) = &call.store else { return Vec::new() };
-    let searched = nearest.filter(|entry| is_searched(entry, store));
+    let roots = &after.found.roots;
+    let searched = nearest.filter(|entry| is_searched(entry, store) && entry.roots == *roots);
     let inputs = searched.map(|entry| entry.record.inputs()).unwrap_or_default();
     let is_known = |key: &Key, value: &Value| {
         inputs.get(key) == Some(value)
@@ -31,7 +32,7 @@ pub(super) fn reasons(
         target: after.target(preparation),
         told: &after.found.told,
         inputs: &after.inputs,
-        roots: &after.found.roots,
+        roots,
         products: built.products.as_ref().map_or(&[], |products| &products.files),
     };
     build.reasons(&mut built.wheel, is_known)

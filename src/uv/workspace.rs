@@ -25,6 +25,7 @@ pub(crate) struct Workspace {
 }
 
 /// A package of a workspace.
+#[derive(Clone)]
 pub(crate) struct Member {
     /// The name as written in `[project] name`.
     pub name: String,

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::Context;
 use super::super::artifact::{ArtifactKind, InspectedArtifact};
-use super::super::{Context, open};
+use super::super::members::{self, MemberArguments, Selection};
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record};
@@ -12,6 +13,55 @@ use crate::hooks::{Access, Call};
 use crate::log::escape_controls;
 use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
+
+/// The sources, and the packages of their uv workspace if the user asked for packages.
+pub(super) struct Sources {
+    pub base: Base,
+    selection: Option<Selection>,
+}
+
+/// The package of a workspace that an artifact belongs to.
+#[derive(serde::Serialize)]
+pub(super) struct Package {
+    pub name: String,
+    /// Relative to the root of the workspace.
+    pub folder: String,
+}
+
+impl Sources {
+    pub(super) fn open(given: &Path, members: &MemberArguments, context: &Context) -> Result<Self> {
+        let base = Base::open(given, context)?;
+        let selection = match &base {
+            _ if !members.are_given() => None,
+            Base::Tree(tree) => Some(members.select(&tree.folder)?),
+            Base::Stated { path, .. } => {
+                let hint = "packages are found in a folder or in FOLDER@REVISION";
+                return Err(Error::given(path, "a wheel, which has no packages", hint));
+            }
+        };
+        Ok(Self { base, selection })
+    }
+
+    /// The package that an artifact of this name belongs to, and its sources if they are not the
+    /// base itself. If the user asked for packages, it must be one of them. If not, the root of a
+    /// workspace stands for all packages below it.
+    pub(super) fn of(&self, file: &Path, name: &str) -> Result<(Option<Package>, Option<Base>)> {
+        let Base::Tree(tree) = &self.base else { return Ok((None, None)) };
+        let (member, folder) = match &self.selection {
+            Some(selection) => {
+                let member = selection.package_of(file, name)?;
+                (member.clone(), selection.place(&member.project.root))
+            }
+            None => match members::below(&tree.folder, name) {
+                Some(found) => found,
+                None => return Ok((None, None)),
+            },
+        };
+        let root = member.project.root;
+        let base = (root != tree.folder).then(|| tree.at(root));
+        Ok((Some(Package { name: member.name, folder }), base))
+    }
+}
 
 /// The sources that artifacts are compared with.
 pub(super) enum Base {
@@ -72,14 +122,6 @@ impl Base {
         Ok(Self::Tree(Tree { folder, stated, submodules, is_temporary: true, _temporary }))
     }
 
-    /// The sources of the package `name`, if these sources are the root of a uv workspace.
-    pub(super) fn member(&self, name: &str) -> Option<Self> {
-        let Self::Tree(tree) = self else { return None };
-        let folder = open::folder_of(name, &tree.folder)?;
-        let (submodules, is_temporary) = (tree.submodules.clone(), tree.is_temporary);
-        Some(Self::Tree(Tree { folder, submodules, is_temporary, ..Tree::default() }))
-    }
-
     fn artifact(path: &Path) -> Result<Self> {
         let InspectedArtifact { record, mut kind, .. } = InspectedArtifact::open(path)?;
         let record = record.ok_or_else(|| refused(path, "there is no record in it"))?;
@@ -101,6 +143,12 @@ impl Base {
 }
 
 impl Tree {
+    /// The sources in another folder of the same tree.
+    fn at(&self, folder: PathBuf) -> Base {
+        let (submodules, is_temporary) = (self.submodules.clone(), self.is_temporary);
+        Base::Tree(Self { folder, submodules, is_temporary, ..Self::default() })
+    }
+
     /// The tree that an sdist was made from, restored in a temporary folder.
     fn restored(record: &Record, restore: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<Base> {
         let made = temporary()?;

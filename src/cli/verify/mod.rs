@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::artifact::{ArtifactKind, InspectedArtifact, text_of};
+use super::members::MemberArguments;
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
@@ -19,9 +20,11 @@ mod base;
 mod files;
 mod words;
 
-use base::{Base, Tree};
+use base::{Base, Package, Sources, Tree};
 
 /// Are these wheels and sdists from these sources?
+///
+/// With --package or --all-packages each file is compared with the package of its name.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Wheels and sdists
@@ -31,6 +34,8 @@ pub(super) struct Arguments {
     /// FOLDER@REVISION for a revision that git knows, or another artifact
     #[arg(long, default_value = ".")]
     source: PathBuf,
+    #[command(flatten)]
+    members: MemberArguments,
     /// Print JSON (see docs/json.md)
     #[arg(long)]
     json: bool,
@@ -57,6 +62,8 @@ struct Findings {
 
 struct Verified {
     path: PathBuf,
+    /// The package of a workspace that it was compared with.
+    package: Option<Package>,
     record: Record,
     is_archive: bool,
     findings: Findings,
@@ -64,11 +71,13 @@ struct Verified {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
-    let base = Base::open(&arguments.source, context)?;
+    let Arguments { artifacts, source, members, json } = arguments;
+    let sources = Sources::open(source, members, context)?;
     let mut verified: Vec<Result<Verified>> =
-        arguments.artifacts.iter().map(|given| verify(given, &base, context)).collect();
+        artifacts.iter().map(|given| verify(given, &sources, context)).collect();
     drop(progress);
     if let [Err(_)] = verified[..]
+        && !members.are_given()
         && let Some(Err(error)) = verified.pop()
     {
         return Err(error);
@@ -78,9 +87,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         Err(_) => FAILED,
     };
     let worst = verified.iter().map(code).max().unwrap_or(FAILED);
-    if arguments.json {
-        let json = words::json(&verified, &arguments.artifacts, &arguments.source);
+    if *json {
+        let is_list = members.are_given() || artifacts.len() > 1;
+        let json = words::json(&verified, artifacts, source, is_list);
         return Ok(Answer::json(json).with_code(worst));
+    }
+    if members.are_given() {
+        let table = words::table(&verified, artifacts, &context.terminal);
+        return Ok(Answer::said(table).with_code(worst));
     }
     let mut blocks = Vec::new();
     // A problem of the sources concerns every artifact, and is printed once.
@@ -95,9 +109,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     Ok(Answer::said(blocks.join("\n")).with_code(worst))
 }
 
-fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
+fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified> {
     let path = context.path(given);
     let InspectedArtifact { name, record, mut kind, .. } = InspectedArtifact::open(&path)?;
+    let (package, own) = sources.of(&path, &name)?;
     let refused = |cause: &str, hint: &str| Err(Error::given(&path, cause, hint));
     if matches!(kind, ArtifactKind::Installed) {
         let hint = "give the wheel it was installed from; `wheelprint inspect` shows the record";
@@ -118,8 +133,7 @@ fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
     if let Some(cause) = leads_astray(&record) {
         return refused(&format!("its record can't be used: {cause}"), "build it again");
     }
-    let member = base.member(&name);
-    let mut findings = match member.as_ref().unwrap_or(base) {
+    let mut findings = match own.as_ref().unwrap_or(&sources.base) {
         Base::Tree(tree) => in_tree(&path, &record, artifact, tree, context)?,
         Base::Stated { record: other, path: source } => match (&record.source, &other.source) {
             (Some(source), Some(other)) => {
@@ -135,7 +149,7 @@ fn verify(given: &Path, base: &Base, context: &Context) -> Result<Verified> {
     };
     findings.damaged = kind.damage(&record);
     let is_archive = artifact == Artifact::Sdist;
-    Ok(Verified { path: given.to_owned(), record, is_archive, findings })
+    Ok(Verified { path: given.to_owned(), package, record, is_archive, findings })
 }
 
 fn in_tree(

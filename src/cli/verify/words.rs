@@ -3,30 +3,40 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use anstyle::Style;
 use serde_json::{Value, json};
 
+use super::super::table::{self, Row, Text, failure_as_json};
 use super::super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, Terminal, count};
 use super::Verified;
+use super::base::Package;
 use crate::error::Result;
 use crate::freshness::Reason;
 use crate::report;
 
-/// The results as JSON (docs/json.md): one object for one artifact, a list for several.
-pub(super) fn json(verified: &[Result<Verified>], named: &[PathBuf], source: &Path) -> Value {
+/// The results as JSON (docs/json.md): a list, or one object for one artifact.
+pub(super) fn json(
+    verified: &[Result<Verified>],
+    named: &[PathBuf],
+    source: &Path,
+    is_list: bool,
+) -> Value {
     let artifacts = verified.iter().zip(named).map(|(verified, named)| match verified {
         Ok(verified) => findings(verified),
-        Err(error) => json!({
-            "wheel": named.to_string_lossy(),
-            "verified": false,
-            "error": error.to_string(),
-        }),
+        Err(error) => {
+            let mut json = failure_as_json(error);
+            json["wheel"] = named.to_string_lossy().into();
+            json["verified"] = false.into();
+            json
+        }
     });
     let mut artifacts: Vec<Value> = artifacts.collect();
-    let mut json = if let [only] = &mut artifacts[..] {
-        only.take()
-    } else {
-        let all = artifacts.iter().all(|artifact| artifact["verified"] == true);
-        json!({ "verified": all, "artifacts": artifacts })
+    let mut json = match &mut artifacts[..] {
+        [only] if !is_list => only.take(),
+        _ => {
+            let all = artifacts.iter().all(|artifact| artifact["verified"] == true);
+            json!({ "verified": all, "artifacts": artifacts })
+        }
     };
     json["schema"] = 1.into();
     json["source"] = source.to_string_lossy().into();
@@ -34,7 +44,7 @@ pub(super) fn json(verified: &[Result<Verified>], named: &[PathBuf], source: &Pa
 }
 
 fn findings(verified: &Verified) -> Value {
-    let Verified { path, record, findings, .. } = verified;
+    let Verified { path, package, record, findings, .. } = verified;
     let list = |reasons: &[Reason]| -> Value {
         let json = |reason| {
             let mut json = report::reason_as_json(reason, &record.roots);
@@ -47,6 +57,7 @@ fn findings(verified: &Verified) -> Value {
     let damaged = damaged.map(|(name, cause)| json!({ "name": name, "cause": cause }));
     json!({
         "wheel": path.to_string_lossy(),
+        "project": package,
         "source-digest": record.source.as_ref().map(|source| &source.sha256),
         "verified": findings.is_verified(),
         "differences": list(&findings.differences),
@@ -64,8 +75,9 @@ fn words(verified: &Verified, reason: &Reason) -> String {
 
 /// The result for one artifact in words.
 pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
-    let Verified { path, record, findings, is_archive } = verified;
-    let mut output = if findings.is_verified() {
+    let Verified { path, package, findings, is_archive, .. } = verified;
+    let (style, state) = state(verified);
+    let details = if findings.is_verified() {
         let mut same = Vec::new();
         if findings.files > 0 {
             same.push(count(findings.files, "source file"));
@@ -74,16 +86,72 @@ pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
             same.push(count(findings.same, "input"));
         }
         let list = if *is_archive { "its record" } else { "RECORD" };
-        let said = format!(": {} as here, every file as in {list}", same.join(" and "));
-        terminal.line(&[(GOOD, "verified"), (PLAIN, &said)])
+        format!("{} as here, every file as in {list}", same.join(" and "))
     } else if findings.differences.is_empty() {
-        terminal.line(&[(BAD, "damaged"), (PLAIN, ": it is not what was built")])
+        "it is not what was built".to_owned()
     } else {
-        let said = ": it was not built from these sources";
-        terminal.line(&[(BAD, "not verified"), (PLAIN, said)])
+        "it was not built from these sources".to_owned()
     };
-    let file = path.file_name().unwrap_or(path.as_os_str());
-    output += &terminal.line(&[(FAINT, &file.to_string_lossy())]);
+    let mut output = terminal.line(&[(style, state), (PLAIN, &format!(": {details}"))]);
+    let mut line = file_name(path);
+    if let Some(Package { name, folder }) = package {
+        line += &format!(" ({name} in {folder})");
+    }
+    output += &terminal.line(&[(FAINT, &line)]);
+    for (style, heading, lines) in sections(verified) {
+        output.push('\n');
+        output += &terminal.line(&[(style, heading)]);
+        for line in lines {
+            output += &terminal.line(&[(PLAIN, "  "), (PLAIN, &line)]);
+        }
+    }
+    output
+}
+
+/// The results as a table: each file, the package that it was compared with, and the result.
+pub(super) fn table(
+    verified: &[Result<Verified>],
+    named: &[PathBuf],
+    terminal: &Terminal,
+) -> String {
+    let rows = verified.iter().zip(named).map(|(verified, named)| {
+        let (package, row) = match verified {
+            Ok(verified) => (verified.package.as_ref(), row(verified)),
+            Err(error) => (None, Row::failed(error)),
+        };
+        let name = package.map_or("-", |package| &package.name).to_owned();
+        let folder = package.map_or("-", |package| &package.folder).to_owned();
+        row.after([(PLAIN, file_name(named)), (PLAIN, name), (PLAIN, folder)])
+    });
+    let rows: Vec<Row> = rows.collect();
+    table::table(&["file", "package", "folder", "state"], &rows, terminal)
+}
+
+fn row(verified: &Verified) -> Row {
+    let (style, state) = state(verified);
+    let below = sections(verified).into_iter().flat_map(|(style, heading, lines)| {
+        let lines = lines.into_iter().map(|line| (PLAIN, format!("  {line}")));
+        std::iter::once((style, heading.to_owned())).chain(lines)
+    });
+    let below: Vec<Text> = below.collect();
+    Row { cells: vec![(style, state.to_owned())], below }
+}
+
+fn state(verified: &Verified) -> (Style, &'static str) {
+    match &verified.findings {
+        findings if findings.is_verified() => (GOOD, "verified"),
+        findings if findings.differences.is_empty() => (BAD, "damaged"),
+        _ => (BAD, "not verified"),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Everything that was found, in sections: each heading with its style, and the lines below it.
+fn sections(verified: &Verified) -> Vec<(Style, &'static str, Vec<String>)> {
+    let Verified { record, findings, is_archive, .. } = verified;
     let all = |reasons: &[Reason]| -> Vec<String> {
         // A file can be two inputs, and both would give the same line.
         let mut seen = BTreeSet::new();
@@ -98,19 +166,12 @@ pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
         other => report::reason(other, &record.roots),
     });
     let itself = if *is_archive { "in the sdist" } else { "in the wheel" };
-    for (style, heading, lines) in [
+    let mut sections = vec![
         (BAD, itself, damaged.collect()),
         (BAD, "in the sources", all(&findings.differences)),
         (NOTICE, "built with (says nothing of the sources)", all(&findings.built_with)),
         (NOTICE, "not compared", not_compared.collect()),
-    ] {
-        if !lines.is_empty() {
-            output.push('\n');
-            output += &terminal.line(&[(style, heading)]);
-        }
-        for line in lines {
-            output += &terminal.line(&[(PLAIN, "  "), (PLAIN, &line)]);
-        }
-    }
-    output
+    ];
+    sections.retain(|(_, _, lines): &(_, _, Vec<String>)| !lines.is_empty());
+    sections
 }
