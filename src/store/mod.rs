@@ -31,7 +31,7 @@
 //! All data is checked when it is read. Entries carry a checksum. Wheels are hashed while they are
 //! copied out. Data that does not match counts as missing.
 //!
-//! All trees of a project share its builds (docs/design.md, D17). A tree is named by a hash of its
+//! All trees of a project share its builds (docs/design.md, D16). A tree is named by a hash of its
 //! path.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Why a build can serve only the tree that made it (docs/design.md, D16).
+//! Why a build can serve only the tree that made it (docs/design.md, D17).
 //!
 //! A build is shared between the trees of a project if nothing in it depends on where its tree lies.
 //! There are four ways to depend on that:
