@@ -289,6 +289,7 @@ mod tests {
             version: "3.11.7".into(),
             extension_suffix: ".so".into(),
             platform: "linux-x86_64".into(),
+            libc: String::new(),
             sys_path: vec![
                 "/usr/lib/python3.11".into(),
                 format!("{prefix}/lib/python3.11/site-packages").into(),

@@ -149,6 +149,7 @@ fn describe(given: &Bound<'_, PyDict>) -> PyResult<Interpreter> {
         version: field("version")?.extract()?,
         extension_suffix: field("extension_suffix")?.extract()?,
         platform: field("platform")?.extract()?,
+        libc: field("libc")?.extract()?,
         sys_path: field("sys_path")?.extract()?,
         backend: None,
     })

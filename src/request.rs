@@ -107,6 +107,8 @@ pub struct Interpreter {
     pub extension_suffix: String,
     /// `sys.platform` and the machine, e.g. `linux-x86_64`
     pub platform: String,
+    /// The version of glibc, e.g. `glibc 2.36`. Empty for any other C library.
+    pub libc: String,
     /// `sys.path` without empty entries
     pub sys_path: Vec<PathBuf>,
     /// The file of wheelprint's compiled module, if this interpreter has loaded it.

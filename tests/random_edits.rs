@@ -322,6 +322,7 @@ fn describe(python: &Path) -> Interpreter {
         version,
         extension_suffix,
         platform,
+        libc: String::new(),
         sys_path,
         backend: None,
     }

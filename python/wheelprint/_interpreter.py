@@ -21,6 +21,11 @@ def describe() -> "dict[str, Any]":
         machine = os.environ.get("PROCESSOR_ARCHITECTURE", "")
     # The base of a virtual environment; not every implementation has the attribute.
     base = getattr(sys, "_base_executable", None) or sys.executable
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, OSError, ValueError):
+        # Only glibc has that name, and Windows has no such function.
+        libc = ""
     return {
         "executable": sys.executable,
         "base_executable": os.path.realpath(base),
@@ -29,5 +34,6 @@ def describe() -> "dict[str, Any]":
         "version": ".".join(str(part) for part in sys.version_info[:3]),
         "extension_suffix": EXTENSION_SUFFIXES[0],
         "platform": f"{sys.platform}-{machine}-{sys.maxsize.bit_length() + 1}",
+        "libc": libc,
         "sys_path": [entry for entry in sys.path if entry],
     }

@@ -161,7 +161,8 @@ impl<'a> Found<'a> {
     /// Whether the store has a build of this project.
     fn was_built(&self) -> bool {
         let (request, name) = (&self.request, self.project.name.as_deref());
-        let store = Store::open(&request.environment, &request.root, name);
+        let store =
+            Store::open(&request.environment, &request.root, name, &request.interpreter.libc);
         let (editable, wheel) = (Artifact::Editable, Artifact::Wheel);
         store.is_some_and(|store| {
             [EntryKind::Artifact(editable), EntryKind::Artifact(wheel), EntryKind::Metadata]

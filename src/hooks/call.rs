@@ -63,7 +63,8 @@ impl Call {
                 let tree = archive_target::tree(&request);
                 let root = tree.as_deref().unwrap_or(&request.root);
                 let name = project.name.as_deref();
-                let store = Store::open(&request.environment, root, name);
+                let store =
+                    Store::open(&request.environment, root, name, &request.interpreter.libc);
                 (tree, store)
             }
             Access::ProjectOnly => (None, None),

@@ -300,7 +300,7 @@ impl Store {
         let root = fs::read_to_string(folder.join(ROOT)).unwrap_or_default();
         let is_known = name_of(&folder) == tree_hash(root.as_ref()) && !root.contains('\u{fffd}');
         let root = if is_known { root.into() } else { PathBuf::new() };
-        Self { cache, project, folder, root, warned: false.into() }
+        Self { cache, project, folder, root, libc: String::new(), warned: false.into() }
     }
 
     pub(super) fn known_root(&self) -> Option<&Path> {

@@ -122,6 +122,8 @@ pub(crate) struct Store {
     folder: PathBuf,
     /// The tree's path. Empty if it is unknown, see [`Self::at`].
     root: PathBuf,
+    /// See [`Interpreter::libc`](crate::request::Interpreter).
+    libc: String,
     /// One warning is enough, whatever is wrong: the build goes on without the store.
     warned: std::cell::Cell<bool>,
 }
@@ -136,6 +138,9 @@ pub(crate) struct Entry {
     pub built_in: PathBuf,
     /// Why no other tree can use the build. Empty if another tree can.
     pub tied: Vec<Tied>,
+    /// The C library that the build was made with. A container may mount the store of a machine
+    /// with a newer one.
+    libc: String,
     /// The folders of the record's roots on this machine, for the tree that asks.
     pub roots: Roots,
     pub record: Record,
@@ -182,7 +187,12 @@ pub(crate) enum Delivery {
 impl Store {
     /// Opens a project's part of the store, and makes it if needed. `None`, after one warning, if
     /// it can't be written: builds go on without it.
-    pub(crate) fn open(environment: &Environment, root: &Path, name: Option<&str>) -> Option<Self> {
+    pub(crate) fn open(
+        environment: &Environment,
+        root: &Path,
+        name: Option<&str>,
+        libc: &str,
+    ) -> Option<Self> {
         let Some(base) = base_folder(environment) else {
             log::warn("no cache folder: neither WHEELPRINT_CACHE_DIR nor a home folder is set");
             return None;
@@ -195,7 +205,8 @@ impl Store {
         let hash = short_hash("project", name.as_ref());
         let project = cache.join(PROJECTS).join(format!("{slug}-{hash}"));
         let folder = project.join(TREES).join(tree_hash(&root));
-        let store = Self { cache, project, folder, root, warned: false.into() };
+        let libc = libc.to_owned();
+        let store = Self { cache, project, folder, root, libc, warned: false.into() };
         if let Err(error) = store.make_folders() {
             log::warn(format_args!(
                 "the cache folder can't be used, builds go on without it: {error}"
@@ -260,7 +271,9 @@ impl Store {
         };
         files.retain(|(path, _)| is_of_it(name_of(path)));
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        files.into_iter().take(CANDIDATES).map(move |(path, _)| self.read_entry(&path, kind))
+        let entries = files.into_iter().take(CANDIDATES);
+        let entries = entries.map(move |(path, _)| self.read_entry(&path, kind));
+        entries.filter(|entry| entry.as_ref().map_or(true, |entry| entry.libc == self.libc))
     }
 
     /// The stored build with this fingerprint.
@@ -273,7 +286,8 @@ impl Store {
             let path = self.entries().join(format!("{name}{end}.json"));
             let entry = path.is_file().then(|| self.read_entry(&path, kind).ok())??;
             // The file may hold another entry by now.
-            (entry.record.fingerprint.sha256 == fingerprint).then_some(entry)
+            let is_it = entry.record.fingerprint.sha256 == fingerprint && entry.libc == self.libc;
+            is_it.then_some(entry)
         })
     }
 
@@ -342,6 +356,7 @@ impl Store {
             artifact: kind.as_str().to_owned(),
             built_in,
             tied,
+            libc: self.libc.clone(),
             roots,
             record,
             wheel: stored,
@@ -481,7 +496,7 @@ mod tests {
         environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
         let root = folder.join("project");
         fs::create_dir_all(&root).unwrap();
-        Store::open(&environment, &root, Some("p"))
+        Store::open(&environment, &root, Some("p"), "")
     }
 
     fn record(value: &str) -> Record {
@@ -547,7 +562,7 @@ mod tests {
             environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());
             let root = folder.join(tree);
             fs::create_dir_all(&root).unwrap();
-            Store::open(&environment, &root, Some("p")).unwrap()
+            Store::open(&environment, &root, Some("p"), "").unwrap()
         })
     }
 
@@ -565,6 +580,11 @@ mod tests {
         assert_eq!(found[0].built_in, one.root);
         assert_eq!(found[0].roots.get(&Root::Project), Some(&*two.root));
         assert_eq!(one.candidates(EDITABLE).flatten().count(), 2);
+
+        // A container with another C library.
+        let mut elsewhere = two_trees(folder.path()).into_iter().next().unwrap();
+        elsewhere.libc = "glibc 2.17".to_owned();
+        assert_eq!(elsewhere.candidates(EDITABLE).count(), 0);
 
         // The tied entry under the name of one that is shared.
         let tied = one.entry_path(&tied.unwrap());
