@@ -130,6 +130,34 @@ def test_hooks_with_a_new_environment_for_each_build(mixed: Many) -> None:
         expected = set()
 
 
+@pytest.mark.spy
+@pytest.mark.freshness
+@pytest.mark.parametrize("same", [True, False])
+def test_a_variable_that_cargo_does_not_compare(same: bool, check_out: CheckOut) -> None:
+    """A package takes over the shared crate only if it was compiled with the same variables."""
+    workspace = many.workspace(check_out(many.SAMPLE), {"one": "stable", "two": "stable"})
+    one, two = workspace.packages.values()
+    one.build("editable", CFLAGS="-DONE")
+    workspace.spy.clear()
+    two.build("editable", CFLAGS="-DONE" if same else "-DTWO")
+    assert ("shared" in workspace.spy.compiled()) != same
+
+
+@pytest.mark.spy
+@pytest.mark.freshness
+def test_extra_inputs_of_one_package(check_out: CheckOut) -> None:
+    """Nobody knows what the shared crate makes of them: each package compiles it once."""
+    workspace = many.workspace(check_out(many.SAMPLE), {"one": "stable", "two": "stable"})
+    for number, package in enumerate(workspace.packages.values()):
+        package.settings('extra-inputs = ["schema.json"]')
+        package.write("schema.json", "the same in both")
+        for compiles in (True, False):
+            asking.forget_builds(package)
+            workspace.spy.clear()
+            package.build("editable")
+            assert ("shared" in workspace.spy.compiled()) == compiles, number
+
+
 # Builds side by side
 
 
