@@ -12,7 +12,7 @@
 //! | `stamp` | the wheel with the record in it |
 //! | `sdist` | the sdist with the record in it |
 //!
-//! `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `archive_target`, `obstacle`,
+//! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `archive_target`, `obstacle`,
 //! `requires`, `at_import` and `uv_hint` each do one thing for these stages. `import_verdict` answers
 //! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
 
@@ -28,6 +28,7 @@ mod after;
 mod archive_target;
 mod at_import;
 mod before;
+mod brought;
 mod build;
 mod call;
 pub mod compare;
