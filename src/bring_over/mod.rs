@@ -54,15 +54,18 @@ pub(crate) enum Nothing {
 }
 
 /// Copies compiled packages of registries into a target folder in which the project was not built
-/// yet for the profile. `from` are other trees of the project, the best one first. The first one
-/// that has such packages is used. Hold the lock of the target folder, and call this before units
-/// are invalidated (`cargo_mtime`).
+/// yet for the profile. `from` gives other trees of the project, the best one first; it is not
+/// called if the project was built here before. The first tree that has such packages is used.
+/// Hold the lock of the target folder, and call this before units are invalidated (`cargo_mtime`).
 ///
 /// Cargo decides what it uses: a unit of another toolchain, or of other flags, has another name.
 ///
 /// # Errors
 /// Nothing was brought over. The build goes on, and compiles what it needs.
-pub(crate) fn bring_over(from: &[Origin], to: &Target) -> Result<Brought, Nothing> {
+pub(crate) fn bring_over(
+    from: impl FnOnce() -> Vec<Origin>,
+    to: &Target,
+) -> Result<Brought, Nothing> {
     let package = to.package().filter(|_| to.knows_all_packages);
     let package = &package.ok_or(Nothing::UnknownPackages)?.name;
     let here = units::read(&to.profiles()).units;
@@ -71,7 +74,7 @@ pub(crate) fn bring_over(from: &[Origin], to: &Target) -> Result<Brought, Nothin
     }
     let here: BTreeSet<PathBuf> =
         here.into_iter().filter(|unit| !unit.value().is_empty()).map(|unit| unit.folder).collect();
-    for origin in from.iter().filter(|origin| !origin.is_of(to)) {
+    for origin in from().iter().filter(|origin| !origin.is_of(to)) {
         match bring_from(origin, package, to, &here) {
             Err(Nothing::NoOrigin) => {}
             Err(cause @ Nothing::Locked) => {
@@ -272,7 +275,7 @@ mod tests {
             tree(&folder.path().join(name))
         });
         build(&one);
-        let brought = bring_over(&[origin(&two), origin(&one)], &two).unwrap();
+        let brought = bring_over(|| vec![origin(&two), origin(&one)], &two).unwrap();
         assert_eq!((brought.units, &brought.from), (4, &origin(&one)));
         let one_is_in = Paths::of([&origin(&one)]);
         let named = files(&two, |_| true)
@@ -302,7 +305,7 @@ mod tests {
         assert!(said.contains("Compiling serde_core") && said.contains("Fresh itoa"), "{said}");
         assert!(Suspects::of(&two).unwrap().is_none());
 
-        let again = bring_over(&[origin(&one)], &two).unwrap_err();
+        let again = bring_over(|| vec![origin(&one)], &two).unwrap_err();
         assert!(matches!(again, Nothing::BuiltBefore), "{again}");
     }
 
@@ -317,12 +320,12 @@ mod tests {
         // Compiled code that contains the path.
         let library = files(&one, |path| path.contains("libitoa-") && path.ends_with(".rlib"));
         add_path(&library[0], one.build_root());
-        assert_eq!(bring_over(&[origin(&one)], &two).unwrap().units, 3);
+        assert_eq!(bring_over(|| vec![origin(&one)], &two).unwrap().units, 3);
 
         // A file that the build script of serde_core made: its run and its library stay.
         let made = files(&one, |path| path.ends_with("private.rs"));
         add_path(&made[0], one.build_root());
-        assert_eq!(bring_over(&[origin(&one)], &three).unwrap().units, 1);
+        assert_eq!(bring_over(|| vec![origin(&one)], &three).unwrap().units, 1);
         build(&three);
     }
 
@@ -335,17 +338,17 @@ mod tests {
         });
         build(&one);
         let lock = CargoLock::try_exclusive(&one.build_root().join("release")).unwrap();
-        let nothing = bring_over(&[origin(&one)], &two).unwrap_err();
+        let nothing = bring_over(|| vec![origin(&one)], &two).unwrap_err();
         assert!(matches!(nothing, Nothing::NoOrigin), "{nothing}");
         assert!(!two.build_root().exists());
         drop(lock);
 
-        bring_over(&[origin(&one)], &two).unwrap();
+        bring_over(|| vec![origin(&one)], &two).unwrap();
         assert!(two.build_root().join("CACHEDIR.TAG").is_file());
         // As a killed copy leaves it: the value of the fingerprint is not there yet.
         let value = files(&two, |path| path.ends_with("lib-itoa"));
         fs::remove_file(&value[0]).unwrap();
-        assert_eq!(bring_over(&[origin(&one)], &two).unwrap().units, 1);
+        assert_eq!(bring_over(|| vec![origin(&one)], &two).unwrap().units, 1);
         assert!(!build(&two).contains("Compiling itoa"));
     }
 }

@@ -10,12 +10,14 @@ use crate::wheel::Wheel;
 
 /// Brings them over before the first build in a tree.
 pub(super) fn bring(store: &Store, target: &Target) {
-    let notes = store.other_notes(&target.metadata.target_directory).into_iter();
-    let origins: Vec<Origin> = notes
-        .filter(|note| note.build_root.is_dir())
-        .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
-        .collect();
-    match bring_over::bring_over(&origins, target) {
+    let origins = || {
+        let notes = store.other_notes(&target.metadata.target_directory).into_iter();
+        notes
+            .filter(|note| note.build_root.is_dir())
+            .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
+            .collect()
+    };
+    match bring_over::bring_over(origins, target) {
         Ok(brought) => log::info(format_args!(
             "{} compiled packages come from {} ({} MB)",
             brought.units,
