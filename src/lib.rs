@@ -6,6 +6,7 @@
 // Only Python calls the hooks and the commands.
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
+mod bring_over;
 mod cargo_mtime;
 mod cli;
 pub mod digest;

@@ -40,6 +40,11 @@ use remaining::removed;
 pub(crate) struct Note {
     /// The target folder.
     pub target: PathBuf,
+    /// The folder that cargo's units are in, and that of the workspace. Older notes lack them.
+    #[serde(default)]
+    pub build_root: PathBuf,
+    #[serde(default)]
+    pub workspace_root: PathBuf,
     /// By cargo's folder for the unit's fingerprint.
     units: BTreeMap<PathBuf, UnitNote>,
 }
@@ -151,7 +156,12 @@ impl Note {
             note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
             noted.insert(folder.clone(), note);
         }
-        Self { target: target.metadata.target_directory.clone(), units: noted }
+        Self {
+            target: target.metadata.target_directory.clone(),
+            build_root: target.build_root().to_owned(),
+            workspace_root: target.metadata.workspace_root.clone(),
+            units: noted,
+        }
     }
 }
 

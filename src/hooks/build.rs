@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::call::{BuildInterpreter, Call};
 use super::obstacle::{need_cargo, or_obstacle};
 use super::sources::Listing;
-use super::{pyo3_config, remapped, units, untracked};
+use super::{brought, pyo3_config, remapped, units, untracked};
 use crate::editable::{self, Products};
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::Source;
@@ -64,6 +64,9 @@ pub(super) fn prepare(
         (Some(store), Some(target)) => store.lock_target(&target.metadata.target_directory),
         _ => None,
     };
+    if let (Some(store), Some(target), false) = (&call.store, &target, is_unpacked) {
+        brought::bring(store, target);
+    }
     let environment = match (&call.store, &target, &target_lock) {
         (Some(store), Some(target), Some(_)) => {
             let target = &target.metadata.target_directory;
@@ -81,10 +84,7 @@ pub(super) fn prepare(
         store.bound_archive_target(target.is_some());
     }
     let layout = untracked::layout(&call.project, &manifest);
-    let places = match call.request.artifact {
-        Artifact::Editable => Some(editable::Before::look(&call.project, layout.clone())?),
-        Artifact::Wheel | Artifact::Sdist => None,
-    };
+    let start = Start { process, places: places(call, &layout)? };
     let preparation = Preparation {
         interpreter,
         manifest,
@@ -93,7 +93,14 @@ pub(super) fn prepare(
         environment,
         _target_lock: target_lock,
     };
-    Ok((preparation, Start { process, places }))
+    Ok((preparation, start))
+}
+
+fn places(call: &Call, layout: &Layout) -> Result<Option<editable::Before>> {
+    Ok(match call.request.artifact {
+        Artifact::Editable => Some(editable::Before::look(&call.project, layout.clone())?),
+        Artifact::Wheel | Artifact::Sdist => None,
+    })
 }
 
 impl Preparation {
@@ -116,11 +123,30 @@ pub(super) struct Built {
 }
 
 /// Calls maturin's hook. The wheel is made in a temporary folder, and the tree is left without the
-/// files that maturin writes into it.
+/// files that maturin writes into it. If the result names a tree that packages were brought from, it
+/// is made again without them.
 ///
 /// # Errors
 /// The build fails, or its result is not a wheel.
 pub(super) fn run(
+    call: &Call,
+    preparation: &Preparation,
+    start: Start,
+    is_unpacked: bool,
+    prepared: Option<&Path>,
+) -> Result<Built> {
+    let mut built = run_once(call, preparation, start, is_unpacked, prepared)?;
+    if let Some(target) = &preparation.target
+        && brought::is_taken_back(target, &mut built.wheel, built.products.as_ref())?
+    {
+        let process = preparation.interpreter.maturin(call).start()?;
+        let start = Start { process, places: places(call, &preparation.layout)? };
+        return run_once(call, preparation, start, is_unpacked, prepared);
+    }
+    Ok(built)
+}
+
+fn run_once(
     call: &Call,
     preparation: &Preparation,
     start: Start,

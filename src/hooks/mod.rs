@@ -12,9 +12,9 @@
 //! | `stamp` | the wheel with the record in it |
 //! | `sdist` | the sdist with the record in it |
 //!
-//! `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`,
-//! `tied`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for
-//! these stages. `import_verdict` answers
+//! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`, `tied`,
+//! `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for these
+//! stages. `import_verdict` answers
 //! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
 
 use std::path::Path;
@@ -29,6 +29,7 @@ mod after;
 mod archive_target;
 mod at_import;
 mod before;
+mod brought;
 mod build;
 mod call;
 pub mod compare;

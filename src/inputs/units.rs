@@ -35,8 +35,9 @@ pub struct Unit {
     /// The folder of cargo's fingerprint.
     pub folder: PathBuf,
     profile: PathBuf,
-    /// The folders that may contain rustc's dep-info.
-    made: Vec<PathBuf>,
+    /// The folders that may contain rustc's dep-info: `deps` and one of its own, or, in the newer
+    /// layout, only one of its own.
+    pub made: Vec<PathBuf>,
     /// The file with the output of a run, which cargo keeps.
     pub output: PathBuf,
     pub package: String,
@@ -45,7 +46,8 @@ pub struct Unit {
     stem: String,
     /// The crate's name in file names.
     name: String,
-    hash: String,
+    /// The end of cargo's names for the unit.
+    pub hash: String,
     /// The value of the fingerprint, in hex.
     value: String,
     dependencies: Vec<String>,
@@ -227,6 +229,22 @@ impl Unit {
         files
     }
 
+    /// The value of the unit's fingerprint; empty while cargo builds the unit, or after that failed.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The values of the fingerprints of the units that this one was built with.
+    pub fn dependencies(&self) -> &[String] {
+        &self.dependencies
+    }
+
+    /// Whether cargo compares the files and variables in rustc's dep-info. Older versions of cargo
+    /// compare only the version of a package of a registry.
+    pub fn is_compared_by_dep_info(&self) -> bool {
+        self.local.iter().any(|local| matches!(local, Local::CheckDepInfo(_)))
+    }
+
     /// The time when cargo last built the unit.
     pub fn built(&self) -> Option<SystemTime> {
         self.files().iter().filter_map(|file| fs_err::metadata(file).ok()?.modified().ok()).max()
@@ -330,6 +348,11 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 /// If several units build the same product, only those built at or after `since` count, if there
 /// are any. The others have different features or flags.
 pub fn live<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Vec<&'a Unit> {
+    used(units, package, since).unwrap_or_else(|| units.iter().collect())
+}
+
+/// As [`live`]; `None` if it is unknown which units are in the artifacts.
+pub fn used<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Option<Vec<&'a Unit>> {
     let products = || units.iter().filter(|unit| unit.is_product_of(package));
     let is_new = |unit: &&Unit| unit.built().is_some_and(|built| built >= since);
     // A library and a program may have the same name. Their stems differ.
@@ -343,7 +366,7 @@ pub fn live<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Vec<&'a 
     let mut live: BTreeMap<(&Path, &str), &Unit> = BTreeMap::new();
     let mut open: Vec<&Unit> = roots.collect();
     if open.is_empty() {
-        return units.iter().collect();
+        return None;
     }
     while let Some(unit) = open.pop() {
         if live.insert((&unit.folder, &unit.value), unit).is_some() {
@@ -352,11 +375,11 @@ pub fn live<'a>(units: &'a [Unit], package: &str, since: SystemTime) -> Vec<&'a 
         for dependency in &unit.dependencies {
             match by_value.get(dependency.as_str()) {
                 Some(found) => open.extend(found),
-                None => return units.iter().collect(),
+                None => return None,
             }
         }
     }
-    live.into_values().collect()
+    Some(live.into_values().collect())
 }
 
 #[cfg(test)]

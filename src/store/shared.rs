@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::prune::{paths_in, touch};
+use super::prune::{modified, paths_in, touch};
 use super::{Store, short_hash};
 use crate::cargo_mtime::Note;
 use crate::digest;
@@ -82,6 +82,14 @@ impl Store {
     pub(crate) fn note(&self, target: &Path) -> Option<Note> {
         let note: Note = sealed::read(&self.note_path(target)?).ok()?;
         (note.target == target).then_some(note)
+    }
+
+    /// The notes about other target folders, the latest build first.
+    pub(crate) fn other_notes(&self, target: &Path) -> Vec<Note> {
+        let mut paths = paths_in(&self.cache.join(NOTES));
+        paths.sort_by_key(|path| std::cmp::Reverse(modified(path)));
+        let notes = paths.iter().filter_map(|path| sealed::read::<Note>(path).ok());
+        notes.filter(|note| note.target != target).collect()
     }
 
     /// Writes the note about a build in a target folder. If this fails, the old note is removed,

@@ -161,6 +161,7 @@ mod tests {
             profile: "release".to_owned(),
             lock_files: Vec::new(),
             unpacked: Vec::new(),
+            registries: Vec::new(),
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Target {
     pub lock_files: Vec<PathBuf>,
     /// Where cargo unpacks what Cargo.lock pins.
     unpacked: Vec<PathBuf>,
+    /// The part of it that comes from registries.
+    registries: Vec<PathBuf>,
 }
 
 impl Target {
@@ -74,12 +76,14 @@ impl Target {
         let knows_all_packages = all.is_ok();
         let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
         // What cargo itself unpacked is pinned by Cargo.lock, and not to be edited.
-        let homes = cargo_config::cargo_home(environment).into_iter();
-        let unpacked: Vec<PathBuf> = homes
-            .flat_map(|home| ["registry", "git"].map(|name| home.join(name)))
+        let home = cargo_config::cargo_home(environment);
+        let inside = |name: &str| -> Vec<PathBuf> {
+            let folders = home.iter().map(|home| home.join(name));
             // Any of them may be a link.
-            .flat_map(|folder| [canonical(&folder), folder])
-            .collect();
+            folders.flat_map(|folder| [canonical(&folder), folder]).collect()
+        };
+        let registries = inside("registry");
+        let unpacked = [registries.clone(), inside("git")].concat();
         metadata.packages.retain(|package| {
             package.is_of_a_path()
                 || !unpacked.iter().any(|home| canonical(&package.manifest_path).starts_with(home))
@@ -105,6 +109,7 @@ impl Target {
             knows_all_packages,
             profile: profile(project, request),
             unpacked,
+            registries,
             metadata,
             manifest: manifest.to_owned(),
             root: request.root.clone(),
@@ -146,7 +151,8 @@ impl Target {
         found
     }
 
-    fn build_root(&self) -> &Path {
+    /// The folder that the profile folders with cargo's units are in.
+    pub fn build_root(&self) -> &Path {
         self.metadata.build_directory.as_deref().unwrap_or(&self.metadata.target_directory)
     }
 
@@ -171,6 +177,11 @@ impl Target {
     /// Is it a file of a package that Cargo.lock pins?
     pub fn is_pinned(&self, path: &Path) -> bool {
         self.unpacked.iter().any(|folder| below(path, folder, is_one_folder).is_some())
+    }
+
+    /// Is it a file of a package that comes from a registry?
+    pub fn is_of_a_registry(&self, path: &Path) -> bool {
+        self.registries.iter().any(|folder| below(path, folder, is_one_folder).is_some())
     }
 
     /// Can what this unit was made of be edited? Where cargo did not name all packages, rustc's

@@ -1,0 +1,68 @@
+//! Compiled packages of registries from another tree of the project (docs/design.md, D18).
+
+use crate::bring_over::{self, Nothing, Origin, Suspects};
+use crate::editable::Products;
+use crate::error::{Error, PathContext as _, Result};
+use crate::inputs::target::Target;
+use crate::log;
+use crate::store::Store;
+use crate::wheel::Wheel;
+
+/// Brings them over before the first build in a tree.
+pub(super) fn bring(store: &Store, target: &Target) {
+    let origins = || {
+        let notes = store.other_notes(&target.metadata.target_directory).into_iter();
+        notes
+            .filter(|note| note.build_root.is_dir())
+            .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
+            .collect()
+    };
+    match bring_over::bring_over(origins, target) {
+        Ok(brought) => log::info(format_args!(
+            "{} compiled packages come from {} ({} MB)",
+            brought.units,
+            brought.from.tree.display(),
+            brought.bytes / 1_000_000,
+        )),
+        Err(Nothing::Failed(cause)) => {
+            log::warn(format_args!("no compiled packages of another tree are used: {cause}"));
+        }
+        Err(cause) => log::debug(format_args!("nothing is brought over: {cause}")),
+    }
+}
+
+/// Does a file that was built contain a path of the tree that packages were brought from? Cargo
+/// then compiles these packages anew in the next build.
+///
+/// # Errors
+/// A file can't be read, or cargo would use them again.
+pub(super) fn is_taken_back(
+    target: &Target,
+    wheel: &mut Wheel,
+    products: Option<&Products>,
+) -> Result<bool> {
+    let suspects = match Suspects::of(target) {
+        Ok(None) => return Ok(false),
+        Ok(suspects) => suspects,
+        Err(cause) => {
+            log::warn(format_args!("it is not known what was brought from other trees: {cause}"));
+            None
+        }
+    };
+    let dist_info = format!("{}/", wheel.dist_info);
+    let names: Vec<String> = wheel.files().map(|(name, _)| name.to_owned()).collect();
+    let mut is_found = suspects.is_none();
+    for name in names.iter().filter(|name| !name.starts_with(&dist_info)) {
+        let module = wheel.read(name)?;
+        is_found |= suspects.iter().any(|suspects| suspects.are_in(&module));
+    }
+    for (path, _) in products.iter().flat_map(|products| &products.files) {
+        let module = fs_err::read(path).at(path)?;
+        is_found |= suspects.iter().any(|suspects| suspects.are_in(&module));
+    }
+    if is_found {
+        log::info("packages that were compiled in another tree are compiled anew");
+        bring_over::take_back(target).map_err(|error| Error::io(target.build_root(), &error))?;
+    }
+    Ok(is_found)
+}

@@ -1,0 +1,64 @@
+"""The first build in another tree of a project uses the registry packages that the first tree has
+compiled, and never reads the first tree's files."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from support import asking
+
+if TYPE_CHECKING:
+    from conftest import CheckOut
+    from support.project import Project
+
+pytestmark = [pytest.mark.spy, pytest.mark.freshness]
+
+#: Packages that pyo3 needs, and that do not look at the interpreter.
+INDIFFERENT = {"libc", "once_cell", "proc-macro2", "quote", "syn", "unicode-ident"}
+
+
+@pytest.fixture
+def trees(check_out: CheckOut) -> tuple[Project, Project]:
+    """Two trees of one project. The first one is built, the second one is edited."""
+    first = check_out("pure")
+    second = dataclasses.replace(first, root=first.path("../second"))
+    asking.anew(first)
+    shutil.copytree(first.root, second.root, ignore=shutil.ignore_patterns("target"))
+    second.edit()
+    return first, second
+
+
+def test_a_second_tree_uses_compiled_packages_of_the_first(trees: tuple[Project, Project]) -> None:
+    first, second = trees
+    second.spy.clear()
+    run, wheel = second.build("editable")
+    assert f"compiled packages come from {first.root}" in run.stderr
+    assert second.spy.compiled() & INDIFFERENT == set()
+    assert asking.probe(second, wheel) == second.sample.shows[1]
+
+    # The first tree is gone, and nothing in the second one asks for it.
+    shutil.rmtree(first.root)
+    second.undo_edit()
+    second.spy.clear()
+    run, wheel = second.build("editable")
+    assert "come from" not in run.stderr
+    assert asking.probe(second, wheel) == second.sample.shows[0]
+    assert second.spy.compiled() & INDIFFERENT == set()
+    for module in second.target.glob("release/lib*.so"):
+        assert str(first.root).encode() not in module.read_bytes()
+
+
+def test_a_unit_that_names_the_first_tree_is_compiled_anew(trees: tuple[Project, Project]) -> None:
+    first, second = trees
+    (library,) = first.compiled_files("libonce_cell-*.rlib")
+    before = library.stat()
+    library.write_bytes(library.read_bytes() + str(first.root / "target").encode())
+    asking.set_mtime(library, before.st_mtime_ns)
+    second.spy.clear()
+    _, wheel = second.build("editable")
+    assert "once_cell" in second.spy.compiled()
+    assert "syn" not in second.spy.compiled()
+    assert asking.probe(second, wheel) == second.sample.shows[1]
