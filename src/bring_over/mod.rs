@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `origin` | the trees that units come from, and their paths in bytes |
 //! | `portable` | which units may come along |
+//! | `pyo3` | a path that pyo3 may contain |
 //! | `copy` | copying them |
 //! | `lock` | cargo's lock of a profile folder |
 //!
@@ -25,6 +26,7 @@ mod copy;
 mod lock;
 mod origin;
 mod portable;
+mod pyo3;
 
 use lock::CargoLock;
 pub(crate) use origin::Origin;
@@ -107,7 +109,7 @@ fn bring_from(
     // Its own units may have been brought there from further trees.
     let origins: BTreeSet<Origin> = [origin.clone()].into_iter().chain(mark.origins).collect();
     let place = |path: &Path| origin.moved(path, to);
-    let mut portable = portable::select(&used, to, origin, &origins);
+    let (mut portable, pyo3) = portable::select(&used, to, origin, &origins);
     portable.retain(|unit| place(&unit.unit.folder).is_some_and(|there| !here.contains(&there)));
     if portable.is_empty() {
         return Err(Nothing::NoOrigin);
@@ -125,6 +127,7 @@ fn bring_from(
     if !here.units.is_empty() {
         // Before the copies: if this process is killed, what they may contain is known.
         here.origins.extend(origins);
+        here.pyo3.extend(pyo3);
         here.write(to.build_root()).map_err(failed)?;
     }
     let bytes = copy::all(&portable, origin, to).map_err(failed)?;
@@ -186,6 +189,12 @@ impl Suspects {
         let is_own = |at: &usize| self.own.iter().any(|own| module[*at..].starts_with(own));
         !self.paths.places_in(module).iter().all(is_own)
     }
+}
+
+/// Whether brought units would read a file of another tree that was made since.
+pub(crate) fn has_changed(to: &Target) -> bool {
+    Mark::read(to.build_root())
+        .is_ok_and(|mark| mark.pyo3.iter().any(|it| pyo3::has_configuration(it)))
 }
 
 /// Makes cargo compile those brought units anew that may contain a path of the tree that they come

@@ -93,6 +93,8 @@ pub(super) struct Mark {
     pub origins: BTreeSet<Origin>,
     /// Cargo's folders for their fingerprints.
     pub units: BTreeSet<PathBuf>,
+    /// Folders of the other trees, see `pyo3`.
+    pub pyo3: BTreeSet<PathBuf>,
 }
 
 impl Mark {

@@ -6,7 +6,7 @@
 //! | sources (dep-info) | lie in cargo's registry folder, or in an `OUT_DIR` |
 //! | variables (dep-info) | be compared by cargo, or be set by cargo |
 //! | a library that uses `OUT_DIR` | name the tree only as the path of a source, in its metadata |
-//! | every other file | not name the tree |
+//! | every other file | not name the tree, apart from pyo3 (see `pyo3`) |
 //! | the run of a build script | have been made where it lies; watch nothing outside of its package |
 //! | the units it was built with | come along |
 //!
@@ -17,12 +17,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use super::origin::{Origin, Paths, Spellings};
+use super::pyo3;
 use crate::error::Cause;
-
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{Unit, UnitKind};
 use crate::log;
@@ -35,7 +36,7 @@ pub(super) struct Portable<'a> {
     pub outputs: Vec<PathBuf>,
     /// `OUT_DIR`, of the run of a build script.
     pub out: Option<PathBuf>,
-    /// Whether rustc was told `OUT_DIR` and used it.
+    /// Whether rustc was told `OUT_DIR` and used it, for this unit or pyo3.
     pub names_out_dir: bool,
 }
 
@@ -45,8 +46,9 @@ pub(super) fn select<'a>(
     to: &Target,
     origin: &Origin,
     origins: &BTreeSet<Origin>,
-) -> Vec<Portable<'a>> {
-    let check = Check { to, origin, origins, paths: Paths::of(origins) };
+) -> (Vec<Portable<'a>>, BTreeSet<PathBuf>) {
+    let paths = Paths::of(origins);
+    let check = Check { to, origin, origins, paths, pyo3: Mutex::default() };
     let units = used.par_iter().filter(|unit| to.packages_named(&unit.package).next().is_none());
     let checked = units.map(|unit| check.unit(unit).map_err(|cause| (*unit, cause)));
     let (found, left): (Vec<Portable<'a>>, Vec<(&Unit, Cause)>) =
@@ -56,7 +58,7 @@ pub(super) fn select<'a>(
     for (unit, cause) in left {
         log::debug(format_args!("{}: it is not brought over: {cause}", unit.package));
     }
-    with_dependencies(found)
+    (with_dependencies(found), check.pyo3.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Without those that were built with a unit that does not come along, again and again.
@@ -86,6 +88,8 @@ struct Check<'a> {
     origin: &'a Origin,
     origins: &'a BTreeSet<Origin>,
     paths: Paths,
+    /// The folders in which pyo3 looks for a configuration.
+    pyo3: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Check<'_> {
@@ -107,8 +111,9 @@ impl Check<'_> {
         if !unit.is_compared_by_dep_info() && !variables.iter().all(is_set_by_cargo) {
             return Err("it reads variables that this cargo does not compare".into());
         }
-        let names_out_dir =
-            variables.iter().any(|(name, _)| name == "OUT_DIR") || !sources.is_empty();
+        let names_out_dir = variables.iter().any(|(name, _)| name == "OUT_DIR")
+            || !sources.is_empty()
+            || unit.package.starts_with("pyo3");
         self.products(&outputs, &sources)?;
         Ok(Portable { unit, outputs, out: None, names_out_dir })
     }
@@ -154,7 +159,8 @@ impl Check<'_> {
                 "d" => {}
                 "rmeta" | "rlib" => {
                     let bytes = fs_err::read(file)?;
-                    let places = self.paths.places_in(&bytes);
+                    let mut places = self.paths.places_in(&bytes);
+                    places.retain(|at| !self.is_of_pyo3(&bytes[*at..]));
                     let is_allowed =
                         |at: &usize| allowed.iter().any(|it| bytes[*at..].starts_with(it));
                     if !places.iter().all(is_allowed) {
@@ -199,7 +205,21 @@ impl Check<'_> {
     }
 
     fn names_no_tree(&self, file: &Path) -> Result<(), Cause> {
-        if self.paths.are_in(&fs_err::read(file)?) { Err(named(file)) } else { Ok(()) }
+        let bytes = fs_err::read(file)?;
+        let mut places = self.paths.places_in(&bytes).into_iter();
+        if places.all(|at| self.is_of_pyo3(&bytes[at..])) { Ok(()) } else { Err(named(file)) }
+    }
+
+    /// Whether the path at this place is one that pyo3 may contain.
+    fn is_of_pyo3(&self, text: &[u8]) -> bool {
+        let roots = self.origins.iter().flat_map(|it| Spellings::of(&it.build_root).all());
+        let root = roots.filter(|root| text.starts_with(root)).map(|root| root.len()).max();
+        let Some(out) = root.and_then(|root| pyo3::folder(text, root)) else { return false };
+        let is_without_effect = !pyo3::has_configuration(&out);
+        if is_without_effect && let Ok(mut folders) = self.pyo3.lock() {
+            folders.insert(out);
+        }
+        is_without_effect
     }
 }
 

@@ -148,10 +148,14 @@ impl Note {
                 continue;
             }
             let mut note = UnitNote::new(watches, roots, raced_inputs, see);
-            note.untracked_digest = noted.remove(folder).unwrap_or_default().untracked_digest;
+            let before = noted.remove(folder).unwrap_or_default();
             if let Some(unit) = read.get(folder.as_path()) {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
+            }
+            // A unit that was compiled anew has nothing of what other projects compiled.
+            if note.witness == before.witness {
+                note.untracked_digest = before.untracked_digest;
             }
             note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
             noted.insert(folder.clone(), note);

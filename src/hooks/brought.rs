@@ -9,7 +9,13 @@ use crate::store::Store;
 use crate::wheel::Wheel;
 
 /// Brings them over before the first build in a tree.
-pub(super) fn bring(store: &Store, target: &Target) {
+///
+/// # Errors
+/// Units that were brought before must be compiled anew, and cargo would use them.
+pub(super) fn bring(store: &Store, target: &Target) -> Result<()> {
+    if bring_over::has_changed(target) {
+        take_back(target)?;
+    }
     let origins = || {
         let notes = store.other_notes(&target.metadata.target_directory).into_iter();
         notes
@@ -29,6 +35,12 @@ pub(super) fn bring(store: &Store, target: &Target) {
         }
         Err(cause) => log::debug(format_args!("nothing is brought over: {cause}")),
     }
+    Ok(())
+}
+
+fn take_back(target: &Target) -> Result<()> {
+    log::info("packages that were compiled in another tree are compiled anew");
+    bring_over::take_back(target).map_err(|error| Error::io(target.build_root(), &error))
 }
 
 /// Does a file that was built contain a path of the tree that packages were brought from? Cargo
@@ -61,8 +73,7 @@ pub(super) fn is_taken_back(
         is_found |= suspects.iter().any(|suspects| suspects.are_in(&module));
     }
     if is_found {
-        log::info("packages that were compiled in another tree are compiled anew");
-        bring_over::take_back(target).map_err(|error| Error::io(target.build_root(), &error))?;
+        take_back(target)?;
     }
     Ok(is_found)
 }
