@@ -186,7 +186,6 @@ def test_status_of_all(project: Project) -> None:
     assert found == [("Pure.One", "stale"), ("two", "fresh")]
     app = {"name": "app", "root": str(project.root / "packages" / "app")}
     assert value["others"] == [{"project": app, "built-by": None}]
-    schemas.snapshot("status-of-all", value)
     run = wheelprint(project, "status", "--all-packages")
     assert run.code == 1
     found = rows(run.stdout)
@@ -309,7 +308,6 @@ def test_verify_of_all(project: Project) -> None:
     places = [file.get("project") for file in value["artifacts"]]
     folders = [{"name": "Pure.One", "folder": "Pure"}, {"name": "two", "folder": "packages/two"}]
     assert places == [None, *folders]
-    schemas.snapshot("verify-of-all", value)
     run = wheelprint(project, "verify", "--package", "pure.one", one, two)
     assert run.code == 2
     assert rows(run.stdout)[one.name] == ["Pure.One", "Pure", "verified"]
