@@ -122,7 +122,7 @@ impl Look {
 
     fn observe(&self, digests: &Digests) -> Inputs {
         let (environment, toolchain) = (&self.environment, &self.toolchain);
-        Observer::new(&self.request, &self.settings, environment, "", digests, toolchain)
+        Observer::new(&self.request, &self.settings, environment, environment, digests, toolchain)
             .observe(&self.watches, &self.roots)
     }
 }

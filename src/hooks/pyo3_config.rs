@@ -38,7 +38,7 @@ pub(super) fn restore(store: &Store, target: &Path) {
         // A file that is gone is written by maturin.
         if now.contains_key(name) {
             let path = target.join("maturin").join(name);
-            write(&path, config).unwrap_or_else(|error| log::debug(error));
+            write(&path, config).unwrap_or_else(log::debug);
         }
     }
 }

@@ -602,7 +602,11 @@ mod tests {
         let store = filled(folder.path(), &["a", "b", "c"]);
         let count = || store.entry_files().len();
         let prune = |limit| {
-            super::prune::prune_all_builds(&[store.project.clone()], limit, &mut Freed::default());
+            super::prune::prune_all_builds(
+                std::slice::from_ref(&store.project),
+                limit,
+                &mut Freed::default(),
+            );
         };
         prune(3);
         assert_eq!(count(), 3);

@@ -102,7 +102,8 @@ def test_nobody_else_may_write_to_the_store(project: Project) -> None:
             open_ones.append(path)
     assert open_ones == []
     folders = [path for path in project.cache.iterdir() if path.is_dir()]
-    for folder in (base, project.cache, *folders, *project.cache.glob("projects/*"), *project.cache.glob("projects/*/trees/*")):
+    of_projects = [*project.cache.glob("projects/*"), *project.cache.glob("projects/*/trees/*")]
+    for folder in (base, project.cache, *folders, *of_projects):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 

@@ -23,13 +23,14 @@ TEMPORARY = ".wheelprint-"
 #: More files of the store that begin with a digest.
 _SEALED = ("stat.json", "toolchain.json")
 _LIBRARY = (".so", ".pyd")
+_OF_OTHERS = {"interpreters", "programs", "archive-target"}
 
 
 def files(project: Project) -> Iterator[Path]:
     """The files of the store, except for interpreters and cargo's output."""
     for path in sorted(project.cache.rglob("*")):
         inside = path.relative_to(project.cache).parts
-        if path.is_file() and not {"interpreters", "programs", "archive-target"}.intersection(inside):
+        if path.is_file() and _OF_OTHERS.isdisjoint(inside):
             yield path
 
 
