@@ -108,6 +108,7 @@ pub struct Interpreter {
     /// `sys.platform` and the machine, e.g. `linux-x86_64`
     pub platform: String,
     /// The version of glibc, e.g. `glibc 2.36`. Empty for any other C library.
+    #[serde(default)]
     pub libc: String,
     /// `sys.path` without empty entries
     pub sys_path: Vec<PathBuf>,

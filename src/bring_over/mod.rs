@@ -355,7 +355,7 @@ mod tests {
         bring_over(|| vec![origin(&one)], &two).unwrap();
         assert!(two.build_root().join("CACHEDIR.TAG").is_file());
         // As a killed copy leaves it: the value of the fingerprint is not there yet.
-        let value = files(&two, |path| path.ends_with("lib-itoa"));
+        let value = files(&two, |path| path.ends_with("/lib-itoa"));
         fs::remove_file(&value[0]).unwrap();
         assert_eq!(bring_over(|| vec![origin(&one)], &two).unwrap().units, 1);
         assert!(!build(&two).contains("Compiling itoa"));

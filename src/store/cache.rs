@@ -17,7 +17,7 @@ use super::prune::{
 use super::shared::{self, stale_notes};
 use super::{
     Entry, FOLDER, METADATA, PROJECTS, ROOT, Store, TREES, base_folder, entry_files, name_of,
-    promise, stat_memory, tree_hash,
+    promise, tree_hash,
 };
 use crate::cargo_mtime::Note;
 use crate::error::{Error, PathContext as _, Result};
@@ -38,7 +38,7 @@ pub(crate) struct ProjectUsage {
     pub name: String,
     pub builds: usize,
     pub bytes: u64,
-    /// When a build or a tree's stat cache was last written or used.
+    /// When a build was last used, or something of a tree was last written.
     pub used: Option<SystemTime>,
     pub trees: Vec<TreeUsage>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct TreeUsage {
     /// The tree's path; `None` if it is not known any more.
     pub root: Option<PathBuf>,
     pub bytes: u64,
-    /// When the stat cache was last written.
+    /// When one of its files was last written.
     pub used: Option<SystemTime>,
 }
 
@@ -365,7 +365,7 @@ impl Store {
         TreeUsage {
             root: self.known_root().map(Path::to_owned),
             bytes: bytes(&self.folder),
-            used: modified(&stat_memory(&self.folder)),
+            used: paths_in(&self.folder).iter().filter_map(|path| modified(path)).max(),
             folder: self.folder.clone(),
         }
     }

@@ -170,7 +170,7 @@ def test_keys_of_all(project: Project) -> None:
     found = rows(run.stdout)
     assert found["two"][2:] == ["nothing to change"]
     assert found["Pure.One"][2:] == ["written"]
-    assert '\n    + { file = "src/**/*.rs" }\n' in run.stdout
+    assert '\n    + { env = "RUSTFLAGS" }\n' in run.stdout
     run = wheelprint(project, "keys", "--all-packages", "--check", cwd=project.root / "Pure").ok()
     assert [row[2:] for row in rows(run.stdout).values()] == [["0"], ["0"], []]
 
@@ -212,7 +212,7 @@ def test_explain_of_all(project: Project) -> None:
         assert (inputs, uncovered) == (str(len(missing)), str(sum(missing)))
         rust = [input for input in one["inputs"] if input["part"] == "rust"]
         assert parts.startswith(f"rust {len(rust)}, ")
-    assert "\n    RUSTFLAGS: no key covers it\n" in run.stdout
+    assert "\n    README.md: no key covers it\n" in run.stdout
     assert run.stdout.endswith(
         "\n`wheelprint explain --package NAME` lists the inputs of one package.\n"
     )

@@ -25,7 +25,7 @@ def trees(check_out: CheckOut) -> tuple[Project, Project]:
     """Two trees of one project. The first one is built, the second one is edited."""
     first = check_out("pure")
     second = dataclasses.replace(first, root=first.path("../second"))
-    asking.anew(first)
+    first.build("editable")
     shutil.copytree(first.root, second.root, ignore=shutil.ignore_patterns("target"))
     second.edit()
     return first, second
