@@ -20,7 +20,8 @@ use std::time::SystemTime;
 use crate::error::Cause;
 use crate::inputs::target::{Target, subfolders};
 use crate::inputs::units::{self, Unit};
-use crate::{log, publish};
+use crate::log;
+use crate::publish;
 
 mod copy;
 mod lock;

@@ -12,162 +12,29 @@
 //! invalidated. A fingerprint that cannot be removed is a gap in the record of the build
 //! ([`Remaining`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Because as _, Cause};
-use crate::fingerprint::record::Input;
-use crate::fingerprint::{Fingerprint, Inputs, Value};
-use crate::freshness::{self, Reason, Verdict};
+use crate::fingerprint::Fingerprint;
+use crate::freshness::Reason;
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
-use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, environment};
+use crate::inputs::{Part, Root, Roots, Watch, environment};
 use crate::log;
 
+mod note;
 mod remaining;
 
+pub(crate) use note::{Note, Observe, RacedInputs};
+use note::{owners, witness};
 pub(crate) use remaining::Remaining;
 use remaining::removed;
-
-/// What the units in a target folder were made from.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Note {
-    /// The target folder.
-    pub target: PathBuf,
-    /// The folder that cargo's units are in, and that of the workspace. Older notes lack them.
-    #[serde(default)]
-    pub build_root: PathBuf,
-    #[serde(default)]
-    pub workspace_root: PathBuf,
-    /// By cargo's folder for the unit's fingerprint.
-    units: BTreeMap<PathBuf, UnitNote>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct UnitNote {
-    watches: BTreeSet<Watch>,
-    roots: Roots,
-    inputs: Vec<Input>,
-    /// The packages it may be of: in a target folder that several projects share, cargo gives two
-    /// packages of one name and one place in their workspace the same unit.
-    owners: Vec<PathBuf>,
-    /// See [`untracked_digest`]; for each project that shares the target folder.
-    untracked_digest: BTreeMap<PathBuf, String>,
-    /// Cargo's files of the unit, with size and mtime.
-    witness: Witness,
-}
-
-type Witness = BTreeMap<PathBuf, (u64, SystemTime)>;
-
-/// How inputs are looked at.
-pub(crate) type Observe<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> Inputs;
-
-impl UnitNote {
-    fn new(
-        watches: &BTreeSet<Watch>,
-        roots: &Roots,
-        raced_inputs: &RacedInputs,
-        see: Observe,
-    ) -> Self {
-        let mut inputs: Vec<Input> = see(watches, roots)
-            .into_iter()
-            .map(|(key, value)| {
-                // What changed meanwhile may have been compiled in any of its states.
-                let value =
-                    if raced_inputs.raced.contains(&key) { raced_inputs.value() } else { value };
-                Input { key, value }
-            })
-            .collect();
-        // What is gone is found again by nobody.
-        if (raced_inputs.is_gone)(watches) {
-            let key = Key::named(Part::Rust, Kind::File, "removed");
-            inputs.push(Input { key, value: raced_inputs.value() });
-        }
-        Self { watches: watches.clone(), roots: roots.clone(), inputs, ..Self::default() }
-    }
-
-    /// Whether the unit was built with these untracked inputs of a project. Another project may have
-    /// built it: then nothing is known of this one's, but all others had the same digest.
-    fn was_built_with(&self, untracked_digest: &str, project: &Path) -> bool {
-        let noted = &self.untracked_digest;
-        noted.get(project).map_or_else(
-            || !noted.is_empty() && noted.values().all(|other| other == untracked_digest),
-            |own| own == untracked_digest,
-        )
-    }
-
-    fn changes(&self, see: Observe) -> Vec<Reason> {
-        let noted: Inputs =
-            self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect();
-        match freshness::compare(&noted, &[], &see(&self.watches, &self.roots)) {
-            Verdict::Fresh { .. } => Vec::new(),
-            Verdict::Stale(reasons) => reasons,
-        }
-    }
-}
-
-/// What changed while it was being built.
-pub(crate) struct RacedInputs<'a> {
-    pub raced: &'a BTreeSet<Key>,
-    pub remaining: &'a Remaining,
-    /// Would these watches have named a file that was removed?
-    pub is_gone: &'a dyn Fn(&BTreeSet<Watch>) -> bool,
-}
-
-impl RacedInputs<'_> {
-    fn value(&self) -> Value {
-        Value::Unreadable("changed while it was being built".into())
-    }
-}
-
-impl Note {
-    /// Made after a build of `units`. What is known of other units in the folder stays, as long as
-    /// nobody built them since.
-    pub(crate) fn new(
-        before: Option<Self>,
-        target: &Target,
-        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
-        untracked_digest: &str,
-        roots: &Roots,
-        raced_inputs: &RacedInputs,
-        see: Observe,
-    ) -> Self {
-        let mut noted = before.map(|before| before.units).unwrap_or_default();
-        noted.retain(|folder, _| folder.is_dir() && !raced_inputs.remaining.covers(folder));
-        let read = units::read(&target.profiles()).units;
-        let read: BTreeMap<&Path, &Unit> =
-            read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
-        for (folder, watches) in units {
-            if raced_inputs.remaining.covers(folder) {
-                continue;
-            }
-            let mut note = UnitNote::new(watches, roots, raced_inputs, see);
-            let before = noted.remove(folder).unwrap_or_default();
-            if let Some(unit) = read.get(folder.as_path()) {
-                note.witness = witness(unit);
-                note.owners = owners(target, unit);
-            }
-            // A unit that was compiled anew has nothing of what other projects compiled.
-            if note.witness == before.witness {
-                note.untracked_digest = before.untracked_digest;
-            }
-            note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
-            noted.insert(folder.clone(), note);
-        }
-        Self {
-            target: target.metadata.target_directory.clone(),
-            build_root: target.build_root().to_owned(),
-            workspace_root: target.metadata.workspace_root.clone(),
-            units: noted,
-        }
-    }
-}
 
 /// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
 /// digest; an empty one if any of it changed during the build. Projects without `extra-inputs` have
@@ -373,23 +240,6 @@ fn watches_elsewhere(unit: &Unit, target: &Target) -> bool {
     unit.watched_paths().any(|path| {
         path.is_absolute() && !target.is_pinned(path) && !target.is_product(path) && path.exists()
     })
-}
-
-/// The folders of the packages that the unit may be of.
-fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
-    target.packages_named(&unit.package).map(|package| package.folder().to_owned()).collect()
-}
-
-/// Cargo's own files of the unit, and rustc's dep-info: of an artifact whose file bears no hash
-/// another package's build may have overwritten it.
-fn witness(unit: &Unit) -> Witness {
-    let files = unit.files().into_iter().chain(unit.dep_infos());
-    files
-        .filter_map(|file| {
-            let meta = fs::metadata(&file).ok()?;
-            Some((file, (meta.len(), meta.modified().ok()?)))
-        })
-        .collect()
 }
 
 /// After a build: of an artifact whose file bears no hash there may be several units, of other

@@ -165,7 +165,6 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
     let after = After::look(call, &preparation, &before, &built.digests()?);
     let tied = tied::reasons(call, &preparation, &after, &mut built, stale.nearest.as_deref());
     note::finished(call, &preparation, &before, &after);
-    pyo3_config::keep(call, &preparation);
     // Another package may build in the target folder now.
     drop(preparation);
     let recorded = Recorded::of(call, origin, &before, after, tied, built.source.clone());

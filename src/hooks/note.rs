@@ -7,7 +7,7 @@ use super::after::After;
 use super::before::Before;
 use super::build::Preparation;
 use super::call::Call;
-use super::untracked;
+use super::{pyo3_config, untracked};
 use crate::cargo_mtime::{self, Note, RacedInputs, Remaining};
 use crate::inputs::target::Target;
 use crate::inputs::{Key, Roots, Watch, cargo};
@@ -16,6 +16,9 @@ use crate::inputs::{Key, Roots, Watch, cargo};
 pub(super) fn finished(call: &Call, preparation: &Preparation, before: &Before, after: &After) {
     let Some(target) = after.target(preparation) else { return };
     cargo_mtime::remove_superseded_units(target, before.since_time());
+    if let Some(store) = &call.store {
+        pyo3_config::keep(store, &target.metadata.target_directory);
+    }
     let units = Units {
         units: &after.found.units,
         roots: &after.found.roots,

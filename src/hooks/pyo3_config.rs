@@ -13,8 +13,6 @@ use std::time::SystemTime;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::build::Preparation;
-use super::call::Call;
 use crate::error::{PathContext as _, Result};
 use crate::log;
 use crate::publish::{self, sealed};
@@ -44,9 +42,7 @@ pub(super) fn restore(store: &Store, target: &Path) {
 }
 
 /// Keeps the files after a finished build.
-pub(super) fn keep(call: &Call, preparation: &Preparation) {
-    let (Some(store), Some(target)) = (&call.store, &preparation.target) else { return };
-    let target = &target.metadata.target_directory;
+pub(super) fn keep(store: &Store, target: &Path) {
     let (path, files) = (store.pyo3_configs(target), read(target));
     if !files.is_empty() && sealed::write(&path, &files).is_err() {
         let _ = fs::remove_file(path);

@@ -1,0 +1,167 @@
+//! Notes of what units were made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::Remaining;
+use crate::fingerprint::record::Input;
+use crate::fingerprint::{Inputs, Value};
+use crate::freshness::{self, Reason, Verdict};
+use crate::inputs::target::Target;
+use crate::inputs::units::{self, Unit};
+use crate::inputs::{Key, Kind, Part, Roots, Watch};
+
+/// What the units in a target folder were made from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// The target folder.
+    pub target: PathBuf,
+    /// The folder that cargo's units are in, and that of the workspace. Older notes lack them.
+    #[serde(default)]
+    pub build_root: PathBuf,
+    #[serde(default)]
+    pub workspace_root: PathBuf,
+    /// By cargo's folder for the unit's fingerprint.
+    pub(super) units: BTreeMap<PathBuf, UnitNote>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct UnitNote {
+    pub(super) watches: BTreeSet<Watch>,
+    pub(super) roots: Roots,
+    pub(super) inputs: Vec<Input>,
+    /// The packages it may be of: in a target folder that several projects share, cargo gives two
+    /// packages of one name and one place in their workspace the same unit.
+    pub(super) owners: Vec<PathBuf>,
+    /// See [`untracked_digest`]; for each project that shares the target folder.
+    pub(super) untracked_digest: BTreeMap<PathBuf, String>,
+    /// Cargo's files of the unit, with size and mtime.
+    pub(super) witness: Witness,
+}
+
+type Witness = BTreeMap<PathBuf, (u64, SystemTime)>;
+
+/// How inputs are looked at.
+pub(crate) type Observe<'a> = &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> Inputs;
+
+impl UnitNote {
+    fn new(
+        watches: &BTreeSet<Watch>,
+        roots: &Roots,
+        raced_inputs: &RacedInputs,
+        see: Observe,
+    ) -> Self {
+        let mut inputs: Vec<Input> = see(watches, roots)
+            .into_iter()
+            .map(|(key, value)| {
+                // What changed meanwhile may have been compiled in any of its states.
+                let value =
+                    if raced_inputs.raced.contains(&key) { raced_inputs.value() } else { value };
+                Input { key, value }
+            })
+            .collect();
+        // What is gone is found again by nobody.
+        if (raced_inputs.is_gone)(watches) {
+            let key = Key::named(Part::Rust, Kind::File, "removed");
+            inputs.push(Input { key, value: raced_inputs.value() });
+        }
+        Self { watches: watches.clone(), roots: roots.clone(), inputs, ..Self::default() }
+    }
+
+    /// Whether the unit was built with these untracked inputs of a project. Another project may have
+    /// built it: then nothing is known of this one's, but all others had the same digest.
+    pub(super) fn was_built_with(&self, untracked_digest: &str, project: &Path) -> bool {
+        let noted = &self.untracked_digest;
+        noted.get(project).map_or_else(
+            || !noted.is_empty() && noted.values().all(|other| other == untracked_digest),
+            |own| own == untracked_digest,
+        )
+    }
+
+    pub(super) fn changes(&self, see: Observe) -> Vec<Reason> {
+        let noted: Inputs =
+            self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect();
+        match freshness::compare(&noted, &[], &see(&self.watches, &self.roots)) {
+            Verdict::Fresh { .. } => Vec::new(),
+            Verdict::Stale(reasons) => reasons,
+        }
+    }
+}
+
+/// What changed while it was being built.
+pub(crate) struct RacedInputs<'a> {
+    pub raced: &'a BTreeSet<Key>,
+    pub remaining: &'a Remaining,
+    /// Would these watches have named a file that was removed?
+    pub is_gone: &'a dyn Fn(&BTreeSet<Watch>) -> bool,
+}
+
+impl RacedInputs<'_> {
+    pub(super) fn value(&self) -> Value {
+        Value::Unreadable("changed while it was being built".into())
+    }
+}
+
+impl Note {
+    /// Made after a build of `units`. What is known of other units in the folder stays, as long as
+    /// nobody built them since.
+    pub(crate) fn new(
+        before: Option<Self>,
+        target: &Target,
+        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
+        untracked_digest: &str,
+        roots: &Roots,
+        raced_inputs: &RacedInputs,
+        see: Observe,
+    ) -> Self {
+        let mut noted = before.map(|before| before.units).unwrap_or_default();
+        noted.retain(|folder, _| folder.is_dir() && !raced_inputs.remaining.covers(folder));
+        let read = units::read(&target.profiles()).units;
+        let read: BTreeMap<&Path, &Unit> =
+            read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
+        for (folder, watches) in units {
+            if raced_inputs.remaining.covers(folder) {
+                continue;
+            }
+            let mut note = UnitNote::new(watches, roots, raced_inputs, see);
+            let before = noted.remove(folder).unwrap_or_default();
+            if let Some(unit) = read.get(folder.as_path()) {
+                note.witness = witness(unit);
+                note.owners = owners(target, unit);
+            }
+            // A unit that was compiled anew has nothing of what other projects compiled.
+            if note.witness == before.witness {
+                note.untracked_digest = before.untracked_digest;
+            }
+            note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
+            noted.insert(folder.clone(), note);
+        }
+        Self {
+            target: target.metadata.target_directory.clone(),
+            build_root: target.build_root().to_owned(),
+            workspace_root: target.metadata.workspace_root.clone(),
+            units: noted,
+        }
+    }
+}
+
+/// The folders of the packages that the unit may be of.
+pub(super) fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
+    target.packages_named(&unit.package).map(|package| package.folder().to_owned()).collect()
+}
+
+/// Cargo's own files of the unit, and rustc's dep-info: of an artifact whose file bears no hash
+/// another package's build may have overwritten it.
+pub(super) fn witness(unit: &Unit) -> Witness {
+    let files = unit.files().into_iter().chain(unit.dep_infos());
+    files
+        .filter_map(|file| {
+            let meta = fs::metadata(&file).ok()?;
+            Some((file, (meta.len(), meta.modified().ok()?)))
+        })
+        .collect()
+}

@@ -1,0 +1,244 @@
+//! Entries: finished builds with their records.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::prune::{Freed, modified, paths_in, prune_builds};
+use super::{METADATA, Store, discard, is_sha256, name_of, tree_hash};
+use crate::error::{Cause, Result};
+use crate::fingerprint::{Record, record};
+use crate::inputs::Roots;
+use crate::publish::sealed;
+use crate::request::Artifact;
+use crate::tied::Tied;
+
+/// Version of the entry format. Entries of another version are ignored.
+const VERSION: u32 = 4;
+/// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
+const CANDIDATES: usize = 32;
+
+/// The kind of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    /// A complete wheel.
+    Artifact(Artifact),
+    /// Only the dist-info, in a wheel without other files. Kept if the wheel itself is built each
+    /// time.
+    Metadata,
+}
+
+impl EntryKind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Artifact(artifact) => artifact.as_str(),
+            Self::Metadata => METADATA,
+        }
+    }
+}
+
+/// A finished build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    version: u32,
+    artifact: String,
+    /// The tree that the build was made in. The paths in an editable wheel are those of this tree.
+    pub built_in: PathBuf,
+    /// Why no other tree can use the build. Empty if another tree can.
+    pub tied: Vec<Tied>,
+    /// The C library that the build was made with. A container may mount the store of a machine
+    /// with a newer one.
+    libc: String,
+    /// The folders of the record's roots on this machine, for the tree that asks.
+    pub roots: Roots,
+    pub record: Record,
+    /// `None` for a build whose record is never matched.
+    pub wheel: Option<StoredWheel>,
+    /// Digest of the import table, if the wheel has one.
+    pub at_import: Option<String>,
+}
+
+/// What is stored of a build besides its wheel; see [`Entry`].
+pub(crate) struct Finished {
+    pub built_in: PathBuf,
+    pub tied: Vec<Tied>,
+    pub record: Record,
+    pub roots: Roots,
+    pub at_import: Option<String>,
+}
+
+/// A wheel in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredWheel {
+    pub file_name: String,
+    pub(super) sha256: String,
+    pub(super) size: u64,
+}
+
+/// An entry that can't be used.
+#[derive(Debug)]
+pub(crate) struct Damaged {
+    path: PathBuf,
+    cause: Cause,
+}
+
+impl Store {
+    /// Entries of earlier builds, the last used first. Each entry is read only when it is asked
+    /// for, because usually the first one matches.
+    pub(crate) fn candidates(
+        &self,
+        kind: EntryKind,
+    ) -> impl Iterator<Item = std::result::Result<Entry, Damaged>> + use<'_> {
+        let mut files = self.entry_files();
+        let start = format!("{}-", kind.as_str());
+        let own = tree_hash(&self.root);
+        let is_of_it = |name: String| {
+            name.starts_with(&start) && tree_of(&name).is_none_or(|tree| tree == own)
+        };
+        files.retain(|(path, _)| is_of_it(name_of(path)));
+        files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+        let entries = files.into_iter().take(CANDIDATES);
+        let entries = entries.map(move |(path, _)| self.read_entry(&path, kind));
+        entries.filter(|entry| entry.as_ref().map_or(true, |entry| entry.libc == self.libc))
+    }
+
+    /// The stored build with this fingerprint.
+    pub(crate) fn built(&self, kind: EntryKind, fingerprint: &str) -> Option<Entry> {
+        if !is_sha256(fingerprint) {
+            return None;
+        }
+        let name = format!("{}-{}", kind.as_str(), &fingerprint[..40]);
+        [String::new(), self.tree_end()].into_iter().find_map(|end| {
+            let path = self.entries().join(format!("{name}{end}.json"));
+            let entry = path.is_file().then(|| self.read_entry(&path, kind).ok())??;
+            // The file may hold another entry by now.
+            let is_it = entry.record.fingerprint.sha256 == fingerprint && entry.libc == self.libc;
+            is_it.then_some(entry)
+        })
+    }
+
+    /// Changes whenever a build is stored, unless the clock is coarse.
+    pub(crate) fn generation(&self) -> Option<SystemTime> {
+        fs::metadata(self.entries()).ok()?.modified().ok()
+    }
+
+    pub(super) fn entry_files(&self) -> Vec<(PathBuf, SystemTime)> {
+        entry_files(&self.project)
+    }
+
+    pub(super) fn read_entry(
+        &self,
+        path: &Path,
+        kind: EntryKind,
+    ) -> std::result::Result<Entry, Damaged> {
+        sealed::read(path)
+            .and_then(|entry| self.checked(entry, kind))
+            .map_err(|cause| Damaged { path: path.to_owned(), cause })
+    }
+
+    /// Removes an entry that can't be used, and warns of it.
+    pub(crate) fn discard(&self, damaged: &Damaged) {
+        let Damaged { path, cause } = damaged;
+        self.warn(format_args!("{}: {cause}; it is not used", path.display()));
+        discard(path);
+    }
+
+    /// Checks that an entry is of this version and for this tree, and of the kind that is asked for.
+    /// Its roots become those of this tree.
+    fn checked(&self, mut entry: Entry, kind: EntryKind) -> Result<Entry, Cause> {
+        if entry.version != VERSION {
+            return Err(format!("written by another version ({})", entry.version).into());
+        }
+        if entry.record.wheelprint != record::VERSION {
+            return Err("its record is of another version".into());
+        }
+        let is_for_this_tree = entry.built_in == self.root || entry.is_shared();
+        if !is_for_this_tree || entry.artifact != kind.as_str() {
+            return Err("made for another tree".into());
+        }
+        entry.roots = entry.roots.moved_to(&self.root).ok_or("it does not name its tree")?;
+        Ok(entry)
+    }
+
+    /// Stores a finished wheel under its record; of an untrusted build only the record. `None`,
+    /// after a warning, if storing fails: the build does not fail because of it.
+    pub(crate) fn publish(
+        &self,
+        kind: EntryKind,
+        finished: Finished,
+        wheel: &Path,
+    ) -> Option<Entry> {
+        let Finished { built_in, tied, record, roots, at_import } = finished;
+        let stored = if record.untrusted.is_empty() {
+            match self.store_wheel(wheel) {
+                Ok(stored) => Some(stored),
+                Err(error) => {
+                    let folder = self.folder.display();
+                    self.warn(format_args!("{folder}: the wheel could not be stored: {error}"));
+                    return None;
+                }
+            }
+        } else {
+            None
+        };
+        let entry = Entry {
+            version: VERSION,
+            artifact: kind.as_str().to_owned(),
+            built_in,
+            tied,
+            libc: self.libc.clone(),
+            roots,
+            record,
+            wheel: stored,
+            at_import,
+        };
+        let path = self.entry_path(&entry);
+        if let Err(error) = sealed::write(&path, &entry) {
+            self.warn(format_args!("{}: {error}", path.display()));
+            return None;
+        }
+        self.prune(&mut Freed::default());
+        prune_builds(&self.project, &mut Freed::default());
+        Some(entry)
+    }
+
+    pub(super) fn entry_path(&self, entry: &Entry) -> PathBuf {
+        let name = if entry.wheel.is_some() {
+            &entry.record.fingerprint.sha256[..40]
+        } else {
+            "untrusted"
+        };
+        let end = if entry.is_shared() { String::new() } else { self.tree_end() };
+        self.entries().join(format!("{}-{name}{end}.json", entry.artifact))
+    }
+
+    /// The end of the name of an entry that only this tree can use.
+    fn tree_end(&self) -> String {
+        format!("-{}", tree_hash(&self.root))
+    }
+}
+
+impl Entry {
+    /// Can other trees use this build?
+    fn is_shared(&self) -> bool {
+        self.wheel.is_some() && self.tied.is_empty()
+    }
+}
+
+/// The tree that alone can use the entry with this file name. `None` if all trees can.
+pub(super) fn tree_of(name: &str) -> Option<&str> {
+    name.strip_suffix(".json")?.splitn(3, '-').nth(2)
+}
+
+/// The files of all entries of a project, with the time of the last use.
+pub(super) fn entry_files(project: &Path) -> Vec<(PathBuf, SystemTime)> {
+    paths_in(&project.join("entries"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter_map(|path| modified(&path).map(|used| (path, used)))
+        .collect()
+}
