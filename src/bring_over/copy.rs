@@ -12,7 +12,8 @@ use super::portable::Portable;
 
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::UnitKind;
-use crate::{log, publish};
+use crate::log;
+use crate::publish;
 
 /// As cargo writes it into a target folder that it makes. It cleans no folder without it.
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55

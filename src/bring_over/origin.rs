@@ -60,6 +60,7 @@ impl Paths {
         self.0.iter().flat_map(|path| memmem::find_iter(bytes, path)).collect()
     }
 
+    #[cfg(test)]
     pub(super) fn are_in(&self, bytes: &[u8]) -> bool {
         self.0.iter().any(|path| memmem::find(bytes, path).is_some())
     }
