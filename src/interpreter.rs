@@ -146,6 +146,11 @@ impl StableInterpreter {
         }))
     }
 
+    /// The folder of the stable interpreter; `None` if there is no store.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// The path of the stable interpreter, whether or not it exists; `None` if there is no store.
     pub(crate) fn python(&self) -> Option<PathBuf> {
         let name = format!("python{}", std::env::consts::EXE_SUFFIX);

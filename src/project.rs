@@ -118,6 +118,12 @@ impl Project {
         self.document.get("tool")?.get(name)
     }
 
+    /// The names in `[build-system] requires`, apart from wheelprint and maturin.
+    pub fn build_requirements(&self) -> Vec<String> {
+        let names = self.build_system.requires.iter().map(|it| normalize_name(&requirement_name(it)));
+        names.filter(|name| !["maturin", "wheelprint"].contains(&name.as_str())).collect()
+    }
+
     /// Whether the project itself requires maturin in `[build-system] requires`. Then the project
     /// decides the version, and wheelprint does not request maturin.
     pub fn pins_maturin(&self) -> bool {

@@ -17,3 +17,8 @@ if _FOLDERS:
             site.addsitedir(_folder)
         if _folder not in sys.path and os.path.exists(_folder):
             sys.path.append(_folder)
+    # maturin may have installed cffi here, for the environment of another build.
+    _own = os.path.dirname(__file__)
+    if _own in sys.path:
+        sys.path.remove(_own)
+        sys.path.append(_own)

@@ -111,7 +111,11 @@ fn bring_from(
     let origins: BTreeSet<Origin> = [origin.clone()].into_iter().chain(mark.origins).collect();
     let place = |path: &Path| origin.moved(path, to);
     let (mut portable, pyo3) = portable::select(&used, to, origin, &origins);
-    portable.retain(|unit| place(&unit.unit.folder).is_some_and(|there| !here.contains(&there)));
+    // A unit that was compiled here may differ from the other tree's, and what was built with that
+    // one does not fit it.
+    let is_here = |unit: &Unit| place(&unit.folder).is_none_or(|there| here.contains(&there));
+    portable.retain(|unit| !is_here(unit.unit));
+    let portable = portable::with_dependencies(portable);
     if portable.is_empty() {
         return Err(Nothing::NoOrigin);
     }
@@ -187,7 +191,11 @@ impl Suspects {
 
     /// Generic code is compiled where it is used, so only the finished module can tell.
     pub(crate) fn are_in(&self, module: &[u8]) -> bool {
-        let is_own = |at: &usize| self.own.iter().any(|own| module[*at..].starts_with(own));
+        // One tree may lie inside of the other one, or its name may begin like the other's.
+        let is_own = |(at, length): &(usize, usize)| {
+            let longer = self.own.iter().filter(|own| own.len() > *length);
+            longer.into_iter().any(|own| module[*at..].starts_with(own))
+        };
         !self.paths.places_in(module).iter().all(is_own)
     }
 }

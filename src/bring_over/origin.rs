@@ -55,9 +55,11 @@ impl Paths {
         Self(paths.iter().flat_map(|path| Spellings::of(path).all()).collect())
     }
 
-    /// Where in these bytes one of the paths starts.
-    pub(super) fn places_in(&self, bytes: &[u8]) -> BTreeSet<usize> {
-        self.0.iter().flat_map(|path| memmem::find_iter(bytes, path)).collect()
+    /// Where in these bytes one of the paths starts, and its length.
+    pub(super) fn places_in(&self, bytes: &[u8]) -> BTreeSet<(usize, usize)> {
+        let places =
+            |path: &Vec<u8>| memmem::find_iter(bytes, path).map(|at| (at, path.len())).collect::<Vec<_>>();
+        self.0.iter().flat_map(places).collect()
     }
 
     #[cfg(test)]

@@ -62,7 +62,7 @@ pub(super) fn select<'a>(
 }
 
 /// Without those that were built with a unit that does not come along, again and again.
-fn with_dependencies(mut found: Vec<Portable<'_>>) -> Vec<Portable<'_>> {
+pub(super) fn with_dependencies(mut found: Vec<Portable<'_>>) -> Vec<Portable<'_>> {
     loop {
         let kinds: BTreeMap<&str, UnitKind> =
             found.iter().map(|found| (found.unit.value(), found.unit.kind)).collect();
@@ -160,9 +160,11 @@ impl Check<'_> {
                 "rmeta" | "rlib" => {
                     let bytes = fs_err::read(file)?;
                     let mut places = self.paths.places_in(&bytes);
-                    places.retain(|at| !self.is_of_pyo3(&bytes[*at..]));
+                    places.retain(|(at, _)| !self.is_of_pyo3(&bytes[*at..]));
                     let is_allowed =
-                        |at: &usize| allowed.iter().any(|it| bytes[*at..].starts_with(it));
+                        |(at, _): &(usize, usize)| {
+                        allowed.iter().any(|it| bytes[*at..].starts_with(it))
+                    };
                     if !places.iter().all(is_allowed) {
                         return Err(named(file));
                     }
@@ -197,7 +199,7 @@ impl Check<'_> {
                 return Err("its folder was moved".into());
             }
             let places = self.paths.places_in(&bytes);
-            if !places.iter().all(|at| bytes[*at..].starts_with(out)) {
+            if !places.iter().all(|(at, _)| bytes[*at..].starts_with(out)) {
                 return Err(named(file));
             }
         }
@@ -207,7 +209,7 @@ impl Check<'_> {
     fn names_no_tree(&self, file: &Path) -> Result<(), Cause> {
         let bytes = fs_err::read(file)?;
         let mut places = self.paths.places_in(&bytes).into_iter();
-        if places.all(|at| self.is_of_pyo3(&bytes[at..])) { Ok(()) } else { Err(named(file)) }
+        if places.all(|(at, _)| self.is_of_pyo3(&bytes[at..])) { Ok(()) } else { Err(named(file)) }
     }
 
     /// Whether the path at this place is one that pyo3 may contain.

@@ -39,27 +39,49 @@ use remaining::removed;
 /// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
 /// digest; an empty one if any of it changed during the build. Projects without `extra-inputs` have
 /// equal digests, and others never do.
-pub(crate) fn untracked_digest(
+pub(crate) fn untracked(
     extra: &BTreeSet<Watch>,
+    requirements: &str,
     roots: &Roots,
     raced_inputs: Option<&RacedInputs>,
     see: Observe,
-) -> String {
+) -> Untracked {
+    let requirements = requirements.to_owned();
     let mut inputs = see(extra, roots);
     let changed = |raced_inputs: &RacedInputs| {
         (raced_inputs.is_gone)(extra) || inputs.keys().any(|key| raced_inputs.raced.contains(key))
     };
     if raced_inputs.is_some_and(changed) {
-        return String::new();
+        return Untracked { digest: String::new(), requirements };
     }
     inputs.extend(see(&BTreeSet::from([Watch::Variables]), roots));
     inputs.retain(|key, _| {
         key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
     });
     let digest = Fingerprint::of(&inputs).sha256;
-    match roots.get(&Root::Project) {
+    let digest = match roots.get(&Root::Project) {
         Some(project) if !extra.is_empty() => format!("{digest} {}", project.display()),
         _ => digest,
+    };
+    Untracked { digest, requirements }
+}
+
+/// See [`untracked`].
+pub(crate) struct Untracked {
+    digest: String,
+    /// The versions of the project's build requirements. A build script can ask Python about them.
+    requirements: String,
+}
+
+impl Untracked {
+    /// What counts for a unit of this kind.
+    fn of(&self, kind: UnitKind) -> String {
+        match kind {
+            UnitKind::Run if !self.digest.is_empty() => {
+                format!("{} {}", self.digest, self.requirements)
+            }
+            _ => self.digest.clone(),
+        }
     }
 }
 
@@ -67,7 +89,7 @@ pub(crate) fn untracked_digest(
 pub(crate) fn invalidate_stale_units(
     target: &Target,
     note: Option<&Note>,
-    untracked_digest: &str,
+    untracked: &Untracked,
     see: Observe,
 ) -> Remaining {
     let mut remaining = Remaining::default();
@@ -89,7 +111,7 @@ pub(crate) fn invalidate_stale_units(
     remaining.causes.extend(gaps);
     for unit in units.iter().filter(|unit| !unit.is_checked_only()) {
         remaining.looked_at.insert(unit.folder.clone());
-        let Some(cause) = cause(unit, target, note, untracked_digest, see) else { continue };
+        let Some(cause) = cause(unit, target, note, untracked, see) else { continue };
         log::debug(format_args!("{}: {cause}; made anew", unit.package));
         remaining.remove(&unit.package, &unit.folder, &unit.folder);
         if unit.kind == UnitKind::Run {
@@ -193,7 +215,7 @@ fn cause(
     unit: &Unit,
     target: &Target,
     note: &Note,
-    untracked_digest: &str,
+    untracked: &Untracked,
     see: Observe,
 ) -> Option<&'static str> {
     let owners = owners(target, unit);
@@ -208,7 +230,7 @@ fn cause(
         _ => return None,
     };
     let is_ours = target.packages_named(&unit.package).any(Package::is_of_a_path);
-    if is_ours && !noted.was_built_with(untracked_digest, &target.root) {
+    if is_ours && !noted.was_built_with(&untracked.of(unit.kind), &target.root) {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();

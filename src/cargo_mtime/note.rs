@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::Remaining;
+use super::{Remaining, Untracked};
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Inputs, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::target::Target;
-use crate::inputs::units::{self, Unit};
+use crate::inputs::units::{self, Unit, UnitKind};
 use crate::inputs::{Key, Kind, Part, Roots, Watch};
 
 /// What the units in a target folder were made from.
@@ -25,6 +25,9 @@ pub(crate) struct Note {
     pub build_root: PathBuf,
     #[serde(default)]
     pub workspace_root: PathBuf,
+    /// The C library and the variables of compilers, see [`Note::new`].
+    #[serde(default)]
+    pub system: String,
     /// By cargo's folder for the unit's fingerprint.
     pub(super) units: BTreeMap<PathBuf, UnitNote>,
 }
@@ -37,7 +40,7 @@ pub(super) struct UnitNote {
     /// The packages it may be of: in a target folder that several projects share, cargo gives two
     /// packages of one name and one place in their workspace the same unit.
     pub(super) owners: Vec<PathBuf>,
-    /// See [`untracked_digest`]; for each project that shares the target folder.
+    /// See [`Untracked`]; for each project that shares the target folder.
     pub(super) untracked_digest: BTreeMap<PathBuf, String>,
     /// Cargo's files of the unit, with size and mtime.
     pub(super) witness: Witness,
@@ -107,13 +110,14 @@ impl RacedInputs<'_> {
 }
 
 impl Note {
-    /// Made after a build of `units`. What is known of other units in the folder stays, as long as
+    /// Made after a build of `units`. `system` is a digest of what decides about compiled C code. What is known of other units in the folder stays, as long as
     /// nobody built them since.
     pub(crate) fn new(
         before: Option<Self>,
         target: &Target,
+        system: String,
         units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
-        untracked_digest: &str,
+        untracked: &Untracked,
         roots: &Roots,
         raced_inputs: &RacedInputs,
         see: Observe,
@@ -137,13 +141,15 @@ impl Note {
             if note.witness == before.witness {
                 note.untracked_digest = before.untracked_digest;
             }
-            note.untracked_digest.insert(target.root.clone(), untracked_digest.to_owned());
+            let kind = read.get(folder.as_path()).map_or(UnitKind::Product, |unit| unit.kind);
+            note.untracked_digest.insert(target.root.clone(), untracked.of(kind));
             noted.insert(folder.clone(), note);
         }
         Self {
             target: target.metadata.target_directory.clone(),
             build_root: target.build_root().to_owned(),
             workspace_root: target.metadata.workspace_root.clone(),
+            system,
             units: noted,
         }
     }

@@ -1,5 +1,7 @@
 //! Compiled packages of registries from another tree of the project (docs/design.md, D18).
 
+use super::call::Call;
+use super::units;
 use crate::bring_over::{self, Nothing, Origin, Suspects};
 use crate::editable::Products;
 use crate::error::{Error, PathContext as _, Result};
@@ -12,14 +14,15 @@ use crate::wheel::Wheel;
 ///
 /// # Errors
 /// Units that were brought before must be compiled anew, and cargo would use them.
-pub(super) fn bring(store: &Store, target: &Target) -> Result<()> {
+pub(super) fn bring(call: &Call, store: &Store, target: &Target) -> Result<()> {
     if bring_over::has_changed(target) {
         take_back(target)?;
     }
+    let system = units::system(call);
     let origins = || {
         let notes = store.other_notes(&target.metadata.target_directory).into_iter();
         notes
-            .filter(|note| note.build_root.is_dir())
+            .filter(|note| note.build_root.is_dir() && note.system == system)
             .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
             .collect()
     };

@@ -65,7 +65,7 @@ pub(super) fn prepare(
         _ => None,
     };
     if let (Some(store), Some(target), false) = (&call.store, &target, is_unpacked) {
-        brought::bring(store, target)?;
+        brought::bring(call, store, target)?;
     }
     let environment = match (&call.store, &target, &target_lock) {
         (Some(store), Some(target), Some(_)) => {

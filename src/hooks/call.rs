@@ -154,23 +154,9 @@ impl BuildInterpreter {
     /// The stable interpreter, or the frontend's own one if no stable interpreter can be made.
     pub(super) fn prepare(call: &Call) -> Self {
         let interpreter = &call.request.interpreter;
-        let store = call.store.as_ref();
-        let mut lock = store.and_then(Store::lock_interpreters);
-        let python = match (store, call.plan.ready()) {
-            (store, Some(python)) => {
-                store.iter().for_each(|store| store.use_interpreter(&python));
-                Ok(python)
-            }
-            (None, None) => Ok(interpreter.executable.clone()),
-            (Some(store), None) => {
-                drop(lock.take());
-                let made = store.while_interpreters_are_locked(|| {
-                    // Another process may have made it in the meantime.
-                    call.plan.ready().map_or_else(|| call.plan.make(interpreter), Ok)
-                });
-                lock = store.lock_interpreters();
-                made
-            }
+        let (python, lock) = match (&call.store, call.plan.folder()) {
+            (Some(store), Some(folder)) => Self::shared(call, store, folder),
+            _ => (Ok(interpreter.executable.clone()), None),
         };
         match python {
             Ok(python) => Self { python, plan: call.plan.clone(), _lock: lock },
@@ -183,6 +169,21 @@ impl BuildInterpreter {
                 Self { python: interpreter.executable.clone(), plan, _lock: lock }
             }
         }
+    }
+
+    /// The stable interpreter in this folder, which is made if needed, and its lock.
+    fn shared(call: &Call, store: &Store, folder: &Path) -> (Result<PathBuf>, Option<BuildLock>) {
+        let lock = store.lock_interpreter(folder);
+        if let Some(python) = call.plan.ready() {
+            store.use_interpreter(&python);
+            return (Ok(python), lock);
+        }
+        drop(lock);
+        let alone = store.lock_interpreter_alone(folder);
+        // Another process may have made it in the meantime.
+        let made = call.plan.ready().map_or_else(|| call.plan.make(&call.request.interpreter), Ok);
+        drop(alone);
+        (made, store.lock_interpreter(folder))
     }
 
     /// maturin with the variables of this plan.

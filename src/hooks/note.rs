@@ -7,7 +7,7 @@ use super::after::After;
 use super::before::Before;
 use super::build::Preparation;
 use super::call::Call;
-use super::{pyo3_config, untracked};
+use super::{pyo3_config, units, untracked};
 use crate::cargo_mtime::{self, Note, RacedInputs, Remaining};
 use crate::inputs::target::Target;
 use crate::inputs::{Key, Roots, Watch, cargo};
@@ -75,14 +75,16 @@ impl Units<'_> {
         };
         let raced_inputs = RacedInputs { raced, remaining, is_gone: &is_gone };
         let extra = untracked::extra_watches(&call.settings);
-        let untracked_digest =
-            cargo_mtime::untracked_digest(&extra, roots, Some(&raced_inputs), &see);
+        let requirements = units::requirements(call);
+        let untracked =
+            cargo_mtime::untracked(&extra, &requirements, roots, Some(&raced_inputs), &see);
         let before = store.note(&target.metadata.target_directory);
         store.write_note(&Note::new(
             before,
             target,
+            units::system(call),
             units,
-            &untracked_digest,
+            &untracked,
             roots,
             &raced_inputs,
             &see,

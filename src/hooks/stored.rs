@@ -23,6 +23,7 @@ use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::settings::Reuse;
 use crate::store::{BuildLock, Entry, EntryKind, Finished, Store};
+use crate::tied::Tied;
 use crate::wheel::{Edit, Wheel};
 
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
@@ -133,13 +134,17 @@ pub(super) fn deliver_fresh(
 /// # Errors
 /// The folder can't be written to.
 fn deliver(store: &Store, entry: &Entry, shell: Shell, folder: &Path) -> Result<Usable<String>> {
+    let is_of_another = entry.built_in != store.root();
     let (table, python_root) = match shell {
-        Shell::Left(cause) if entry.built_in != store.root() => {
+        Shell::Left(cause) if is_of_another => {
             return Ok(Err(Reason::Untrusted(cause.to_owned())));
         }
         Shell::Left(cause) => {
             log::debug(format_args!("what it tells an import could not be renewed: {cause}"));
             return Ok(usable(store.deliver(entry, folder)?));
+        }
+        Shell::AsStored if is_of_another && entry.at_import.is_some() => {
+            return Ok(Err(Reason::Untrusted("its paths are those of another tree".to_owned())));
         }
         Shell::AsStored => return Ok(usable(store.deliver(entry, folder)?)),
         Shell::Anew { table, python_root } => (table, python_root),
@@ -290,7 +295,12 @@ pub(super) fn keep(
     };
     let artifact = call.request.artifact;
     let (built_in, record) = (store.root().to_owned(), record.clone());
-    let finished = Finished { built_in, tied: tied.clone(), record, roots, at_import };
+    let mut tied = tied.clone();
+    if artifact == Artifact::Editable && at_import.is_none() {
+        // Without a table, nothing of its shell is made anew.
+        tied.push(Tied::Product { name: "the path file".to_owned() });
+    }
+    let finished = Finished { built_in, tied, record, roots, at_import };
     if call.reuses() || artifact == Artifact::Editable {
         store.publish(EntryKind::Artifact(artifact), finished, wheel);
     } else if call.settings.reuse == Reuse::Editable && finished.record.untrusted.is_empty() {

@@ -7,10 +7,11 @@ use super::call::Call;
 use super::obstacle::{installs_rust, obstacle};
 use super::untracked;
 use crate::cargo_mtime::{self, Remaining};
+use crate::digest::Tagged;
 use crate::error::Result;
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{Part, Roots, Watch};
+use crate::inputs::{Part, Roots, Watch, environment};
 use crate::log;
 use crate::request::Environment;
 
@@ -61,6 +62,29 @@ pub(super) fn target(
     }
 }
 
+/// The versions of the project's build requirements, apart from wheelprint and maturin.
+pub(super) fn requirements(call: &Call) -> String {
+    let interpreter = &call.request.interpreter;
+    let version = |name: &str| environment::version_of(interpreter, name).unwrap_or_default();
+    let names = call.project.build_requirements();
+    let versions: BTreeSet<String> =
+        names.into_iter().map(|name| format!("{name}={}", version(&name))).collect();
+    versions.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// A digest of what decides about compiled C code: the C library, and the variables of compilers.
+pub(super) fn system(call: &Call) -> String {
+    let mut tagged = Tagged::new("system");
+    tagged.field("libc", &call.request.interpreter.libc);
+    for (name, value) in call.counted.iter() {
+        let name = name.to_string_lossy();
+        if environment::is_of_the_compilers(&name) {
+            tagged.field(&name, &value.to_string_lossy());
+        }
+    }
+    tagged.finish()
+}
+
 /// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
 pub(super) fn invalidate_stale(call: &Call, target: &Target, is_unpacked: bool) -> Remaining {
     let observer = call.observer();
@@ -69,9 +93,10 @@ pub(super) fn invalidate_stale(call: &Call, target: &Target, is_unpacked: bool) 
     let note = call.store.as_ref().and_then(|store| store.note(folder));
     let extra = untracked::extra_watches(&call.settings);
     let roots = untracked::project_root(&call.project);
-    let untracked_digest = cargo_mtime::untracked_digest(&extra, &roots, None, &see);
+    let requirements = requirements(call);
+    let untracked = cargo_mtime::untracked(&extra, &requirements, &roots, None, &see);
     let mut remaining =
-        cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked_digest, &see);
+        cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked, &see);
     // All files of an archive have the same time, whatever their content.
     if is_unpacked {
         cargo_mtime::invalidate_own_units(target, call.shares_target(folder), &mut remaining);

@@ -1,5 +1,6 @@
 //! The variables that count, and the maturin that the environment has.
 
+use crate::project::normalize_name;
 use crate::request::{Environment, Interpreter};
 
 /// Variables that decide what is compiled, by exact name. One group in a line.
@@ -116,6 +117,17 @@ pub fn maturin_version(interpreter: &Interpreter) -> Option<String> {
             let name = entry.file_name().into_string().ok()?;
             let version = name.strip_prefix("maturin-")?.strip_suffix(".dist-info")?;
             Some(version.to_owned())
+        })
+    })
+}
+
+/// The version of a package that this interpreter can import, from its dist-info folder.
+pub fn version_of(interpreter: &Interpreter, package: &str) -> Option<String> {
+    interpreter.sys_path.iter().find_map(|folder| {
+        fs_err::read_dir(folder).ok()?.flatten().find_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let (name, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
+            (normalize_name(name) == normalize_name(package)).then(|| version.to_owned())
         })
     })
 }

@@ -124,9 +124,6 @@ impl Roots {
     /// the project moves along with it. `None` if the project's folder is not among the roots.
     pub fn moved_to(&self, project: &Path) -> Option<Self> {
         let old = self.get(&Root::Project)?;
-        if dunce::canonicalize(old).is_ok_and(|old| old == project) {
-            return Some(self.clone());
-        }
         let moved = self.iter().map(|(root, folder)| {
             let place = if root.is_elsewhere() { None } else { relative(old, folder) };
             let moved = place.map(|place| normalize(&project.join(place)));

@@ -146,7 +146,7 @@ impl Cache {
         let mut freed = Freed::default();
         for tree in self.trees()?.iter().filter(|tree| name_of(&tree.folder) == hash) {
             self.clean_tree(tree, &mut freed)?;
-            clean_project(&tree.project, &mut freed)?;
+            self.clean_project(&tree.project, &mut freed)?;
         }
         Ok(freed)
     }
@@ -161,7 +161,7 @@ impl Cache {
             self.clean_tree(&tree, &mut freed)?;
         }
         for project in self.project_folders()? {
-            clean_project(&project, &mut freed)?;
+            self.clean_project(&project, &mut freed)?;
         }
         for path in paths_in(&self.folder) {
             for inside in paths_in(&path) {
@@ -185,10 +185,13 @@ impl Cache {
     /// Removes a file, unless it is a lock that is held, or an interpreter that a build uses.
     fn remove_unlocked(&self, path: &Path, freed: &mut Freed) -> Result<()> {
         let is_lock = path.extension().is_some_and(|end| end == "lock");
-        let is_interpreter = path.parent() == Some(&self.folder.join(shared::INTERPRETERS));
-        let lock = match (is_lock, is_interpreter) {
+        // A build that uses one of these folders holds the lock of its name.
+        let folders = [shared::INTERPRETERS, shared::PROGRAMS].map(|name| self.folder.join(name));
+        let is_locked = folders.iter().any(|folder| path.parent() == Some(folder));
+        let beside = self.folder.join(shared::LOCKS).join(format!("{}.lock", name_of(path)));
+        let lock = match (is_lock, is_locked) {
             (true, _) => lock::try_lock(path),
-            (_, true) => lock::try_lock(&shared::interpreters_lock(&self.folder)),
+            (_, true) if beside.exists() => lock::try_lock(&beside),
             _ => TryLock::Free,
         };
         if matches!(lock, TryLock::Busy) {
@@ -222,6 +225,16 @@ impl Cache {
             }
         }
         tree.remove(lock.map_or(TryLock::Free, TryLock::Held), freed)
+    }
+
+    /// Removes the builds of a project, and its folder if none of its trees is known any more.
+    fn clean_project(&self, project: &Path, freed: &mut Freed) -> Result<()> {
+        self.trees_in(project).iter().for_each(Store::wait_for_promises);
+        for name in ["entries", "wheels"] {
+            remove(&project.join(name), freed)?;
+        }
+        freed.projects += 1;
+        remove_if_unused(project, freed)
     }
 
     /// The folders of all projects.
@@ -275,15 +288,6 @@ fn usage(project: &Path, trees: Vec<Store>) -> ProjectUsage {
     }
 }
 
-/// Removes the builds of a project, and its folder if none of its trees is known any more.
-fn clean_project(project: &Path, freed: &mut Freed) -> Result<()> {
-    for name in ["entries", "wheels"] {
-        remove(&project.join(name), freed)?;
-    }
-    freed.projects += 1;
-    remove_if_unused(project, freed)
-}
-
 /// Removes the folder of a project that has neither trees nor builds.
 fn remove_if_unused(project: &Path, freed: &mut Freed) -> Result<()> {
     let _ = fs::remove_dir(project.join(TREES));
@@ -307,11 +311,13 @@ impl Store {
         Some(&*self.root).filter(|root| !root.as_os_str().is_empty())
     }
 
-    /// Is the tree's folder gone? If it is not known, the last use decides.
+    /// Is the tree's folder gone? If it is not known, the last use decides. A tree that was used just
+    /// now is not gone: another process may see it where this one does not, in a container.
     fn is_gone(&self) -> bool {
+        let is_unused = |age| self.usage().used.is_none_or(|used| is_before(used, age));
         match self.known_root() {
-            Some(root) => !root.exists(),
-            None => self.usage().used.is_none_or(|used| is_before(used, OLD)),
+            Some(root) => !root.exists() && is_unused(GRACE),
+            None => is_unused(OLD),
         }
     }
 
@@ -322,8 +328,7 @@ impl Store {
         let cache = Cache { folder: self.cache.clone() };
         let mut freed = Freed::default();
         for tree in cache.trees().unwrap_or_default() {
-            let gone = tree.known_root().is_some_and(|root| !root.exists());
-            if gone && is_older(&tree.folder.join(ROOT), GRACE) && tree.folder != self.folder {
+            if tree.known_root().is_some() && tree.is_gone() && tree.folder != self.folder {
                 let lock = tree.try_lock();
                 if !matches!(lock, TryLock::Busy) {
                     let _ = tree.remove(lock, &mut freed);

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::prune::{Freed, modified, paths_in, prune_builds};
+use super::prune::{Freed, modified, paths_in, prune_builds, touch};
 use super::{METADATA, Store, discard, is_sha256, name_of, tree_hash};
 use crate::error::{Cause, Result};
 use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
-use crate::publish::sealed;
+use crate::publish::{self, sealed};
 use crate::request::Artifact;
 use crate::tied::Tied;
 
@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     /// The C library that the build was made with. A container may mount the store of a machine
     /// with a newer one.
     libc: String,
+    /// The tree whose folders `roots` had when the entry was written.
+    roots_of: PathBuf,
     /// The folders of the record's roots on this machine, for the tree that asks.
     pub roots: Roots,
     pub record: Record,
@@ -101,9 +103,27 @@ impl Store {
         };
         files.retain(|(path, _)| is_of_it(name_of(path)));
         files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+        // Other trees may have made many builds since this one's last build.
+        let last = fs::read_to_string(self.last(kind.as_str())).unwrap_or_default();
+        files.sort_by_key(|(path, _)| name_of(path) != last);
         let entries = files.into_iter().take(CANDIDATES);
         let entries = entries.map(move |(path, _)| self.read_entry(&path, kind));
         entries.filter(|entry| entry.as_ref().map_or(true, |entry| entry.libc == self.libc))
+    }
+
+    /// The file with the name of the entry that this tree used last.
+    fn last(&self, artifact: &str) -> PathBuf {
+        self.folder.join(format!("last-{artifact}"))
+    }
+
+    /// Notes that this tree uses the entry: it is compared first, and removed last.
+    pub(super) fn remember(&self, entry: &Entry) {
+        let path = self.entry_path(entry);
+        touch(&path);
+        let (last, name) = (self.last(&entry.artifact), name_of(&path));
+        if !fs::read_to_string(&last).is_ok_and(|known| known == name) {
+            let _ = publish::bytes(&last, name.as_bytes());
+        }
     }
 
     /// The stored build with this fingerprint.
@@ -160,7 +180,9 @@ impl Store {
         if !is_for_this_tree || entry.artifact != kind.as_str() {
             return Err("made for another tree".into());
         }
-        entry.roots = entry.roots.moved_to(&self.root).ok_or("it does not name its tree")?;
+        if entry.roots_of != self.root {
+            entry.roots = entry.roots.moved_to(&self.root).ok_or("it does not name its tree")?;
+        }
         Ok(entry)
     }
 
@@ -191,6 +213,7 @@ impl Store {
             built_in,
             tied,
             libc: self.libc.clone(),
+            roots_of: self.root.clone(),
             roots,
             record,
             wheel: stored,
@@ -201,6 +224,7 @@ impl Store {
             self.warn(format_args!("{}: {error}", path.display()));
             return None;
         }
+        self.remember(&entry);
         self.prune(&mut Freed::default());
         prune_builds(&self.project, &mut Freed::default());
         Some(entry)

@@ -70,18 +70,16 @@ impl Store {
         lock_file(&self.target_lock(target)?, "its target folder")
     }
 
-    /// Keeps the stable interpreters from being made or removed. Many builds may hold this lock.
-    pub(crate) fn lock_interpreters(&self) -> Option<BuildLock> {
-        let file = open(&self.interpreters_lock()?)?;
+    /// Keeps this stable interpreter from being made or removed. Many builds may hold this lock.
+    pub(crate) fn lock_interpreter(&self, folder: &Path) -> Option<BuildLock> {
+        let file = open(&self.interpreter_lock(folder)?)?;
         file.lock_shared().ok()?;
         Some(BuildLock { _file: file, waited: false })
     }
 
-    /// Calls `make` while no build uses or makes a stable interpreter.
-    pub(crate) fn while_interpreters_are_locked<T>(&self, make: impl FnOnce() -> T) -> T {
-        let file = self.interpreters_lock().and_then(|path| open(&path));
-        let _lock = file.filter(|file| file.lock().is_ok());
-        make()
+    /// Waits until no build uses or makes this stable interpreter.
+    pub(crate) fn lock_interpreter_alone(&self, folder: &Path) -> Option<BuildLock> {
+        lock_file(&self.interpreter_lock(folder)?, "a project with the same Python")
     }
 }
 

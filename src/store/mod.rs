@@ -12,6 +12,7 @@
 //!                        root                            its path
 //!                        promises/KEY.json               stored wheels promised by get_requires
 //!                        build.lock, stat.json, toolchain.json
+//!                        last-KIND                       the entry that it used last
 //!                        pyo3-TARGET.json                see `hooks/pyo3_config.rs`
 //!                        said                            the last report about uv's keys
 //!                        archives/SHA256                 sdists made from it, by digest of record

@@ -33,6 +33,7 @@ impl Store {
     pub(crate) fn promise(&self, request: &Request, entry: &Entry) {
         let fingerprint = entry.record.fingerprint.sha256.clone();
         let promise = Promise { key: key(request), fingerprint };
+        self.remember(entry);
         let _ = sealed::write(&self.promise_path(request), &promise);
     }
 

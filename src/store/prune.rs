@@ -13,7 +13,7 @@ use crate::publish::{self, sealed};
 
 /// Limits for one project.
 pub(super) const MAX_ENTRIES: usize = 128;
-const MAX_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 /// The limit for the builds of all projects.
 pub(super) const MAX_TOTAL: u64 = 8 << 30;
 /// Wheels that no entry names are kept for this long, because a promise may still need them.

@@ -25,7 +25,7 @@ pub(super) const BACKENDS: &str = "backend";
 /// The stable interpreters.
 pub(super) const INTERPRETERS: &str = "interpreters";
 /// Links to the programs of the frontend's environment, for each target folder.
-const PROGRAMS: &str = "programs";
+pub(super) const PROGRAMS: &str = "programs";
 
 /// The folders of these files.
 pub(super) const ALL: [&str; 7] =
@@ -44,10 +44,9 @@ impl Store {
         self.shared_file(LOCKS, &format!("{}.lock", short_hash("target", target)))
     }
 
-    /// The lock file of the stable interpreters, whose folder exists.
-    pub(super) fn interpreters_lock(&self) -> Option<PathBuf> {
-        let path = interpreters_lock(&self.cache);
-        self.shared_file(LOCKS, path.file_name()?.to_str()?)
+    /// The lock file of a stable interpreter.
+    pub(super) fn interpreter_lock(&self, folder: &Path) -> Option<PathBuf> {
+        self.shared_file(LOCKS, &format!("{}.lock", folder.file_name()?.to_str()?))
     }
 
     /// The folder of the stable interpreters.
@@ -122,11 +121,6 @@ impl Store {
         publish::bytes(&self.shared_file(BACKENDS, &name)?, &bytes).ok()?;
         Some(copy)
     }
-}
-
-/// The lock file of the stable interpreters in a store.
-pub(super) fn interpreters_lock(cache: &Path) -> PathBuf {
-    cache.join(LOCKS).join("interpreters.lock")
 }
 
 /// Damaged notes, and notes about target folders that are gone.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::prune::touch;
 use super::{Delivery, Entry, Store, StoredWheel, discard};
 use crate::digest;
 use crate::error::{PathContext as _, Result};
@@ -22,8 +21,7 @@ impl Store {
         if !matches!(delivered, Delivery::Done(_)) {
             discard(&path);
         } else {
-            // Recently used entries are compared first and removed last.
-            touch(&path);
+            self.remember(entry);
         }
         Ok(delivered)
     }
@@ -47,6 +45,12 @@ impl Store {
             Err(_) if fs::File::open(&stored).is_err() => Ok(Delivery::Missing),
             Err(error) => Err(error).at(target),
         }
+    }
+
+    /// Is the entry's wheel there? Its content is not checked.
+    pub(crate) fn has_wheel(&self, entry: &Entry) -> bool {
+        let path = entry.wheel.as_ref().and_then(|wheel| self.wheel_path(wheel));
+        path.is_some_and(|path| path.is_file())
     }
 
     /// The path of a stored wheel, for reading; its content is not checked yet. `None` if its name
