@@ -120,7 +120,8 @@ impl Project {
 
     /// The names in `[build-system] requires`, apart from wheelprint and maturin.
     pub fn build_requirements(&self) -> Vec<String> {
-        let names = self.build_system.requires.iter().map(|it| normalize_name(&requirement_name(it)));
+        let names =
+            self.build_system.requires.iter().map(|it| normalize_name(&requirement_name(it)));
         names.filter(|name| !["maturin", "wheelprint"].contains(&name.as_str())).collect()
     }
 

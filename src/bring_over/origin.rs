@@ -57,8 +57,9 @@ impl Paths {
 
     /// Where in these bytes one of the paths starts, and its length.
     pub(super) fn places_in(&self, bytes: &[u8]) -> BTreeSet<(usize, usize)> {
-        let places =
-            |path: &Vec<u8>| memmem::find_iter(bytes, path).map(|at| (at, path.len())).collect::<Vec<_>>();
+        let places = |path: &Vec<u8>| {
+            memmem::find_iter(bytes, path).map(|at| (at, path.len())).collect::<Vec<_>>()
+        };
         self.0.iter().flat_map(places).collect()
     }
 

@@ -161,8 +161,7 @@ impl Check<'_> {
                     let bytes = fs_err::read(file)?;
                     let mut places = self.paths.places_in(&bytes);
                     places.retain(|(at, _)| !self.is_of_pyo3(&bytes[*at..]));
-                    let is_allowed =
-                        |(at, _): &(usize, usize)| {
+                    let is_allowed = |(at, _): &(usize, usize)| {
                         allowed.iter().any(|it| bytes[*at..].starts_with(it))
                     };
                     if !places.iter().all(is_allowed) {

@@ -230,7 +230,10 @@ fn cause(
         _ => return None,
     };
     let is_ours = target.packages_named(&unit.package).any(Package::is_of_a_path);
-    if is_ours && !noted.was_built_with(&untracked.of(unit.kind), &target.root) {
+    // The script of a package that this build does not use was run for other requirements.
+    let is_unused = unit.kind == UnitKind::Run
+        && !target.local_packages().iter().any(|package| package.name == unit.package);
+    if is_ours && !is_unused && !noted.was_built_with(&untracked.of(unit.kind), &target.root) {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();

@@ -69,9 +69,8 @@ pub(super) fn prepare(
     }
     let environment = match (&call.store, &target, &target_lock) {
         (Some(store), Some(target), Some(_)) => {
-            let target = &target.metadata.target_directory;
             pyo3_config::restore(store, target);
-            let links = store.programs(target);
+            let links = store.programs(&target.metadata.target_directory);
             interpreter.plan.with_links(&links).unwrap_or_else(|error| {
                 log::warn(format_args!("PATH of this build has no stable value: {error}"));
                 interpreter.plan.environment.clone()

@@ -17,7 +17,7 @@ pub(super) fn finished(call: &Call, preparation: &Preparation, before: &Before, 
     let Some(target) = after.target(preparation) else { return };
     cargo_mtime::remove_superseded_units(target, before.since_time());
     if let Some(store) = &call.store {
-        pyo3_config::keep(store, &target.metadata.target_directory);
+        pyo3_config::keep(store, target, &after.found.units);
     }
     let units = Units {
         units: &after.found.units,

@@ -6,20 +6,33 @@
 //! are not the same ones, because the lowest version is a feature of pyo3. So before a build, the
 //! file gets the content and the time that it had after this package's last build.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PathContext as _, Result};
+use crate::inputs::Watch;
+use crate::inputs::target::Target;
+use crate::inputs::units::{self, UnitKind};
 use crate::log;
 use crate::publish::{self, sealed};
 use crate::store::Store;
 
+/// What a build left.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    files: Files,
+    /// The units that read the files, and when each was built. If another build compiled them since,
+    /// they were not made from these contents.
+    readers: Readers,
+}
+
 /// Content and time of each file, by name.
 type Files = BTreeMap<String, Config>;
+type Readers = BTreeMap<PathBuf, Option<SystemTime>>;
 
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Config {
@@ -27,12 +40,18 @@ struct Config {
     modified: SystemTime,
 }
 
-/// Gives the files the contents of this package's last build. Call this under the lock of the target
-/// folder.
-pub(super) fn restore(store: &Store, target: &Path) {
-    let Ok(kept) = sealed::read::<Files>(&store.pyo3_configs(target)) else { return };
+/// Gives the files the contents of this package's last build, if the units that read them are still
+/// those of that build. Call this under the lock of the target folder.
+pub(super) fn restore(store: &Store, built: &Target) {
+    let target = &built.metadata.target_directory;
+    let Ok(kept) = sealed::read::<Kept>(&store.pyo3_configs(target)) else { return };
+    let now = readers(built);
+    if kept.readers.is_empty() || kept.readers.iter().any(|(unit, at)| now.get(unit) != Some(at)) {
+        return;
+    }
     let now = read(target);
-    for (name, config) in kept.iter().filter(|(name, config)| now.get(*name) != Some(config)) {
+    let is_other = |(name, config): &(&String, &Config)| now.get(*name) != Some(*config);
+    for (name, config) in kept.files.iter().filter(is_other) {
         // A file that is gone is written by maturin.
         if now.contains_key(name) {
             let path = target.join("maturin").join(name);
@@ -41,12 +60,25 @@ pub(super) fn restore(store: &Store, target: &Path) {
     }
 }
 
-/// Keeps the files after a finished build.
-pub(super) fn keep(store: &Store, target: &Path) {
+/// Keeps the files after a finished build, of which these are the units.
+pub(super) fn keep(store: &Store, built: &Target, units: &BTreeMap<PathBuf, BTreeSet<Watch>>) {
+    let target = &built.metadata.target_directory;
     let (path, files) = (store.pyo3_configs(target), read(target));
-    if !files.is_empty() && sealed::write(&path, &files).is_err() {
+    let mut readers = readers(built);
+    readers.retain(|unit, _| units.contains_key(unit));
+    if !files.is_empty() && sealed::write(&path, &Kept { files, readers }).is_err() {
         let _ = fs::remove_file(path);
     }
+}
+
+/// The runs of build scripts that watch such a file, and when each was made.
+fn readers(built: &Target) -> Readers {
+    let folder = built.metadata.target_directory.join("maturin");
+    let runs = units::read(&built.profiles()).units.into_iter();
+    runs.filter(|unit| unit.kind == UnitKind::Run)
+        .filter(|unit| unit.watched_paths().any(|path| path.starts_with(&folder)))
+        .map(|unit| (unit.folder.clone(), unit.built()))
+        .collect()
 }
 
 fn read(target: &Path) -> Files {

@@ -31,7 +31,7 @@ mod native;
 mod search;
 mod tree;
 
-use tree::Tree;
+use tree::{Tree, around};
 
 /// One reason why a build can serve only the tree that made it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,7 +96,8 @@ impl Build<'_> {
             return vec![Tied::NotUtf8];
         }
         let mut found: BTreeSet<Tied> = units(&tree, self.told);
-        found.extend(outside(&tree, self.told, self.inputs, self.roots));
+        found.extend(outside(&tree, &self.request.root, self.told, self.inputs, self.roots));
+        found.extend(of_git(self.inputs));
         found.extend((!self.roots.can_move()).then_some(Tied::Linked));
         found.extend(self.texts(&tree));
         found.extend(files(&tree, &self.request.root, self.roots, self.inputs, is_known));
@@ -119,7 +120,13 @@ impl Build<'_> {
             ConfigValue::Flag(_) => false,
         });
         let settings = settings.map(|(name, _)| Tied::Setting { name: name.clone() });
-        named.map(|key| Tied::Input { key: key.clone() }).chain(settings).collect()
+        let flags = self.inputs.keys().filter(|key| key.name.ends_with("RUSTFLAGS"));
+        let flags = flags.filter(|key| {
+            let value = self.environment.get(&key.name);
+            value.is_some_and(|value| names_a_library(&value.to_string_lossy()))
+        });
+        let named = named.chain(flags).map(|key| Tied::Input { key: key.clone() });
+        named.chain(settings).collect()
     }
 
     /// The files that the build made.
@@ -201,14 +208,49 @@ fn units(tree: &Tree, told: &[Told]) -> BTreeSet<Tied> {
     found
 }
 
-/// Whether a linker searches a folder of the tree: rustc runs in the workspace's folder.
+/// Whether a linker may look for a file in the tree: rustc runs in the workspace's folder.
 fn is_relative_search(instruction: &str, value: &str) -> bool {
     let path = value.split_once('=').map_or(value, |(_, path)| path);
-    instruction == "rustc-link-search" && !Path::new(path.trim()).has_root()
+    (instruction == "rustc-link-search" && !Path::new(path.trim()).has_root())
+        || (instruction != "rustc-link-lib" && names_a_library(value))
+            && (instruction == "rustc-flags" || instruction.ends_with("link-arg"))
+        || instruction == "rustc-flags" && value.contains("-L")
 }
 
-/// Inputs outside of the tree, unless rustc or a build script named them by an absolute path.
-fn outside(tree: &Tree, told: &[Told], inputs: &Inputs, roots: &Roots) -> Vec<Tied> {
+/// Whether flags may name a library or a folder of the tree: any word that is a relative path.
+fn names_a_library(flags: &str) -> bool {
+    let words = flags.split(|char: char| char.is_whitespace() || "=,'\"[]\u{1f}".contains(char));
+    let is_relative = |word: &str| {
+        let path = word.trim_start_matches("-L");
+        let is_file = [".o", ".a", ".so", ".lib", ".obj", ".dylib", ".ld", ".lds", ".map"]
+            .iter()
+            .any(|end| path.ends_with(end));
+        !path.is_empty() && !Path::new(path).has_root() && (is_file || path.contains(['/', '\\']))
+    };
+    let mut words = words.filter(|word| !word.is_empty()).peekable();
+    while let Some(word) = words.next() {
+        // `-L lib`, `-L native=lib`
+        let kinds = ["native", "dependency", "crate", "framework", "all"];
+        let is_search = word == "-L" || kinds.contains(&word.trim_start_matches("-L"));
+        let is_folder = |it: &&str| !kinds.contains(it) && !Path::new(it).has_root();
+        let is_folder = is_search && words.peek().is_some_and(is_folder);
+        if is_folder || is_relative(word) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Inputs outside of the tree, unless rustc or a build script named them by an absolute path, and
+/// they lie far from the tree. A build script may find a path near the tree by the tree's own.
+fn outside(
+    tree: &Tree,
+    project: &Path,
+    told: &[Told],
+    inputs: &Inputs,
+    roots: &Roots,
+) -> Vec<Tied> {
+    let near: Vec<&Path> = around(project).collect();
     let mut absolute: BTreeSet<&Path> = BTreeSet::new();
     let mut relative: BTreeSet<&Path> = BTreeSet::new();
     for (path, name) in told.iter().flat_map(|unit| &unit.outside) {
@@ -225,11 +267,21 @@ fn outside(tree: &Tree, told: &[Told], inputs: &Inputs, roots: &Roots) -> Vec<Ti
     };
     let is_tied = |key: &&Key| {
         let is_free = |path: PathBuf| {
-            is_below(&path, &absolute) && !is_below(&path, &relative) && !is_in_repository(&path)
+            is_below(&path, &absolute)
+                && !is_below(&path, &relative)
+                && !near.iter().any(|folder| path.starts_with(folder))
+                && !is_in_repository(&path)
         };
         matches!(key.root, Some(Root::Outside(_))) && !roots.path_of(key).is_some_and(is_free)
     };
     inputs.keys().filter(is_tied).map(|key| Tied::Outside { key: key.clone() }).collect()
+}
+
+/// Files of git in the tree, also absent ones: a build script that watches them asks git, and each
+/// clone and worktree has other answers.
+fn of_git(inputs: &Inputs) -> Vec<Tied> {
+    let is_of_git = |key: &&Key| key.name.split('/').any(|name| name == ".git");
+    inputs.keys().filter(is_of_git).map(|key| Tied::Outside { key: key.clone() }).collect()
 }
 
 /// Whether the path is in git's folder of a repository. A build script asks git for it, and each
@@ -262,7 +314,12 @@ fn files(
         };
         let unsearched = |cause: String| Tied::Unsearched { name: key.name.clone(), cause };
         let Some(path) = path else { return Some(unsearched("its folder is not known".into())) };
+        let has_flags = key.kind == Kind::Toml && {
+            let text = fs_err::read_to_string(&path).unwrap_or_default();
+            text.lines().any(|line| line.contains("flags") && names_a_library(line))
+        };
         match tree.is_in_file(&path) {
+            Ok(false) if has_flags => Some(Tied::Input { key: key.clone() }),
             Ok(true) => Some(Tied::Input { key: key.clone() }),
             Ok(false) => None,
             Err(error) => Some(unsearched(error.to_string())),
@@ -276,7 +333,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::inputs::{Part, dep_info};
+    use crate::inputs::{Part, Place, dep_info};
 
     fn words(tied: impl IntoIterator<Item = Tied>) -> Vec<String> {
         let words = |tied: Tied| match tied {
@@ -326,26 +383,59 @@ mod tests {
     }
 
     #[test]
+    fn libraries_in_flags() {
+        for (flags, is_named) in [
+            ("-C link-arg=-fuse-ld=mold -C target-cpu=native", false),
+            ("-L /usr/lib -L native=/opt/lib", false),
+            ("-L lib", true),
+            ("-L native=vendor/lib -l static=foo", true),
+            ("-C link-arg=lib/foo.o", true),
+            ("-C link-arg=foo.o", true),
+            ("rustflags = [\"-L\", \"native=lib/x\"]", true),
+            ("rustflags = [\"-C\", \"link-arg=-fuse-ld=lld\"]", false),
+        ] {
+            assert_eq!(names_a_library(flags), is_named, "{flags}");
+        }
+    }
+
+    #[test]
+    fn files_of_git() {
+        let key = |name: &str| {
+            let place = Place { root: Root::Project, path: name.into() };
+            Inputs::from([(Key::place(Part::Rust, Kind::File, place), Value::Absent)])
+        };
+        assert!(!of_git(&key(".git/HEAD")).is_empty());
+        assert!(of_git(&key("src/a.git.rs")).is_empty() && of_git(&key("x.git/a")).is_empty());
+    }
+
+    #[test]
     fn inputs_outside_of_the_tree() {
         let tree = Tree::new(vec!["/w/t".into()], Vec::new());
         let mut roots = Roots::default();
         roots.add(Root::Project, "/w/t");
-        for (names, is_tied) in [
-            (&["/w/x/a.h"][..], false),
-            (&["/w/x"], false),
-            (&["../x/a.h"], true),
-            (&["/w/t/../x/a.h"], true),
-            (&["/w/x/a.h", "../x/a.h"], true),
+        for (file, names, is_tied) in [
+            ("/usr/x/a.h", &["/usr/x/a.h"][..], false),
+            ("/usr/x/a.h", &["/usr/x"], false),
+            ("/usr/x/a.h", &["../../usr/x/a.h"], true),
+            ("/usr/x/a.h", &["/w/t/../../usr/x/a.h"], true),
+            ("/usr/x/a.h", &["/usr/x/a.h", "../../usr/x/a.h"], true),
             // Named by a manifest, say.
-            (&[], true),
+            ("/usr/x/a.h", &[], true),
+            // A build script may have found it by the place of the tree.
+            ("/w/x/a.h", &["/w/x/a.h"], true),
+            ("/repo.git/worktrees/t/HEAD", &["/repo.git/worktrees/t/HEAD"], true),
         ] {
-            let place = roots.name(Path::new("/w/x/a.h")).unwrap();
+            let place = roots.name(Path::new(file)).unwrap();
             let key = Key::place(Part::Rust, Kind::File, place);
             let inputs = Inputs::from([(key, Value::Sha256("aa".into()))]);
             let path = |name: &str| inputs::normalize(&Path::new("/w/t").join(name));
             let named = names.iter().map(|name| (path(name), name.into()));
             let told = Told { outside: named.collect(), ..Told::default() };
-            assert_eq!(!outside(&tree, &[told], &inputs, &roots).is_empty(), is_tied, "{names:?}");
+            assert_eq!(
+                !outside(&tree, Path::new("/w/t"), &[told], &inputs, &roots).is_empty(),
+                is_tied,
+                "{names:?}"
+            );
         }
     }
 

@@ -26,6 +26,8 @@ impl Tree {
     /// The tree of a project, with the build folders from which compiled packages may have come.
     pub(super) fn of(project: &Path, target: Option<&Target>, told: &[Told]) -> Self {
         let mut sources = vec![project.to_owned()];
+        sources
+            .extend(around(project).filter(|folder| is_of_a_checkout(folder)).map(Path::to_owned));
         let mut products = Vec::new();
         if let Some(target) = target {
             let metadata = &target.metadata;
@@ -101,6 +103,21 @@ impl Tree {
             bytes.drain(..whole);
         }
     }
+}
+
+/// The folders around the project in which other files of the same checkout may be: neither the
+/// root, nor the user's home folder or what it is in.
+pub(super) fn around(project: &Path) -> impl Iterator<Item = &Path> {
+    let home = etcetera::home_dir().ok();
+    let is_home = move |folder: &Path| home.as_ref().is_some_and(|home| home.starts_with(folder));
+    let folders = project.ancestors().skip(1);
+    folders.filter(move |folder| folder.parent().is_some() && !is_home(folder))
+}
+
+/// Whether a folder looks like the top of a checkout, or like a part of one.
+fn is_of_a_checkout(folder: &Path) -> bool {
+    const NAMES: [&str; 5] = [".git", ".cargo", "Cargo.toml", "pyproject.toml", "uv.lock"];
+    NAMES.iter().any(|name| folder.join(name).exists())
 }
 
 /// A text says where a path ends. In other files another text may follow at once.

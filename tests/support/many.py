@@ -35,6 +35,7 @@ KINDS: dict[str, str | None] = {
 _CARGO = """[package]
 name = "{name}"
 version = "1.0.0"
+readme = "README.md"
 edition = "2024"
 publish = false
 
@@ -205,6 +206,7 @@ def add(top: Project, name: str, kind: str, pyo3: str) -> Project:
             bindings='bindings = "cffi"\n' if uses_cffi else "",
         ),
     )
+    package.write("README.md", "A package.\n")
     features = KINDS[kind]
     line = f'pyo3 = {{ version = "{pyo3}", features = [{features}] }}\n' if features else ""
     package.write("Cargo.toml", _CARGO.format(name=name, module=module) + line)
