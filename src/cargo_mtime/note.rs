@@ -25,7 +25,7 @@ pub(crate) struct Note {
     pub build_root: PathBuf,
     #[serde(default)]
     pub workspace_root: PathBuf,
-    /// The C library and the variables of compilers, see [`Note::new`].
+    /// A digest of the C library and the variables of compilers. The caller sets it.
     #[serde(default)]
     pub system: String,
     /// By cargo's folder for the unit's fingerprint.
@@ -110,12 +110,11 @@ impl RacedInputs<'_> {
 }
 
 impl Note {
-    /// Made after a build of `units`. `system` is a digest of what decides about compiled C code. What is known of other units in the folder stays, as long as
+    /// Made after a build of `units`. What is known of other units in the folder stays, as long as
     /// nobody built them since.
     pub(crate) fn new(
         before: Option<Self>,
         target: &Target,
-        system: String,
         units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
         untracked: &Untracked,
         roots: &Roots,
@@ -149,7 +148,7 @@ impl Note {
             target: target.metadata.target_directory.clone(),
             build_root: target.build_root().to_owned(),
             workspace_root: target.metadata.workspace_root.clone(),
-            system,
+            system: String::new(),
             units: noted,
         }
     }

@@ -79,15 +79,8 @@ impl Units<'_> {
         let untracked =
             cargo_mtime::untracked(&extra, &requirements, roots, Some(&raced_inputs), &see);
         let before = store.note(&target.metadata.target_directory);
-        store.write_note(&Note::new(
-            before,
-            target,
-            units::system(call),
-            units,
-            &untracked,
-            roots,
-            &raced_inputs,
-            &see,
-        ));
+        let mut note = Note::new(before, target, units, &untracked, roots, &raced_inputs, &see);
+        note.system = units::system(call);
+        store.write_note(&note);
     }
 }

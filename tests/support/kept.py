@@ -86,7 +86,8 @@ def _check(project: Project, path: Path) -> None:
     elif folder == "backend":
         assert content in _modules(project), path
     else:
-        known = path.suffix == ".lock" or path.name == "said" or path.name.startswith("last-") or folder in ("archives", "init")
+        is_note = path.suffix == ".lock" or path.name == "said" or path.name.startswith("last-")
+        known = is_note or folder in ("archives", "init")
         assert known, f"what is {path}?"
 
 

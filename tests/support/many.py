@@ -35,7 +35,6 @@ KINDS: dict[str, str | None] = {
 _CARGO = """[package]
 name = "{name}"
 version = "1.0.0"
-readme = "README.md"
 edition = "2024"
 publish = false
 
@@ -49,6 +48,7 @@ shared = {{ path = "../../crates/shared" }}
 _PYPROJECT = """[project]
 name = "{name}"
 version = "1.0.0"
+readme = "README.md"
 requires-python = ">={python}"
 dependencies = [{dependencies}]
 
