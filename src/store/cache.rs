@@ -106,9 +106,11 @@ impl Cache {
     pub(crate) fn prune(&self) -> Result<Freed> {
         let mut freed = Freed::default();
         for tree in self.trees()? {
+            // Trying the lock writes to the tree's folder.
+            let is_gone = tree.is_gone();
             match tree.try_lock() {
                 TryLock::Busy => freed.busy.push(tree.root),
-                lock if tree.is_gone() => tree.remove(lock, &mut freed)?,
+                lock if is_gone => tree.remove(lock, &mut freed)?,
                 _lock => tree.prune(&mut freed),
             }
         }

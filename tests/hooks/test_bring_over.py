@@ -54,11 +54,16 @@ def test_a_second_tree_uses_compiled_packages_of_the_first(trees: tuple[Project,
 def test_a_unit_that_names_the_first_tree_is_compiled_anew(trees: tuple[Project, Project]) -> None:
     first, second = trees
     (library,) = first.compiled_files("libonce_cell-*.rlib")
-    before = library.stat()
-    library.write_bytes(library.read_bytes() + str(first.root / "target").encode())
+    before, content = library.stat(), library.read_bytes()
+    library.write_bytes(content + str(first.root / "target").encode())
     asking.set_mtime(library, before.st_mtime_ns)
     second.spy.clear()
-    _, wheel = second.build("editable")
+    try:
+        _, wheel = second.build("editable")
+    finally:
+        # Other tests use the library.
+        library.write_bytes(content)
+        asking.set_mtime(library, before.st_mtime_ns)
     assert "once_cell" in second.spy.compiled()
     assert "syn" not in second.spy.compiled()
     assert asking.probe(second, wheel) == second.sample.shows[1]
