@@ -31,9 +31,11 @@ const CONFIG: &str = "pyvenv.cfg";
 /// The name of the variable with the folders to import from: a JSON list.
 const SYS_PATH: &str = "WHEELPRINT_SYS_PATH";
 /// Files in the environment's site-packages, which show the frontend's packages.
-const SITE: [(&str, &str); 2] = [
+const SITE: [(&str, &str); 3] = [
     ("wheelprint.pth", "import _wheelprint_site\n"),
     ("_wheelprint_site.py", include_str!("../python/wheelprint/_site.py")),
+    // A file of this name keeps Python from caching bytecode, which could be damaged.
+    ("__pycache__", ""),
 ];
 
 /// The place of the stable interpreter, which may not exist yet, and the variables of the build.
@@ -167,8 +169,7 @@ impl StableInterpreter {
         };
         // maturin may install cffi here (its `cffi_binding.rs`), which would hide the cffi of another
         // frontend's environment.
-        let is_ours =
-            |name: &str| name == "__pycache__" || SITE.iter().any(|(own, _)| name == *own);
+        let is_ours = |name: &str| SITE.iter().any(|(own, _)| name == *own);
         let inside = fs::read_dir(&ready.site_packages).ok()?;
         let is_ours = inside.flatten().all(|entry| entry.file_name().to_str().is_some_and(is_ours));
         // If the base interpreter was removed, `python` is a dangling link.
