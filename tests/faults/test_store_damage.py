@@ -243,7 +243,11 @@ def interpreter_files(project: Project) -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.is_file() and not path.is_symlink() and "activate" not in path.name.lower()
+        if path.is_file()
+        and not path.is_symlink()
+        and "activate" not in path.name.lower()
+        # An empty file can't be damaged.
+        and path.stat().st_size
     )
 
 
