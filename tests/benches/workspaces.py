@@ -60,7 +60,7 @@ mod _core {
 
     #[pyfunction]
     fn shared() -> &'static str {
-        shared::TEXT
+        ::shared::TEXT
     }
 }
 """
