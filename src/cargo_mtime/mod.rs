@@ -20,70 +20,22 @@ use std::time::SystemTime;
 use fs_err as fs;
 
 use crate::error::{Because as _, Cause};
-use crate::fingerprint::Fingerprint;
 use crate::freshness::Reason;
+use crate::inputs::Part;
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{self, Unit, UnitKind, Units};
-use crate::inputs::{Part, Root, Roots, Watch, environment};
 use crate::log;
 
 mod note;
 mod remaining;
+mod untracked;
 
 pub(crate) use note::{Note, Observe, RacedInputs};
 use note::{owners, witness};
 pub(crate) use remaining::Remaining;
 use remaining::removed;
-
-/// What counts though cargo knows nothing of it, `extra-inputs` and variables of compilers, as one
-/// digest; an empty one if any of it changed during the build. Projects without `extra-inputs` have
-/// equal digests, and others never do.
-pub(crate) fn untracked(
-    extra: &BTreeSet<Watch>,
-    requirements: &str,
-    roots: &Roots,
-    raced_inputs: Option<&RacedInputs>,
-    see: Observe,
-) -> Untracked {
-    let requirements = requirements.to_owned();
-    let mut inputs = see(extra, roots);
-    let changed = |raced_inputs: &RacedInputs| {
-        (raced_inputs.is_gone)(extra) || inputs.keys().any(|key| raced_inputs.raced.contains(key))
-    };
-    if raced_inputs.is_some_and(changed) {
-        return Untracked { digest: String::new(), requirements };
-    }
-    inputs.extend(see(&BTreeSet::from([Watch::Variables]), roots));
-    inputs.retain(|key, _| {
-        key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
-    });
-    let digest = Fingerprint::of(&inputs).sha256;
-    let digest = match roots.get(&Root::Project) {
-        Some(project) if !extra.is_empty() => format!("{digest} {}", project.display()),
-        _ => digest,
-    };
-    Untracked { digest, requirements }
-}
-
-/// See [`untracked`].
-pub(crate) struct Untracked {
-    digest: String,
-    /// The versions of the project's build requirements. A build script can ask Python about them.
-    requirements: String,
-}
-
-impl Untracked {
-    /// What counts for a unit of this kind.
-    fn of(&self, kind: UnitKind) -> String {
-        match kind {
-            UnitKind::Run if !self.digest.is_empty() => {
-                format!("{} {}", self.digest, self.requirements)
-            }
-            _ => self.digest.clone(),
-        }
-    }
-}
+pub(crate) use untracked::Untracked;
 
 /// Makes cargo build anew what it would wrongly call fresh.
 pub(crate) fn invalidate_stale_units(
@@ -233,7 +185,7 @@ fn cause(
     // The script of a package that this build does not use was run for other requirements.
     let is_unused = unit.kind == UnitKind::Run
         && !target.local_packages().iter().any(|package| package.name == unit.package);
-    if is_ours && !is_unused && !noted.was_built_with(&untracked.of(unit.kind), &target.root) {
+    if is_ours && !is_unused && !untracked.is(&noted.untracked, unit.kind) {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();

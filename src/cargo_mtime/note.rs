@@ -28,6 +28,9 @@ pub(crate) struct Note {
     /// A digest of the C library and the variables of compilers. The caller sets it.
     #[serde(default)]
     pub system: String,
+    /// The `extra-inputs` of each project that has some.
+    #[serde(default)]
+    pub(super) extra: BTreeMap<PathBuf, BTreeSet<Watch>>,
     /// By cargo's folder for the unit's fingerprint.
     pub(super) units: BTreeMap<PathBuf, UnitNote>,
 }
@@ -41,7 +44,7 @@ pub(super) struct UnitNote {
     /// packages of one name and one place in their workspace the same unit.
     pub(super) owners: Vec<PathBuf>,
     /// See [`Untracked`]; for each project that shares the target folder.
-    pub(super) untracked_digest: BTreeMap<PathBuf, String>,
+    pub(super) untracked: BTreeMap<PathBuf, String>,
     /// Cargo's files of the unit, with size and mtime.
     pub(super) witness: Witness,
 }
@@ -73,16 +76,6 @@ impl UnitNote {
             inputs.push(Input { key, value: raced_inputs.value() });
         }
         Self { watches: watches.clone(), roots: roots.clone(), inputs, ..Self::default() }
-    }
-
-    /// Whether the unit was built with these untracked inputs of a project. Another project may have
-    /// built it: then nothing is known of this one's, but all others had the same digest.
-    pub(super) fn was_built_with(&self, untracked_digest: &str, project: &Path) -> bool {
-        let noted = &self.untracked_digest;
-        noted.get(project).map_or_else(
-            || !noted.is_empty() && noted.values().all(|other| other == untracked_digest),
-            |own| own == untracked_digest,
-        )
     }
 
     pub(super) fn changes(&self, see: Observe) -> Vec<Reason> {
@@ -121,6 +114,7 @@ impl Note {
         raced_inputs: &RacedInputs,
         see: Observe,
     ) -> Self {
+        let extra = untracked.extra(before.as_ref());
         let mut noted = before.map(|before| before.units).unwrap_or_default();
         noted.retain(|folder, _| folder.is_dir() && !raced_inputs.remaining.covers(folder));
         let read = units::read(&target.profiles()).units;
@@ -136,12 +130,11 @@ impl Note {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
             }
-            // A unit that was compiled anew has nothing of what other projects compiled.
-            if note.witness == before.witness {
-                note.untracked_digest = before.untracked_digest;
-            }
             let kind = read.get(folder.as_path()).map_or(UnitKind::Product, |unit| unit.kind);
-            note.untracked_digest.insert(target.root.clone(), untracked.of(kind));
+            note.untracked = match note.witness == before.witness {
+                true => untracked.taken_over(before.untracked, kind),
+                false => untracked.of(kind),
+            };
             noted.insert(folder.clone(), note);
         }
         Self {
@@ -149,6 +142,7 @@ impl Note {
             build_root: target.build_root().to_owned(),
             workspace_root: target.metadata.workspace_root.clone(),
             system: String::new(),
+            extra,
             units: noted,
         }
     }

@@ -9,6 +9,7 @@ use super::build::Preparation;
 use super::call::Call;
 use super::{pyo3_config, units, untracked};
 use crate::cargo_mtime::{self, Note, RacedInputs, Remaining};
+use crate::fingerprint::observe::ObservedSince;
 use crate::inputs::target::Target;
 use crate::inputs::{Key, Roots, Watch, cargo};
 
@@ -22,6 +23,7 @@ pub(super) fn finished(call: &Call, preparation: &Preparation, before: &Before, 
     let units = Units {
         units: &after.found.units,
         roots: &after.found.roots,
+        race: &|watches, roots| race(call, preparation, before, watches, roots),
         raced: &after.raced,
         gone: &after.gone,
         remaining: &before.remaining,
@@ -37,16 +39,11 @@ pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     let found = cargo::discover_units(&call.project, environment, target, before.since_time());
     call.digests.look_again();
     let watches = found.units.values().flatten().cloned().collect();
-    let seen = call.observer().observe_since(
-        [&watches],
-        &found.roots,
-        before.since,
-        &before.snapshot,
-        &preparation.written(),
-    );
+    let seen = race(call, preparation, before, &watches, &found.roots);
     let units = Units {
         units: &found.units,
         roots: &found.roots,
+        race: &|watches, roots| race(call, preparation, before, watches, roots),
         raced: &seen.raced,
         gone: &before.snapshot.gone().map(Path::to_owned).collect::<Vec<_>>(),
         remaining: &before.remaining,
@@ -54,10 +51,23 @@ pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     units.note(call, target);
 }
 
+/// Looks at inputs, and whether they changed during the build.
+fn race(
+    call: &Call,
+    preparation: &Preparation,
+    before: &Before,
+    watches: &BTreeSet<Watch>,
+    roots: &Roots,
+) -> ObservedSince<1> {
+    let written = preparation.written();
+    call.observer().observe_since([watches], roots, before.since, &before.snapshot, &written)
+}
+
 /// The units of a build, and what makes a note about them unreliable.
 struct Units<'a> {
     units: &'a BTreeMap<PathBuf, BTreeSet<Watch>>,
     roots: &'a Roots,
+    race: &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> ObservedSince<1>,
     raced: &'a BTreeSet<Key>,
     /// Files that were removed during the build.
     gone: &'a [PathBuf],
@@ -66,19 +76,23 @@ struct Units<'a> {
 
 impl Units<'_> {
     fn note(&self, call: &Call, target: &Target) {
-        let Self { units, roots, raced, gone, remaining } = *self;
+        let Self { units, roots, race, raced, gone, remaining } = *self;
         let Some(store) = &call.store else { return };
         let observer = call.observer();
         let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
-        let is_gone = |watches: &BTreeSet<Watch>| {
+        let names_gone = |watches: &BTreeSet<Watch>, roots: &Roots| {
             gone.iter().any(|path| observer.would_name(watches, roots, path))
         };
+        let is_gone = |watches: &BTreeSet<Watch>| names_gone(watches, roots);
         let raced_inputs = RacedInputs { raced, remaining, is_gone: &is_gone };
-        let extra = untracked::extra_watches(&call.settings);
-        let requirements = units::requirements(call);
-        let untracked =
-            cargo_mtime::untracked(&extra, &requirements, roots, Some(&raced_inputs), &see);
         let before = store.note(&target.metadata.target_directory);
+        let look = |project: &Path, extra: &BTreeSet<Watch>| {
+            let roots = untracked::project_root(project);
+            let seen = race(extra, &roots);
+            let is_settled = seen.raced.is_empty() && !names_gone(extra, &roots);
+            is_settled.then_some(seen.inputs)
+        };
+        let untracked = super::units::untracked(call, before.as_ref(), &look);
         let mut note = Note::new(before, target, units, &untracked, roots, &raced_inputs, &see);
         note.system = units::system(call);
         store.write_note(&note);

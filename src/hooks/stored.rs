@@ -23,7 +23,7 @@ use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::settings::Reuse;
 use crate::store::{BuildLock, Entry, EntryKind, Finished, Store};
-use crate::tied::Tied;
+use crate::tied::{Tied, is_path_file};
 use crate::wheel::{Edit, Wheel};
 
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
@@ -297,8 +297,14 @@ pub(super) fn keep(
     let (built_in, record) = (store.root().to_owned(), record.clone());
     let mut tied = tied.clone();
     if artifact == Artifact::Editable && at_import.is_none() {
-        // Without a table, nothing of its shell is made anew.
-        tied.push(Tied::Product { name: "the path file".to_owned() });
+        // Without a table, no path file is made anew for another tree.
+        match Wheel::open(wheel) {
+            Ok(wheel) => {
+                let names = wheel.files().map(|(name, _)| name).filter(|it| is_path_file(it));
+                tied.extend(names.map(|name| Tied::Product { name: name.to_owned() }));
+            }
+            Err(error) => return log::debug(error),
+        }
     }
     let finished = Finished { built_in, tied, record, roots, at_import };
     if call.reuses() || artifact == Artifact::Editable {

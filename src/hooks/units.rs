@@ -6,9 +6,10 @@ use std::path::Path;
 use super::call::Call;
 use super::obstacle::{installs_rust, obstacle};
 use super::untracked;
-use crate::cargo_mtime::{self, Remaining};
+use crate::cargo_mtime::{self, Note, Remaining, Untracked};
 use crate::digest::Tagged;
 use crate::error::Result;
+use crate::fingerprint::Inputs;
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
 use crate::inputs::{Part, Roots, Watch, environment};
@@ -63,7 +64,7 @@ pub(super) fn target(
 }
 
 /// The versions of the project's build requirements, apart from wheelprint and maturin.
-pub(super) fn requirements(call: &Call) -> String {
+fn requirements(call: &Call) -> String {
     let interpreter = &call.request.interpreter;
     let version = |name: &str| environment::version_of(interpreter, name).unwrap_or_default();
     let names = call.project.build_requirements();
@@ -85,16 +86,28 @@ pub(super) fn system(call: &Call) -> String {
     tagged.finish()
 }
 
+/// What counts for units though cargo knows nothing of it. `look` is that of [`Untracked::new`].
+pub(super) fn untracked(
+    call: &Call,
+    note: Option<&Note>,
+    look: &dyn Fn(&Path, &BTreeSet<Watch>) -> Option<Inputs>,
+) -> Untracked {
+    let observer = call.observer();
+    let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
+    let extra = untracked::extra_watches(&call.settings);
+    Untracked::new(&call.project.root, extra, requirements(call), note, look, &see)
+}
+
 /// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
 pub(super) fn invalidate_stale(call: &Call, target: &Target, is_unpacked: bool) -> Remaining {
     let observer = call.observer();
     let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
     let folder = &target.metadata.target_directory;
     let note = call.store.as_ref().and_then(|store| store.note(folder));
-    let extra = untracked::extra_watches(&call.settings);
-    let roots = untracked::project_root(&call.project);
-    let requirements = requirements(call);
-    let untracked = cargo_mtime::untracked(&extra, &requirements, &roots, None, &see);
+    let look = |project: &Path, extra: &BTreeSet<Watch>| {
+        Some(observer.observe(extra, &untracked::project_root(project)))
+    };
+    let untracked = untracked(call, note.as_ref(), &look);
     let mut remaining =
         cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked, &see);
     // All files of an archive have the same time, whatever their content.

@@ -45,9 +45,9 @@ pub(super) fn extra_watches(settings: &Settings) -> BTreeSet<Watch> {
 }
 
 /// Only the root of the project, in which `extra-inputs` are.
-pub(super) fn project_root(project: &Project) -> Roots {
+pub(super) fn project_root(project: &Path) -> Roots {
     let mut roots = Roots::default();
-    roots.add(Root::Project, &project.root);
+    roots.add(Root::Project, project);
     roots
 }
 
@@ -55,7 +55,7 @@ pub(super) fn project_root(project: &Project) -> Roots {
 /// misspelt, or its files do not exist yet.
 pub fn unmatched_inputs(call: &Call) -> Vec<String> {
     let globs = &call.settings.extra_inputs;
-    let roots = project_root(&call.project);
+    let roots = project_root(&call.project.root);
     let observer = call.observer();
     let matches = |glob: &str| {
         let watches = extra::watches_of(glob).into_iter().collect();

@@ -172,7 +172,7 @@ fn is_debug_information(name: &str) -> bool {
 }
 
 /// A `.pth` that Python reads at its start.
-fn is_path_file(name: &str) -> bool {
+pub(crate) fn is_path_file(name: &str) -> bool {
     name.ends_with(".pth") && !name.contains('/')
 }
 

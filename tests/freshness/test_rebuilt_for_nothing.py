@@ -157,13 +157,14 @@ def add_a_second_member(project: Project) -> Project:
     return second
 
 
-@pytest.mark.parametrize("extra_inputs", [True, False])
-def test_two_members_and_what_they_share(extra_inputs: bool, uncompiled: Project) -> None:
-    """Built in turn, they do not have each other's dependencies compiled again."""
+@pytest.mark.parametrize("extra_inputs", [0, 1, 2])
+def test_two_members_and_what_they_share(extra_inputs: int, uncompiled: Project) -> None:
+    """Built in turn, they do not have each other's dependencies compiled again, however many of
+    them have `extra-inputs`."""
     first = uncompiled
     second = add_a_second_member(first)
-    if extra_inputs:
-        second.settings('extra-inputs = ["assets/undeclared.txt"]')
+    for project in (second, first)[:extra_inputs]:
+        project.settings('extra-inputs = ["assets/undeclared.txt"]')
     asking.anew(first)
     second.build("editable")
     second.build("editable")

@@ -1,0 +1,158 @@
+//! What counts for units though cargo knows nothing of it: `extra-inputs`, the variables of
+//! compilers, and for build scripts the versions of build requirements.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Note, Observe};
+use crate::fingerprint::{Fingerprint, Inputs};
+use crate::inputs::units::UnitKind;
+use crate::inputs::{Part, Roots, Watch, environment};
+
+/// The untracked inputs at one time, of the project that is built and of others in the target
+/// folder.
+pub(crate) struct Untracked {
+    /// A project without `extra-inputs` has no name here: all such projects have the same digest.
+    project: PathBuf,
+    /// What else the project watches.
+    extra: BTreeSet<Watch>,
+    /// By project: a digest of its `extra-inputs` and the variables of compilers. Without projects
+    /// whose inputs changed during the build.
+    digests: BTreeMap<PathBuf, String>,
+    /// The versions of the build requirements of the project that is built. A build script can ask
+    /// Python about them.
+    requirements: String,
+}
+
+impl Untracked {
+    /// `note` names the other projects. `look` gives a project's `extra-inputs`, or `None` if any of
+    /// them changed during the build.
+    pub(crate) fn new(
+        project: &Path,
+        extra: BTreeSet<Watch>,
+        requirements: String,
+        note: Option<&Note>,
+        look: impl Fn(&Path, &BTreeSet<Watch>) -> Option<Inputs>,
+        see: Observe,
+    ) -> Self {
+        let mut variables = see(&BTreeSet::from([Watch::Variables]), &Roots::default());
+        variables.retain(|key, _| {
+            key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
+        });
+        let digest = |inputs: Inputs| Fingerprint::of(variables.iter().chain(&inputs)).sha256;
+        let project = if extra.is_empty() { PathBuf::new() } else { project.to_owned() };
+        let others = note.iter().flat_map(|note| &note.extra);
+        let others = others.filter(|(other, _)| **other != project && other.is_dir());
+        let own = (!extra.is_empty()).then_some((&project, &extra));
+        let looked = others
+            .chain(own)
+            .filter_map(|(it, watches)| Some((it.clone(), digest(look(it, watches)?))));
+        let mut digests: BTreeMap<PathBuf, String> = looked.collect();
+        digests.insert(PathBuf::new(), digest(Inputs::new()));
+        Self { project, extra, digests, requirements }
+    }
+
+    /// What counts for a unit of this kind, by project.
+    pub(super) fn of(&self, kind: UnitKind) -> BTreeMap<PathBuf, String> {
+        let value = |digest: &String| match kind {
+            UnitKind::Run => format!("{digest} {}", self.requirements),
+            _ => digest.clone(),
+        };
+        self.digests.iter().map(|(project, digest)| (project.clone(), value(digest))).collect()
+    }
+
+    /// Whether a unit of this kind was made with what counts now.
+    pub(super) fn is(&self, noted: &BTreeMap<PathBuf, String>, kind: UnitKind) -> bool {
+        let now = self.of(kind);
+        now.get(&self.project).is_some_and(|now| noted.get(&self.project) == Some(now))
+    }
+
+    /// What counts for a unit that this build did not compile: of other projects, what it was
+    /// compiled with.
+    pub(super) fn taken_over(
+        &self,
+        mut noted: BTreeMap<PathBuf, String>,
+        kind: UnitKind,
+    ) -> BTreeMap<PathBuf, String> {
+        noted.extend(self.of(kind).remove_entry(&self.project));
+        noted
+    }
+
+    /// The `extra-inputs` of all projects in the target folder.
+    pub(super) fn extra(&self, before: Option<&Note>) -> BTreeMap<PathBuf, BTreeSet<Watch>> {
+        let mut extra = before.map(|before| before.extra.clone()).unwrap_or_default();
+        extra.retain(|project, _| project.is_dir());
+        if !self.extra.is_empty() {
+            extra.insert(self.project.clone(), self.extra.clone());
+        }
+        extra
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::Value;
+    use crate::inputs::{Key, Kind};
+
+    /// What counts for a build of a project, whose `extra-inputs` have a content. Those of `raced`
+    /// changed during the build.
+    fn build(
+        project: &Path,
+        has_extra: bool,
+        requirements: &str,
+        note: &Note,
+        contents: &BTreeMap<PathBuf, &str>,
+        raced: Option<&Path>,
+    ) -> Untracked {
+        let extra = BTreeSet::from_iter(has_extra.then_some(Watch::Variables));
+        let look = |project: &Path, _: &BTreeSet<Watch>| {
+            let value = Value::Sha256(contents[project].to_owned());
+            let key = Key::named(Part::Rust, Kind::File, "extra");
+            (raced != Some(project)).then(|| Inputs::from([(key, value)]))
+        };
+        let see = |_: &BTreeSet<Watch>, _: &Roots| Inputs::new();
+        Untracked::new(project, extra, requirements.into(), Some(note), look, &see)
+    }
+
+    #[test]
+    fn what_another_project_compiled() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two, plain] = ["one", "two", "plain"].map(|name| folder.path().join(name));
+        for project in [&one, &two, &plain] {
+            fs_err::create_dir(project).unwrap();
+        }
+        let note = Note {
+            extra: [&one, &two].map(|it| (it.clone(), BTreeSet::from([Watch::Variables]))).into(),
+            ..Note::default()
+        };
+        let first = Note::default();
+        let contents = |one_has| BTreeMap::from([(one.clone(), one_has), (two.clone(), "x")]);
+        let of = |project: &PathBuf, one_has, requirements: &str| {
+            let has_extra = project != &plain;
+            build(project, has_extra, requirements, &note, &contents(one_has), None)
+        };
+        for kind in [UnitKind::Product, UnitKind::Run] {
+            let noted = of(&two, "a", "").of(kind);
+            assert!(of(&one, "a", "").is(&noted, kind), "compiled with this one's inputs");
+            assert!(of(&plain, "a", "").is(&noted, kind), "there are none");
+            assert!(!of(&one, "b", "").is(&noted, kind), "compiled with others");
+            assert_eq!(of(&one, "a", "cffi=1").is(&noted, kind), kind != UnitKind::Run);
+            // The other project takes the unit as it is.
+            let taken = of(&two, "b", "").taken_over(noted.clone(), kind);
+            assert!(of(&one, "a", "").is(&taken, kind) && !of(&one, "b", "").is(&taken, kind));
+
+            let unknown = build(&two, true, "", &first, &contents("a"), None).of(kind);
+            assert!(!of(&one, "a", "").is(&unknown, kind), "not known to that build");
+            let raced = build(&two, true, "", &note, &contents("a"), Some(&one)).of(kind);
+            assert!(!of(&one, "a", "").is(&raced, kind), "changed while it was compiled");
+            assert!(of(&two, "a", "").is(&raced, kind));
+            let raced = build(&one, true, "", &note, &contents("a"), Some(&one));
+            assert!(!of(&one, "a", "").is(&raced.of(kind), kind));
+        }
+        let after = build(&one, true, "", &first, &contents("a"), None).extra(Some(&note));
+        assert_eq!(after, note.extra);
+        fs_err::remove_dir(&two).unwrap();
+        assert!(!of(&one, "a", "").extra(Some(&note)).contains_key(&two));
+    }
+}
