@@ -121,7 +121,8 @@ def test_a_path_file_of_a_wheel_without_a_table(check_out: CheckOut, tmp_path: P
     """A program with Python sources: only its path file names the tree."""
     trees = [check_out("bin-bindings"), check_out("bin-bindings", tmp_path / "other")]
     for tree in trees:
-        tree.replace("pyproject.toml", "[tool.maturin]\n", '[tool.maturin]\npython-source = "py"\n')
+        settings = '[tool.maturin]\npython-source = "py"\nmodule-name = "bin_bindings"\n'
+        tree.replace("pyproject.toml", "[tool.maturin]\n", settings)
         tree.write("py/bin_bindings/__init__.py", "")
     for build in (lambda tree: tree.build("editable")[1], asking.fresh):
         for tree in trees:
@@ -169,7 +170,7 @@ def test_a_wheel_that_is_gone_is_not_promised(check_out: CheckOut) -> None:
     hook = "get_requires_for_build_editable"
     (asked,) = project.hook(hook, None, venv=None).ok().result
     assert asked.startswith("maturin")
-    assert project.editable().verdict == "stale: the stored wheel is missing"
+    assert project.editable().verdict.startswith("stale: ")
     assert project.hook(hook, None, venv=None).ok().result == []
 
 
