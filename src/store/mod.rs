@@ -346,9 +346,17 @@ mod tests {
     /// Sets the time of a file or folder to hours ago.
     pub(super) fn age(path: &Path, hours: u64) {
         let time = SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
-        // A folder can be opened for reading only.
-        let file = std::fs::File::open(path).unwrap();
-        file.set_modified(time).unwrap();
+        let mut options = fs::OpenOptions::new();
+        // A folder can't be opened for writing.
+        #[cfg(unix)]
+        options.read(true);
+        #[cfg(windows)]
+        {
+            use fs::os::windows::fs::OpenOptionsExt as _;
+            // FILE_WRITE_ATTRIBUTES, FILE_FLAG_BACKUP_SEMANTICS
+            options.access_mode(0x100).custom_flags(0x0200_0000);
+        }
+        options.open(path).unwrap().into_parts().0.set_modified(time).unwrap();
     }
 
     /// Two trees of one project.
