@@ -319,6 +319,45 @@ mod tests {
         );
     }
 
+    /// `wheelprint explain` shows these words, also as JSON.
+    #[test]
+    fn every_reason_for_a_tied_build_has_words() {
+        let roots = BTreeMap::from([(Root::Outside(1), "../shared".to_owned())]);
+        let key = any_key(Part::Rust, Kind::File, Some(Root::Outside(1)), "a.h");
+        let (package, name) = ("core".to_owned(), "a.so".to_owned());
+        for (reason, words) in [
+            (
+                Tied::Read { package: package.clone(), variable: "OUT_DIR".into() },
+                "core was compiled with OUT_DIR, a path of this tree",
+            ),
+            (
+                Tied::Instruction { package, instruction: "rustc-link-search".into() },
+                "the build script of core printed `rustc-link-search` with a path of this tree",
+            ),
+            (
+                Tied::Product { name: name.clone() },
+                "a.so in the wheel contains a path of this tree",
+            ),
+            (Tied::Input { key: key.clone() }, "../shared/a.h contains a path of this tree"),
+            (
+                Tied::Setting { name: "build-args".into() },
+                "the config setting build-args contains a path of this tree",
+            ),
+            (
+                Tied::Outside { key },
+                "../shared/a.h lies outside of the tree and is found relative to it",
+            ),
+            (
+                Tied::Unsearched { name, cause: "permission denied".into() },
+                "a.so could not be searched for paths of this tree: permission denied",
+            ),
+            (Tied::NotUtf8, "the path of this tree is not UTF-8"),
+            (Tied::Linked, "a folder of this tree is reached through a link"),
+        ] {
+            assert_eq!(tied(&reason, &roots), words);
+        }
+    }
+
     #[test]
     fn what_may_be_a_secret_is_not_written_not_even_its_digest() {
         for key in [

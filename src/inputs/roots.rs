@@ -292,6 +292,23 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn roots_move_although_a_link_is_left_at_the_old_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs_err::create_dir(&new).unwrap();
+        fs_err::os::unix::fs::symlink(&new, &old).unwrap();
+        let mut roots = Roots::default();
+        roots.add(Root::Project, &old);
+        roots.add(Root::Crate("core".into()), old.join("core"));
+        roots.add(Root::Outside(1), "/usr/include");
+        let moved = roots.moved_to(&new).unwrap();
+        assert_eq!(moved.get(&Root::Project), Some(&*new));
+        assert_eq!(moved.get(&Root::Crate("core".into())), Some(&*new.join("core")));
+        assert_eq!(moved.get(&Root::Outside(1)), Some(Path::new("/usr/include")));
+    }
+
+    #[test]
     fn a_root_has_one_spelling_and_the_order_of_its_text() {
         let texts = [
             "above",

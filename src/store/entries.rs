@@ -266,3 +266,62 @@ pub(super) fn entry_files(project: &Path) -> Vec<(PathBuf, SystemTime)> {
         .filter_map(|path| modified(&path).map(|used| (path, used)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Root;
+    use crate::store::tests::{EDITABLE, age, finished, publish, record, two_trees};
+
+    fn first(store: &Store) -> Record {
+        store.candidates(EDITABLE).next().unwrap().unwrap().record
+    }
+
+    /// A lookup compares only some of the builds.
+    #[test]
+    fn the_build_that_a_tree_used_last_is_compared_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let shared = one.entry_path(&publish(&one, "shared", &[]));
+        let tied = two.entry_path(&publish(&two, "tied", &[Tied::NotUtf8]));
+        for number in 0..CANDIDATES + 8 {
+            publish(&one, &number.to_string(), &[]);
+        }
+        age(&shared, 2);
+        age(&tied, 2);
+        assert_eq!(two.candidates(EDITABLE).count(), CANDIDATES);
+        assert_eq!(first(&two), record("tied"));
+
+        let entry = two.read_entry(&shared, EDITABLE).unwrap();
+        two.deliver(&entry, folder.path()).unwrap();
+        age(&shared, 2);
+        assert_eq!(first(&two), record("shared"));
+        assert_ne!(first(&one), record("shared"), "each tree has its own");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn folders_are_those_of_the_tree_that_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let entry = publish(&one, "moved", &[]);
+        let tied = publish(&one, "tied", &[Tied::NotUtf8]);
+        // The first tree was moved, and a link leads from its old place to the new one.
+        fs::remove_dir(&two.root).unwrap();
+        fs::rename(&one.root, &two.root).unwrap();
+        fs::os::unix::fs::symlink(&two.root, &one.root).unwrap();
+        let found: Vec<Entry> = two.candidates(EDITABLE).map(Result::unwrap).collect();
+        assert_eq!(found.len(), 1, "{tied:?}");
+        assert_eq!((&found[0].record, &found[0].built_in), (&entry.record, &one.root));
+        assert_eq!(found[0].roots.get(&Root::Project), Some(&*two.root));
+
+        // A tree that is used through a link keeps the names that its build used.
+        let linked = finished(&one, "linked", &[]);
+        let wheel = folder.path().join("p-1-py3-none-any.whl");
+        fs::write(&wheel, "linked").unwrap();
+        two.publish(EDITABLE, linked, &wheel).unwrap();
+        let found = two.candidates(EDITABLE).next().unwrap().unwrap();
+        assert_eq!(found.record, record("linked"));
+        assert_eq!(found.roots.get(&Root::Project), Some(&*one.root));
+    }
+}

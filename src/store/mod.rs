@@ -279,7 +279,7 @@ mod tests {
         Store::open(&environment, &root, Some("p"), "")
     }
 
-    fn record(value: &str) -> Record {
+    pub(super) fn record(value: &str) -> Record {
         let key = Key::named(Part::Request, Kind::Value, "x");
         let inputs = Inputs::from([(key, Value::Text(value.into()))]);
         Record::new(&inputs, Default::default(), Default::default(), Vec::new())
@@ -295,7 +295,7 @@ mod tests {
         store
     }
 
-    fn finished(store: &Store, value: &str, tied: &[Tied]) -> Finished {
+    pub(super) fn finished(store: &Store, value: &str, tied: &[Tied]) -> Finished {
         let mut roots = Roots::default();
         roots.add(Root::Project, &store.root);
         let (built_in, record) = (store.root.clone(), record(value));
@@ -335,8 +335,32 @@ mod tests {
         assert_eq!(store.deliver(&entry, folder.path()).unwrap(), Delivery::Damaged);
     }
 
+    /// Stores a build, whose wheel contains only its name.
+    pub(super) fn publish(store: &Store, value: &str, tied: &[Tied]) -> Entry {
+        let folder = tempfile::tempdir().unwrap();
+        let wheel = folder.path().join("p-1-py3-none-any.whl");
+        fs::write(&wheel, value).unwrap();
+        store.publish(EDITABLE, finished(store, value, tied), &wheel).unwrap()
+    }
+
+    /// Sets the time of a file or folder to hours ago.
+    pub(super) fn age(path: &Path, hours: u64) {
+        let time = SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+        let mut options = fs::OpenOptions::new();
+        // A folder can't be opened for writing.
+        #[cfg(unix)]
+        options.read(true);
+        #[cfg(windows)]
+        {
+            use fs::os::windows::fs::OpenOptionsExt as _;
+            // FILE_WRITE_ATTRIBUTES, FILE_FLAG_BACKUP_SEMANTICS
+            options.access_mode(0x100).custom_flags(0x0200_0000);
+        }
+        options.open(path).unwrap().into_parts().0.set_modified(time).unwrap();
+    }
+
     /// Two trees of one project.
-    fn two_trees(folder: &Path) -> [Store; 2] {
+    pub(super) fn two_trees(folder: &Path) -> [Store; 2] {
         ["one", "two"].map(|tree| {
             let mut environment = Environment::default();
             environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache").as_os_str());

@@ -78,22 +78,43 @@ fn key(request: &Request) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::request::{Artifact, Environment, Interpreter};
-    use crate::store::tests::{EDITABLE, filled};
+    use crate::store::prune::{prune_all_builds, prune_builds};
+    use crate::store::tests::{EDITABLE, age, filled, publish, two_trees};
+    use crate::store::{Cache, Delivery, Freed, ROOT};
+    use crate::tied::Tied;
+
+    fn request(root: &Path) -> Request {
+        Request {
+            artifact: Artifact::Editable,
+            root: root.to_owned(),
+            config_settings: Default::default(),
+            interpreter: Interpreter::default(),
+            environment: Environment::default(),
+        }
+    }
+
+    /// The wheel of the promised build, which must be delivered, has this content.
+    fn is_kept(store: &Store, request: &Request, content: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let entry = store.promised(request).expect("the promise counts");
+        match store.deliver(&entry, folder.path()).unwrap() {
+            Delivery::Done(name) => {
+                assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), content);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn only_what_was_promised_is_given() {
         let folder = tempfile::tempdir().unwrap();
         let store = filled(folder.path(), &["a", "b"]);
         let entries: Vec<Entry> = store.candidates(EDITABLE).flatten().collect();
-        let request = Request {
-            artifact: Artifact::Editable,
-            root: folder.path().to_owned(),
-            config_settings: Default::default(),
-            interpreter: Interpreter::default(),
-            environment: Environment::default(),
-        };
+        let request = request(folder.path());
         assert_eq!(store.promised(&request), None);
         store.promise(&request, &entries[0]);
         assert_eq!(store.promised(&request).as_ref(), Some(&entries[0]));
@@ -106,5 +127,78 @@ mod tests {
         store.promise(&request, &entries[1]);
         store.forget_promise(&request);
         assert_eq!(store.promised(&request), None);
+    }
+
+    /// The promised build may be the one that was not used for the longest time.
+    #[test]
+    fn limits_keep_what_was_promised() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let request = request(&one.root);
+        let entry = publish(&one, "promised", &[]);
+        publish(&two, "newer", &[]);
+        age(&one.entry_path(&entry), 2);
+        age(&one.project.join("wheels").join(&entry.wheel.as_ref().unwrap().sha256), 2);
+        one.promise(&request, &entry);
+        let mut freed = Freed::default();
+        prune_all_builds(std::slice::from_ref(&one.project), 1, &mut freed);
+        prune_builds(&one.project, &mut freed);
+        assert_eq!(freed.builds, 1);
+        is_kept(&one, &request, "promised");
+    }
+
+    /// In a container, a tree is where this process does not see it.
+    #[test]
+    fn a_tree_that_is_not_seen_keeps_its_promises() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let request = request(&one.root);
+        let tied = publish(&one, "promised", &[Tied::NotUtf8]);
+        fs::remove_dir(&one.root).unwrap();
+        // It has been known for long.
+        age(&one.folder.join(ROOT), 2);
+        one.promise(&request, &tied);
+        two.prune_others();
+        publish(&two, "another", &[]);
+        Cache { folder: two.cache.clone() }.prune().unwrap();
+        is_kept(&one, &request, "promised");
+
+        crate::store::prune::paths_in(&one.folder).iter().for_each(|path| age(path, 2));
+        Cache { folder: two.cache.clone() }.prune().unwrap();
+        assert!(!one.folder.exists());
+    }
+
+    #[test]
+    fn cleaning_another_tree_waits_until_a_promise_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let request = request(&one.root);
+        one.promise(&request, &publish(&one, "promised", &[]));
+        let (cache, root) = (Cache { folder: two.cache.clone() }, two.root.clone());
+        let cleaning = std::thread::spawn(move || cache.clean(&root).map(|freed| freed.projects));
+        std::thread::sleep(Duration::from_millis(300));
+        is_kept(&one, &request, "promised");
+        assert!(!cleaning.is_finished());
+        one.forget_promise(&request);
+        assert_eq!(cleaning.join().unwrap().unwrap(), 1);
+        assert_eq!(one.entry_files().len(), 0);
+        assert!(one.folder.exists(), "the other tree's own part stays");
+    }
+
+    #[test]
+    fn a_wheel_that_is_gone_is_not_there_to_be_promised() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, _] = two_trees(folder.path());
+        let request = request(&one.root);
+        let entry = publish(&one, "a", &[]);
+        assert!(one.has_wheel(&entry));
+        one.promise(&request, &entry);
+        fs::remove_file(one.wheel_path(entry.wheel.as_ref().unwrap()).unwrap()).unwrap();
+        assert!(!one.has_wheel(&entry));
+        // If it goes later, the entry goes too, so that the next lookup asks for a build.
+        let delivered = one.deliver(&entry, folder.path()).unwrap();
+        assert_eq!(delivered, Delivery::Missing);
+        assert_eq!(one.promised(&request), None);
+        assert_eq!(one.candidates(EDITABLE).count(), 0);
     }
 }

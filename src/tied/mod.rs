@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Cause;
 use crate::fingerprint::{Inputs, Value};
 use crate::inputs::cargo::Told;
 use crate::inputs::target::Target;
@@ -27,6 +28,7 @@ use crate::inputs::{self, Key, Kind, Root, Roots};
 use crate::request::{Artifact, ConfigValue, Environment, Request};
 use crate::wheel::{Wheel, sbom};
 
+mod flags;
 mod native;
 mod search;
 mod tree;
@@ -120,10 +122,10 @@ impl Build<'_> {
             ConfigValue::Flag(_) => false,
         });
         let settings = settings.map(|(name, _)| Tied::Setting { name: name.clone() });
-        let flags = self.inputs.keys().filter(|key| key.name.ends_with("RUSTFLAGS"));
-        let flags = flags.filter(|key| {
+        let variables = self.inputs.keys().filter(|key| key.name.ends_with("RUSTFLAGS"));
+        let flags = variables.filter(|key| {
             let value = self.environment.get(&key.name);
-            value.is_some_and(|value| names_a_library(&value.to_string_lossy()))
+            value.is_some_and(|value| flags::names_a_library(&value.to_string_lossy()))
         });
         let named = named.chain(flags).map(|key| Tied::Input { key: key.clone() });
         named.chain(settings).collect()
@@ -198,7 +200,7 @@ fn units(tree: &Tree, told: &[Told]) -> BTreeSet<Tied> {
         }
         for (instruction, value) in &unit.instructions {
             let is_tied = tree.is_outside_products_in(value.as_bytes())
-                || (unit.is_local && is_relative_search(instruction, value));
+                || (unit.is_local && flags::is_relative(instruction, value));
             if is_tied && !["warning", "error"].contains(&instruction.as_str()) {
                 let (package, instruction) = (unit.package.clone(), instruction.clone());
                 found.insert(Tied::Instruction { package, instruction });
@@ -206,39 +208,6 @@ fn units(tree: &Tree, told: &[Told]) -> BTreeSet<Tied> {
         }
     }
     found
-}
-
-/// Whether a linker may look for a file in the tree: rustc runs in the workspace's folder.
-fn is_relative_search(instruction: &str, value: &str) -> bool {
-    let path = value.split_once('=').map_or(value, |(_, path)| path);
-    (instruction == "rustc-link-search" && !Path::new(path.trim()).has_root())
-        || (instruction != "rustc-link-lib" && names_a_library(value))
-            && (instruction == "rustc-flags" || instruction.ends_with("link-arg"))
-        || instruction == "rustc-flags" && value.contains("-L")
-}
-
-/// Whether flags may name a library or a folder of the tree: any word that is a relative path.
-fn names_a_library(flags: &str) -> bool {
-    let words = flags.split(|char: char| char.is_whitespace() || "=,'\"[]\u{1f}".contains(char));
-    let is_relative = |word: &str| {
-        let path = word.trim_start_matches("-L");
-        let is_file = [".o", ".a", ".so", ".lib", ".obj", ".dylib", ".ld", ".lds", ".map"]
-            .iter()
-            .any(|end| path.ends_with(end));
-        !path.is_empty() && !Path::new(path).has_root() && (is_file || path.contains(['/', '\\']))
-    };
-    let mut words = words.filter(|word| !word.is_empty()).peekable();
-    while let Some(word) = words.next() {
-        // `-L lib`, `-L native=lib`
-        let kinds = ["native", "dependency", "crate", "framework", "all"];
-        let is_search = word == "-L" || kinds.contains(&word.trim_start_matches("-L"));
-        let is_folder = |it: &&str| !kinds.contains(it) && !Path::new(it).has_root();
-        let is_folder = is_search && words.peek().is_some_and(is_folder);
-        if is_folder || is_relative(word) {
-            return true;
-        }
-    }
-    false
 }
 
 /// Inputs outside of the tree, unless rustc or a build script named them by an absolute path, and
@@ -314,18 +283,24 @@ fn files(
         };
         let unsearched = |cause: String| Tied::Unsearched { name: key.name.clone(), cause };
         let Some(path) = path else { return Some(unsearched("its folder is not known".into())) };
-        let has_flags = key.kind == Kind::Toml && {
-            let text = fs_err::read_to_string(&path).unwrap_or_default();
-            text.lines().any(|line| line.contains("flags") && names_a_library(line))
-        };
-        match tree.is_in_file(&path) {
-            Ok(false) if has_flags => Some(Tied::Input { key: key.clone() }),
+        match is_about_the_tree(tree, key.kind, &path) {
             Ok(true) => Some(Tied::Input { key: key.clone() }),
             Ok(false) => None,
             Err(error) => Some(unsearched(error.to_string())),
         }
     };
     files.into_par_iter().filter_map(search).collect()
+}
+
+/// Whether a file contains a path of the tree, or flags with a relative one.
+///
+/// # Errors
+/// The file can't be read, or is no TOML and should be.
+fn is_about_the_tree(tree: &Tree, kind: Kind, path: &Path) -> Result<bool, Cause> {
+    if tree.is_in_file(path)? {
+        return Ok(true);
+    }
+    Ok(kind == Kind::Toml && flags::are_in(&fs_err::read_to_string(path)?.parse()?))
 }
 
 #[cfg(test)]
@@ -373,6 +348,9 @@ mod tests {
             (script(true, "rustc-link-search", "native=/w/t/lib"), Some("p rustc-link-search")),
             (script(true, "rustc-link-search", "native=lib"), Some("p rustc-link-search")),
             (script(true, "rustc-link-search", "native=/usr/lib"), None),
+            (script(true, "rustc-flags", "-L lib"), Some("p rustc-flags")),
+            (script(true, "rustc-link-arg-cdylib", "foo.o"), Some("p rustc-link-arg-cdylib")),
+            (script(false, "rustc-link-arg", "foo.o"), None),
             (script(true, "rustc-link-search", &format!("native={OUT}")), None),
             (script(false, "root", "/w/t/include"), Some("p root")),
             (script(true, "warning", "/w/t/include"), None),
@@ -383,29 +361,17 @@ mod tests {
     }
 
     #[test]
-    fn libraries_in_flags() {
-        for (flags, is_named) in [
-            ("-C link-arg=-fuse-ld=mold -C target-cpu=native", false),
-            ("-L /usr/lib -L native=/opt/lib", false),
-            ("-L lib", true),
-            ("-L native=vendor/lib -l static=foo", true),
-            ("-C link-arg=lib/foo.o", true),
-            ("-C link-arg=foo.o", true),
-            ("rustflags = [\"-L\", \"native=lib/x\"]", true),
-            ("rustflags = [\"-C\", \"link-arg=-fuse-ld=lld\"]", false),
-        ] {
-            assert_eq!(names_a_library(flags), is_named, "{flags}");
-        }
-    }
-
-    #[test]
     fn files_of_git() {
         let key = |name: &str| {
             let place = Place { root: Root::Project, path: name.into() };
             Inputs::from([(Key::place(Part::Rust, Kind::File, place), Value::Absent)])
         };
-        assert!(!of_git(&key(".git/HEAD")).is_empty());
-        assert!(of_git(&key("src/a.git.rs")).is_empty() && of_git(&key("x.git/a")).is_empty());
+        for name in [".git/HEAD", ".git", "../.git/index", "vendor/a/.git/HEAD"] {
+            assert_eq!(of_git(&key(name)).len(), 1, "{name}");
+        }
+        for name in ["src/a.git.rs", "x.git/a", ".gitignore", ".github/a.rs"] {
+            assert!(of_git(&key(name)).is_empty(), "{name}");
+        }
     }
 
     #[test]
@@ -424,6 +390,8 @@ mod tests {
             // A build script may have found it by the place of the tree.
             ("/w/x/a.h", &["/w/x/a.h"], true),
             ("/repo.git/worktrees/t/HEAD", &["/repo.git/worktrees/t/HEAD"], true),
+            ("/usr/main/.git/worktrees/t/HEAD", &["/usr/main/.git/worktrees/t/HEAD"], true),
+            ("/usr/main/.git/HEAD", &["/usr/main/.git"], true),
         ] {
             let place = roots.name(Path::new(file)).unwrap();
             let key = Key::place(Part::Rust, Kind::File, place);
@@ -436,6 +404,92 @@ mod tests {
                 is_tied,
                 "{names:?}"
             );
+        }
+    }
+
+    #[test]
+    fn variables_with_a_path_of_the_tree() {
+        let variable = |name: &str| Key::named(Part::Environment, Kind::Variable, name);
+        let mut environment = Environment::default();
+        let mut inputs = Inputs::new();
+        for (name, value) in [
+            ("CFLAGS", "-I/w/t/include"),
+            ("RUSTFLAGS", "-L native=lib"),
+            ("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-cpu=native\u{1f}-Copt-level=3"),
+            ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Clink-arg=foo.o"),
+            // No flags.
+            ("CC", "tools/cc.o"),
+        ] {
+            environment.set(name, value);
+            inputs.insert(variable(name), Value::Sha256("aa".into()));
+        }
+        let request = Request {
+            artifact: Artifact::Editable,
+            root: "/w/t".into(),
+            config_settings: [("a", "/w/t/x"), ("b", "/usr/x")]
+                .map(|(name, value)| (name.to_owned(), ConfigValue::Text(value.into())))
+                .into(),
+            interpreter: Default::default(),
+            environment: Environment::default(),
+        };
+        let build = Build {
+            request: &request,
+            environment: &environment,
+            target: None,
+            told: &[],
+            inputs: &inputs,
+            roots: &Roots::default(),
+            products: &[],
+        };
+        let found = build.texts(&Tree::new(vec!["/w/t".into()], Vec::new()));
+        let tied = |name: &str| Tied::Input { key: variable(name) };
+        let expected = [
+            tied("CFLAGS"),
+            tied("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS"),
+            tied("RUSTFLAGS"),
+            Tied::Setting { name: "a".into() },
+        ];
+        assert_eq!(BTreeSet::from_iter(found), BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn files_with_a_path_of_the_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = Tree::new(vec!["/w/t".into()], Vec::new());
+        let mut roots = Roots::default();
+        roots.add(Root::Project, folder.path());
+        const CONFIG: &str = "[build]\nrustflags = [\n  '-L',\n  'native=lib',\n]\n";
+        let input = |key| Some(Tied::Input { key });
+        let unsearched = |Key { name, .. }| Some(Tied::Unsearched { name, cause: String::new() });
+        type Case<'a> = (&'a str, Kind, Option<&'a [u8]>, &'a dyn Fn(Key) -> Option<Tied>);
+        let cases: [Case<'_>; 10] = [
+            ("a.txt", Kind::File, Some(b"/w/tree"), &|_| None),
+            ("b.txt", Kind::File, Some(b"/w/t/x"), &input),
+            ("gone.txt", Kind::File, None, &unsearched),
+            ("c.toml", Kind::Toml, Some(b"a = '/w/t/x'"), &input),
+            ("d.toml", Kind::Toml, Some(CONFIG.as_bytes()), &input),
+            ("e.toml", Kind::Toml, Some(b"rustflags = ['-Ctarget-cpu=native']"), &|_| None),
+            ("gone.toml", Kind::Toml, None, &unsearched),
+            ("broken.toml", Kind::Toml, Some(b"rustflags = ["), &unsearched),
+            ("latin1.toml", Kind::Toml, Some(b"# caf\xe9\n"), &unsearched),
+            // Only cargo's configuration has flags.
+            ("f.rs", Kind::File, Some(CONFIG.as_bytes()), &|_| None),
+        ];
+        for (name, kind, content, expected) in cases {
+            if let Some(content) = content {
+                fs_err::write(folder.path().join(name), content).unwrap();
+            }
+            let place = Place { root: Root::Project, path: name.into() };
+            let key = Key::place(Part::Manifest, kind, place);
+            let inputs = Inputs::from([(key.clone(), Value::Sha256("aa".into()))]);
+            let mut found = files(&tree, folder.path(), &roots, &inputs, |_, _| false);
+            for tied in &mut found {
+                if let Tied::Unsearched { cause, .. } = tied {
+                    assert!(!std::mem::take(cause).is_empty(), "{name}");
+                }
+            }
+            assert_eq!(found, Vec::from_iter(expected(key)), "{name}");
+            assert!(files(&tree, folder.path(), &roots, &inputs, |_, _| true).is_empty());
         }
     }
 

@@ -147,6 +147,34 @@ mod tests {
     }
 
     #[test]
+    fn the_checkout_above_a_project_is_of_its_tree() {
+        for mark in [".git", ".cargo/config.toml", "Cargo.toml", "pyproject.toml", "uv.lock"] {
+            let folder = tempfile::tempdir().unwrap();
+            let top = folder.path().join("top");
+            let project = top.join("bindings/python");
+            fs_err::create_dir_all(&project).unwrap();
+            // `X = { value = "data", relative = true }` in the configuration; a script's library.
+            let variable = top.join("data").display().to_string();
+            let search = format!("native={}", top.join("lib").display());
+            let told = |tree: &Tree| {
+                (
+                    tree.is_in_sources(variable.as_bytes()),
+                    tree.is_outside_products_in(search.as_bytes()),
+                )
+            };
+            assert_eq!(told(&Tree::of(&project, None, &[])), (false, false), "{mark}");
+            fs_err::create_dir_all(top.join(mark).parent().unwrap()).unwrap();
+            fs_err::write(top.join(mark), "").unwrap();
+            assert_eq!(told(&Tree::of(&project, None, &[])), (true, true), "{mark}");
+        }
+        let home = etcetera::home_dir().unwrap();
+        let far: Vec<&Path> = around(&home).collect();
+        assert_eq!(far, [] as [&Path; 0], "the user's home and the folders that it is in");
+        let project = home.join("top/project");
+        assert_eq!(around(&project).collect::<Vec<_>>(), [home.join("top")]);
+    }
+
+    #[test]
     fn a_path_is_found_in_every_piece_of_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
