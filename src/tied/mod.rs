@@ -28,7 +28,6 @@ use crate::request::{Artifact, ConfigValue, Environment, Request};
 use crate::wheel::{Wheel, sbom};
 
 mod native;
-mod search;
 mod tree;
 
 use tree::{Tree, around};
