@@ -338,6 +338,34 @@ mod tests {
     }
 
     #[test]
+    fn with_a_package_of_its_own_it_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Some(folder.path().to_owned());
+        let plan = StableInterpreter::new(&interpreter("/tmp/x"), &environment("/tmp/x"), store);
+        let (folder, python) = (plan.folder().unwrap(), plan.python().unwrap());
+        let site_packages = folder.join("site-packages");
+        fs::create_dir_all(python.parent().unwrap()).unwrap();
+        fs::create_dir(&site_packages).unwrap();
+        for path in [&python, &folder.join(CONFIG)] {
+            fs::write(path, "").unwrap();
+        }
+        for (name, text) in SITE {
+            fs::write(site_packages.join(name), text).unwrap();
+        }
+        let config = digest::bytes(b"");
+        let ready = Ready { site_packages: site_packages.clone(), config };
+        sealed::write(&folder.join(READY), &ready).unwrap();
+        assert_eq!(plan.ready(), Some(python.clone()));
+        // As maturin does for a project with cffi.
+        for name in ["cffi", "_cffi_backend.so", "cffi-1.17.1.dist-info"] {
+            fs::write(site_packages.join(name), "").unwrap();
+            assert_eq!(plan.ready(), None, "{name}");
+            fs::remove_file(site_packages.join(name)).unwrap();
+        }
+        assert_eq!(plan.ready(), Some(python));
+    }
+
+    #[test]
     fn the_folders_to_import_from() {
         let sys_path = |sys_path: &[&str]| {
             let sys_path = sys_path.iter().map(PathBuf::from).collect();

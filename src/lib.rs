@@ -21,6 +21,7 @@ mod installed;
 mod interpreter;
 pub mod log;
 mod maturin;
+mod path_search;
 mod project;
 pub mod publish;
 #[cfg(feature = "python")]

@@ -299,6 +299,12 @@ mod tests {
     }
 
     #[test]
+    fn build_requirements_are_those_besides_the_backend() {
+        let text = "[build-system]\nrequires = ['wheelprint', 'Maturin>=1', 'cffi>=1', 'A_b[c]']";
+        assert_eq!(parse(text).unwrap().build_requirements(), ["cffi", "a-b"]);
+    }
+
+    #[test]
     fn maturin_is_pinned_only_by_its_own_name() {
         let pinned = |requires: &str| {
             parse(&format!("[build-system]\nrequires = [{requires}]")).unwrap().pins_maturin()

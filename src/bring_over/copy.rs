@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::origin::{Origin, Spellings};
+use super::origin::Origin;
 use super::portable::Portable;
 
 use crate::inputs::target::{Target, entries};
@@ -127,6 +127,24 @@ impl Copy<'_> {
             }
         });
         lines.collect::<Vec<_>>().concat()
+    }
+}
+
+/// A path, as cargo and rustc write it.
+struct Spellings {
+    plain: Vec<u8>,
+    /// With `\ ` for a space, as in the rules of dep-info.
+    escaped: Vec<u8>,
+    /// With a doubled backslash, as in JSON and in sources.
+    doubled: Vec<u8>,
+}
+
+impl Spellings {
+    fn of(path: &Path) -> Self {
+        let plain = path.as_os_str().as_encoded_bytes();
+        let with =
+            |byte: u8, text: &[u8]| plain.split(|it| *it == byte).collect::<Vec<_>>().join(text);
+        Self { plain: plain.to_vec(), escaped: with(b' ', b"\\ "), doubled: with(b'\\', b"\\\\") }
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `origin` | the trees that units come from, and their paths in bytes |
+//! | `origin` | the trees that units come from, and their paths |
 //! | `portable` | which units may come along |
 //! | `pyo3` | a path that pyo3 may contain |
 //! | `copy` | copying them |
@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Cause;
-use crate::inputs::target::{Target, subfolders};
-use crate::inputs::units::{self, Unit};
+use crate::inputs::target::{Target, entries, subfolders};
+use crate::inputs::units::{self, Unit, Units};
 use crate::log;
+use crate::path_search::{self, Paths};
 use crate::publish;
 
 mod copy;
@@ -31,7 +32,7 @@ mod pyo3;
 
 use lock::CargoLock;
 pub(crate) use origin::Origin;
-use origin::{Mark, Paths, Spellings, remove_mark};
+use origin::{Mark, remove_mark};
 
 /// What was brought over.
 #[derive(Debug)]
@@ -168,8 +169,8 @@ impl Origin {
 /// The paths of the trees that units were brought from, which a finished module must not contain.
 pub(crate) struct Suspects {
     paths: Paths,
-    /// A tree may lie inside of another one.
-    own: Vec<Vec<u8>>,
+    /// One tree may lie inside of the other one, or its name may begin like the other's.
+    own: Paths,
 }
 
 impl Suspects {
@@ -182,38 +183,39 @@ impl Suspects {
         if origins.is_empty() {
             return Ok(None);
         }
-        let own = [to.build_root(), &to.metadata.workspace_root];
-        Ok(Some(Self {
-            paths: Paths::of(origins.iter().filter(|origin| !origin.is_of(to))),
-            own: own.into_iter().flat_map(|own| Spellings::of(own).all()).collect(),
-        }))
+        let origins = origins.iter().filter(|origin| !origin.is_of(to));
+        Ok(Some(Self::new(origins, &Origin::of(to))))
+    }
+
+    fn new<'a>(origins: impl Iterator<Item = &'a Origin>, own: &Origin) -> Self {
+        Self { paths: origin::paths(origins), own: origin::paths([own]) }
     }
 
     /// Generic code is compiled where it is used, so only the finished module can tell.
     pub(crate) fn are_in(&self, module: &[u8]) -> bool {
-        // One tree may lie inside of the other one, or its name may begin like the other's.
-        let is_own = |(at, length): &(usize, usize)| {
-            let longer = self.own.iter().filter(|own| own.len() > *length);
-            longer.into_iter().any(|own| module[*at..].starts_with(own))
-        };
-        !self.paths.places_in(module).iter().all(is_own)
+        let places = self.paths.places_in(module);
+        !places.is_empty() && !path_search::all_are_of(&places, &self.own.places_in(module))
     }
 }
 
 /// Whether brought units would read a file of another tree that was made since.
-pub(crate) fn has_changed(to: &Target) -> bool {
-    Mark::read(to.build_root())
-        .is_ok_and(|mark| mark.pyo3.iter().any(|it| pyo3::has_configuration(it)))
+///
+/// # Errors
+/// It is not known what was brought.
+pub(crate) fn has_changed(to: &Target) -> Result<bool, Cause> {
+    Ok(Mark::read(to.build_root())?.pyo3.iter().any(|it| pyo3::has_configuration(it)))
 }
 
 /// Makes cargo compile those brought units anew that may contain a path of the tree that they come
 /// from; all units, if it is not known which ones they are.
 ///
 /// # Errors
-/// A fingerprint can't be removed.
+/// A fingerprint can't be removed, or there may be more of them than can be seen.
 pub(crate) fn take_back(to: &Target) -> std::io::Result<()> {
-    let all = || units::read(&to.profiles()).units.into_iter().map(|unit| unit.folder).collect();
-    let units = Mark::read(to.build_root()).map_or_else(|_| all(), |mark| mark.units);
+    let units = match Mark::read(to.build_root()) {
+        Ok(mark) => mark.units,
+        Err(_) => all_units(to.build_root())?,
+    };
     for unit in units {
         match publish::remove(&unit) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -223,22 +225,41 @@ pub(crate) fn take_back(to: &Target) -> std::io::Result<()> {
     remove_mark(to.build_root())
 }
 
+/// The units of all profiles.
+fn all_units(build_root: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
+    let mut folders = entries(build_root)?;
+    folders.extend(folders.iter().flat_map(|triple| subfolders(triple)).collect::<Vec<_>>());
+    folders.retain(|folder| folder.is_dir());
+    let Units { units, gaps } = units::read(&folders);
+    match gaps.into_iter().next() {
+        Some(gap) => Err(std::io::Error::other(gap)),
+        None => Ok(units.into_iter().map(|unit| unit.folder).collect()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use fs_err as fs;
 
     use super::*;
+    use crate::inputs::target::testing;
     use crate::project::Project;
     use crate::request::{Artifact, Environment, Interpreter, Request};
 
     /// A tree of one project. `serde_core` has a build script, and includes a file of its OUT_DIR.
     fn tree(root: &Path) -> Target {
+        tree_with(root, "serde_core")
+    }
+
+    fn tree_with(root: &Path, dependency: &str) -> Target {
         let root = dunce::canonicalize(root).unwrap();
         fs::create_dir_all(root.join("src")).unwrap();
-        fs::write(root.join("src/lib.rs"), "pub use serde_core::Serialize;").unwrap();
+        fs::write(root.join("src/lib.rs"), format!("pub use {dependency}::Serialize;")).unwrap();
         fs::write(root.join("pyproject.toml"), "[project]\nname = \"app\"\n").unwrap();
-        let manifest = "[package]\nname = \"app\"\nversion = \"1.0.0\"\nedition = \"2021\"\n\n\
-                        [dependencies]\nitoa = \"1\"\nserde_core = \"1\"\n\n[workspace]\n";
+        let manifest = format!(
+            "[package]\nname = \"app\"\nversion = \"1.0.0\"\nedition = \"2021\"\n\n\
+                        [dependencies]\nitoa = \"1\"\n{dependency} = \"1\"\n\n[workspace]\n"
+        );
         fs::write(root.join("Cargo.toml"), manifest).unwrap();
         let mut environment = Environment::current();
         environment.set("CARGO_NET_OFFLINE", "true");
@@ -260,13 +281,6 @@ mod tests {
         let said = String::from_utf8(done.stderr).unwrap();
         assert!(done.status.success(), "{said}");
         said
-    }
-
-    fn origin(target: &Target) -> Origin {
-        Origin {
-            build_root: target.build_root().to_owned(),
-            tree: target.metadata.workspace_root.clone(),
-        }
     }
 
     fn files(target: &Target, is: impl Fn(&str) -> bool) -> Vec<PathBuf> {
@@ -293,12 +307,12 @@ mod tests {
             tree(&folder.path().join(name))
         });
         build(&one);
-        let brought = bring_over(|| vec![origin(&two), origin(&one)], &two).unwrap();
-        assert_eq!((brought.units, &brought.from), (4, &origin(&one)));
-        let one_is_in = Paths::of([&origin(&one)]);
+        let brought = bring_over(|| vec![Origin::of(&two), Origin::of(&one)], &two).unwrap();
+        assert_eq!((brought.units, &brought.from), (4, &Origin::of(&one)));
+        let paths = origin::paths([&Origin::of(&one)]);
         let named = files(&two, |_| true)
             .into_iter()
-            .filter(|file| one_is_in.are_in(&fs::read(file).unwrap()));
+            .filter(|file| !paths.places_in(&fs::read(file).unwrap()).is_empty());
         for file in named {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             assert!(
@@ -323,7 +337,7 @@ mod tests {
         assert!(said.contains("Compiling serde_core") && said.contains("Fresh itoa"), "{said}");
         assert!(Suspects::of(&two).unwrap().is_none());
 
-        let again = bring_over(|| vec![origin(&one)], &two).unwrap_err();
+        let again = bring_over(|| vec![Origin::of(&one)], &two).unwrap_err();
         assert!(matches!(again, Nothing::BuiltBefore), "{again}");
     }
 
@@ -338,12 +352,12 @@ mod tests {
         // Compiled code that contains the path.
         let library = files(&one, |path| path.contains("libitoa-") && path.ends_with(".rlib"));
         add_path(&library[0], one.build_root());
-        assert_eq!(bring_over(|| vec![origin(&one)], &two).unwrap().units, 3);
+        assert_eq!(bring_over(|| vec![Origin::of(&one)], &two).unwrap().units, 3);
 
         // A file that the build script of serde_core made: its run and its library stay.
         let made = files(&one, |path| path.ends_with("private.rs"));
         add_path(&made[0], one.build_root());
-        assert_eq!(bring_over(|| vec![origin(&one)], &three).unwrap().units, 1);
+        assert_eq!(bring_over(|| vec![Origin::of(&one)], &three).unwrap().units, 1);
         build(&three);
     }
 
@@ -356,17 +370,91 @@ mod tests {
         });
         build(&one);
         let lock = CargoLock::try_exclusive(&one.build_root().join("release")).unwrap();
-        let nothing = bring_over(|| vec![origin(&one)], &two).unwrap_err();
+        let nothing = bring_over(|| vec![Origin::of(&one)], &two).unwrap_err();
         assert!(matches!(nothing, Nothing::NoOrigin), "{nothing}");
         assert!(!two.build_root().exists());
         drop(lock);
 
-        bring_over(|| vec![origin(&one)], &two).unwrap();
+        bring_over(|| vec![Origin::of(&one)], &two).unwrap();
         assert!(two.build_root().join("CACHEDIR.TAG").is_file());
         // As a killed copy leaves it: the value of the fingerprint is not there yet.
         let value = files(&two, |path| path.ends_with("/lib-itoa"));
         fs::remove_file(&value[0]).unwrap();
-        assert_eq!(bring_over(|| vec![origin(&one)], &two).unwrap().units, 1);
+        assert_eq!(bring_over(|| vec![Origin::of(&one)], &two).unwrap().units, 1);
         assert!(!build(&two).contains("Compiling itoa"));
+    }
+
+    #[test]
+    fn what_was_built_with_a_unit_of_the_other_tree_stays_if_that_unit_was_compiled_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            tree_with(&folder.path().join(name), "serde")
+        });
+        // Earlier than in the other tree: cargo would call a copy of serde fresh, and rustc would
+        // look for the other tree's serde_core (E0460, E0463).
+        let mut cargo = two.cargo().unwrap();
+        let done = cargo.args(["build", "--release", "-p", "serde_core"]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        build(&one);
+        bring_over(|| vec![Origin::of(&one)], &two).unwrap();
+        let said = build(&two);
+        assert!(said.contains("Compiling serde v") && said.contains("Fresh itoa v"), "{said}");
+    }
+
+    #[test]
+    fn trees_whose_paths_begin_alike() {
+        let origin =
+            |(tree, build): (&str, &str)| Origin { build_root: build.into(), tree: tree.into() };
+        const APP: (&str, &str) = ("/w/app", "/w/app/target");
+        const FEATURE: (&str, &str) = ("/w/app-feature", "/w/app-feature/target");
+        const INSIDE: (&str, &str) = ("/w/app/trees/x", "/w/app/trees/x/target");
+        // Build folders of their own.
+        const BUILT: (&str, &str) = ("/w/app", "/b/app");
+        const FEATURE_BUILT: (&str, &str) = ("/w/app-feature", "/b/app-feature");
+        for (other, own, text, is_found) in [
+            (APP, FEATURE, "/w/app/target/release/build/a/out/x.rs", true),
+            (APP, FEATURE, "/w/app/src/lib.rs", true),
+            (APP, FEATURE, "/w/app-feature/target/release/build/a/out/x.rs", false),
+            (APP, FEATURE, "/w/app-feature/src/lib.rs:/w/app/src/lib.rs", true),
+            (FEATURE, APP, "/w/app-feature/target/release/build/a/out/x.rs", true),
+            (FEATURE, APP, "/w/app/target/release/build/a/out/x.rs", false),
+            (BUILT, FEATURE_BUILT, "/b/app/release/build/a/out/x.rs", true),
+            (BUILT, FEATURE_BUILT, "/b/app-feature/release/build/a/out/x.rs", false),
+            (FEATURE_BUILT, BUILT, "/b/app-feature/release/build/a/out/x.rs", true),
+            (FEATURE_BUILT, BUILT, "/b/app/release/build/a/out/x.rs", false),
+            (APP, INSIDE, "/w/app/trees/x/target/release/build/a/out/x.rs", false),
+            (APP, INSIDE, "/w/app/target/release/build/a/out/x.rs", true),
+            (INSIDE, APP, "/w/app/trees/x/target/release/build/a/out/x.rs", true),
+            (INSIDE, APP, "/w/app/target/release/build/a/out/x.rs", false),
+            // Two target folders of one tree.
+            (BUILT, APP, "/w/app/src/lib.rs", false),
+            (BUILT, APP, "/b/app/release/build/a/out/x.rs", true),
+            (APP, ("/w/app", "/w/app/target-b"), "/w/app/target/release/a", true),
+            (APP, ("/w/app", "/w/app/target-b"), "/w/app/target-b/release/a", false),
+            (APP, FEATURE, "/w/apps and /usr/lib", false),
+        ] {
+            let other = origin(other);
+            let suspects = Suspects::new([&other].into_iter(), &origin(own));
+            assert_eq!(suspects.are_in(text.as_bytes()), is_found, "{other:?} {own:?} {text}");
+        }
+    }
+
+    #[test]
+    fn with_a_damaged_mark_no_unit_of_any_profile_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = testing::target(folder.path());
+        assert!(!has_changed(&target).unwrap());
+        let root = target.build_root();
+        let profiles = ["release", "debug", "aarch64-apple-darwin/release"].map(|it| root.join(it));
+        for profile in &profiles {
+            testing::unit(profile, "a-01", "lib-a", 1, &[], "[]");
+        }
+        fs::write(root.join(origin::MARK), "x").unwrap();
+        has_changed(&target).unwrap_err();
+        assert!(Suspects::of(&target).is_err());
+        take_back(&target).unwrap();
+        assert!(units::read(&profiles).units.is_empty());
+        assert!(!has_changed(&target).unwrap() && Suspects::of(&target).unwrap().is_none());
     }
 }

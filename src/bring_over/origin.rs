@@ -1,15 +1,14 @@
-//! The trees that units come from, their paths in bytes, and the mark that tells a later build of
-//! them.
+//! The trees that units come from, their paths, and the mark that tells a later build of them.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Cause;
 use crate::inputs::target::Target;
+use crate::path_search::Paths;
 use crate::publish::sealed;
 
 /// Another tree of the project.
@@ -25,6 +24,11 @@ pub(crate) struct Origin {
 pub(super) const MARK: &str = "wheelprint-brought";
 
 impl Origin {
+    pub(super) fn of(target: &Target) -> Self {
+        let (build_root, tree) = (target.build_root(), &target.metadata.workspace_root);
+        Self { build_root: build_root.to_owned(), tree: tree.clone() }
+    }
+
     pub(super) fn is_of(&self, to: &Target) -> bool {
         self.build_root == to.build_root()
             || same_file::is_same_file(&self.build_root, to.build_root()).unwrap_or(false)
@@ -37,58 +41,17 @@ impl Origin {
 }
 
 /// The paths that show that something belongs to one of some trees.
-pub(super) struct Paths(BTreeSet<Vec<u8>>);
-
-impl Paths {
-    pub(super) fn of<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> Self {
-        let mut paths = BTreeSet::new();
-        for origin in origins {
-            paths.insert(origin.build_root.clone());
-            paths.extend(dunce::canonicalize(&origin.build_root));
-            for tree in [Ok(origin.tree.clone()), dunce::canonicalize(&origin.tree)] {
-                // `/` is a part of every path. The separator at the end excludes a folder whose
-                // name only begins like this one's.
-                paths
-                    .extend(tree.ok().filter(|tree| tree.parent().is_some()).map(|it| it.join("")));
-            }
-        }
-        Self(paths.iter().flat_map(|path| Spellings::of(path).all()).collect())
+pub(super) fn paths<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> Paths {
+    let mut paths = Vec::new();
+    for Origin { build_root, tree } in origins {
+        let as_named = |path: &PathBuf| [Some(path.clone()), dunce::canonicalize(path).ok()];
+        paths.extend(as_named(build_root).into_iter().flatten());
+        // `/` is a part of every path. The separator at the end excludes a folder whose name only
+        // begins like this one's.
+        let trees = as_named(tree).into_iter().flatten().filter(|tree| tree.parent().is_some());
+        paths.extend(trees.map(|tree| tree.join("")));
     }
-
-    /// Where in these bytes one of the paths starts, and its length.
-    pub(super) fn places_in(&self, bytes: &[u8]) -> BTreeSet<(usize, usize)> {
-        let places = |path: &Vec<u8>| {
-            memmem::find_iter(bytes, path).map(|at| (at, path.len())).collect::<Vec<_>>()
-        };
-        self.0.iter().flat_map(places).collect()
-    }
-
-    #[cfg(test)]
-    pub(super) fn are_in(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|path| memmem::find(bytes, path).is_some())
-    }
-}
-
-/// The spellings of a path in text.
-pub(super) struct Spellings {
-    pub plain: Vec<u8>,
-    /// With `\ ` for a space, as in the rules of dep-info.
-    pub escaped: Vec<u8>,
-    /// With a doubled backslash, as in JSON and in sources.
-    pub doubled: Vec<u8>,
-}
-
-impl Spellings {
-    pub(super) fn of(path: &Path) -> Self {
-        let plain = path.as_os_str().as_encoded_bytes();
-        let with =
-            |byte: u8, text: &[u8]| plain.split(|it| *it == byte).collect::<Vec<_>>().join(text);
-        Self { plain: plain.to_vec(), escaped: with(b' ', b"\\ "), doubled: with(b'\\', b"\\\\") }
-    }
-
-    pub(super) fn all(self) -> [Vec<u8>; 3] {
-        [self.plain, self.escaped, self.doubled]
-    }
+    Paths::new(paths)
 }
 
 /// What was brought into a target folder and may contain a path of the tree that it comes from.
@@ -108,7 +71,7 @@ impl Mark {
     /// The mark is damaged.
     pub(super) fn read(build_root: &Path) -> Result<Self, Cause> {
         let path = build_root.join(MARK);
-        if path.exists() { sealed::read(&path) } else { Ok(Self::default()) }
+        if path.try_exists()? { sealed::read(&path) } else { Ok(Self::default()) }
     }
 
     pub(super) fn write(&self, build_root: &Path) -> std::io::Result<()> {

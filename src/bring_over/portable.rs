@@ -21,12 +21,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::origin::{Origin, Paths, Spellings};
+use super::origin::{self, Origin};
 use super::pyo3;
 use crate::error::Cause;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{Unit, UnitKind};
 use crate::log;
+use crate::path_search::{self, Paths};
 
 /// A unit that may come along.
 #[derive(Debug)]
@@ -47,8 +48,9 @@ pub(super) fn select<'a>(
     origin: &Origin,
     origins: &BTreeSet<Origin>,
 ) -> (Vec<Portable<'a>>, BTreeSet<PathBuf>) {
-    let paths = Paths::of(origins);
-    let check = Check { to, origin, origins, paths, pyo3: Mutex::default() };
+    let paths = origin::paths(origins);
+    let roots = origins.iter().flat_map(|it| path_search::spellings(&it.build_root)).collect();
+    let check = Check { to, origin, origins, paths, roots, pyo3: Mutex::default() };
     let units = used.par_iter().filter(|unit| to.packages_named(&unit.package).next().is_none());
     let checked = units.map(|unit| check.unit(unit).map_err(|cause| (*unit, cause)));
     let (found, left): (Vec<Portable<'a>>, Vec<(&Unit, Cause)>) =
@@ -88,6 +90,8 @@ struct Check<'a> {
     origin: &'a Origin,
     origins: &'a BTreeSet<Origin>,
     paths: Paths,
+    /// The build folders of the origins, in all spellings.
+    roots: BTreeSet<Vec<u8>>,
     /// The folders in which pyo3 looks for a configuration.
     pyo3: Mutex<BTreeSet<PathBuf>>,
 }
@@ -145,12 +149,11 @@ impl Check<'_> {
     /// A library's file contains its metadata. If it names the tree more often than the metadata
     /// does, compiled code names it.
     fn products(&self, outputs: &[PathBuf], sources: &BTreeSet<PathBuf>) -> Result<(), Cause> {
-        let allowed: BTreeSet<Vec<u8>> = sources
-            .iter()
-            .filter_map(|source| source.strip_prefix(&self.origin.build_root).ok())
-            .flat_map(|inside| self.origins.iter().map(move |it| it.build_root.join(inside)))
-            .flat_map(|source| Spellings::of(&source).all())
-            .collect();
+        let inside =
+            sources.iter().filter_map(|source| source.strip_prefix(&self.origin.build_root).ok());
+        let allowed = Paths::new(inside.flat_map(|inside| {
+            self.origins.iter().map(move |origin| origin.build_root.join(inside))
+        }));
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for file in outputs {
             let extension = file.extension().and_then(|it| it.to_str()).unwrap_or_default();
@@ -160,11 +163,8 @@ impl Check<'_> {
                 "rmeta" | "rlib" => {
                     let bytes = fs_err::read(file)?;
                     let mut places = self.paths.places_in(&bytes);
-                    places.retain(|(at, _)| !self.is_of_pyo3(&bytes[*at..]));
-                    let is_allowed = |(at, _): &(usize, usize)| {
-                        allowed.iter().any(|it| bytes[*at..].starts_with(it))
-                    };
-                    if !places.iter().all(is_allowed) {
+                    places.retain(|at, _| !self.is_of_pyo3(&bytes[*at..]));
+                    if !path_search::all_are_of(&places, &allowed.places_in(&bytes)) {
                         return Err(named(file));
                     }
                     *counts.entry(extension).or_default() += places.len();
@@ -198,7 +198,7 @@ impl Check<'_> {
                 return Err("its folder was moved".into());
             }
             let places = self.paths.places_in(&bytes);
-            if !places.iter().all(|(at, _)| bytes[*at..].starts_with(out)) {
+            if !places.keys().all(|at| bytes[*at..].starts_with(out)) {
                 return Err(named(file));
             }
         }
@@ -207,15 +207,16 @@ impl Check<'_> {
 
     fn names_no_tree(&self, file: &Path) -> Result<(), Cause> {
         let bytes = fs_err::read(file)?;
-        let mut places = self.paths.places_in(&bytes).into_iter();
-        if places.all(|(at, _)| self.is_of_pyo3(&bytes[at..])) { Ok(()) } else { Err(named(file)) }
+        let places = self.paths.places_in(&bytes);
+        let is_allowed = places.keys().all(|at| self.is_of_pyo3(&bytes[*at..]));
+        if is_allowed { Ok(()) } else { Err(named(file)) }
     }
 
     /// Whether the path at this place is one that pyo3 may contain.
     fn is_of_pyo3(&self, text: &[u8]) -> bool {
-        let roots = self.origins.iter().flat_map(|it| Spellings::of(&it.build_root).all());
-        let root = roots.filter(|root| text.starts_with(root)).map(|root| root.len()).max();
-        let Some(out) = root.and_then(|root| pyo3::folder(text, root)) else { return false };
+        let roots = self.roots.iter().filter(|root| text.starts_with(root));
+        let length = roots.map(Vec::len).max();
+        let Some(out) = length.and_then(|it| pyo3::folder(text, it)) else { return false };
         let is_without_effect = !pyo3::has_configuration(&out);
         if is_without_effect && let Ok(mut folders) = self.pyo3.lock() {
             folders.insert(out);

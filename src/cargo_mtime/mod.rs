@@ -238,3 +238,56 @@ pub(crate) fn remove_superseded_units(target: &Target, since: SystemTime) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::inputs::target::testing;
+
+    /// The units that are left in a build of `m` with these build requirements. Earlier, `m` and
+    /// `other`, which it does not use, were built with `cffi=1`.
+    fn left(requirements: &str) -> Vec<String> {
+        const RUN: &str = "run-build-script-build-script-build";
+        let folder = tempfile::tempdir().unwrap();
+        let mut target = testing::target(folder.path());
+        let other = folder.path().join("other/Cargo.toml");
+        target.metadata.packages.push(Package {
+            source: None,
+            name: "other".to_owned(),
+            manifest_path: other,
+            targets: Vec::new(),
+            dependencies: Vec::new(),
+        });
+        let profile = target.build_root().join("release");
+        for (id, file) in [
+            ("m-01", "lib-m"),
+            ("m-02", "build-script-build-script-build"),
+            ("m-03", RUN),
+            ("other-04", RUN),
+        ] {
+            testing::unit(&profile, id, file, 1, &[], "[]");
+        }
+        let units = || units::read(std::slice::from_ref(&profile)).units.into_iter();
+        let see = |_: &BTreeSet<Watch>, _: &Roots| BTreeMap::new();
+        let with =
+            |requirements| untracked(&BTreeSet::new(), requirements, &Roots::default(), None, &see);
+        let raced_inputs = RacedInputs {
+            raced: &BTreeSet::new(),
+            remaining: &Remaining::default(),
+            is_gone: &|_| false,
+        };
+        let built = units().map(|unit| (unit.folder, BTreeSet::new())).collect();
+        let (before, roots) = (with("cffi=1"), Roots::default());
+        let note = Note::new(None, &target, &built, &before, &roots, &raced_inputs, &see);
+        invalidate_stale_units(&target, Some(&note), &with(requirements), &see);
+        units().map(|unit| format!("{}-{}", unit.package, unit.hash)).collect()
+    }
+
+    #[test]
+    fn other_build_requirements_concern_the_projects_own_build_scripts() {
+        assert_eq!(left("cffi=1"), ["m-01", "m-02", "m-03", "other-04"]);
+        assert_eq!(left("cffi=2"), ["m-01", "m-02", "other-04"]);
+    }
+}

@@ -3,8 +3,9 @@
 use super::call::Call;
 use super::units;
 use crate::bring_over::{self, Nothing, Origin, Suspects};
+use crate::cargo_mtime::Note;
 use crate::editable::Products;
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{Cause, Error, PathContext as _, Result};
 use crate::inputs::target::Target;
 use crate::log;
 use crate::store::Store;
@@ -15,17 +16,12 @@ use crate::wheel::Wheel;
 /// # Errors
 /// Units that were brought before must be compiled anew, and cargo would use them.
 pub(super) fn bring(call: &Call, store: &Store, target: &Target) -> Result<()> {
-    if bring_over::has_changed(target) {
-        take_back(target)?;
+    if bring_over::has_changed(target).unwrap_or_else(not_known) {
+        return take_back(target);
     }
     let system = units::system(call);
-    let origins = || {
-        let notes = store.other_notes(&target.metadata.target_directory).into_iter();
-        notes
-            .filter(|note| note.build_root.is_dir() && note.system == system)
-            .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
-            .collect()
-    };
+    let notes = || store.other_notes(&target.metadata.target_directory);
+    let origins = || origins(notes(), &system);
     match bring_over::bring_over(origins, target) {
         Ok(brought) => log::info(format_args!(
             "{} compiled packages come from {} ({} MB)",
@@ -39,6 +35,21 @@ pub(super) fn bring(call: &Call, store: &Store, target: &Target) -> Result<()> {
         Err(cause) => log::debug(format_args!("nothing is brought over: {cause}")),
     }
     Ok(())
+}
+
+/// The trees of these notes, if their compiled C code would be the same here.
+fn origins(notes: Vec<Note>, system: &str) -> Vec<Origin> {
+    let notes = notes.into_iter();
+    notes
+        .filter(|note| note.build_root.is_dir() && note.system == system)
+        .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
+        .collect()
+}
+
+/// In doubt, what was brought may be wrong.
+fn not_known(cause: Cause) -> bool {
+    log::warn(format_args!("it is not known what was brought from other trees: {cause}"));
+    true
 }
 
 fn take_back(target: &Target) -> Result<()> {
@@ -60,7 +71,7 @@ pub(super) fn is_taken_back(
         Ok(None) => return Ok(false),
         Ok(suspects) => suspects,
         Err(cause) => {
-            log::warn(format_args!("it is not known what was brought from other trees: {cause}"));
+            not_known(cause);
             None
         }
     };
@@ -79,4 +90,27 @@ pub(super) fn is_taken_back(
         take_back(target)?;
     }
     Ok(is_found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trees_of_the_same_system_are_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = |build_root: &std::path::Path, system: &str| {
+            let mut note = Note::default();
+            note.build_root = build_root.to_owned();
+            note.workspace_root = system.into();
+            note.system = system.to_owned();
+            note
+        };
+        let gone = folder.path().join("gone");
+        // Older notes name no system.
+        let notes = [(folder.path(), "a"), (folder.path(), "b"), (folder.path(), ""), (&gone, "a")];
+        let notes = notes.map(|(build_root, system)| note(build_root, system)).into();
+        let trees: Vec<_> = origins(notes, "a").into_iter().map(|origin| origin.tree).collect();
+        assert_eq!(trees, [std::path::PathBuf::from("a")]);
+    }
 }

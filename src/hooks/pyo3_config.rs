@@ -102,7 +102,53 @@ fn write(path: &Path, config: &Config) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::inputs::target::testing;
+    use crate::request::Environment;
+
+    /// A unit that reads a configuration.
+    const READER: &str = "pyo3-ffi-01";
+
+    /// The content that a build finds, if another build left its own after this project's last
+    /// build, and `change` was made in the folder with cargo's fingerprints.
+    fn restored(change: impl FnOnce(&Path)) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = Environment::default();
+        environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache"));
+        let store = Store::open(&environment, folder.path(), Some("m"), "").unwrap();
+        let target = testing::target(folder.path());
+        let config = target.metadata.target_directory.join("maturin/pyo3-config-x.txt");
+        fs::create_dir_all(config.parent().unwrap()).unwrap();
+        fs::write(&config, "own").unwrap();
+        let profile = target.build_root().join("release");
+        let fingerprints = profile.join(".fingerprint");
+        let local = serde_json::json!([{ "RerunIfChanged": { "output": "o", "paths": [config] } }]);
+        let run = "run-build-script-build-script-build";
+        testing::unit(&profile, READER, run, 1, &[], &local.to_string());
+        let units = BTreeMap::from([(fingerprints.join(READER), BTreeSet::new())]);
+        keep(&store, &target, &units);
+        fs::write(&config, "another's").unwrap();
+        change(&fingerprints);
+        restore(&store, &target);
+        fs::read_to_string(config).unwrap()
+    }
+
+    #[test]
+    fn contents_come_back_only_while_their_readers_are_those_of_the_build() {
+        assert_eq!(restored(|_| {}), "own");
+        let compiled_again = restored(|fingerprints| {
+            let value = fingerprints.join(READER).join("run-build-script-build-script-build");
+            let file = fs::OpenOptions::new().write(true).open(value).unwrap();
+            file.file().set_modified(SystemTime::now() + Duration::from_secs(9)).unwrap();
+        });
+        assert_eq!(compiled_again, "another's");
+        let removed = restored(|fingerprints| {
+            fs::remove_dir_all(fingerprints.join(READER)).unwrap();
+        });
+        assert_eq!(removed, "another's");
+    }
 
     #[test]
     fn a_file_gets_its_content_and_time_back() {

@@ -75,9 +75,13 @@ fn requirements(call: &Call) -> String {
 
 /// A digest of what decides about compiled C code: the C library, and the variables of compilers.
 pub(super) fn system(call: &Call) -> String {
+    system_of(&call.request.interpreter.libc, &call.counted)
+}
+
+fn system_of(libc: &str, variables: &Environment) -> String {
     let mut tagged = Tagged::new("system");
-    tagged.field("libc", &call.request.interpreter.libc);
-    for (name, value) in call.counted.iter() {
+    tagged.field("libc", libc);
+    for (name, value) in variables.iter() {
         let name = name.to_string_lossy();
         if environment::is_of_the_compilers(&name) {
             tagged.field(&name, &value.to_string_lossy());
@@ -115,4 +119,34 @@ pub(super) fn invalidate_stale(call: &Call, target: &Target, is_unpacked: bool) 
         cargo_mtime::invalidate_own_units(target, call.shares_target(folder), &mut remaining);
     }
     remaining
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_about_compiled_c_code() {
+        let system = |libc: &str, variables: &[(&str, &str)]| {
+            let mut environment = Environment::default();
+            for (name, value) in variables {
+                environment.set(name, value);
+            }
+            system_of(libc, &environment)
+        };
+        let plain = system("2.36", &[]);
+        for variable in ["CC", "CFLAGS", "CXXFLAGS_x86_64_unknown_linux_gnu", "PKG_CONFIG_PATH"] {
+            assert_ne!(system("2.36", &[(variable, "x")]), plain, "{variable}");
+            assert_ne!(
+                system("2.36", &[(variable, "x")]),
+                system("2.36", &[(variable, "y")]),
+                "{variable}"
+            );
+        }
+        assert_ne!(system("2.39", &[]), plain);
+        // Cargo compares its own.
+        for variable in ["RUSTFLAGS", "PYO3_PYTHON", "HOME"] {
+            assert_eq!(system("2.36", &[(variable, "x")]), plain, "{variable}");
+        }
+    }
 }

@@ -137,6 +137,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_version_of_the_package_that_is_imported() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = ["first", "second"].map(|name| folder.path().join(name));
+        for (folder, entry) in
+            [(0, "Typing_Extensions-4.1.dist-info"), (0, "cffi"), (1, "cffi-2.0.dist-info")]
+        {
+            fs_err::create_dir_all(folders[folder].join(entry)).unwrap();
+        }
+        fs_err::create_dir(folders[1].join("typing_extensions-4.2.dist-info")).unwrap();
+        let interpreter = Interpreter { sys_path: folders.into(), ..Interpreter::default() };
+        let version = |name: &str| version_of(&interpreter, name);
+        assert_eq!(version("typing.extensions").as_deref(), Some("4.1"));
+        assert_eq!(version("cffi").as_deref(), Some("2.0"));
+        assert_eq!(version("typing"), None);
+    }
+
+    #[test]
     fn families_count_but_for_their_exceptions() {
         for name in [
             "RUSTFLAGS",

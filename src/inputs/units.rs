@@ -389,18 +389,7 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
-
-    fn unit(folder: &Path, id: &str, file: &str, value: u64, deps: &[u64], local: &str) {
-        let folder = folder.join(".fingerprint").join(id);
-        fs::create_dir_all(&folder).unwrap();
-        let hex: String = value.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(folder.join(file), hex).unwrap();
-        let deps: Vec<serde_json::Value> =
-            deps.iter().map(|dep| serde_json::json!([1, "name", false, dep])).collect();
-        let local: serde_json::Value = serde_json::from_str(local).unwrap();
-        let json = serde_json::json!({ "rustc": 1, "deps": deps, "local": local });
-        fs::write(folder.join(format!("{file}.json")), json.to_string()).unwrap();
-    }
+    use crate::inputs::target::testing::unit;
 
     fn names(units: &[&Unit]) -> Vec<String> {
         units

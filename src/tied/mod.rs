@@ -30,7 +30,6 @@ use crate::wheel::{Wheel, sbom};
 
 mod flags;
 mod native;
-mod search;
 mod tree;
 
 use tree::{Tree, around};

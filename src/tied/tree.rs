@@ -1,12 +1,13 @@
 //! The folders of a tree, and the search for their paths.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::native;
-use super::search::{End, Paths};
 use crate::inputs::cargo::Told;
 use crate::inputs::target::Target;
+use crate::path_search::{End, Paths};
 
 /// Files are searched in pieces of this size.
 const PIECE: usize = 1 << 20;
@@ -49,7 +50,8 @@ impl Tree {
             .partition(|folder| sources.iter().any(|source| source.starts_with(folder)));
         sources.extend(around);
         let is_utf8 = sources.iter().chain(&products).all(|folder| folder.to_str().is_some());
-        Self { sources: Paths::new(&sources), products: Paths::new(&products), is_utf8 }
+        let [sources, products] = [sources, products].map(|it| Paths::new(outermost(it)));
+        Self { sources, products, is_utf8 }
     }
 
     /// Whether a text contains a path of the tree's sources.
@@ -64,8 +66,10 @@ impl Tree {
 
     /// Whether a text contains a path of the tree that is not in a build folder.
     pub(super) fn is_outside_products_in(&self, text: &[u8]) -> bool {
-        let products: Vec<usize> = self.products.find(text, End::OfName).collect();
-        self.sources.find(text, End::OfName).any(|start| !products.contains(&start))
+        let starts = |paths: &Paths| -> BTreeSet<usize> {
+            paths.find(text, End::OfName).map(|place| place.start).collect()
+        };
+        !starts(&self.sources).is_subset(&starts(&self.products))
     }
 
     /// Whether a file that the build made contains a path of the tree. Of a native file the debug
@@ -97,12 +101,20 @@ impl Tree {
             }
             // The end of a piece may cut a path, and may hide how a name goes on.
             let whole = bytes.len().saturating_sub(self.sources.longest() + 2);
-            if self.sources.find(&bytes, end).any(|start| start < whole) {
+            if self.sources.find(&bytes, end).any(|place| place.start < whole) {
                 return Ok(true);
             }
             bytes.drain(..whole);
         }
     }
+}
+
+/// The folders, also as the file system names them. One below another is found with it.
+fn outermost(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let canonical = folders.iter().filter_map(|folder| dunce::canonicalize(folder).ok());
+    let all: BTreeSet<PathBuf> = canonical.chain(folders.iter().cloned()).collect();
+    let is_below = |path: &&PathBuf| path.ancestors().skip(1).any(|it| all.contains(it));
+    all.iter().filter(|path| !is_below(path)).cloned().collect()
 }
 
 /// The folders around the project in which other files of the same checkout may be: neither the

@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from support import asking
+from support import asking, many
 
 if TYPE_CHECKING:
     from conftest import CheckOut
@@ -67,3 +67,33 @@ def test_a_unit_that_names_the_first_tree_is_compiled_anew(trees: tuple[Project,
     assert "once_cell" in second.spy.compiled()
     assert "syn" not in second.spy.compiled()
     assert asking.probe(second, wheel) == second.sample.shows[1]
+
+
+def test_nothing_comes_from_a_tree_with_other_compiler_flags(
+    trees: tuple[Project, Project],
+) -> None:
+    """Cargo does not compare CFLAGS unless a build script names the variable."""
+    _, second = trees
+    second.spy.clear()
+    run, wheel = second.build("editable", CFLAGS="-DOTHER")
+    assert "come from" not in run.stderr
+    assert second.spy.compiled() >= INDIFFERENT
+    assert asking.probe(second, wheel) == second.sample.shows[1]
+
+
+def test_all_is_compiled_anew_if_what_was_brought_is_not_known(
+    trees: tuple[Project, Project],
+) -> None:
+    _, second = trees
+    second.build("editable")
+    (mark,) = second.compiled_files("wheelprint-brought")
+    mark.write_text("damaged")
+    second.append(second.sample.source, "// once more\n")
+    second.spy.clear()
+    run, wheel = second.build("editable")
+    assert len(run.warnings) == 1
+    assert "it is not known what was brought from other trees" in run.warnings[0]
+    assert second.spy.compiled() >= INDIFFERENT
+    assert many.compiled_twice(second.spy) == set()
+    assert asking.probe(second, wheel) == second.sample.shows[1]
+    assert not mark.exists()

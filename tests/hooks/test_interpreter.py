@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -127,6 +128,30 @@ def test_the_build_sees_the_frontends_environment(check_out: CheckOut) -> None:
     assert cffi_version
     # uv's environment is gone by now; what was imported lay in it.
     assert project.env["UV_CACHE_DIR"] in cffi
+
+
+def test_the_frontends_packages_come_before_those_of_the_stable_interpreter(
+    tmp_path: Path,
+) -> None:
+    """maturin may have installed cffi in it, while another environment was built."""
+    frontends, own = tmp_path / "frontend" / "site-packages", tmp_path / "own"
+    for folder in (frontends, own):
+        folder.mkdir(parents=True)
+        (folder / "in_both.py").write_text("")
+    source = Path(__file__).parents[2] / "python" / "wheelprint" / "_site.py"
+    shutil.copy(source, own / "_wheelprint_site.py")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); "
+        "import _wheelprint_site, in_both; print(in_both.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(own)],
+        env={**os.environ, "WHEELPRINT_SYS_PATH": json.dumps([str(frontends)])},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert Path(done.stdout.strip()).parent == frontends
 
 
 def another_python() -> Path | None:

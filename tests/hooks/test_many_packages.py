@@ -206,7 +206,8 @@ def test_two_projects_side_by_side(how: str, check_out: CheckOut) -> None:
 
 def imported(project: Project, wheel: Path) -> str:
     venv = project.installed(wheel)
-    code = "from mine import mine_native as m; print(m.tag())"
+    name = wheel.name.partition("-")[0]
+    code = f"from {name} import {name}_native as m; print(m.tag())"
     return project.python(venv, code, WHEELPRINT_ON_STALE="ignore")
 
 
@@ -219,6 +220,38 @@ def test_two_packages_of_one_workspace_at_once(check_out: CheckOut) -> None:
         assert package.root.name == name
     workspace.sync()
     assert [workspace.tag(name) for name in kinds] == ["1 1", "2 2"]
+
+
+def test_programs_of_two_environments_in_one_target_folder(check_out: CheckOut) -> None:
+    """Both builds have the same PATH, and one of them waits: each runs its own programs."""
+    kinds = {"one": "script", "two": "script"}
+    workspace = many.workspace(check_out(many.SAMPLE), kinds)
+    many.offer(workspace.top, "1", "2")
+    venvs = []
+    for number, package in enumerate(workspace.packages.values(), start=1):
+        many.run_in_script(package, f"tagged=={number}", "show-tagged")
+        venvs.append(many.new_environment(package, f"tagged=={number}"))
+    one, two = workspace.packages.values()
+    first = background.Build(one, venv=venvs[0], hold=True)
+    first.wait_until_held()
+    second = background.Build(two, venv=venvs[1])
+    background.wait_for(lambda: "waiting for another build of its target folder" in second.log)
+    assert imported(one, first.wheel()) == "1 1"
+    assert imported(two, second.wheel()) == "2 2"
+
+
+def test_another_version_of_a_build_requirement(check_out: CheckOut) -> None:
+    """Cargo does not know that the build script imports it, and finds nothing to run."""
+    workspace = many.workspace(check_out(many.SAMPLE), {"one": "script"})
+    package = workspace.packages["one"]
+    many.offer(package, "1", "2")
+    many.import_in_script(package, "tagged==1", "tagged.VERSION")
+    assert imported(package, build(package, "tagged==1")) == "1 1"
+    package.requires("wheelprint", "tagged==2")
+    assert imported(package, build(package, "tagged==2")) == "2 2"
+    asking.forget_builds(package)
+    assert imported(package, build(package, "tagged==2")) == "2 2"
+    assert package.spy.compiled() == set()
 
 
 def test_a_removed_environment_is_not_used_again(check_out: CheckOut) -> None:

@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import background
 from .workbench import CFFI
 
 if TYPE_CHECKING:
@@ -128,6 +129,22 @@ fn main() {{
 }}
 """
 
+_RUNS = """use std::process::Command;
+
+fn tag() -> String {{
+    let found = Command::new("{program}").output().unwrap();
+    assert!(found.status.success(), "{{}}", String::from_utf8_lossy(&found.stderr));
+    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+}}
+
+fn main() {{
+    println!("cargo:rerun-if-changed=build.rs");
+    let first = tag();
+    {hold}
+    println!("cargo:rustc-env=TAG_AT_BUILD={{first}} {{}}", tag());
+}}
+"""
+
 
 @dataclass(frozen=True)
 class Many:
@@ -229,8 +246,16 @@ def import_in_script(package: Project, requirement: str, shown: str) -> None:
     package.requires("wheelprint", requirement)
 
 
+def run_in_script(package: Project, requirement: str, program: str) -> None:
+    """Makes the build script of a package run a program of a build requirement, which is on PATH:
+    once before the script holds the build (`background.HOLD`), and once after it."""
+    package.write("build.rs", _RUNS.format(program=program, hold=background.HOLD))
+    package.requires("wheelprint", requirement)
+
+
 def offer(project: Project, *versions: str) -> None:
-    """Puts wheels of a package `tagged` in these versions where uv looks for wheels."""
+    """Puts wheels of a package `tagged` in these versions where uv looks for wheels. Its program
+    `show-tagged` prints the version."""
     folder = project.output_folder()
     for version in versions:
         _tagged(folder, version)
@@ -240,7 +265,8 @@ def offer(project: Project, *versions: str) -> None:
 def _tagged(folder: Path, version: str) -> None:
     info = f"tagged-{version}.dist-info"
     files = {
-        "tagged.py": f'VERSION = "{version}"\n',
+        "tagged.py": f'VERSION = "{version}"\n\n\ndef show():\n    print(VERSION)\n',
+        f"{info}/entry_points.txt": "[console_scripts]\nshow-tagged = tagged:show\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: tagged\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

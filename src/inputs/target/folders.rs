@@ -127,20 +127,11 @@ mod tests {
 
     use std::time::Duration;
 
+    use super::super::testing;
     use super::*;
-    use crate::request::Environment;
 
     /// A package `m` with these artifacts: folder, content, and whether the build wrote it.
     fn target(root: &Path, artifacts: &[(&str, &str, bool)], since: SystemTime) -> Target {
-        let metadata = serde_json::json!({
-            "packages": [{
-                "name": "m",
-                "manifest_path": root.join("Cargo.toml"),
-                "targets": [{ "name": "m", "kind": ["cdylib"], "src_path": root.join("src/lib.rs") }],
-            }],
-            "workspace_root": root,
-            "target_directory": root.join("target"),
-        });
         for (folder, content, is_new) in artifacts {
             let folder = root.join("target").join(folder);
             fs::create_dir_all(&folder).unwrap();
@@ -151,18 +142,7 @@ mod tests {
             let file = fs::OpenOptions::new().write(true).open(folder.join("libm.dylib")).unwrap();
             file.file().set_modified(time).unwrap();
         }
-        Target {
-            metadata: serde_json::from_value(metadata).unwrap(),
-            manifest: root.join("Cargo.toml"),
-            root: root.to_owned(),
-            environment: Environment::default(),
-            resolved_anew: false,
-            knows_all_packages: true,
-            profile: "release".to_owned(),
-            lock_files: Vec::new(),
-            unpacked: Vec::new(),
-            registries: Vec::new(),
-        }
+        testing::target(root)
     }
 
     #[test]

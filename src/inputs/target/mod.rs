@@ -22,6 +22,8 @@ const INNER: [&str; 5] = ["deps", "build", "examples", "incremental", FINGERPRIN
 const FINGERPRINTS: &str = ".fingerprint";
 
 mod folders;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use crate::inputs::entries::{entries, read_toml, subfolders};
 use folders::is_profile;

@@ -1,7 +1,9 @@
 //! Finding paths in bytes, in all usual spellings.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
 
 use memchr::memmem::Finder;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,35 +32,27 @@ const RESERVED: &AsciiSet =
 
 /// Where a path may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Anywhere,
     /// Only where the name of its last folder ends.
     OfName,
 }
 
 /// Paths to search for.
-pub(super) struct Paths {
+pub(crate) struct Paths {
     finders: Vec<Finder<'static>>,
     is_blind: bool,
 }
 
 impl Paths {
-    pub(super) fn new(folders: &[PathBuf]) -> Self {
-        Self::with(folders, BLIND)
+    /// A separator at the end of a path is a part of it.
+    pub(crate) fn new(paths: impl IntoIterator<Item: AsRef<Path>>) -> Self {
+        Self::with(paths, BLIND)
     }
 
-    fn with(folders: &[PathBuf], is_blind: bool) -> Self {
-        let mut spelled: BTreeSet<PathBuf> = folders.iter().cloned().collect();
-        spelled.extend(folders.iter().filter_map(|folder| dunce::canonicalize(folder).ok()));
-        // Below another folder: found with it.
-        let outermost: Vec<&PathBuf> = spelled
-            .iter()
-            .filter(|path| !path.ancestors().skip(1).any(|folder| spelled.contains(folder)))
-            .collect();
-        let mut texts: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for text in outermost.iter().filter_map(|path| path.to_str()) {
-            texts.extend(spellings(text, cfg!(windows)));
-        }
+    fn with(paths: impl IntoIterator<Item: AsRef<Path>>, is_blind: bool) -> Self {
+        let mut texts: BTreeSet<Vec<u8>> =
+            paths.into_iter().flat_map(|path| spellings(path.as_ref())).collect();
         if is_blind {
             texts = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
         }
@@ -67,12 +61,12 @@ impl Paths {
     }
 
     /// The length of the longest path.
-    pub(super) fn longest(&self) -> usize {
+    pub(crate) fn longest(&self) -> usize {
         self.finders.iter().map(|finder| finder.needle().len()).max().unwrap_or_default()
     }
 
-    /// The positions of all paths.
-    pub(super) fn find(&self, bytes: &[u8], end: End) -> impl Iterator<Item = usize> {
+    /// Where the paths are.
+    pub(crate) fn find(&self, bytes: &[u8], end: End) -> impl Iterator<Item = Range<usize>> {
         let folded = self.is_blind.then(|| bytes.to_ascii_lowercase());
         let mut found = Vec::new();
         for finder in &self.finders {
@@ -80,13 +74,37 @@ impl Paths {
             let length = finder.needle().len();
             // A root ends in a separator, and any name may follow.
             let is_root = finder.needle().ends_with(b"/") || finder.needle().ends_with(b"\\");
-            let mut matches = finder.find_iter(bytes).filter(|start| {
+            let matches = finder.find_iter(bytes).filter(|start| {
                 end == End::Anywhere || is_root || !goes_on(&bytes[start + length..])
             });
-            found.extend(matches.by_ref());
+            found.extend(matches.map(|start| start..start + length));
         }
         found.into_iter()
     }
+
+    /// The longest path at each place. The end of another path is none (`/tmp/t` in
+    /// `/private/tmp/t`).
+    pub(crate) fn places_in(&self, bytes: &[u8]) -> Places {
+        let mut found: Vec<Range<usize>> = self.find(bytes, End::Anywhere).collect();
+        found.sort_by_key(|place| (place.start, Reverse(place.end)));
+        let mut places = Places::new();
+        let mut last = 0;
+        for place in found {
+            if place.end > last {
+                last = place.end;
+                places.insert(place.start, place.end);
+            }
+        }
+        places
+    }
+}
+
+/// Where paths begin and end.
+pub(crate) type Places = BTreeMap<usize, usize>;
+
+/// Whether each of these paths is one of the other paths, or the beginning of one.
+pub(crate) fn all_are_of(places: &Places, others: &Places) -> bool {
+    places.iter().all(|(start, end)| others.get(start).is_some_and(|other| other >= end))
 }
 
 /// Whether a name goes on in these bytes.
@@ -102,7 +120,14 @@ fn goes_on(rest: &[u8]) -> bool {
 }
 
 /// The usual spellings of a path: in texts, in strings of code and JSON, and in URLs.
-fn spellings(path: &str, windows: bool) -> BTreeSet<Vec<u8>> {
+pub(crate) fn spellings(path: &Path) -> BTreeSet<Vec<u8>> {
+    match path.to_str() {
+        Some(text) => spelled(text, cfg!(windows)),
+        None => BTreeSet::from([path.as_os_str().as_encoded_bytes().to_vec()]),
+    }
+}
+
+fn spelled(path: &str, windows: bool) -> BTreeSet<Vec<u8>> {
     let mut plain: BTreeSet<String> = BTreeSet::from([path.to_owned()]);
     // On macOS a letter has two spellings, and `/private/tmp` is `/tmp`.
     plain.extend([path.nfc().collect(), path.nfd().collect()]);
@@ -165,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_path_ends_where_the_name_of_its_last_folder_ends() {
-        let paths = Paths::with(&["/w/tree".into(), "/w/tree-b".into()], false);
+        let paths = Paths::with(["/w/tree", "/w/tree-b"], false);
         for (text, in_text, in_binary) in [
             ("/w/tree", true, true),
             ("a = \"/w/tree/src/lib.rs\"", true, true),
@@ -184,10 +209,30 @@ mod tests {
             assert_eq!(is_in(&paths, text, End::OfName), in_text, "{text}");
             assert_eq!(is_in(&paths, text, End::Anywhere), in_binary, "{text}");
         }
-        let blind = Paths::with(&["/w/Tree".into()], true);
+        let blind = Paths::with(["/w/Tree"], true);
         assert!(is_in(&blind, "/W/tREE/x", End::OfName));
-        let root = Paths::with(&["/".into()], false);
+        let root = Paths::with(["/"], false);
         assert!(is_in(&root, "/usr", End::OfName));
+    }
+
+    #[test]
+    fn places_have_the_longest_path() {
+        let paths = Paths::with(["/private/w/app/", "/private/w/app/target"], false);
+        for (text, expected) in [
+            ("/private/w/app/target/x", &[(0, 21)][..]),
+            ("a/w/app/target:/w/app/src", &[(1, 14), (15, 22)]),
+            ("/private/w/app", &[]),
+            ("/private/w/app-feature/target", &[]),
+        ] {
+            let places = paths.places_in(text.as_bytes()).into_iter().collect::<Vec<_>>();
+            assert_eq!(places, expected, "{text}");
+        }
+        let of = |others: &[(usize, usize)]| {
+            let [places, others] = [&[(3, 9)], others].map(|it| it.iter().copied().collect());
+            all_are_of(&places, &others)
+        };
+        assert!(of(&[(0, 2), (3, 9)]) && of(&[(3, 12)]));
+        assert!(!of(&[(3, 8)]) && !of(&[(2, 9)]) && !of(&[]));
     }
 
     #[test]
@@ -206,11 +251,11 @@ mod tests {
             (r"C:\w\tree", true, "/C/w/tree"),
             (r"C:\my tree", true, "file:///C:/my%20tree"),
         ] {
-            let found = spellings(path, windows);
+            let found = spelled(path, windows);
             let is_found = |spelling: &Vec<u8>| text.contains(&*String::from_utf8_lossy(spelling));
             assert!(found.iter().any(is_found), "{path}: {text}");
         }
         let wide: Vec<u8> = "C:\\w".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert!(spellings("C:\\w", true).contains(&wide));
+        assert!(spelled("C:\\w", true).contains(&wide));
     }
 }
