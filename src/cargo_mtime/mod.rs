@@ -245,6 +245,7 @@ mod tests {
 
     use super::*;
     use crate::inputs::target::testing;
+    use crate::inputs::{Roots, Watch};
 
     /// The units that are left in a build of `m` with these build requirements. Earlier, `m` and
     /// `other`, which it does not use, were built with `cffi=1`.
@@ -271,8 +272,10 @@ mod tests {
         }
         let units = || units::read(std::slice::from_ref(&profile)).units.into_iter();
         let see = |_: &BTreeSet<Watch>, _: &Roots| BTreeMap::new();
-        let with =
-            |requirements| untracked(&BTreeSet::new(), requirements, &Roots::default(), None, &see);
+        let with = |requirements: &str| {
+            let extra = BTreeSet::new();
+            Untracked::new(folder.path(), extra, requirements.to_owned(), None, |_, _| None, &see)
+        };
         let raced_inputs = RacedInputs {
             raced: &BTreeSet::new(),
             remaining: &Remaining::default(),
