@@ -143,7 +143,9 @@ def freshness(session: nox.Session) -> None:
     if not session.posargs:
         session.run(
             *("cargo", "test", "--locked", "--profile", TEST_PROFILE, "--test", "random_edits"),
-            *("--", "--ignored", "--nocapture"),
+            # One at a time: a program that was just written can't be run while another thread's
+            # child process has it open.
+            *("--", "--ignored", "--nocapture", "--test-threads=1"),
             env={**_cargo_variant(session), "WHEELPRINT_TEST_PYTHON": _python(session)},
             external=True,
         )
