@@ -12,9 +12,10 @@ use crate::inputs::{Part, Roots, Watch, environment};
 /// The untracked inputs at one time, of the project that is built and of others in the target
 /// folder.
 pub(crate) struct Untracked {
-    /// A project without `extra-inputs` has no name here: all such projects have the same digest.
+    /// The project that is built. It is empty for a project without `extra-inputs`: all such
+    /// projects have the same digest.
     project: PathBuf,
-    /// What else the project watches.
+    /// The `extra-inputs` of the project that is built.
     extra: BTreeSet<Watch>,
     /// By project: a digest of its `extra-inputs` and the variables of compilers. Without projects
     /// whose inputs changed during the build.
@@ -40,7 +41,10 @@ impl Untracked {
             key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
         });
         let digest = |inputs: Inputs| Fingerprint::of(variables.iter().chain(&inputs)).sha256;
-        let project = if extra.is_empty() { PathBuf::new() } else { project.to_owned() };
+        // If its `extra-inputs` were removed from the settings, no unit is known to be made without.
+        let had_extra = note.is_some_and(|note| note.extra.contains_key(project));
+        let is_named = had_extra || !extra.is_empty();
+        let project = if is_named { project.to_owned() } else { PathBuf::new() };
         let others = note.iter().flat_map(|note| &note.extra);
         let others = others.filter(|(other, _)| **other != project && other.is_dir());
         let own = (!extra.is_empty()).then_some((&project, &extra));
@@ -82,7 +86,9 @@ impl Untracked {
     pub(super) fn extra(&self, before: Option<&Note>) -> BTreeMap<PathBuf, BTreeSet<Watch>> {
         let mut extra = before.map(|before| before.extra.clone()).unwrap_or_default();
         extra.retain(|project, _| project.is_dir());
-        if !self.extra.is_empty() {
+        if self.extra.is_empty() {
+            extra.remove(&self.project);
+        } else {
             extra.insert(self.project.clone(), self.extra.clone());
         }
         extra
@@ -150,6 +156,15 @@ mod tests {
             let raced = build(&one, true, "", &note, &contents("a"), Some(&one));
             assert!(!of(&one, "a", "").is(&raced.of(kind), kind));
         }
+        // The setting was removed: compiled anew once.
+        let noted = of(&one, "a", "").of(UnitKind::Product);
+        let removed = build(&one, false, "", &note, &contents("a"), None);
+        assert!(!removed.is(&noted, UnitKind::Product));
+        let (noted, extra) = (removed.of(UnitKind::Product), removed.extra(Some(&note)));
+        let later = Note { extra, ..Note::default() };
+        let later = build(&one, false, "", &later, &contents("b"), None);
+        assert!(later.is(&noted, UnitKind::Product));
+
         let after = build(&one, true, "", &first, &contents("a"), None).extra(Some(&note));
         assert_eq!(after, note.extra);
         fs_err::remove_dir(&two).unwrap();

@@ -68,7 +68,8 @@
 //! - What a build script or proc macro reads without telling cargo: a file, a variable that is not well
 //!   known, git, the network. Name files in `extra-inputs`.
 //! - The versions of the C compiler, the linker and system libraries; static libraries that
-//!   `rustc-link-search` finds; linker scripts.
+//!   `rustc-link-search` or a flag finds; linker scripts; profiles (`-C profile-use`). Name files of the project in
+//!   `extra-inputs`.
 //! - Rust sources in cargo's own registry and git checkouts, and of vendored packages, edited in place:
 //!   cargo takes them for what Cargo.lock says. What their build scripts watch does count.
 //! - A newer maturin on the package index, as long as none is installed: a fresh project does not ask
