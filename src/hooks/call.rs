@@ -173,17 +173,12 @@ impl BuildInterpreter {
 
     /// The stable interpreter in this folder, which is made if needed, and its lock.
     fn shared(call: &Call, store: &Store, folder: &Path) -> (Result<PathBuf>, Option<BuildLock>) {
-        let lock = store.lock_interpreter(folder);
-        if let Some(python) = call.plan.ready() {
-            store.use_interpreter(&python);
-            return (Ok(python), lock);
+        let make = || call.plan.make(&call.request.interpreter);
+        let (python, lock) = store.interpreter(folder, || call.plan.ready(), make);
+        if let Ok(python) = &python {
+            store.use_interpreter(python);
         }
-        drop(lock);
-        let alone = store.lock_interpreter_alone(folder);
-        // Another process may have made it in the meantime.
-        let made = call.plan.ready().map_or_else(|| call.plan.make(&call.request.interpreter), Ok);
-        drop(alone);
-        (made, store.lock_interpreter(folder))
+        (python, lock)
     }
 
     /// maturin with the variables of this plan.

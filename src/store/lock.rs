@@ -1,11 +1,16 @@
 //! Locks between processes that build.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 
 use super::Store;
+use crate::error::Result;
 use crate::log;
+
+/// Between two looks at a lock that is held by others.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A lock that is held while a project is built. The operating system releases it when the process
 /// ends.
@@ -70,17 +75,51 @@ impl Store {
         lock_file(&self.target_lock(target)?, "its target folder")
     }
 
-    /// Keeps this stable interpreter from being made or removed. Many builds may hold this lock.
-    pub(crate) fn lock_interpreter(&self, folder: &Path) -> Option<BuildLock> {
-        let file = open(&self.interpreter_lock(folder)?)?;
-        file.lock_shared().ok()?;
-        Some(BuildLock { _file: file, waited: false })
+    /// What `ready` gives for a stable interpreter, or else `make`, and a lock that keeps the
+    /// interpreter from being made or removed. Many builds may hold this lock. `make` waits until no
+    /// build holds it.
+    pub(crate) fn interpreter<T>(
+        &self,
+        folder: &Path,
+        ready: impl Fn() -> Option<T>,
+        make: impl FnOnce() -> Result<T>,
+    ) -> (Result<T>, Option<BuildLock>) {
+        let Some(path) = self.interpreter_lock(folder) else {
+            return (ready().map_or_else(make, Ok), None);
+        };
+        let mut attempt = 0;
+        loop {
+            // This waits for the process that makes it, and not for builds that use it.
+            let lock = lock_shared(&path);
+            if let Some(found) = ready() {
+                return (Ok(found), lock);
+            }
+            drop(lock);
+            match try_lock(&path) {
+                TryLock::Busy if attempt == 1 => {
+                    log::info("waiting for another build of a project with the same Python");
+                }
+                TryLock::Busy => {}
+                alone => {
+                    // Another process may have made it in the meantime.
+                    let made = ready().map_or_else(make, Ok);
+                    drop(alone);
+                    return (made, lock_shared(&path));
+                }
+            }
+            if attempt > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            attempt += 1;
+        }
     }
+}
 
-    /// Waits until no build uses or makes this stable interpreter.
-    pub(crate) fn lock_interpreter_alone(&self, folder: &Path) -> Option<BuildLock> {
-        lock_file(&self.interpreter_lock(folder)?, "a project with the same Python")
-    }
+/// A lock that many processes may hold.
+fn lock_shared(path: &Path) -> Option<BuildLock> {
+    let file = open(path)?;
+    file.lock_shared().ok()?;
+    Some(BuildLock { _file: file, waited: false })
 }
 
 fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
@@ -145,4 +184,57 @@ fn is_at(file: &std::fs::File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_file: &std::fs::File, _path: &Path) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+    use crate::request::Environment;
+
+    fn store(folder: &Path) -> Store {
+        let mut environment = Environment::default();
+        environment.set("WHEELPRINT_CACHE_DIR", folder.join("cache"));
+        Store::open(&environment, folder, Some("m"), "").unwrap()
+    }
+
+    #[test]
+    fn an_interpreter_that_another_build_made_meanwhile_is_used_beside_that_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let python = Path::new("cpython-3.11");
+        let path = store.interpreter_lock(python).unwrap();
+        // The other build makes it after the first look, and then holds its lock.
+        let other = RefCell::new(None);
+        let ready = || other.replace(lock_shared(&path)).map(|_| "theirs");
+        let (found, lock) = store.interpreter(python, ready, || Ok("ours"));
+        assert_eq!(found.unwrap(), "theirs");
+        assert!(lock.is_some());
+    }
+
+    #[test]
+    fn an_interpreter_is_made_when_no_build_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let python = Path::new("cpython-3.11");
+        let path = store.interpreter_lock(python).unwrap();
+        let in_use = RefCell::new(lock_shared(&path));
+        let looks = Cell::new(0);
+        let ready = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 4 {
+                in_use.take();
+            }
+            None
+        };
+        let make = || {
+            assert!(in_use.borrow().is_none(), "a build uses it");
+            assert!(matches!(try_lock(&path), TryLock::Busy), "others could make it too");
+            Ok("ours")
+        };
+        let (made, lock) = store.interpreter(python, ready, make);
+        assert_eq!(made.unwrap(), "ours");
+        assert!(lock.is_some() && matches!(try_lock(&path), TryLock::Busy));
+    }
 }
