@@ -269,12 +269,13 @@ def forget_projects(uv_cache: Path) -> None:
 
 
 def forget_ourselves(uv_cache: Path) -> None:
-    """Removes wheelprint from uv's cache.
+    """Removes wheelprint and the tests' own packages from uv's cache.
 
     uv identifies a wheel in a local folder by its name. Otherwise the tests would use the wheel of
     an earlier run, which was in the same folder and had the same version."""
-    for wheel in uv_cache.glob("wheels-*/*/*/wheelprint"):
-        shutil.rmtree(wheel)
+    for name in ("wheelprint", "tagged"):
+        for wheel in uv_cache.glob(f"wheels-*/*/*/{name}"):
+            shutil.rmtree(wheel)
 
 
 def lock_folder(parent: Path) -> tuple[Path, IO[str] | None]:
