@@ -40,7 +40,7 @@ pub enum Reason {
     NoRecord,
     /// The earlier build is of other sources than those that are unpacked here.
     OtherSources,
-    /// All inputs are unchanged, but the stored wheel is missing.
+    /// The stored wheel is missing. It would have been delivered, or renewed.
     WheelMissing,
     /// All inputs are unchanged, but the stored wheel is damaged.
     WheelDamaged,

@@ -217,6 +217,9 @@ fn text(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
     if !watched.exact {
         output += &format!("\n{BEFORE_A_BUILD}\n");
     }
+    if watched.lacks_wheel {
+        output += &format!("\n{WITHOUT_WHEEL}\n");
+    }
     let tied = tied(watched);
     if !tied.is_empty() {
         output += &format!("\n{TIED}\n");
@@ -236,6 +239,8 @@ const TIED: &str = "Only this tree can use the build (docs/monorepo.md, \"Many t
 
 const BEFORE_A_BUILD: &str = "Nothing was built yet: this is what cargo's manifests tell.";
 
+const WITHOUT_WHEEL: &str = "The stored wheel is missing: the next build makes it again.";
+
 /// The number of inputs, and those that no key covers.
 fn counts(rows: &[Row], watched: &Watched) -> table::Row {
     let mut parts: BTreeMap<Part, usize> = BTreeMap::new();
@@ -251,7 +256,8 @@ fn counts(rows: &[Row], watched: &Watched) -> table::Row {
         (style, missing.len().to_string()),
         (FAINT, parts.collect::<Vec<_>>().join(", ")),
     ];
-    let note = (!watched.exact).then(|| BEFORE_A_BUILD.to_owned());
-    let below = missing.into_iter().chain(note).map(|text| (PLAIN, text));
+    let notes = [(!watched.exact, BEFORE_A_BUILD), (watched.lacks_wheel, WITHOUT_WHEEL)];
+    let notes = notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, note)| note.to_owned());
+    let below = missing.into_iter().chain(notes).map(|text| (PLAIN, text));
     table::Row { cells, below: below.collect() }
 }

@@ -31,6 +31,8 @@ pub struct Watched {
     pub exact: bool,
     /// Why no other tree can use that build.
     pub(crate) tied: Vec<Tied>,
+    /// Is the stored wheel of that build missing, though it is needed now?
+    pub lacks_wheel: bool,
 }
 
 /// What the next build of a project would be.
@@ -72,7 +74,12 @@ fn search(call: &Call) -> Found {
 /// Nothing was built yet, and cargo can't be asked.
 pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
     let mut tied = Vec::new();
-    let known = match search(call) {
+    let found = search(call);
+    let lacks_wheel = matches!(
+        &found,
+        Found::Stale(Stale { reasons, .. }) if reasons.contains(&Reason::WheelMissing)
+    );
+    let known = match found {
         Found::Fresh { entry, .. } | Found::Stale(Stale { nearest: Some(entry), .. }) => {
             tied = entry.tied;
             Some((entry.record, entry.roots))
@@ -90,7 +97,7 @@ pub fn watched(call: &Call, installed: Option<&Record>) -> Result<Watched> {
     };
     let inputs = call.observer().observations(&watches, &roots);
     call.save_memories();
-    Ok(Watched { tied, ..Watched::new(call, inputs, watches, roots, exact) })
+    Ok(Watched { tied, lacks_wheel, ..Watched::new(call, inputs, watches, roots, exact) })
 }
 
 /// The tree that made the build with this record. `None` if the store does not know the build.
@@ -111,7 +118,7 @@ impl Watched {
             Some((root.clone(), relative(&call.project.root, folder)?))
         });
         let names = names.collect();
-        Self { inputs, watches, names, roots, exact, tied: Vec::new() }
+        Self { inputs, watches, names, roots, exact, tied: Vec::new(), lacks_wheel: false }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Reason, Verdict};
 use crate::inputs::{Roots, Watch};
 use crate::log;
+use crate::renew;
 use crate::report;
 use crate::sdist::Origin;
 use crate::store::{Damaged, Entry, EntryKind, Store};
@@ -78,9 +79,12 @@ impl Stale {
         }
     }
 
-    /// Farther builds have a larger rank. A build of other sources is farther than any other.
-    fn rank(&self) -> (bool, usize) {
-        (self.reasons.contains(&Reason::OtherSources), self.reasons.len())
+    /// Farther builds have a larger rank. A build of other sources is farther than any other. A build
+    /// whose metadata can be renewed is nearer than one that must be made again.
+    fn rank(&self) -> (bool, bool, usize) {
+        let is_renewable = renew::only_metadata_files(&self.reasons).is_some();
+        let changes = self.reasons.iter().filter(|reason| **reason != Reason::WheelMissing);
+        (self.reasons.contains(&Reason::OtherSources), !is_renewable, changes.count())
     }
 }
 
@@ -112,18 +116,20 @@ pub(super) fn search(
                 (freshness::compare(record.pairs(), &record.untrusted, inputs), Some(at))
             }
         };
-        match verdict {
-            Verdict::Fresh { inputs } if entry.wheel.is_some() => {
+        let mut reasons = match verdict {
+            Verdict::Fresh { inputs } if store.has_wheel(&entry) => {
                 let found = Found::Fresh { entry: Box::new(entry), line: report::fresh(inputs) };
                 return Lookup { found, look: look.map(|at| looks.swap_remove(at)), damaged };
             }
-            Verdict::Fresh { .. } => {}
-            Verdict::Stale(reasons) => {
-                let stale = Stale { reasons, nearest: Some(Box::new(entry)) };
-                if nearest.as_ref().is_none_or(|(nearest, _)| stale.rank() < nearest.rank()) {
-                    nearest = Some((stale, look));
-                }
-            }
+            Verdict::Fresh { .. } => Vec::new(),
+            Verdict::Stale(reasons) => reasons,
+        };
+        if renew::only_metadata_files(&reasons).is_some() && !store.has_wheel(&entry) {
+            reasons.push(Reason::WheelMissing);
+        }
+        let stale = Stale { reasons, nearest: Some(Box::new(entry)) };
+        if nearest.as_ref().is_none_or(|(nearest, _)| stale.rank() < nearest.rank()) {
+            nearest = Some((stale, look));
         }
     }
     let (stale, look) = nearest.unwrap_or_else(|| (Stale::because(Reason::NoRecord), None));

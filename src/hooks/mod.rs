@@ -78,7 +78,7 @@ pub use untracked::unmatched_inputs;
 pub fn get_requires(call: &Call) -> Result<Vec<String>> {
     let origin = if call.reuses() { unpacked::origin(&call.request) } else { None };
     if let Found::Fresh { entry, .. } = stored::wheel(call, origin.as_ref(), None).found
-        && let Some(store) = call.store.as_ref().filter(|store| store.has_wheel(&entry))
+        && let Some(store) = &call.store
     {
         store.promise(&call.request, &entry);
         return Ok(Vec::new());

@@ -10,18 +10,19 @@ use crate::error::{PathContext as _, Result};
 use crate::publish::{self, private};
 
 impl Store {
-    /// Copies a stored wheel into a folder. If the wheel can't be used, its entry is removed.
+    /// Copies a stored wheel into a folder. The entry of a wheel that is gone stays, so that the next
+    /// lookup can say so.
     ///
     /// # Errors
     /// The folder can't be written to.
     pub(crate) fn deliver(&self, entry: &Entry, folder: &Path) -> Result<Delivery> {
         let Some(wheel) = &entry.wheel else { return Ok(Delivery::Missing) };
         let delivered = self.deliver_wheel(wheel, folder)?;
-        let path = self.entry_path(entry);
-        if !matches!(delivered, Delivery::Done(_)) {
-            discard(&path);
-        } else {
-            self.remember(entry);
+        match delivered {
+            Delivery::Done(_) => self.remember(entry),
+            // A damaged wheel that can't be removed would be found again.
+            _ if self.has_wheel(entry) => discard(&self.entry_path(entry)),
+            _ => {}
         }
         Ok(delivered)
     }
@@ -47,10 +48,10 @@ impl Store {
         }
     }
 
-    /// Is the entry's wheel there? Its content is not checked.
+    /// Is the entry's wheel there, and can it be opened? Its content is not checked.
     pub(crate) fn has_wheel(&self, entry: &Entry) -> bool {
         let path = entry.wheel.as_ref().and_then(|wheel| self.wheel_path(wheel));
-        path.is_some_and(|path| path.is_file())
+        path.is_some_and(|path| path.is_file() && fs::File::open(path).is_ok())
     }
 
     /// The path of a stored wheel, for reading; its content is not checked yet. `None` if its name

@@ -170,8 +170,35 @@ def test_a_wheel_that_is_gone_is_not_promised(check_out: CheckOut) -> None:
     hook = "get_requires_for_build_editable"
     (asked,) = project.hook(hook, None, venv=None).ok().result
     assert asked.startswith("maturin")
-    assert project.editable().verdict.startswith("stale: ")
+    missing = "the stored wheel is missing"
+    (reason,) = json.loads(wheelprint(project, "status", "--json").stdout)["next-sync"]["reasons"]
+    assert (reason["reason"], reason["text"]) == ("wheel-missing", missing)
+    said = "The stored wheel is missing: the next build makes it again.\n"
+    assert said in wheelprint(project, "explain").ok().stdout
+    assert project.editable().verdict == f"stale: {missing}"
+    assert said not in wheelprint(project, "explain").ok().stdout
     assert project.hook(hook, None, venv=None).ok().result == []
+
+
+def test_a_wheel_that_is_gone_is_named_after_all_hooks(check_out: CheckOut) -> None:
+    """The metadata is prepared in a process of its own, which finds the same."""
+    project = check_out("bin-bindings")
+    project.editable()
+    project.append("README.md", "\nanother text\n")
+    (stored,) = project.cache.glob("projects/*/wheels/*/*.whl")
+    stored.unlink()
+    project.hook("prepare_metadata_for_build_editable", project.output_folder()).ok()
+    verdict = project.editable().verdict
+    assert verdict == "stale: README.md changed, the stored wheel is missing"
+
+
+def test_a_wheel_that_is_damaged_is_named(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.editable()
+    (stored,) = project.cache.glob("projects/*/wheels/*/*.whl")
+    stored.write_bytes(b"damaged")
+    assert project.editable().verdict == "stale: the stored wheel is damaged"
+    assert project.is_fresh()
 
 
 def test_a_wheel_that_goes_between_the_hooks(check_out: CheckOut) -> None:
