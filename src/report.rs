@@ -81,7 +81,13 @@ pub(crate) fn tied(tied: &Tied, roots: &BTreeMap<Root, String>) -> String {
         Tied::Input { key } => format!("{} contains {PATH}", name(key, roots)),
         Tied::Setting { name } => format!("the config setting {name} contains {PATH}"),
         Tied::Outside { key } => {
-            format!("{} lies outside of the tree and is found relative to it", name(key, roots))
+            format!("{} lies outside of the tree and may be found relative to it", name(key, roots))
+        }
+        Tied::Git { key } => {
+            format!(
+                "the build reads {}, a file of git that differs between trees",
+                name(key, roots)
+            )
         }
         Tied::Unsearched { name, cause } => {
             format!("{name} could not be searched for paths of this tree: {cause}")
@@ -345,7 +351,11 @@ mod tests {
             ),
             (
                 Tied::Outside { key },
-                "../shared/a.h lies outside of the tree and is found relative to it",
+                "../shared/a.h lies outside of the tree and may be found relative to it",
+            ),
+            (
+                Tied::Git { key: any_key(Part::Rust, Kind::File, None, ".git/HEAD") },
+                "the build reads .git/HEAD, a file of git that differs between trees",
             ),
             (
                 Tied::Unsearched { name, cause: "permission denied".into() },

@@ -48,8 +48,10 @@ pub(crate) enum Tied {
     Input { key: Key },
     /// A config setting with a path of the tree.
     Setting { name: String },
-    /// An input outside of the tree that was named relative to the tree.
+    /// An input outside of the tree that may have been named relative to the tree.
     Outside { key: Key },
+    /// One of git's own files, in the tree or outside of it.
+    Git { key: Key },
     /// A file that could not be searched.
     Unsearched { name: String, cause: String },
     /// The tree's own path is not UTF-8, so it can't be searched for.
@@ -98,7 +100,7 @@ impl Build<'_> {
         }
         let mut found: BTreeSet<Tied> = units(&tree, self.told);
         found.extend(outside(&tree, &self.request.root, self.told, self.inputs, self.roots));
-        found.extend(of_git(self.inputs));
+        found.extend(of_git(self.inputs, self.roots));
         found.extend((!self.roots.can_move()).then_some(Tied::Linked));
         found.extend(self.texts(&tree));
         found.extend(files(&tree, &self.request.root, self.roots, self.inputs, is_known));
@@ -240,16 +242,25 @@ fn outside(
                 && !near.iter().any(|folder| path.starts_with(folder))
                 && !is_in_repository(&path)
         };
-        matches!(key.root, Some(Root::Outside(_))) && !roots.path_of(key).is_some_and(is_free)
+        matches!(key.root, Some(Root::Outside(_)))
+            && !is_of_git(key, roots)
+            && !roots.path_of(key).is_some_and(is_free)
     };
     inputs.keys().filter(is_tied).map(|key| Tied::Outside { key: key.clone() }).collect()
 }
 
-/// Files of git in the tree, also absent ones: a build script that watches them asks git, and each
-/// clone and worktree has other answers.
-fn of_git(inputs: &Inputs) -> Vec<Tied> {
-    let is_of_git = |key: &&Key| key.name.split('/').any(|name| name == ".git");
-    inputs.keys().filter(is_of_git).map(|key| Tied::Outside { key: key.clone() }).collect()
+/// Git's own files, also absent ones: a build script that watches them asks git, and each clone and
+/// worktree has other answers.
+fn of_git(inputs: &Inputs, roots: &Roots) -> Vec<Tied> {
+    let found = inputs.keys().filter(|key| is_of_git(key, roots));
+    found.map(|key| Tied::Git { key: key.clone() }).collect()
+}
+
+fn is_of_git(key: &Key, roots: &Roots) -> bool {
+    let is_outside = matches!(key.root, Some(Root::Outside(_)));
+    let path = if is_outside { roots.path_of(key) } else { None };
+    key.name.split('/').any(|name| name == ".git")
+        || path.is_some_and(|path| path.iter().any(|name| name == ".git"))
 }
 
 /// Whether the path is in git's folder of a repository. A build script asks git for it, and each
@@ -366,10 +377,12 @@ mod tests {
             Inputs::from([(Key::place(Part::Rust, Kind::File, place), Value::Absent)])
         };
         for name in [".git/HEAD", ".git", "../.git/index", "vendor/a/.git/HEAD"] {
-            assert_eq!(of_git(&key(name)).len(), 1, "{name}");
+            let inputs = key(name);
+            let git = inputs.keys().map(|key| Tied::Git { key: key.clone() });
+            assert_eq!(of_git(&inputs, &Roots::default()), Vec::from_iter(git), "{name}");
         }
         for name in ["src/a.git.rs", "x.git/a", ".gitignore", ".github/a.rs"] {
-            assert!(of_git(&key(name)).is_empty(), "{name}");
+            assert!(of_git(&key(name), &Roots::default()).is_empty(), "{name}");
         }
     }
 
@@ -378,31 +391,32 @@ mod tests {
         let tree = Tree::new(vec!["/w/t".into()], Vec::new());
         let mut roots = Roots::default();
         roots.add(Root::Project, "/w/t");
-        for (file, names, is_tied) in [
-            ("/usr/x/a.h", &["/usr/x/a.h"][..], false),
-            ("/usr/x/a.h", &["/usr/x"], false),
-            ("/usr/x/a.h", &["../../usr/x/a.h"], true),
-            ("/usr/x/a.h", &["/w/t/../../usr/x/a.h"], true),
-            ("/usr/x/a.h", &["/usr/x/a.h", "../../usr/x/a.h"], true),
+        let free: fn(Key) -> Option<Tied> = |_| None;
+        let outside_of: fn(Key) -> Option<Tied> = |key| Some(Tied::Outside { key });
+        let git: fn(Key) -> Option<Tied> = |key| Some(Tied::Git { key });
+        for (file, names, expected) in [
+            ("/usr/x/a.h", &["/usr/x/a.h"][..], free),
+            ("/usr/x/a.h", &["/usr/x"], free),
+            ("/usr/x/a.h", &["../../usr/x/a.h"], outside_of),
+            ("/usr/x/a.h", &["/w/t/../../usr/x/a.h"], outside_of),
+            ("/usr/x/a.h", &["/usr/x/a.h", "../../usr/x/a.h"], outside_of),
             // Named by a manifest, say.
-            ("/usr/x/a.h", &[], true),
+            ("/usr/x/a.h", &[], outside_of),
             // A build script may have found it by the place of the tree.
-            ("/w/x/a.h", &["/w/x/a.h"], true),
-            ("/repo.git/worktrees/t/HEAD", &["/repo.git/worktrees/t/HEAD"], true),
-            ("/usr/main/.git/worktrees/t/HEAD", &["/usr/main/.git/worktrees/t/HEAD"], true),
-            ("/usr/main/.git/HEAD", &["/usr/main/.git"], true),
+            ("/w/x/a.h", &["/w/x/a.h"], outside_of),
+            ("/repo.git/worktrees/t/HEAD", &["/repo.git/worktrees/t/HEAD"], outside_of),
+            ("/usr/main/.git/worktrees/t/HEAD", &["/usr/main/.git/worktrees/t/HEAD"], git),
+            ("/usr/main/.git/HEAD", &["/usr/main/.git"], git),
         ] {
             let place = roots.name(Path::new(file)).unwrap();
             let key = Key::place(Part::Rust, Kind::File, place);
-            let inputs = Inputs::from([(key, Value::Sha256("aa".into()))]);
+            let inputs = Inputs::from([(key.clone(), Value::Sha256("aa".into()))]);
             let path = |name: &str| inputs::normalize(&Path::new("/w/t").join(name));
             let named = names.iter().map(|name| (path(name), name.into()));
             let told = Told { outside: named.collect(), ..Told::default() };
-            assert_eq!(
-                !outside(&tree, Path::new("/w/t"), &[told], &inputs, &roots).is_empty(),
-                is_tied,
-                "{names:?}"
-            );
+            let mut found = outside(&tree, Path::new("/w/t"), &[told], &inputs, &roots);
+            found.extend(of_git(&inputs, &roots));
+            assert_eq!(found, Vec::from_iter(expected(key)), "{file} {names:?}");
         }
     }
 

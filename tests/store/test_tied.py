@@ -112,6 +112,10 @@ def test_a_build_script_that_asks_git(check_out: CheckOut, tmp_path: Path) -> No
         asking.git(main, "worktree", "add", "-q", "-b", branch, str(folder))
         trees[str(len(branch))] = dataclasses.replace(main, root=folder / "bindings" / "python")
     each_has_its_own(trees)
+    for tree in trees.values():
+        (reason,) = tied(tree)
+        assert reason.startswith("the build reads ../../"), reason
+        assert reason.endswith("HEAD, a file of git that differs between trees"), reason
 
 
 # Path files
