@@ -1,5 +1,5 @@
-//! Libraries and folders that flags name relative to the tree. rustc and the linker run in the
-//! workspace's folder.
+//! Libraries and folders that flags name relative to the tree, and programs that cargo's settings
+//! name so. rustc and the linker run in the workspace's folder.
 
 use std::path::Path;
 
@@ -38,15 +38,35 @@ pub(super) fn names_a_library(flags: &str) -> bool {
     false
 }
 
-/// Whether a TOML file has flags that name a library or a folder of the tree: `rustflags` in cargo's
-/// configuration, `rustc-link-search` of a library there, `rustc-args` for maturin.
+/// Whether cargo finds this program relative to the tree. A name without a separator is searched on
+/// PATH (cargo book, "Executable paths").
+fn is_relative_program(program: &str) -> bool {
+    let is_path = program.contains('/') || (cfg!(windows) && program.contains('\\'));
+    is_path && !Path::new(program).has_root()
+}
+
+/// Whether the variable has flags that name a library or a folder of the tree, or is a program that
+/// is found relative to the tree.
+pub(super) fn are_in_variable(name: &str, value: &str) -> bool {
+    const PROGRAMS: [&str; 3] = ["CARGO", "RUSTC", "CARGO_BUILD_RUSTC"];
+    let is_program =
+        PROGRAMS.contains(&name) || name.ends_with("_LINKER") || name.ends_with("_WRAPPER");
+    (is_program && is_relative_program(value))
+        || (name.ends_with("RUSTFLAGS") && names_a_library(value))
+}
+
+/// Whether a TOML file names a library, a folder or a program of the tree: `rustflags`, `linker` and
+/// the like in cargo's configuration, `rustc-link-search` of a library there, `rustc-args` for
+/// maturin.
 pub(super) fn are_in(table: &toml::Table) -> bool {
+    const PROGRAMS: [&str; 4] = ["linker", "rustc", "rustc-wrapper", "rustc-workspace-wrapper"];
     table.iter().any(|(key, value)| match value {
         Value::Table(inner) => are_in(inner),
         _ if key.ends_with("flags") || key == "rustc-args" => names_a_library(&value.to_string()),
         Value::Array(values) => {
             values.iter().filter_map(Value::as_str).any(|value| is_relative(key, value))
         }
+        Value::String(value) if PROGRAMS.contains(&key.as_str()) => is_relative_program(value),
         Value::String(value) => is_relative(key, value),
         _ => false,
     })
@@ -143,6 +163,17 @@ mod tests {
             ("[target.x86_64-unknown-linux-gnu.foo]\nrustc-link-search = ['/lib']", false),
             ("[target.x86_64-unknown-linux-gnu.foo]\nrustc-flags = '-L lib'", true),
             ("[tool.maturin]\nrustc-args = ['-L', 'lib']", true),
+            ("[target.x86_64-unknown-linux-gnu]\nlinker = 'tools/ld'", true),
+            ("[target.'cfg(unix)']\nlinker = './ld'", true),
+            ("[host]\nlinker = '../tools/ld'", true),
+            ("[target.x86_64-unknown-linux-gnu]\nlinker = 'clang'", false),
+            ("[target.x86_64-unknown-linux-gnu]\nlinker = '/usr/bin/clang'", false),
+            ("[build]\nrustc = 'tools/rustc'", true),
+            ("[build]\nrustc-wrapper = 'tools/wrapper'", true),
+            ("[build]\nrustc-workspace-wrapper = 'tools/wrapper'", true),
+            ("[build]\nrustc-wrapper = 'sccache'", false),
+            // Only `cargo run` and `cargo test` start it.
+            ("[target.x86_64-unknown-linux-gnu]\nrunner = 'tools/run'", false),
             ("[project]\nreadme = 'docs/README.md'\n[lib]\npath = 'src/lib.rs'", false),
         ] {
             assert_eq!(are_in(&text.parse().unwrap()), expected, "{text}");

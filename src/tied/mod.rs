@@ -123,10 +123,10 @@ impl Build<'_> {
             ConfigValue::Flag(_) => false,
         });
         let settings = settings.map(|(name, _)| Tied::Setting { name: name.clone() });
-        let variables = self.inputs.keys().filter(|key| key.name.ends_with("RUSTFLAGS"));
+        let variables = self.inputs.keys().filter(|key| key.kind == Kind::Variable);
         let flags = variables.filter(|key| {
             let value = self.environment.get(&key.name);
-            value.is_some_and(|value| flags::names_a_library(&value.to_string_lossy()))
+            value.is_some_and(|it| flags::are_in_variable(&key.name, &it.to_string_lossy()))
         });
         let named = named.chain(flags).map(|key| Tied::Input { key: key.clone() });
         named.chain(settings).collect()
@@ -302,7 +302,7 @@ fn files(
     files.into_par_iter().filter_map(search).collect()
 }
 
-/// Whether a file contains a path of the tree, or flags with a relative one.
+/// Whether a file contains a path of the tree, or flags or a program with a relative one.
 ///
 /// # Errors
 /// The file can't be read, or is no TOML and should be.
@@ -432,6 +432,12 @@ mod tests {
             ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Clink-arg=foo.o"),
             // No flags.
             ("CC", "tools/cc.o"),
+            ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", "tools/ld"),
+            ("CARGO_HOST_LINKER", "/usr/bin/clang"),
+            ("RUSTC_WORKSPACE_WRAPPER", "./wrapper"),
+            ("RUSTC_WRAPPER", "sccache"),
+            ("RUSTC", "tools/rustc"),
+            ("CARGO", "cargo"),
         ] {
             environment.set(name, value);
             inputs.insert(variable(name), Value::Sha256("aa".into()));
@@ -458,7 +464,10 @@ mod tests {
         let tied = |name: &str| Tied::Input { key: variable(name) };
         let expected = [
             tied("CFLAGS"),
+            tied("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER"),
             tied("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS"),
+            tied("RUSTC"),
+            tied("RUSTC_WORKSPACE_WRAPPER"),
             tied("RUSTFLAGS"),
             Tied::Setting { name: "a".into() },
         ];
