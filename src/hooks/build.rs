@@ -121,37 +121,36 @@ pub(super) struct Built {
     _folder: tempfile::TempDir,
 }
 
+/// What maturin's hook is called with.
+pub(super) struct Order<'a> {
+    pub call: &'a Call,
+    pub preparation: &'a Preparation,
+    pub is_unpacked: bool,
+    /// The metadata that the frontend prepared.
+    pub prepared: Option<&'a Path>,
+}
+
 /// Calls maturin's hook. The wheel is made in a temporary folder, and the tree is left without the
 /// files that maturin writes into it. If the result names a tree that packages were brought from, it
 /// is made again without them.
 ///
 /// # Errors
 /// The build fails, or its result is not a wheel.
-pub(super) fn run(
-    call: &Call,
-    preparation: &Preparation,
-    start: Start,
-    is_unpacked: bool,
-    prepared: Option<&Path>,
-) -> Result<Built> {
-    let mut built = run_once(call, preparation, start, is_unpacked, prepared)?;
+pub(super) fn run(order: &Order<'_>, start: Start) -> Result<Built> {
+    let Order { call, preparation, .. } = order;
+    let mut built = run_once(order, start)?;
     if let Some(target) = &preparation.target
         && brought::is_taken_back(target, &mut built.wheel, built.products.as_ref())?
     {
         let process = preparation.interpreter.maturin(call).start()?;
         let start = Start { process, places: places(call, &preparation.layout)? };
-        return run_once(call, preparation, start, is_unpacked, prepared);
+        return run_once(order, start);
     }
     Ok(built)
 }
 
-fn run_once(
-    call: &Call,
-    preparation: &Preparation,
-    start: Start,
-    is_unpacked: bool,
-    prepared: Option<&Path>,
-) -> Result<Built> {
+fn run_once(order: &Order<'_>, start: Start) -> Result<Built> {
+    let Order { call, preparation, is_unpacked, prepared } = *order;
     let Preparation { interpreter, environment, .. } = preparation;
     let folder = tempfile::Builder::new()
         .prefix("wheelprint-")

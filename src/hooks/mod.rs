@@ -160,8 +160,9 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
 
     let (preparation, start) = build::prepare(call, is_unpacked, &stale.reasons)?;
     let before = Before::look(call, &preparation, stale.nearest.as_deref(), is_unpacked);
-    let mut built = build::run(call, &preparation, start, is_unpacked, prepared)
-        .inspect_err(|_| note::failed(call, &preparation, &before))?;
+    let order = build::Order { call, preparation: &preparation, is_unpacked, prepared };
+    let mut built =
+        build::run(&order, start).inspect_err(|_| note::failed(call, &preparation, &before))?;
     let after = After::look(call, &preparation, &before, &built.digests()?);
     let tied = tied::reasons(call, &preparation, &after, &mut built, stale.nearest.as_deref());
     note::finished(call, &preparation, &before, &after);
