@@ -166,10 +166,16 @@ def test_a_tree_that_was_moved_and_left_a_link(check_out: CheckOut, tmp_path: Pa
 # Promises: the frontend was told that it needs no maturin
 
 
+def _last_stored(project: Project) -> Path:
+    """The wheel that was stored last."""
+    wheels = project.cache.glob("projects/*/wheels/*/*.whl")
+    return max(wheels, key=lambda wheel: wheel.stat().st_mtime_ns)
+
+
 def test_a_wheel_that_is_gone_is_not_promised(check_out: CheckOut) -> None:
     project = check_out("bin-bindings")
     project.editable()
-    (stored,) = project.cache.glob("projects/*/wheels/*/*.whl")
+    stored = _last_stored(project)
     stored.unlink()
     hook = "get_requires_for_build_editable"
     (asked,) = project.hook(hook, None, venv=None).ok().result
@@ -189,7 +195,7 @@ def test_a_wheel_that_is_gone_is_named_after_all_hooks(check_out: CheckOut) -> N
     project = check_out("bin-bindings")
     project.editable()
     project.append("README.md", "\nanother text\n")
-    (stored,) = project.cache.glob("projects/*/wheels/*/*.whl")
+    stored = _last_stored(project)
     stored.unlink()
     project.hook("prepare_metadata_for_build_editable", project.output_folder()).ok()
     verdict = project.editable().verdict
@@ -199,7 +205,7 @@ def test_a_wheel_that_is_gone_is_named_after_all_hooks(check_out: CheckOut) -> N
 def test_a_wheel_that_is_damaged_is_named(check_out: CheckOut) -> None:
     project = check_out("bin-bindings")
     project.editable()
-    (stored,) = project.cache.glob("projects/*/wheels/*/*.whl")
+    stored = _last_stored(project)
     stored.write_bytes(b"damaged")
     assert project.editable().verdict == "stale: the stored wheel is damaged"
     assert project.is_fresh()
@@ -211,7 +217,7 @@ def test_a_wheel_that_goes_between_the_hooks(check_out: CheckOut) -> None:
     project.editable()
     hook = "get_requires_for_build_editable"
     assert project.hook(hook, None, venv=None).ok().result == []
-    (stored,) = project.cache.glob("projects/*/wheels/*/*.whl")
+    stored = _last_stored(project)
     stored.unlink()
     folder = project.output_folder()
     run = project.hook("build_editable", folder, None, venv=None).failed()

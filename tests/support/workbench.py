@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 from packaging.utils import parse_wheel_filename
 
-from . import environment, samples, toolchains
+from . import environment, other_trees, samples, toolchains
 from .project import Project
 from .spy import Spy
 from .versions import FIRST_UNSUPPORTED_MATURIN, LOWEST_MATURIN
@@ -63,6 +63,8 @@ class Workbench:
         self._project: Project | None = None
         self._parked: Path | None = None
         self._references: dict[tuple[str, str], Path] = {}
+        #: The samples whose other trees were built.
+        self.other_trees: set[str] = set()
         forget_ourselves(folder / "uv-cache")
 
     @property
@@ -142,6 +144,8 @@ class Workbench:
             shutil.rmtree(self._state, ignore_errors=True)
             forget_projects(Path(env["UV_CACHE_DIR"]))
             self._project = project
+            if other_trees.wanted() and built_by == "wheelprint":
+                other_trees.fill(self, name, project.cache_folder)
         elif self._project and sample.uses_pyo3 and self._project.target.exists():
             shutil.copytree(self._project.target, project.target)
             keep_registry_packages(project.target)
