@@ -361,7 +361,7 @@ impl Store {
     /// maturin must get the promised wheel.
     fn wait_for_promises(&self) {
         let began = Instant::now();
-        let promises = self.folder.join("promises");
+        let promises = self.folder.join(promise::PROMISES);
         let is_kept = |path: &PathBuf| is_older(path, promise::WAIT);
         while began.elapsed() < promise::WAIT && !paths_in(&promises).iter().all(is_kept) {
             std::thread::sleep(Duration::from_millis(50));
