@@ -347,3 +347,60 @@ fn metadata_names(wheel: &Wheel) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::{Inputs, Record};
+    use crate::inputs::{Root, Roots};
+    use crate::request::Environment;
+
+    /// A path file and a table of another tree must be made anew, or the wheel is not used.
+    #[test]
+    fn a_shell_of_another_tree_is_not_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        let wheel = folder.path().join("p-1-py3-none-any.whl");
+        fs::write(&wheel, "wheel").unwrap();
+        let mut environment = Environment::default();
+        environment.set("WHEELPRINT_CACHE_DIR", folder.path().join("cache"));
+        let [here, there] = ["here", "there"].map(|tree| {
+            let root = folder.path().join(tree);
+            fs::create_dir_all(&root).unwrap();
+            Store::open(&environment, &root, Some("p"), "").unwrap()
+        });
+        let not_used = |cause: &str| Err(Reason::Untrusted(cause.to_owned()));
+        let used = || Ok("p-1-py3-none-any.whl".to_owned());
+        for (maker, at_import, shell, expected) in [
+            (&here, Some("table"), Shell::AsStored, used()),
+            (&here, Some("table"), Shell::Left("a cause"), used()),
+            (&here, None, Shell::AsStored, used()),
+            (
+                &there,
+                Some("table"),
+                Shell::AsStored,
+                not_used("its paths are those of another tree"),
+            ),
+            (&there, Some("table"), Shell::Left("a cause"), not_used("a cause")),
+            // A wheel that is no editable one has no shell.
+            (&there, None, Shell::AsStored, used()),
+        ] {
+            let mut roots = Roots::default();
+            roots.add(Root::Project, maker.root());
+            let record =
+                Record::new(&Inputs::new(), Default::default(), Default::default(), Vec::new());
+            let finished = Finished {
+                built_in: maker.root().to_owned(),
+                tied: Vec::new(),
+                record,
+                roots,
+                at_import: at_import.map(str::to_owned),
+            };
+            let kind = EntryKind::Artifact(Artifact::Editable);
+            let entry = maker.publish(kind, finished, &wheel).unwrap();
+            let target = tempfile::tempdir().unwrap();
+            let delivered = deliver(&here, &entry, shell, target.path()).unwrap();
+            assert_eq!(delivered, expected, "{:?} {at_import:?}", maker.root());
+            assert_eq!(target.path().join("p-1-py3-none-any.whl").exists(), expected.is_ok());
+        }
+    }
+}

@@ -126,10 +126,11 @@ impl Cache {
             // Notes, and what `init` needs, are not only remembered.
             let may_be_old = ![shared::NOTES, shared::ORIGINALS].contains(&name);
             for path in paths_in(&self.folder.join(name)) {
-                // A build that uses an interpreter writes to this file's time.
-                let used = path.join(interpreter::READY);
-                let used = if name == shared::INTERPRETERS { &used } else { &path };
-                if is_left(&path) || may_be_old && is_older(used, OLD) {
+                let is_old = match name {
+                    shared::INTERPRETERS => is_unused_interpreter(&path),
+                    _ => may_be_old && is_older(&path, OLD),
+                };
+                if is_left(&path) || is_old {
                     self.remove_unlocked(&path, &mut freed)?;
                 }
             }
@@ -290,6 +291,13 @@ fn usage(project: &Path, trees: Vec<Store>) -> ProjectUsage {
     }
 }
 
+/// A build that uses an interpreter writes to the time of its last file. Without this file the process
+/// that made the interpreter was killed.
+fn is_unused_interpreter(folder: &Path) -> bool {
+    let ready = folder.join(interpreter::READY);
+    if ready.exists() { is_older(&ready, OLD) } else { is_older(folder, GRACE) }
+}
+
 /// Removes the folder of a project that has neither trees nor builds.
 fn remove_if_unused(project: &Path, freed: &mut Freed) -> Result<()> {
     let _ = fs::remove_dir(project.join(TREES));
@@ -361,7 +369,7 @@ impl Store {
     /// maturin must get the promised wheel.
     fn wait_for_promises(&self) {
         let began = Instant::now();
-        let promises = self.folder.join("promises");
+        let promises = self.folder.join(promise::PROMISES);
         let is_kept = |path: &PathBuf| is_older(path, promise::WAIT);
         while began.elapsed() < promise::WAIT && !paths_in(&promises).iter().all(is_kept) {
             std::thread::sleep(Duration::from_millis(50));
@@ -375,5 +383,42 @@ impl Store {
             used: paths_in(&self.folder).iter().filter_map(|path| modified(path)).max(),
             folder: self.folder.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{age, two_trees};
+
+    #[test]
+    fn an_interpreter_that_was_never_finished_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [store, _] = two_trees(folder.path());
+        let make = |name: &str, is_ready: bool, hours: u64| {
+            let path = store.interpreters().join(name);
+            fs::create_dir_all(path.join("bin")).unwrap();
+            if is_ready {
+                fs::write(path.join(interpreter::READY), "{}").unwrap();
+                age(&path.join(interpreter::READY), hours);
+            }
+            age(&path, hours);
+            path
+        };
+        let left = make("cpython-3.9.1-left", false, 2);
+        let at_work = make("cpython-3.10.1-locked", false, 2);
+        let begun = make("cpython-3.11.1-begun", false, 0);
+        let used = make("cpython-3.12.1-used", true, 2);
+        let unused = make("cpython-3.13.1-unused", true, 24 * 31);
+        let lock = lock::try_lock(&store.interpreter_lock(&at_work).unwrap());
+        Cache { folder: store.cache.clone() }.prune().unwrap();
+        for (path, stays) in
+            [(&left, false), (&at_work, true), (&begun, true), (&used, true), (&unused, false)]
+        {
+            assert_eq!(path.exists(), stays, "{}", path.display());
+        }
+        drop(lock);
+        Cache { folder: store.cache.clone() }.prune().unwrap();
+        assert!(!at_work.exists());
     }
 }

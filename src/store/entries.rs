@@ -258,6 +258,12 @@ pub(super) fn tree_of(name: &str) -> Option<&str> {
     name.strip_suffix(".json")?.splitn(3, '-').nth(2)
 }
 
+/// Has an entry with this file name this fingerprint?
+pub(super) fn is_of(name: &str, fingerprint: &str) -> bool {
+    let start = name.strip_suffix(".json").and_then(|name| name.split('-').nth(1));
+    start.is_some_and(|start| start.len() == 40 && fingerprint.starts_with(start))
+}
+
 /// The files of all entries of a project, with the time of the last use.
 pub(super) fn entry_files(project: &Path) -> Vec<(PathBuf, SystemTime)> {
     paths_in(&project.join("entries"))

@@ -57,7 +57,7 @@ mod wheels;
 
 pub(crate) use cache::{Cache, ProjectUsage, TreeUsage};
 pub(crate) use entries::{Damaged, Entry, EntryKind, Finished, StoredWheel};
-use entries::{entry_files, tree_of};
+use entries::{entry_files, is_of, tree_of};
 pub(crate) use lock::BuildLock;
 pub(crate) use prune::Freed;
 
@@ -153,7 +153,7 @@ impl Store {
         make_store(&self.cache)?;
         let entries = self.entries();
         let above = [self.cache.join(PROJECTS), self.project.clone(), self.project.join(TREES)];
-        let own = [self.folder.clone(), self.folder.join("promises")];
+        let own = [self.folder.clone(), self.folder.join(promise::PROMISES)];
         let shared = [entries.clone(), self.project.join("wheels")];
         for folder in above.iter().chain(&own).chain(&shared) {
             private::make(folder).at(folder)?;

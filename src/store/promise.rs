@@ -1,13 +1,14 @@
 //! Promises: `get_requires_for_build_*` found a stored wheel and did not ask for maturin, so the
 //! next hook delivers that wheel (docs/design.md, D12).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
 
-use super::{Entry, EntryKind, Store};
+use super::{Entry, EntryKind, Store, TREES};
 use crate::digest::Tagged;
 use crate::publish::sealed;
 use crate::request::Request;
@@ -16,6 +17,9 @@ use crate::request::Request;
 /// without isolation an hour later must not get old code. But a frontend may recreate the
 /// environment, over a slow network, before it calls the next hook.
 const PROMISE: Duration = Duration::from_secs(600);
+
+/// The folder of a tree's promises.
+pub(super) const PROMISES: &str = "promises";
 
 /// How long `cache clean` waits for promises to be kept. Most are kept at once.
 pub(super) const WAIT: Duration = Duration::from_secs(60);
@@ -39,15 +43,8 @@ impl Store {
 
     /// The entry that was promised for this request; `None` if no promise counts now.
     pub(crate) fn promised(&self, request: &Request) -> Option<Entry> {
-        let path = self.promise_path(request);
-        let made = fs::metadata(&path).ok()?.modified().ok()?;
-        // If the clock was turned back, this time is in the future. The distance then counts as the
-        // age.
-        if made.elapsed().unwrap_or_else(|error| error.duration()) > PROMISE {
-            return None;
-        }
-        let promise = sealed::read(&path).ok();
-        let promise = promise.filter(|promise: &Promise| promise.key == key(request));
+        let promise = read(&self.promise_path(request));
+        let promise = promise.filter(|promise| promise.key == key(request));
         let Promise { fingerprint, .. } = promise?;
         self.built(EntryKind::Artifact(request.artifact), &fingerprint)
     }
@@ -58,8 +55,26 @@ impl Store {
     }
 
     fn promise_path(&self, request: &Request) -> PathBuf {
-        self.folder.join("promises").join(format!("{}.json", &key(request)[..32]))
+        self.folder.join(PROMISES).join(format!("{}.json", &key(request)[..32]))
     }
+}
+
+/// The fingerprints of the builds that any tree of a project is promised now.
+pub(super) fn fingerprints(project: &Path) -> Vec<String> {
+    // TREE/promises/KEY.json
+    let files = WalkDir::new(project.join(TREES)).min_depth(3).max_depth(3).into_iter().flatten();
+    let is_promise = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with(PROMISES));
+    let promises = files.filter(|file| is_promise(file.path()));
+    promises.filter_map(|file| Some(read(file.path())?.fingerprint)).collect()
+}
+
+/// A promise, if it counts now.
+fn read(path: &Path) -> Option<Promise> {
+    let made = fs::metadata(path).ok()?.modified().ok()?;
+    // If the clock was turned back, this time is in the future. The distance then counts as the
+    // age.
+    let age = made.elapsed().unwrap_or_else(|error| error.duration());
+    if age <= PROMISE { sealed::read(path).ok() } else { None }
 }
 
 fn key(request: &Request) -> String {
@@ -78,11 +93,9 @@ fn key(request: &Request) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::request::{Artifact, Environment, Interpreter};
-    use crate::store::prune::{prune_all_builds, prune_builds};
+    use crate::store::prune::{MAX_ENTRIES, prune_all_builds, prune_builds};
     use crate::store::tests::{EDITABLE, age, filled, publish, two_trees};
     use crate::store::{Cache, Delivery, Freed, ROOT};
     use crate::tied::Tied;
@@ -145,6 +158,33 @@ mod tests {
         prune_builds(&one.project, &mut freed);
         assert_eq!(freed.builds, 1);
         is_kept(&one, &request, "promised");
+    }
+
+    /// Builds that were used after it was promised do not displace it.
+    #[test]
+    fn a_promise_holds_past_the_limits() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = two_trees(folder.path());
+        let request = request(&one.root);
+        let entry = publish(&one, "promised", &[]);
+        one.promise(&request, &entry);
+        age(&one.entry_path(&entry), 2);
+        age(&one.project.join("wheels").join(&entry.wheel.as_ref().unwrap().sha256), 2);
+        for number in 0..MAX_ENTRIES {
+            publish(&two, &number.to_string(), &[]);
+        }
+        let prune = || {
+            prune_all_builds(std::slice::from_ref(&one.project), 1, &mut Freed::default());
+            prune_builds(&one.project, &mut Freed::default());
+        };
+        prune();
+        is_kept(&one, &request, "promised");
+
+        age(&one.entry_path(&entry), 2);
+        age(&one.promise_path(&request), 1);
+        publish(&two, "newer", &[]);
+        prune();
+        assert!(!one.entry_path(&entry).exists(), "the promise counts no more");
     }
 
     /// In a container, a tree is where this process does not see it.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use walkdir::WalkDir;
 
-use super::{Entry, Store, TREES, entry_files, name_of, tree_of};
+use super::{Entry, Store, TREES, entry_files, is_of, name_of, promise, tree_of};
 use crate::error::{Error, Result};
 use crate::publish::{self, sealed};
 
@@ -104,14 +104,21 @@ impl Store {
     /// Removes what this tree needs no more. Files that can't be removed stay.
     pub(super) fn prune(&self, freed: &mut Freed) {
         self.prune_archives(freed);
-        for folder in ["promises", "."] {
+        for folder in [promise::PROMISES, "."] {
             for path in paths_in(&self.folder.join(folder)) {
-                if is_left(&path) || folder == "promises" && is_older(&path, GRACE) {
+                if is_left(&path) || folder == promise::PROMISES && is_older(&path, GRACE) {
                     freed.others += usize::from(remove(&path, freed).is_ok());
                 }
             }
         }
     }
+}
+
+/// Whether a tree of the project is promised the entry with this path. A promise holds past the
+/// limits: a frontend that was told that it needs no maturin must get the wheel.
+fn promised_of(project: &Path) -> impl Fn(&Path) -> bool {
+    let promised = promise::fingerprints(project);
+    move |path| promised.iter().any(|fingerprint| is_of(&name_of(path), fingerprint))
 }
 
 /// Keeps the builds of a project within their limits. The least recently used entries are removed
@@ -123,6 +130,7 @@ pub(super) fn prune_builds(project: &Path, freed: &mut Freed) {
     let is_of_a_gone_tree = |path: &Path| {
         tree_of(&name_of(path)).is_some_and(|tree| !project.join(TREES).join(tree).exists())
     };
+    let is_promised = promised_of(project);
     let mut named = BTreeSet::new();
     let mut bytes = 0;
     for (index, (path, _)) in files.iter().enumerate() {
@@ -130,7 +138,7 @@ pub(super) fn prune_builds(project: &Path, freed: &mut Freed) {
         bytes += wheel.as_ref().map_or(0, |wheel| wheel.size);
         // The newest entry stays, whatever its size.
         let is_too_much = index > 0 && (index >= MAX_ENTRIES || bytes > MAX_BYTES);
-        if is_too_much || is_of_a_gone_tree(path) {
+        if (is_too_much && !is_promised(path)) || is_of_a_gone_tree(path) {
             freed.builds += usize::from(remove(path, freed).is_ok());
         } else {
             named.extend(wheel.map(|wheel| wheel.sha256));
@@ -161,13 +169,20 @@ pub(super) fn prune_all_builds(projects: &[PathBuf], limit: u64, freed: &mut Fre
     if projects.iter().map(size).sum::<u64>() <= limit {
         return;
     }
-    let mut files: Vec<_> = projects.iter().flat_map(|project| entry_files(project)).collect();
-    files.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+    let mut files = Vec::new();
+    for project in projects {
+        let is_promised = promised_of(project);
+        files.extend(entry_files(project).into_iter().map(|(path, used)| {
+            let is_promised = is_promised(&path);
+            (path, used, is_promised)
+        }));
+    }
+    files.sort_by_key(|(_, used, _)| std::cmp::Reverse(*used));
     let mut sum = 0;
-    for (index, (path, _)) in files.iter().enumerate() {
+    for (index, (path, _, is_promised)) in files.iter().enumerate() {
         let wheel = sealed::read(path).ok().and_then(|entry: Entry| entry.wheel);
         sum += wheel.map_or(0, |wheel| wheel.size);
-        if index > 0 && sum > limit {
+        if index > 0 && sum > limit && !is_promised {
             freed.builds += usize::from(remove(path, freed).is_ok());
         }
     }
