@@ -199,6 +199,8 @@ def test_status_of_all(project: Project) -> None:
     run = wheelprint(project, "status", "--package", "two", "--package", "Pure_One")
     assert [*rows(run.stdout)] == ["two", "Pure.One"]
     assert "\n    src/lib.rs changed\n" in run.stdout
+    value = said(wheelprint(project, "status", "--all-packages", "--json"), "status")
+    schemas.snapshot("status-all-packages", value)
 
 
 def test_explain_of_all(project: Project) -> None:
@@ -308,6 +310,7 @@ def test_verify_of_all(project: Project) -> None:
     places = [file.get("project") for file in value["artifacts"]]
     folders = [{"name": "Pure.One", "folder": "Pure"}, {"name": "two", "folder": "packages/two"}]
     assert places == [None, *folders]
+    schemas.snapshot("verify-all-packages", value)
     run = wheelprint(project, "verify", "--package", "pure.one", one, two)
     assert run.code == 2
     assert rows(run.stdout)[one.name] == ["Pure.One", "Pure", "verified"]
