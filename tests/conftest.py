@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, made, samples, smoke, toolchains
+from support import asking, made, other_trees, samples, smoke, toolchains
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
     config.addinivalue_line("markers", "faults: everything in tests/faults; `nox -s faults`")
     config.addinivalue_line("markers", "frontends: three times each; `nox -s frontends` runs it")
+    config.addinivalue_line("markers", "first_build: no other tree of the project was built")
     config.addinivalue_line("markers", "smoke: a few minutes of each promise; `nox -s smoke`")
     config.pluginmanager.register(made)
 
@@ -83,6 +84,13 @@ def bench(dist: Path, pytestconfig: pytest.Config) -> Iterator[Workbench]:
     workbench.put_away()
     if lock is not None:
         lock.close()
+
+
+@pytest.fixture(autouse=True)
+def _other_trees(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keeps other trees out of the store for the tests that are about a first build."""
+    with other_trees.without(is_first=request.node.get_closest_marker("first_build") is not None):
+        yield
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def trees(project: Project) -> list[str]:
     return sorted(tree["root"] for one in info(project)["projects"] for tree in one["trees"])
 
 
+@pytest.mark.first_build
 def test_info(project: Project) -> None:
     project.editable()
     project.edit()
@@ -101,6 +102,7 @@ def test_info(project: Project) -> None:
     assert "2 builds" in run.stdout
 
 
+@pytest.mark.first_build
 def test_prune(project: Project, tmp_path: Path) -> None:
     project.editable()
     (entries,) = asking.entry_folders(project)
@@ -141,6 +143,7 @@ def test_prune(project: Project, tmp_path: Path) -> None:
     assert cache(project, "prune").ok().stdout == "Nothing to remove.\n"
 
 
+@pytest.mark.first_build
 def test_clean_one(project: Project, tmp_path: Path) -> None:
     # As uv asks: what it will not notice is said, and remembered.
     project.editable(UV="uv")

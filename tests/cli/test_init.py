@@ -62,6 +62,7 @@ def switched(text: str) -> str:
     return text.replace('"maturin"', '"wheelprint"')
 
 
+@pytest.mark.first_build
 def test_the_whole_way(check_out: CheckOut) -> None:
     project = check_out("hello-pure")
     project.switch_to_maturin()

@@ -45,6 +45,7 @@ def files(text: str) -> list[str]:
     return re.findall(r'\{ file = "(.*)" \}', text)
 
 
+@pytest.mark.first_build
 def test_before_a_build_they_are_what_cargo_tells(project: Project) -> None:
     said = wheelprint(project, "keys").ok()
     assert "nothing was built yet" in said.stderr
@@ -270,6 +271,7 @@ def test_what_is_wrong_is_said(
         assert project.read("pyproject.toml") == text
 
 
+@pytest.mark.first_build
 def test_no_cargo_before_the_first_build(project: Project) -> None:
     failed = wheelprint(project, "keys", "--write", PATH="")
     assert failed.code == 2

@@ -136,6 +136,7 @@ def refused(cause: Cause, run: Run) -> None:
     assert len(run.stderr.strip().splitlines()) <= 3, run.stderr
 
 
+@pytest.mark.first_build
 @pytest.mark.parametrize("cause", CAUSES, ids=named)
 def test_before_any_build(cause: Cause, check_out: CheckOut) -> None:
     project = check_out("pure")

@@ -82,6 +82,7 @@ def matches(shown: list[str], printed: list[str]) -> bool:
         for name in PAGES
     ],
 )
+@pytest.mark.first_build
 @pytest.mark.skipif(bool(toolchains.variant()), reason="what chooses a layout is one more input")
 def test_a_page(name: str, check_out: CheckOut, tmp_path: Path) -> None:
     page = (DOCS / name).read_text(encoding="utf-8")

@@ -7,19 +7,33 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .workbench import Workbench
 
 #: The kinds of builds that each of the trees makes.
 _KINDS = ("editable", "wheel", "sdist")
 
+_left_out = False
+
 
 def wanted() -> int:
     """How many other trees there are in the store when a sample is checked out."""
-    return int(os.environ.get("WHEELPRINT_TEST_TREES", "0"))
+    return 0 if _left_out else int(os.environ.get("WHEELPRINT_TEST_TREES", "0"))
+
+
+@contextmanager
+def without(*, is_first: bool) -> Iterator[None]:
+    """Leaves the other trees out while this lasts, for a test of a first build."""
+    global _left_out
+    _left_out = is_first
+    yield
+    _left_out = False
 
 
 def fill(bench: Workbench, name: str, store: Path) -> None:
