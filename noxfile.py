@@ -137,7 +137,8 @@ def freshness(session: nox.Session) -> None:
     """The long tests: every kind of input change, changes that must not rebuild, races, timestamps.
 
     `WHEELPRINT_TEST_CARGO` is `new-layout` for cargo's new build folder, `build-dir` for build
-    folders that are separate from target folders, or the path of another cargo. Arguments go to
+    folders that are separate from target folders, `through-maturin` for builds that never call
+    cargo alone, or the path of another cargo. Arguments go to
     pytest in place of `-n 2`; random edits do not run then."""
     session.install(*TEST_REQUIREMENTS)
     if not session.posargs:
@@ -307,4 +308,6 @@ def _cargo_variant(session: nox.Session) -> dict[str, str]:
         # Not `create_tmp`, which makes a folder in this checkout the temporary one for all tests.
         folders = session.cache_dir.resolve() / session.name / "build-folders"
         return {"CARGO_BUILD_BUILD_DIR": str(folders / "{workspace-path-hash}")}
+    if chosen == "through-maturin":
+        return {"WHEELPRINT_DIRECT_CARGO": "false"}
     return {"CARGO": str(Path(chosen).resolve())} if chosen else {}

@@ -110,6 +110,7 @@ impl Look {
             reuse: Reuse::Editable,
             extra_inputs: Vec::new(),
             remap_paths: false,
+            direct_cargo: true,
             log: Level::Info,
         };
         let mut roots = Roots::default();

@@ -10,6 +10,7 @@ mod bring_over;
 mod cargo_mtime;
 mod cli;
 pub mod digest;
+mod direct;
 mod editable;
 pub mod error;
 pub mod fingerprint;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::error::{Because as _, Error, Result};
 use crate::inputs::environment;
 use crate::log;
+use crate::publish;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
 
 /// The supported versions. The test suite runs the lowest and the newest one.
@@ -70,10 +71,7 @@ impl Maturin<'_> {
     /// while.
     pub(crate) fn start(&self) -> Result<HookProcess> {
         let mut command = self.command();
-        command.stderr(Stdio::piped());
-        if std::io::stderr().is_terminal() && self.environment.get("CARGO_TERM_COLOR").is_none() {
-            command.env("CARGO_TERM_COLOR", "always");
-        }
+        pipe_errors(&mut command, self.environment);
         self.spawn(command)
     }
 
@@ -123,10 +121,7 @@ impl Maturin<'_> {
     }
 
     fn spawn(&self, mut command: Command) -> Result<HookProcess> {
-        let folder = tempfile::Builder::new()
-            .prefix("wheelprint-")
-            .tempdir()
-            .map_err(|error| Error::io("temporary folder", &error))?;
+        let folder = publish::temporary_folder()?;
         let child = command.spawn().map_err(|error| Error::io(self.python, &error))?;
         Ok(HookProcess { child, folder, environment: self.environment.clone() })
     }
@@ -261,6 +256,27 @@ pub(crate) fn requires(
         requires.push("puccinialin");
     }
     requires
+}
+
+/// Runs cargo as maturin would: what it writes to stderr is shown.
+///
+/// # Errors
+/// cargo can't be run.
+pub(crate) fn run_cargo(command: &mut Command, environment: &Environment) -> Result<ExitStatus> {
+    pipe_errors(command, environment);
+    let failed = |error| Error::io("cargo", &error);
+    let mut child = command.spawn().map_err(failed)?;
+    let held = child.stderr.take().map(forward).unwrap_or_default();
+    held.iter().for_each(|line| show(line));
+    child.wait().map_err(failed)
+}
+
+/// A pipe is no terminal, so cargo must be told to use colours.
+fn pipe_errors(command: &mut Command, environment: &Environment) {
+    command.stderr(Stdio::piped());
+    if std::io::stderr().is_terminal() && environment.get("CARGO_TERM_COLOR").is_none() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
 }
 
 /// Forwards stderr line by line. Returns maturin's lines after the compiler's output.

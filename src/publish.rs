@@ -7,6 +7,7 @@ use std::io::{Error, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::error;
 use tempfile::{Builder, NamedTempFile, PersistError};
 
 pub mod private;
@@ -129,6 +130,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().set_permissions(permissions)?;
     persist_synced(file, &path)
+}
+
+/// A temporary folder that only the user can read.
+///
+/// # Errors
+/// The folder for temporary files can't be written to.
+pub(crate) fn temporary_folder() -> error::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("wheelprint-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir().map_err(|error| error::Error::io("temporary folder", &error))
 }
 
 /// Removes a file, a folder with its content, or a link. The target of a link stays.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub extra_inputs: Vec<String>,
     /// Whether paths of this machine are removed from the compiled code.
     pub remap_paths: bool,
+    /// Whether a build may call cargo as maturin did in an earlier build.
+    pub direct_cargo: bool,
     pub log: Level,
 }
 
@@ -52,9 +54,9 @@ const REUSE: &[(&str, Reuse)] =
     &[("editable", Reuse::Editable), ("always", Reuse::Always), ("never", Reuse::Never)];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 /// The keys of `[tool.wheelprint]`.
-const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs", "remap-paths"];
+const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs", "remap-paths", "direct-cargo"];
 /// The names that may be given as the config setting `wheelprint.NAME=VALUE`.
-const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "log"];
+const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "direct-cargo", "log"];
 
 impl OnStale {
     /// The word used in pyproject.toml.
@@ -86,6 +88,7 @@ impl Settings {
             reuse: sources.choice("reuse", REUSE, Reuse::Editable)?,
             extra_inputs: extra_inputs(&table)?,
             remap_paths: sources.choice("remap-paths", SWITCH, false)?,
+            direct_cargo: sources.choice("direct-cargo", SWITCH, true)?,
             log: sources.choice("log", Level::NAMES, Level::Info)?,
         })
     }

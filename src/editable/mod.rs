@@ -26,8 +26,7 @@ use crate::wheel::{Addition, Content, Edit, Wheel};
 
 mod products;
 
-use products::is_native;
-pub(crate) use products::{Before, Products};
+pub(crate) use products::{Before, Products, is_native};
 
 /// Sources of the runtime hook and of the modules that it loads, as they are copied into wheels.
 pub(crate) const RUNTIME: [&str; 5] = [

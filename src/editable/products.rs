@@ -228,7 +228,7 @@ impl Stamp {
     }
 }
 
-pub(super) fn is_native(path: &Path) -> bool {
+pub(crate) fn is_native(path: &Path) -> bool {
     path.extension().is_some_and(|suffix| NATIVE.iter().any(|native| suffix == *native))
 }
 

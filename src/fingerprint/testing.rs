@@ -26,6 +26,7 @@ pub(super) fn with_observer<T>(
         reuse: Reuse::Editable,
         extra_inputs: Vec::new(),
         remap_paths: false,
+        direct_cargo: true,
         log: Level::Info,
     };
     let digests = Digests::default();

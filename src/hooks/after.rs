@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::before::Before;
-use super::build::Preparation;
+use super::built::Preparation;
 use super::call::Call;
 use super::untracked;
 use crate::fingerprint::at_import::AtImport;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::build::Preparation;
+use super::built::Preparation;
 use super::call::Call;
 use super::{units, untracked};
 use crate::cargo_mtime::Remaining;

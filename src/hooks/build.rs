@@ -1,53 +1,44 @@
 //! Building through maturin.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
+use super::built::{Built, Order, Preparation};
 use super::call::{BuildInterpreter, Call};
+use super::direct::{self, Repeatable};
+use super::lookup::Stale;
 use super::obstacle::{need_cargo, or_obstacle};
 use super::sources::Listing;
-use super::{brought, pyo3_config, remapped, units, untracked};
-use crate::editable::{self, Products};
-use crate::error::{Error, PathContext as _, Result};
-use crate::fingerprint::Source;
-use crate::freshness::Reason;
-use crate::inputs::target::Target;
+use super::{brought, learned, pyo3_config, remapped, units, untracked};
+use crate::direct::Recorder;
+use crate::editable;
+use crate::error::Result;
+use crate::inputs::cargo_config;
 use crate::log;
 use crate::maturin::{self, HookProcess};
 use crate::project::Layout;
-use crate::request::{Artifact, Environment};
-use crate::store::BuildLock;
+use crate::publish;
+use crate::request::Artifact;
 use crate::wheel::Wheel;
 
-/// What is known before the build.
-pub(super) struct Preparation {
-    pub interpreter: BuildInterpreter,
-    pub manifest: PathBuf,
-    /// Cargo's packages; `None` if cargo could not be asked.
-    pub target: Option<Target>,
-    pub layout: Layout,
-    /// The variables of maturin and cargo.
-    environment: Environment,
-    _target_lock: Option<BuildLock>,
-}
-
-/// What exists only until maturin's hook is called.
+/// What exists only until maturin's hook, or cargo, is called.
 pub(super) struct Start {
-    /// maturin loads while cargo is asked.
-    process: HookProcess,
+    /// maturin loads while cargo is asked. `None` if only cargo will be called.
+    process: Option<HookProcess>,
+    /// The earlier build that cargo alone will repeat, if maturin need not be called.
+    direct: Option<Repeatable>,
     /// The places in the tree that maturin may write to, for an editable wheel.
     places: Option<editable::Before>,
 }
 
-/// Makes everything ready for maturin's hook. `reasons` are those of the build.
+/// Makes everything ready for maturin's hook, or for cargo alone if it `may_be_direct`. `stale` has the
+/// reasons of the build. `None` if cargo alone does not do.
 ///
 /// # Errors
 /// maturin or cargo is missing, or an obstacle prevents the build.
 pub(super) fn prepare(
     call: &Call,
     is_unpacked: bool,
-    reasons: &[Reason],
-) -> Result<(Preparation, Start)> {
+    stale: &Stale,
+    may_be_direct: bool,
+) -> Result<Option<(Preparation, Start)>> {
     if !maturin::is_importable(&call.request.interpreter) {
         return Err(maturin::missing());
     }
@@ -57,9 +48,21 @@ pub(super) fn prepare(
         untracked::unmatched_inputs(call).iter().for_each(log::warn);
     }
     let interpreter = BuildInterpreter::prepare(call);
-    let process = interpreter.maturin(call).start()?;
     let manifest = call.project.manifest_path(&call.request);
-    let target = units::target(call, &interpreter.plan.environment, &manifest, reasons)?;
+    let direct = match may_be_direct {
+        true => direct::find(call, &interpreter, stale, is_unpacked),
+        false => None,
+    };
+    let (process, target) = match &direct {
+        Some(earlier) => {
+            (None, Some(units::remembered(call, &interpreter, &manifest, &earlier.made)))
+        }
+        None => {
+            let process = interpreter.maturin(call).start()?;
+            let environment = &interpreter.plan.environment;
+            (Some(process), units::target(call, environment, &manifest, &stale.reasons)?)
+        }
+    };
     let target_lock = match (&call.store, &target) {
         (Some(store), Some(target)) => store.lock_target(&target.metadata.target_directory),
         _ => None,
@@ -78,12 +81,16 @@ pub(super) fn prepare(
         }
         _ => interpreter.plan.environment.clone(),
     };
+    // Another package may have written pyo3's configuration until the lock was taken.
+    if direct.as_ref().is_some_and(|earlier| !direct::can_be_called(call, &interpreter, earlier)) {
+        return Ok(None);
+    }
     let environment = remapped::environment(call, environment, target.as_ref());
     if let (Some(store), Some(_)) = (&call.store, &call.tree) {
         store.bound_archive_target(target.is_some());
     }
     let layout = untracked::layout(&call.project, &manifest);
-    let start = Start { process, places: places(call, &layout)? };
+    let start = Start { process, direct, places: places(call, &layout)? };
     let preparation = Preparation {
         interpreter,
         manifest,
@@ -92,7 +99,7 @@ pub(super) fn prepare(
         environment,
         _target_lock: target_lock,
     };
-    Ok((preparation, start))
+    Ok(Some((preparation, start)))
 }
 
 fn places(call: &Call, layout: &Layout) -> Result<Option<editable::Before>> {
@@ -102,65 +109,49 @@ fn places(call: &Call, layout: &Layout) -> Result<Option<editable::Before>> {
     })
 }
 
-impl Preparation {
-    /// The folder that maturin itself writes to.
-    pub(super) fn written(&self) -> PathBuf {
-        self.layout.python_root.join(&self.layout.folder)
-    }
-}
-
-/// The wheel that maturin made.
-pub(super) struct Built {
-    pub wheel: Wheel,
-    pub path: PathBuf,
-    /// The files that maturin wrote into the tree, for an editable wheel.
-    pub products: Option<Products>,
-    /// The files of the tree, if maturin can list them.
-    pub source: Option<Source>,
-    // The last field is dropped last: the wheel is closed before its folder is removed.
-    _folder: tempfile::TempDir,
-}
-
-/// What maturin's hook is called with.
-pub(super) struct Order<'a> {
-    pub call: &'a Call,
-    pub preparation: &'a Preparation,
-    pub is_unpacked: bool,
-    /// The metadata that the frontend prepared.
-    pub prepared: Option<&'a Path>,
-}
-
-/// Calls maturin's hook. The wheel is made in a temporary folder, and the tree is left without the
-/// files that maturin writes into it. If the result names a tree that packages were brought from, it
-/// is made again without them.
+/// Makes the wheel in a temporary folder, with cargo alone or through maturin's hook. The tree is
+/// left without the files that maturin writes into it. If the result names a tree that packages were
+/// brought from, it is made again without them. `None` if cargo alone does not do.
 ///
 /// # Errors
 /// The build fails, or its result is not a wheel.
-pub(super) fn run(order: &Order<'_>, start: Start) -> Result<Built> {
+pub(super) fn run(order: &Order<'_>, mut start: Start) -> Result<Option<Built>> {
     let Order { call, preparation, .. } = order;
-    let mut built = run_once(order, start)?;
+    let mut built = match (start.direct.take(), start.places.take()) {
+        (Some(earlier), Some(places)) => match direct::build(order, earlier, places)? {
+            Some(built) => built,
+            None => return Ok(None),
+        },
+        (_, places) => through_maturin(order, Start { places, ..start })?,
+    };
     if let Some(target) = &preparation.target
         && brought::is_taken_back(target, &mut built.wheel, built.products.as_ref())?
     {
-        let process = preparation.interpreter.maturin(call).start()?;
-        let start = Start { process, places: places(call, &preparation.layout)? };
-        return run_once(order, start);
+        let places = places(call, &preparation.layout)?;
+        built = through_maturin(order, Start { process: None, direct: None, places })?;
     }
-    Ok(built)
+    Ok(Some(built))
 }
 
-fn run_once(order: &Order<'_>, start: Start) -> Result<Built> {
+fn through_maturin(order: &Order<'_>, start: Start) -> Result<Built> {
     let Order { call, preparation, is_unpacked, prepared } = *order;
     let Preparation { interpreter, environment, .. } = preparation;
-    let folder = tempfile::Builder::new()
-        .prefix("wheelprint-")
-        .tempdir()
-        .map_err(|error| Error::io("temporary folder", &error))?;
+    let folder = publish::temporary_folder()?;
     let artifact = call.request.artifact;
     let is_tree = artifact == Artifact::Wheel && !is_unpacked;
     let listing = is_tree.then(|| Listing::begin(call, interpreter)).flatten();
-    let maturin = interpreter.maturin_in(call, environment);
-    let made = maturin.build(start.process, artifact, folder.path(), prepared);
+    let recorder = match cargo_config::cargo(environment) {
+        // Prepared metadata may be older than the project's.
+        Some(cargo) if direct::is_wanted(call, is_unpacked) && prepared.is_none() => {
+            let calls = folder.path().join("calls");
+            Recorder::begin(&calls, &interpreter.python, &cargo, environment)
+        }
+        _ => None,
+    };
+    let recorded = recorder.as_ref().map_or(environment, |recorder| &recorder.environment);
+    let maturin = interpreter.maturin_in(call, recorded);
+    let process = start.process.map_or_else(|| maturin.start(), Ok)?;
+    let made = maturin.build(process, artifact, folder.path(), prepared);
     let made = or_obstacle(call, made);
     // After a failed build, too.
     let products = start
@@ -170,20 +161,8 @@ fn run_once(order: &Order<'_>, start: Start) -> Result<Built> {
     let path = folder.path().join(made?);
     let source = listing.and_then(|listing| listing.finish(call));
     let wheel = Wheel::open(&path)?;
-    Ok(Built { wheel, path, products, source, _folder: folder })
-}
-
-impl Built {
-    /// Digests of the files in the wheel, and of those that maturin wrote into the tree.
-    ///
-    /// # Errors
-    /// A file can't be read.
-    pub(super) fn digests(&self) -> Result<BTreeSet<String>> {
-        let mut digests: BTreeSet<String> =
-            self.wheel.files().map(|(_, digest)| digest.to_owned()).collect();
-        for (path, _) in self.products.iter().flat_map(|products| &products.files) {
-            digests.insert(crate::digest::file(path).at(path)?);
-        }
-        Ok(digests)
-    }
+    let (way, without_module, is_direct) = (None, None, false);
+    let mut built = Built { wheel, path, products, source, way, without_module, is_direct, folder };
+    learned::learn(recorder.and_then(Recorder::finish), preparation, &mut built)?;
+    Ok(built)
 }

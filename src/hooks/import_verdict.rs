@@ -51,6 +51,7 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
             reuse: Reuse::Editable,
             extra_inputs: Vec::new(),
             remap_paths: false,
+            direct_cargo: true,
             log: Level::Error,
         },
         digests: digests.unwrap_or_default(),

@@ -10,6 +10,7 @@
 //! | `before`, `after` | the two looks at the tree, and what changed in between |
 //! | `record` | the record |
 //! | `stamp` | the wheel with the record in it |
+//! | `direct`, `learned` | the same wheel by cargo alone; what is kept for that |
 //! | `sdist` | the sdist with the record in it |
 //!
 //! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`, `tied`,
@@ -24,6 +25,7 @@ use crate::log;
 use crate::maturin;
 use crate::request::Hook;
 use crate::store::Store;
+use crate::tied::Tied;
 
 mod after;
 mod archive_target;
@@ -31,10 +33,13 @@ mod at_import;
 mod before;
 mod brought;
 mod build;
+mod built;
 mod call;
 pub mod compare;
+mod direct;
 mod import_verdict;
 pub mod inspect;
+mod learned;
 mod lookup;
 mod note;
 pub mod obstacle;
@@ -56,10 +61,11 @@ pub mod wanted;
 
 use after::After;
 use before::Before;
+use built::{Built, Order};
 use call::BuildInterpreter;
 pub use call::{Access, Call};
 pub use import_verdict::import_verdict;
-use lookup::Found;
+use lookup::{Found, Stale};
 use obstacle::{need_cargo, or_obstacle};
 use record::Recorded;
 pub use sdist::build_sdist;
@@ -158,17 +164,15 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
     }
     stale.tell();
 
-    let (preparation, start) = build::prepare(call, is_unpacked, &stale.reasons)?;
-    let before = Before::look(call, &preparation, stale.nearest.as_deref(), is_unpacked);
-    let order = build::Order { call, preparation: &preparation, is_unpacked, prepared };
-    let mut built =
-        build::run(&order, start).inspect_err(|_| note::failed(call, &preparation, &before))?;
-    let after = After::look(call, &preparation, &before, &built.digests()?);
-    let tied = tied::reasons(call, &preparation, &after, &mut built, stale.nearest.as_deref());
-    note::finished(call, &preparation, &before, &after);
-    // Another package may build in the target folder now.
-    drop(preparation);
+    let mut may_be_direct = true;
+    let Finished { built, before, after, tied } = loop {
+        match build_once(call, &stale, is_unpacked, prepared, may_be_direct)? {
+            Some(finished) => break finished,
+            None => may_be_direct = false,
+        }
+    };
     let recorded = Recorded::of(call, origin, &before, after, tied, built.source.clone());
+    learned::keep(call, &built, &recorded);
     let stamped = stamp::stamp(call, built, &recorded, folder)?;
     stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));
 
@@ -176,4 +180,40 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
     uv_hint::tell(call, recorded);
     call.save_memories();
     Ok(stamped.name)
+}
+
+/// A build, and the looks at the tree before and after it.
+struct Finished {
+    built: Built,
+    before: Before,
+    after: After,
+    tied: Vec<Tied>,
+}
+
+/// Builds once. `None` if cargo was called alone, and maturin is needed after all.
+fn build_once(
+    call: &Call,
+    stale: &Stale,
+    is_unpacked: bool,
+    prepared: Option<&Path>,
+    may_be_direct: bool,
+) -> Result<Option<Finished>> {
+    let nearest = stale.nearest.as_deref();
+    let Some((preparation, start)) = build::prepare(call, is_unpacked, stale, may_be_direct)?
+    else {
+        return Ok(None);
+    };
+    let before = Before::look(call, &preparation, nearest, is_unpacked);
+    let order = Order { call, preparation: &preparation, is_unpacked, prepared };
+    let built = build::run(&order, start);
+    let Some(mut built) = built.inspect_err(|_| note::failed(call, &preparation, &before))? else {
+        // What cargo compiled need not be compiled again.
+        note::failed(call, &preparation, &before);
+        return Ok(None);
+    };
+    let after = After::look(call, &preparation, &before, &built.digests()?);
+    let tied = tied::reasons(call, &preparation, &after, &mut built, nearest);
+    note::finished(call, &preparation, &before, &after);
+    // With the preparation goes the lock of the target folder: another package may build there now.
+    Ok(direct::is_right(&built, nearest, &after).then_some(Finished { built, before, after, tied }))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::after::After;
 use super::before::Before;
-use super::build::Preparation;
+use super::built::Preparation;
 use super::call::Call;
 use super::{pyo3_config, units, untracked};
 use crate::cargo_mtime::{self, Note, RacedInputs, Remaining};
@@ -31,7 +31,7 @@ pub(super) fn finished(call: &Call, preparation: &Preparation, before: &Before, 
     units.note(call, target);
 }
 
-/// Notes the units that a failed build compiled, so that the next build need not compile them
+/// Notes the units that a build compiled which failed or is not used, so that the next build need not compile them
 /// again.
 pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     let Some(target) = &preparation.target else { return };

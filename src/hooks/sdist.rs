@@ -8,7 +8,6 @@ use super::before::TICK;
 use super::call::{BuildInterpreter, Call};
 use super::obstacle::or_obstacle;
 use super::record::unreadable;
-use super::sources::temporary;
 use super::untracked;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Record, record};
@@ -33,7 +32,7 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
     // An unpacked archive must be read before cargo writes anything into it.
     let origin = Origin::read(&call.request.root);
     let interpreter = BuildInterpreter::prepare(call);
-    let made = temporary()?;
+    let made = publish::temporary_folder()?;
     let made_by = interpreter.maturin(call).make(Hook::Build(Artifact::Sdist), made.path());
     let name = or_obstacle(call, made_by)?;
     let (from, to) = (made.path().join(&name), folder.join(&name));

@@ -2,10 +2,10 @@
 //! sdist of that tree. Listing takes as long as a small build, so it runs beside the build.
 
 use super::call::{BuildInterpreter, Call};
-use crate::error::{Error, Result};
 use crate::fingerprint::Source;
 use crate::log;
 use crate::maturin::HookProcess;
+use crate::publish;
 use crate::request::{Artifact, Hook};
 use crate::sdist::Archive;
 use crate::sdist::pack::packing;
@@ -20,7 +20,7 @@ pub(super) struct Listing {
 impl Listing {
     /// Starts the process. `None` if it can't be started: the record then has no list.
     pub(super) fn begin(call: &Call, interpreter: &BuildInterpreter) -> Option<Self> {
-        let made = temporary().ok()?;
+        let made = publish::temporary_folder().ok()?;
         let begun = interpreter.maturin(call).begin_sdist(made.path());
         let begun = begun.inspect_err(|error| log::debug(error)).ok()?;
         Some(Self { begun, made })
@@ -45,10 +45,4 @@ impl Listing {
             }
         }
     }
-}
-
-/// A folder for an archive that maturin makes.
-pub(super) fn temporary() -> Result<tempfile::TempDir> {
-    let made = tempfile::Builder::new().prefix("wheelprint-").tempdir();
-    made.map_err(|error| Error::io("temporary folder", &error))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::build::Built;
+use super::built::Built;
 use super::call::Call;
 use super::record::Recorded;
 use crate::error::{Error, PathContext as _, Result};

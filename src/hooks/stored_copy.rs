@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::error::{Error, PathContext as _, Result};
+use crate::error::{PathContext as _, Result};
 use crate::freshness::Reason;
 use crate::publish;
 use crate::store::{Delivery, Entry, EntryKind, Finished, Store};
@@ -20,7 +20,7 @@ pub(super) struct Copy {
 
 impl Copy {
     pub(super) fn of(store: &Store, entry: &Entry) -> Result<Usable<Self>> {
-        let folder = temporary()?;
+        let folder = publish::temporary_folder()?;
         let name = match usable(store.deliver(entry, folder.path())?) {
             Ok(name) => name,
             Err(reason) => return Ok(Err(reason)),
@@ -37,7 +37,7 @@ impl Copy {
         replace: BTreeMap<String, Vec<u8>>,
         finished: Finished,
     ) -> Result<Option<Entry>> {
-        let folder = temporary()?;
+        let folder = publish::temporary_folder()?;
         let target = folder.path().join(&self.name);
         let file = fs::File::create(&target).at(&target)?;
         self.wheel.rewrite(file, &target, Edit { replace, ..Edit::default() })?;
@@ -69,8 +69,4 @@ pub(super) fn usable(delivery: Delivery) -> Usable<String> {
         Delivery::Missing => Err(Reason::WheelMissing),
         Delivery::Damaged => Err(Reason::WheelDamaged),
     }
-}
-
-pub(super) fn temporary() -> Result<tempfile::TempDir> {
-    tempfile::tempdir().map_err(|error| Error::io("temporary folder", &error))
 }

@@ -1,7 +1,7 @@
 //! Why the finished build can serve only this tree (see [`crate::tied`]).
 
 use super::after::After;
-use super::build::{Built, Preparation};
+use super::built::{Built, Preparation};
 use super::call::Call;
 use crate::fingerprint::Value;
 use crate::inputs::Key;

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::call::Call;
+use super::call::{BuildInterpreter, Call};
 use super::obstacle::{installs_rust, obstacle};
 use super::untracked;
 use crate::cargo_mtime::{self, Note, Remaining, Untracked};
 use crate::digest::Tagged;
+use crate::direct::Made;
 use crate::error::Result;
 use crate::fingerprint::Inputs;
 use crate::freshness::Reason;
@@ -61,6 +62,17 @@ pub(super) fn target(
             }
         },
     }
+}
+
+/// The packages as cargo named them in an earlier build with the same manifests.
+pub(super) fn remembered(
+    call: &Call,
+    interpreter: &BuildInterpreter,
+    manifest: &Path,
+    made: &Made,
+) -> Target {
+    let (environment, metadata) = (&interpreter.plan.environment, made.metadata.clone());
+    Target::remembered(&call.project, &call.request, environment, manifest, metadata)
 }
 
 /// The versions of the project's build requirements, apart from wheelprint and maturin.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::cargo_config;
 use crate::error::{Because as _, Error, Result};
@@ -10,7 +10,7 @@ use crate::project::{Project, all_arguments, argument};
 use crate::request::{Artifact, Environment, Request};
 
 /// The part of the output of `cargo metadata` that is used.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Metadata {
     pub packages: Vec<Package>,
     pub workspace_root: PathBuf,
@@ -21,7 +21,7 @@ pub struct Metadata {
 
 /// A package whose files can be edited: a member of the workspace, a path dependency or a vendored
 /// package.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Package {
     /// `None` for workspace members and path dependencies. Cargo checks their sources for changes.
     pub source: Option<String>,
@@ -33,7 +33,7 @@ pub struct Package {
 }
 
 /// A dependency of a package.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dependency {
     pub name: String,
     /// `None` for a normal dependency.
@@ -43,7 +43,7 @@ pub struct Dependency {
 }
 
 /// Something that a package builds. Cargo's word is target.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Product {
     pub name: String,
     pub kind: Vec<String>,

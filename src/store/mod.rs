@@ -14,6 +14,7 @@
 //!                        build.lock, stat.json, toolchain.json
 //!                        last-KIND                       the entry that it used last
 //!                        pyo3-TARGET.json                see `hooks/pyo3_config.rs`
+//!                        direct-INPUTS.json, .whl        see `direct`
 //!                        said                            the last report about uv's keys
 //!                        archives/SHA256                 sdists made from it, by digest of record
 //!                        archive-target/                 the target folder for building them
@@ -47,6 +48,7 @@ use crate::request::Environment;
 
 mod archives;
 mod cache;
+mod direct;
 mod entries;
 mod lock;
 pub(crate) mod original;

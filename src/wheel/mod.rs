@@ -67,6 +67,8 @@ pub struct Edit {
     pub remove: Vec<String>,
     /// New contents of existing entries, by full name. Position and mode stay.
     pub replace: BTreeMap<String, Vec<u8>>,
+    /// The same, for contents that are not compressed.
+    pub store: BTreeMap<String, Content>,
     /// Files outside dist-info. They are written before dist-info.
     pub add: Vec<Addition>,
     /// Files in dist-info, by name inside it. They are written last, before RECORD, and replace
@@ -126,7 +128,7 @@ impl Wheel {
     fn write_edited(&mut self, target: impl Write + Seek, edit: Edit) -> Result<()> {
         let path = self.path.clone();
         let failed = |error: zip::result::ZipError| Error::wheel(&path, error);
-        let Edit { remove, mut replace, add, add_to_dist_info } = edit;
+        let Edit { remove, mut replace, mut store, add, add_to_dist_info } = edit;
         let added: Vec<String> =
             add_to_dist_info.iter().map(|(name, _)| format!("{}/{name}", self.dist_info)).collect();
         let is_removed = |name: &str| remove.iter().chain(&added).any(|removed| removed == name);
@@ -156,11 +158,13 @@ impl Wheel {
                     add_file(&mut writer, &path, options, &mut record, addition)?;
                 }
             }
-            if let Some(bytes) = replace.remove(&name) {
+            let stored = options.compression_method(CompressionMethod::Stored);
+            let new = replace.remove(&name).map(|bytes| (Content::Bytes(bytes), options));
+            if let Some((content, options)) = new.or_else(|| Some((store.remove(&name)?, stored))) {
                 let executable = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
                 drop(entry);
                 record.remove(|known| known == name);
-                let addition = Addition { executable, ..Addition::bytes(name, bytes) };
+                let addition = Addition { name, content, executable };
                 add_file(&mut writer, &path, options, &mut record, addition)?;
                 continue;
             }
@@ -261,6 +265,7 @@ mod tests {
                 content: Content::Bytes(b"y = 1".to_vec()),
                 executable: true,
             }],
+            store: BTreeMap::new(),
             add_to_dist_info: vec![("extra.json".into(), b"{}".to_vec())],
         };
         let target = folder.path().join("b-1-py3-none-any.whl");

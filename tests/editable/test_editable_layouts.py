@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support import asking, environment, layouts
+from support.direct_cargo import assert_both_ways_alike
 from support.layouts import CFFI, Layout
 
 if TYPE_CHECKING:
@@ -188,6 +189,20 @@ def test_its_import_is_checked(laid_out: LaidOut) -> None:
     source.write_text(text)
     assert f"{project.sample.name} is stale: " in said
     assert "src/lib.rs changed" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no calls of cargo are recorded there")
+def test_cargo_alone_makes_the_same_wheel(laid_out: LaidOut) -> None:
+    """Where the build makes nothing but the module."""
+    layout, project, _ = laid_out
+    source = "src/lib.rs" if layout.more is not under_rust else "rust/src/lib.rs"
+    text = project.read(source)
+
+    def edit() -> None:
+        project.append(source, "// edited for cargo alone\n")
+
+    assert_both_ways_alike(project, edit, direct=layout.sample == layouts.PYO3)
+    project.write(source, text)
 
 
 def test_its_metadata_lists_what_is_there(laid_out: LaidOut) -> None:

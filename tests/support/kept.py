@@ -44,6 +44,11 @@ def is_config(path: Path) -> bool:
     return path.name.startswith("pyo3-") and path.suffix == ".json"
 
 
+def is_kept_call(path: Path) -> bool:
+    """Whether this file keeps a call of cargo, or the wheel that belongs to it."""
+    return path.name.startswith("direct-")
+
+
 def temporaries(project: Project) -> list[Path]:
     """The temporary files that killed processes left in the store."""
     return [path for path in files(project) if is_temporary(path)]
@@ -58,7 +63,10 @@ def assert_whole(project: Project) -> None:
 
 def _check(project: Project, path: Path) -> None:
     folder, content = path.parent.name, path.read_bytes()
-    if path.suffix == ".whl":
+    if is_kept_call(path):
+        # A wheel that does not fit the call is not used.
+        assert path.suffix == ".whl" or json.loads(content.partition(b"\n")[2]), path
+    elif path.suffix == ".whl":
         assert hashlib.sha256(content).hexdigest() == folder, path
         wheels.check(path)
     elif folder in ("entries", "promises", "notes") or path.name in _SEALED or is_config(path):

@@ -23,8 +23,8 @@ NEW_LAYOUT = {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT": "tr
 def variant() -> str:
     """The value of `WHEELPRINT_TEST_CARGO`, which selects the cargo of the tests and its layout.
 
-    It is `new-layout`, `build-dir` (build folders that are separate from target folders), or the
-    path of another cargo."""
+    It is `new-layout`, `build-dir` (build folders that are separate from target folders),
+    `through-maturin` (no build calls cargo alone), or the path of another cargo."""
     return os.environ.get("WHEELPRINT_TEST_CARGO", "")
 
 
@@ -34,12 +34,14 @@ def variables(build_folders: Path) -> dict[str, str]:
         return dict(NEW_LAYOUT)
     if variant() == "build-dir":
         return {"CARGO_BUILD_BUILD_DIR": str(build_folders / "{workspace-path-hash}")}
+    if variant() == "through-maturin":
+        return {"WHEELPRINT_DIRECT_CARGO": "false"}
     return {}
 
 
 def another_cargo() -> str | None:
     """The cargo that replaces the one on PATH."""
-    if variant() in ("", "new-layout", "build-dir"):
+    if variant() in ("", "new-layout", "build-dir", "through-maturin"):
         return None
     if shutil.which(variant()) is None:
         pytest.exit(f"WHEELPRINT_TEST_CARGO: there is no cargo at {variant()}", returncode=2)

@@ -54,17 +54,24 @@ impl Target {
             .collect()
     }
 
+    /// The artifact with this digest.
+    pub fn artifact(&self, digest: &str) -> Option<PathBuf> {
+        let stems = self.stems();
+        let folders = self.folders();
+        let all = folders
+            .iter()
+            .flat_map(|folder| stems.iter().flat_map(move |stem| artifacts(folder, stem)));
+        all.into_iter().find(|path| digest::file(path).is_ok_and(|found| found == digest))
+    }
+
     /// The profile folder whose artifact is in the wheel, byte by byte; or those that may have it,
     /// where maturin changed it on the way (RPATH, install name) or joined two (universal2). `since`
     /// is when the build began.
     pub fn folders_used(&self, modules: &BTreeSet<String>, since: SystemTime) -> Vec<PathBuf> {
-        const SUFFIXES: [&str; 5] = ["so", "dylib", "dll", "exe", ""];
         let all = self.folders();
         let stems = self.stems();
         let has = |folder: &Path, is: &dyn Fn(&Path) -> bool| {
-            let of =
-                |stem: &String| SUFFIXES.map(|suffix| folder.join(stem).with_extension(suffix));
-            stems.iter().flat_map(of).any(|path| is(&path))
+            stems.iter().flat_map(|stem| artifacts(folder, stem)).any(|path| is(&path))
         };
         let is_in_the_wheel =
             |path: &Path| digest::file(path).is_ok_and(|digest| modules.contains(&digest));
@@ -119,6 +126,11 @@ pub(super) fn is_profile(folder: &Path) -> bool {
     };
     [FINGERPRINTS, ".cargo-lock", ".cargo-build-lock"].iter().any(|it| folder.join(it).exists())
         || has_units()
+}
+
+/// The paths that an artifact may have.
+fn artifacts(folder: &Path, stem: &str) -> [PathBuf; 5] {
+    ["so", "dylib", "dll", "exe", ""].map(|suffix| folder.join(stem).with_extension(suffix))
 }
 
 #[cfg(test)]

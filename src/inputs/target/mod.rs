@@ -76,7 +76,25 @@ impl Target {
             everything().or_else(|_| ask(&["--offline", "--locked"]))
         };
         let knows_all_packages = all.is_ok();
-        let mut metadata = all.or_else(|_| ask(&["--no-deps"]))?;
+        let metadata = all.or_else(|_| ask(&["--no-deps"]))?;
+        let mut target = Self::remembered(project, request, environment, manifest, metadata);
+        let is_new = |lock: &PathBuf| {
+            let written = fs_err::metadata(lock).and_then(|lock| lock.modified());
+            written.is_ok_and(|written| written + Duration::from_secs(2) > asked)
+        };
+        target.resolved_anew = target.lock_files.iter().any(is_new);
+        target.knows_all_packages = knows_all_packages;
+        Ok(target)
+    }
+
+    /// The same from an earlier answer of cargo, which named all packages.
+    pub fn remembered(
+        project: &Project,
+        request: &Request,
+        environment: &Environment,
+        manifest: &Path,
+        mut metadata: Metadata,
+    ) -> Self {
         // What cargo itself unpacked is pinned by Cargo.lock, and not to be edited.
         let home = cargo_config::cargo_home(environment);
         let inside = |name: &str| -> Vec<PathBuf> {
@@ -101,14 +119,10 @@ impl Target {
         }
         let lock_files =
             cargo_config::lock_files(project, request, environment, &metadata.workspace_root);
-        let is_new = |lock: &PathBuf| {
-            let written = fs_err::metadata(lock).and_then(|lock| lock.modified());
-            written.is_ok_and(|written| written + Duration::from_secs(2) > asked)
-        };
-        Ok(Self {
-            resolved_anew: lock_files.iter().any(is_new),
+        Self {
+            resolved_anew: false,
             lock_files,
-            knows_all_packages,
+            knows_all_packages: true,
             profile: profile(project, request),
             unpacked,
             registries,
@@ -116,7 +130,7 @@ impl Target {
             manifest: manifest.to_owned(),
             root: request.root.clone(),
             environment: environment.clone(),
-        })
+        }
     }
 
     /// cargo, to be run as maturin runs it. `None` if there is none.
