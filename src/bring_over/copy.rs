@@ -21,8 +21,11 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # For information about cache directory tags see https://bford.info/cachedir/
 ";
 
-/// Makes the folder that profile folders are in, as cargo would.
-pub(super) fn make_root(root: &Path) -> Result<()> {
+/// Makes a target folder, as cargo would.
+///
+/// # Errors
+/// It can't be written.
+pub(crate) fn make_target_folder(root: &Path) -> Result<()> {
     if root.exists() {
         return Ok(());
     }

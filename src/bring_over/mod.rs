@@ -30,6 +30,8 @@ mod origin;
 mod portable;
 mod pyo3;
 
+pub(crate) use copy::make_target_folder;
+
 use lock::CargoLock;
 pub(crate) use origin::Origin;
 use origin::{Mark, remove_mark};
@@ -121,7 +123,7 @@ fn bring_from(
         return Err(Nothing::NoOrigin);
     }
     let failed = |error: std::io::Error| Nothing::Failed(error.into());
-    copy::make_root(to.build_root()).map_err(failed)?;
+    copy::make_target_folder(to.build_root()).map_err(failed)?;
     let mut locks = Vec::new();
     for profile in profiles.iter().filter_map(|profile| place(profile)) {
         fs_err::create_dir_all(&profile).map_err(failed)?;

@@ -22,8 +22,18 @@ const OF_ONE_CALL: [&str; 6] =
 const PYO3_CONFIG: &str = "PYO3_CONFIG_FILE";
 /// Variables that decide where cargo works and what it does. Most are inputs; some only decide about
 /// places. Python sets `LC_CTYPE` itself if no locale is named (PEP 538).
-const DECIDING: [&str; 9] =
-    ["CARGO", "HOME", "LANG", "LC_", "MATURIN", "PYO3", "RUST", "USERPROFILE", "XDG_"];
+const DECIDING: [&str; 10] = [
+    "CARGO",
+    "HOME",
+    "LANG",
+    "LC_",
+    "MATURIN",
+    "PYO3",
+    "RUST",
+    "USERPROFILE",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+];
 
 /// A call of `cargo rustc`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -264,9 +274,15 @@ mod tests {
             call.obstacle(Some(Path::new("/bin/cargo")), Path::new("/"), &now)
         };
         assert_eq!(obstacle(("OTHER", Some("x"))), None);
-        for name in
-            ["PYO3_PYTHON", "LANG", "LC_ALL", "LC_CTYPE", "HOME", "CARGO_TARGET_DIR", "XDG_A"]
-        {
+        for name in [
+            "PYO3_PYTHON",
+            "LANG",
+            "LC_ALL",
+            "LC_CTYPE",
+            "HOME",
+            "CARGO_TARGET_DIR",
+            "XDG_CACHE_HOME",
+        ] {
             assert!(obstacle((name, Some("x"))).is_some(), "{name}");
         }
         let other = call.obstacle(Some(Path::new("/usr/bin/cargo")), Path::new("/"), &before);

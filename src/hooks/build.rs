@@ -135,11 +135,11 @@ pub(super) fn run(order: &Order<'_>, mut start: Start) -> Result<Option<Built>> 
 
 fn through_maturin(order: &Order<'_>, start: Start) -> Result<Built> {
     let Order { call, preparation, is_unpacked, prepared } = *order;
-    let Preparation { interpreter, environment, .. } = preparation;
+    let Preparation { interpreter, environment, target, .. } = preparation;
     let folder = publish::temporary_folder()?;
     let artifact = call.request.artifact;
     let is_tree = artifact == Artifact::Wheel && !is_unpacked;
-    let listing = is_tree.then(|| Listing::begin(call, interpreter)).flatten();
+    let listing = is_tree.then(|| Listing::begin(call, interpreter, target.as_ref())).flatten();
     let recorder = match cargo_config::cargo(environment) {
         // Prepared metadata may be older than the project's.
         Some(cargo) if direct::is_wanted(call, is_unpacked) && prepared.is_none() => {

@@ -2,7 +2,9 @@
 //! sdist of that tree. Listing takes as long as a small build, so it runs beside the build.
 
 use super::call::{BuildInterpreter, Call};
+use crate::bring_over;
 use crate::fingerprint::Source;
+use crate::inputs::target::Target;
 use crate::log;
 use crate::maturin::HookProcess;
 use crate::publish;
@@ -19,7 +21,20 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Starts the process. `None` if it can't be started: the record then has no list.
-    pub(super) fn begin(call: &Call, interpreter: &BuildInterpreter) -> Option<Self> {
+    ///
+    /// Two processes use the target folder then. Cargo makes a new one under another name and renames
+    /// it. If it replaces a folder in which the other maturin makes one at this moment, that fails. So
+    /// the target folder is made before.
+    pub(super) fn begin(
+        call: &Call,
+        interpreter: &BuildInterpreter,
+        target: Option<&Target>,
+    ) -> Option<Self> {
+        let made =
+            target.map(|target| bring_over::make_target_folder(&target.metadata.target_directory));
+        if let Some(Err(error)) = made {
+            log::debug(error);
+        }
         let made = publish::temporary_folder().ok()?;
         let begun = interpreter.maturin(call).begin_sdist(made.path());
         let begun = begun.inspect_err(|error| log::debug(error)).ok()?;

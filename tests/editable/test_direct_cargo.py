@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Callable
 import pytest
 from support import asking, environment, samples
 from support.background import Build, wait_for
-from support.direct_cargo import assert_both_ways_alike, build, is_direct
+from support.direct_cargo import IS_OFF, assert_both_ways_alike, build, is_direct
 
 if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import HookRun, Project
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no calls are recorded there")
+pytestmark = pytest.mark.skipif(IS_OFF, reason="maturin is always called here")
 
 THROUGH = "built through maturin: "
 #: Samples in which the build makes more than a module, or something else.

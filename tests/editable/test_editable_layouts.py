@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from support import asking, environment, layouts
-from support.direct_cargo import assert_both_ways_alike
+from support.direct_cargo import IS_OFF, assert_both_ways_alike
 from support.layouts import CFFI, Layout
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def test_its_import_is_checked(laid_out: LaidOut) -> None:
     assert "src/lib.rs changed" in said
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no calls of cargo are recorded there")
+@pytest.mark.skipif(IS_OFF, reason="maturin is always called here")
 def test_cargo_alone_makes_the_same_wheel(laid_out: LaidOut) -> None:
     """Where the build makes nothing but the module."""
     layout, project, _ = laid_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,15 @@ def test_arguments_by_name_and_left_out(check_out: CheckOut) -> None:
     named = {"metadata_directory": folder, "config_settings": None}
     hook = "prepare_metadata_for_build_editable"
     assert project.hook(hook, keywords=named).ok().result.endswith(".dist-info")
+
+
+def test_the_first_wheel_makes_the_target_folder_as_cargo_does(check_out: CheckOut) -> None:
+    """Otherwise cargo may replace it while maturin makes a folder in it, and maturin fails."""
+    project = check_out("bin-bindings")
+    for _ in range(3):
+        shutil.rmtree(project.target, ignore_errors=True)
+        project.build("wheel")
+        assert (project.target / "CACHEDIR.TAG").is_file()
 
 
 def test_the_archives_own_clock_is_kept(check_out: CheckOut) -> None:

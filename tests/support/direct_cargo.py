@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from typing import TYPE_CHECKING
+
+from . import toolchains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
 
     from .project import HookRun, Project
 
+#: Where no build calls cargo alone.
+IS_OFF = sys.platform == "win32" or toolchains.variant() == "through-maturin"
 _DIRECT = "cargo was called as maturin called it in an earlier build"
 
 
