@@ -47,4 +47,5 @@ def main() -> None:
     os.execve(CARGO, [CARGO, *arguments], variables)
 
 
-main()
+if __name__ == "__main__":
+    main()

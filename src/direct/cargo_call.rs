@@ -83,6 +83,8 @@ fn deciding(environment: &Environment) -> String {
 pub(crate) struct Compiled {
     pub files: Vec<PathBuf>,
     out_dirs: Vec<PathBuf>,
+    /// Has a message another form than expected?
+    pub has_unknown_messages: bool,
     /// Does a build script name a folder to search for libraries? maturin before 1.12 writes it into
     /// the module.
     pub has_linked_folders: bool,
@@ -191,8 +193,12 @@ enum Message {
 impl Compiled {
     fn read(messages: &str) -> Self {
         let mut compiled = Self::default();
-        // Compiler plugins print other lines. maturin passes over them, too.
-        for message in messages.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        for line in messages.lines() {
+            let Ok(message) = serde_json::from_str(line) else {
+                // Compiler plugins print other lines, and maturin passes over them, too.
+                compiled.has_unknown_messages |= line.starts_with("{\"reason\":");
+                continue;
+            };
             match message {
                 Message::CompilerArtifact { filenames } => compiled.files.extend(filenames),
                 Message::BuildScriptExecuted { linked_libs, linked_paths, out_dir } => {
@@ -246,6 +252,9 @@ mod tests {
             script("", "")
         ));
         assert_eq!(compiled.files, [Path::new("/t/release/libm.so")]);
+        assert!(!compiled.has_unknown_messages);
+        let other = "{\"reason\":\"build-script-executed\",\"linked\":[]}";
+        assert!(Compiled::read(other).has_unknown_messages);
         assert!(compiled.is_in(&[Path::new("/t")]));
         assert!(!compiled.is_in(&[Path::new("/t/release/deps"), Path::new("/other")]));
     }

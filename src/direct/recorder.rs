@@ -15,8 +15,10 @@ use super::CargoCall;
 use super::cargo_call::{is_of_one_call, value_digest};
 use crate::request::Environment;
 
+#[cfg(unix)]
 const SCRIPT: &str = include_str!("../../python/wheelprint/_record_cargo.py");
 /// The line of the script that is replaced by its data.
+#[cfg(unix)]
 const DATA: &str = "CARGO, FOLDER, VALUE = b\"\", b\"\", None\n";
 
 /// A running recording.

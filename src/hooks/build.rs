@@ -1,4 +1,4 @@
-//! Building through maturin.
+//! Building: through maturin, or with cargo alone.
 
 use super::built::{Built, Order, Preparation};
 use super::call::{BuildInterpreter, Call};
@@ -163,6 +163,8 @@ fn through_maturin(order: &Order<'_>, start: Start) -> Result<Built> {
     let wheel = Wheel::open(&path)?;
     let (way, without_module, is_direct) = (None, None, false);
     let mut built = Built { wheel, path, products, source, way, without_module, is_direct, folder };
-    learned::learn(recorder.and_then(Recorder::finish), preparation, &mut built)?;
+    // The wheel is right without it, too.
+    learned::learn(recorder.and_then(Recorder::finish), preparation, &mut built)
+        .unwrap_or_else(|error| log::debug(format_args!("cargo's call is not kept: {error}")));
     Ok(built)
 }

@@ -69,7 +69,7 @@ fn tell(cause: &Cause) {
     log::debug(format_args!("built through maturin: {cause}"));
 }
 
-/// May builds of this kind be made so?
+/// May cargo alone make a build of this kind?
 pub(super) fn is_wanted(call: &Call, is_unpacked: bool) -> bool {
     let maturin = &call.project.maturin;
     // Files that build scripts make are packed by maturin.
@@ -178,6 +178,9 @@ pub(super) fn build(
         .chain(&made.metadata.build_directory)
         .map(|folder| folder.as_path())
         .collect::<Vec<_>>();
+    if compiled.has_unknown_messages {
+        return through_maturin("a message of cargo is not known");
+    }
     if !compiled.is_in(&folders) || !compiled.files.contains(&made.artifact) {
         return through_maturin("cargo works in another folder now");
     }
@@ -190,7 +193,10 @@ pub(super) fn build(
     }
     let name = Path::new(&made.module).file_name().unwrap_or_default();
     let module = folder.path().join(name);
-    fs::copy(&made.artifact, &module).at(&made.artifact)?;
+    // `maturin develop` moves the file away for a moment.
+    if let Err(error) = fs::copy(&made.artifact, &module) {
+        return through_maturin(&error.to_string());
+    }
     if !direct::is_initialized(&fs::read(&module).at(&module)?, &made.module) {
         return through_maturin("the module has no function for Python to call");
     }

@@ -31,8 +31,8 @@ pub(super) fn finished(call: &Call, preparation: &Preparation, before: &Before, 
     units.note(call, target);
 }
 
-/// Notes the units that a build compiled which failed or is not used, so that the next build need not compile them
-/// again.
+/// Notes the units that were compiled by a build that failed or is not used. The next build need not
+/// compile them again.
 pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     let Some(target) = &preparation.target else { return };
     let environment = &preparation.interpreter.plan.environment;

@@ -210,7 +210,13 @@ pub fn target_folders(root: &Path, environment: &Environment) -> Vec<PathBuf> {
 /// The cargo that maturin will call.
 pub fn cargo(environment: &Environment) -> Option<PathBuf> {
     match environment.non_empty("CARGO") {
-        Some(cargo) => Some(PathBuf::from(cargo)),
+        Some(cargo) => {
+            let cargo = PathBuf::from(cargo);
+            // A name without a folder is searched on PATH.
+            let is_name = cargo.components().count() == 1;
+            let found = cargo.to_str().filter(|_| is_name).and_then(|name| environment.which(name));
+            Some(found.unwrap_or(cargo))
+        }
         None => environment.which("cargo"),
     }
 }

@@ -29,17 +29,20 @@ impl Store {
         discard(&places.wheel);
     }
 
-    /// Removes the oldest ones.
+    /// Removes the oldest calls with their wheels, and wheels that a killed process left without a
+    /// call. The caller must hold the tree's lock.
     pub(crate) fn bound_kept_calls(&self) {
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut calls: Vec<_> = files
-            .filter(|entry| {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                name.starts_with("direct-") && name.ends_with(".json")
-            })
+        let files =
+            files.filter(|entry| entry.file_name().to_string_lossy().starts_with("direct-"));
+        let (mut calls, wheels): (Vec<_>, Vec<_>) = files
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect();
+            .partition(|(_, path)| path.extension().is_some_and(|suffix| suffix == "json"));
+        for (_, wheel) in wheels {
+            if !wheel.with_extension("json").exists() {
+                discard(&wheel);
+            }
+        }
         calls.sort();
         let beyond = calls.len().saturating_sub(MAX);
         for (_, call) in calls.drain(..beyond) {
@@ -73,7 +76,10 @@ mod tests {
             let age = if number == 0 { 0 } else { 100 - number as u64 };
             file.file().set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         }
+        let orphan = store.kept_call(&crate::digest::bytes(b"orphan")).wheel;
+        fs::write(&orphan, "").unwrap();
         store.bound_kept_calls();
+        assert!(!orphan.exists());
         let is_there: Vec<bool> = places.iter().map(|kept| kept.call.exists()).collect();
         assert!(is_there[0] && !is_there[1]);
         assert!(is_there[2..].iter().all(|there| *there));

@@ -293,6 +293,18 @@ def test_a_variable_whose_name_is_no_identifier(learned: Project) -> None:
         learned.append("src/answer.rs", "// edited\n")
 
 
+@pytest.mark.parametrize("name", ["cargo", "./cargo"])
+def test_the_program_that_the_user_chose(name: str, learned: Project) -> None:
+    """A name without a folder is searched on PATH."""
+    if name != "cargo":
+        learned.path("cargo").symlink_to(learned.spy.programs / "cargo")
+    for number in range(44, 46):
+        learned.write("src/answer.rs", f"pub const ANSWER: u32 = {number};\n")
+        run, wheel = build(learned, CARGO=name)
+        assert asking.probe(learned, wheel) == str(number)
+    assert is_direct(run)
+
+
 def test_another_home(learned: Project) -> None:
     """Cargo's configuration may be there, so other target folders."""
     learned.edit()
