@@ -276,8 +276,7 @@ pub(super) fn entry_files(project: &Path) -> Vec<(PathBuf, SystemTime)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Root;
-    use crate::store::tests::{EDITABLE, age, finished, publish, record, two_trees};
+    use crate::store::tests::{EDITABLE, age, publish, record, two_trees};
 
     fn first(store: &Store) -> Record {
         store.candidates(EDITABLE).next().unwrap().unwrap().record
@@ -308,6 +307,9 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn folders_are_those_of_the_tree_that_asks() {
+        use crate::inputs::Root;
+        use crate::store::tests::finished;
+
         let folder = tempfile::tempdir().unwrap();
         let [one, two] = two_trees(folder.path());
         let entry = publish(&one, "moved", &[]);
