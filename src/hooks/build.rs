@@ -1,12 +1,14 @@
 //! Building: through maturin, or with cargo alone.
 
+use std::path::Path;
+
 use super::built::{Built, Order, Preparation};
 use super::call::{BuildInterpreter, Call};
 use super::direct::{self, Repeatable};
 use super::lookup::Stale;
 use super::obstacle::{need_cargo, or_obstacle};
 use super::sources::Listing;
-use super::{brought, learned, pyo3_config, remapped, units, untracked};
+use super::{brought, learned, prepared, pyo3_config, remapped, units, untracked};
 use crate::direct::Recorder;
 use crate::editable;
 use crate::error::Result;
@@ -111,37 +113,50 @@ fn places(call: &Call, layout: &Layout) -> Result<Option<editable::Before>> {
 
 /// Makes the wheel in a temporary folder, with cargo alone or through maturin's hook. The tree is
 /// left without the files that maturin writes into it. If the result names a tree that packages were
-/// brought from, it is made again without them. `None` if cargo alone does not do.
+/// brought from, it is made again without them. If it has other metadata than the frontend prepared,
+/// it is made again with the prepared files. `None` if cargo alone does not do.
 ///
 /// # Errors
 /// The build fails, or its result is not a wheel.
 pub(super) fn run(order: &Order<'_>, mut start: Start) -> Result<Option<Built>> {
     let Order { call, preparation, .. } = order;
+    let again = |prepared| {
+        let places = places(call, &preparation.layout)?;
+        through_maturin(order, Start { process: None, direct: None, places }, prepared)
+    };
     let mut built = match (start.direct.take(), start.places.take()) {
         (Some(earlier), Some(places)) => match direct::build(order, earlier, places)? {
             Some(built) => built,
             None => return Ok(None),
         },
-        (_, places) => through_maturin(order, Start { places, ..start })?,
+        (_, places) => through_maturin(order, Start { places, ..start }, None)?,
     };
     if let Some(target) = &preparation.target
         && brought::is_taken_back(target, &mut built.wheel, built.products.as_ref())?
     {
-        let places = places(call, &preparation.layout)?;
-        built = through_maturin(order, Start { process: None, direct: None, places })?;
+        built = again(None)?;
+    }
+    // maturin makes metadata from the current files if it is not given the prepared ones.
+    if let Some(folder) = order.prepared
+        && !prepared::is_in(&mut built.wheel, folder)?
+    {
+        log::debug("built again, because the frontend prepared other metadata");
+        built = again(Some(folder))?;
+        built.has_older_metadata = true;
     }
     Ok(Some(built))
 }
 
-fn through_maturin(order: &Order<'_>, start: Start) -> Result<Built> {
-    let Order { call, preparation, is_unpacked, prepared } = *order;
+/// Calls maturin's hook. It copies the `prepared` metadata into the wheel, if that is given.
+fn through_maturin(order: &Order<'_>, start: Start, prepared: Option<&Path>) -> Result<Built> {
+    let Order { call, preparation, is_unpacked, .. } = *order;
     let Preparation { interpreter, environment, target, .. } = preparation;
     let folder = publish::temporary_folder()?;
     let artifact = call.request.artifact;
     let is_tree = artifact == Artifact::Wheel && !is_unpacked;
     let listing = is_tree.then(|| Listing::begin(call, interpreter, target.as_ref())).flatten();
     let recorder = match cargo_config::cargo(environment) {
-        // Prepared metadata may be older than the project's.
+        // The next build does not have these metadata.
         Some(cargo) if direct::is_wanted(call, is_unpacked) && prepared.is_none() => {
             let calls = folder.path().join("calls");
             Recorder::begin(&calls, &interpreter.python, &cargo, environment)
@@ -161,8 +176,17 @@ fn through_maturin(order: &Order<'_>, start: Start) -> Result<Built> {
     let path = folder.path().join(made?);
     let source = listing.and_then(|listing| listing.finish(call));
     let wheel = Wheel::open(&path)?;
-    let (way, without_module, is_direct) = (None, None, false);
-    let mut built = Built { wheel, path, products, source, way, without_module, is_direct, folder };
+    let mut built = Built {
+        wheel,
+        path,
+        products,
+        source,
+        way: None,
+        without_module: None,
+        is_direct: false,
+        has_older_metadata: false,
+        folder,
+    };
     // The wheel is right without it, too.
     learned::learn(recorder.and_then(Recorder::finish), preparation, &mut built)
         .unwrap_or_else(|error| log::debug(format_args!("cargo's call is not kept: {error}")));

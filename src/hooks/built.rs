@@ -48,6 +48,8 @@ pub(super) struct Built {
     pub without_module: Option<Vec<u8>>,
     /// Was cargo called alone?
     pub is_direct: bool,
+    /// Does the wheel have metadata that the frontend prepared, and that the current inputs do not make?
+    pub has_older_metadata: bool,
     // The last field is dropped last: the wheel is closed before its folder is removed.
     pub folder: tempfile::TempDir,
 }

@@ -1,6 +1,6 @@
 //! Building an editable wheel with cargo alone (see [`crate::direct`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use fs_err as fs;
@@ -147,7 +147,7 @@ pub(super) fn build(
     earlier: Repeatable,
     places: Before,
 ) -> Result<Option<Built>> {
-    let Order { call, preparation, prepared, .. } = *order;
+    let Order { call, preparation, .. } = *order;
     let Repeatable { made, inputs, failures, wheel: without_module } = earlier;
     let through_maturin = |cause: &str| {
         tell(&cause.into());
@@ -164,11 +164,6 @@ pub(super) fn build(
     let mut path = folder.path().join(&made.wheel);
     fs::write(&path, &without_module).at(&path)?;
     let mut wheel = Wheel::open(&path)?;
-    if let Some(prepared) = prepared
-        && !has_metadata(&mut wheel, prepared)?
-    {
-        return through_maturin("the prepared metadata is another");
-    }
     let hook = Hook::Build(call.request.artifact).to_string();
     let compiled = made.call.repeat(&preparation.environment, &hook);
     let compiled = or_obstacle(call, compiled)
@@ -211,9 +206,17 @@ pub(super) fn build(
     log::debug("cargo was called as maturin called it in an earlier build");
     let way = Some(Way::Directly(Box::new(made)));
     let (products, without_module) = (Some(products), Some(without_module));
-    let is_direct = true;
-    let source = None;
-    Ok(Some(Built { wheel, path, products, source, way, without_module, is_direct, folder }))
+    Ok(Some(Built {
+        wheel,
+        path,
+        products,
+        source: None,
+        way,
+        without_module,
+        is_direct: true,
+        has_older_metadata: false,
+        folder,
+    }))
 }
 
 /// Is this version of maturin before that one?
@@ -237,31 +240,6 @@ pub(super) fn with_module(
     let file = fs::File::create(path).at(path)?;
     wheel.rewrite(file, path, Edit { store, ..Edit::default() })?;
     Wheel::open(path)
-}
-
-/// Does the wheel have the prepared metadata and no other? maturin copies the prepared files.
-fn has_metadata(wheel: &mut Wheel, prepared: &Path) -> Result<bool> {
-    let is_other = |name: &str| name == "WHEEL" || name == "RECORD" || name.starts_with("sboms/");
-    let mut names = BTreeSet::new();
-    for entry in walkdir::WalkDir::new(prepared).into_iter().flatten() {
-        let name = entry.path().strip_prefix(prepared).ok().and_then(crate::inputs::slashed);
-        if let Some(name) = name.filter(|name| entry.path().is_file() && !is_other(name)) {
-            names.insert(name);
-        }
-    }
-    let prefix = format!("{}/", wheel.dist_info);
-    let own = wheel.files().filter_map(|(name, _)| name.strip_prefix(&prefix));
-    let own: BTreeSet<String> = own.filter(|name| !is_other(name)).map(str::to_owned).collect();
-    if own != names {
-        return Ok(false);
-    }
-    for name in names {
-        let path = prepared.join(&name);
-        if wheel.read(&format!("{prefix}{name}"))? != fs::read(&path).at(&path)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Is the wheel of these inputs? A wheel by cargo alone is, apart from its module, of the inputs of the

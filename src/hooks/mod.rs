@@ -14,7 +14,7 @@
 //! | `sdist` | the sdist with the record in it |
 //!
 //! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`, `tied`,
-//! `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for these
+//! `prepared`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for these
 //! stages. `import_verdict` answers
 //! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
 
@@ -43,6 +43,7 @@ mod learned;
 mod lookup;
 mod note;
 pub mod obstacle;
+mod prepared;
 mod pyo3_config;
 mod record;
 mod remapped;
@@ -171,7 +172,7 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
             None => may_be_direct = false,
         }
     };
-    let recorded = Recorded::of(call, origin, &before, after, tied, built.source.clone());
+    let recorded = Recorded::of(call, origin, &before, after, tied, &built);
     learned::keep(call, &built, &recorded);
     let stamped = stamp::stamp(call, built, &recorded, folder)?;
     stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));

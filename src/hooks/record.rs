@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::after::After;
 use super::before::Before;
+use super::built::Built;
 use super::call::Call;
 use super::{archive_target, unpacked};
 use crate::fingerprint::at_import::{AtImport, is_in_environment};
-use crate::fingerprint::{Places, Record, Source, Value};
+use crate::fingerprint::{Places, Record, Value};
 use crate::inputs::{self, Key, Root, Roots, Watch};
 use crate::log;
 use crate::project::Project;
@@ -29,14 +30,14 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Makes the record of the inputs after the build. `source` is the list of the tree's files.
+    /// Makes the record of the inputs after the build.
     pub(super) fn of(
         call: &Call,
         origin: Option<&Origin>,
         before: &Before,
         after: After,
         tied: Vec<Tied>,
-        source: Option<Source>,
+        built: &Built,
     ) -> Self {
         let root = &call.project.root;
         let roots = relative_roots(root, &after.found.roots, &after.watches);
@@ -58,6 +59,9 @@ impl Recorded {
         if call.request.is_profile_guided() {
             untrusted.push("a training run decides on the code (--pgo)".to_owned());
         }
+        if built.has_older_metadata {
+            untrusted.push("the metadata was prepared from other inputs".to_owned());
+        }
         untrusted.extend(unreadable(&after.inputs, &roots));
         let here = after.found.roots;
         let (mut record, places) = match origin {
@@ -72,7 +76,7 @@ impl Recorded {
             }
         };
         record.untrusted = untrusted;
-        record.source = source.or(record.source);
+        record.source = built.source.clone().or(record.source);
         Self { record, roots: here, places, tied, at_import }
     }
 

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
 use super::stored_copy::{Copy, Usable, usable};
-use super::{requires, unpacked};
+use super::{prepared, requires, unpacked};
 use crate::editable;
 use crate::error::{PathContext as _, Result};
 use crate::fingerprint::{Value, record};
@@ -260,16 +260,13 @@ pub(super) fn unpack_metadata(
     Ok(Some(copy.wheel.dist_info.clone()))
 }
 
-/// Does the stored wheel have the prepared METADATA, as PEP 517 requires? If not, gives the reason.
-fn check_metadata(store: &Store, entry: &Entry, prepared: &Path) -> Result<Usable<()>> {
+/// Does the stored wheel have the prepared metadata? If not, gives the reason.
+fn check_metadata(store: &Store, entry: &Entry, folder: &Path) -> Result<Usable<()>> {
     let mut copy = match Copy::of(store, entry)? {
         Ok(copy) => copy,
         Err(reason) => return Ok(Err(reason)),
     };
-    let stored = copy.wheel.read(&format!("{}/METADATA", copy.wheel.dist_info))?;
-    let prepared = prepared.join("METADATA");
-    let is_same = fs::read(&prepared).at(&prepared)? == stored;
-    Ok(if is_same { Ok(()) } else { Err(Reason::OtherMetadata) })
+    Ok(if prepared::is_in(&mut copy.wheel, folder)? { Ok(()) } else { Err(Reason::OtherMetadata) })
 }
 
 /// Stores the finished wheel, or only its dist-info if the wheel will not be delivered again.

@@ -89,6 +89,41 @@ def test_prepared_metadata_is_what_the_wheel_has(name: str, kind: str, check_out
     assert wheels.record(wheel)
 
 
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+@pytest.mark.parametrize("edited", ["description", "entry points", "readme"])
+def test_metadata_prepared_before_an_edit(edited: str, kind: str, check_out: CheckOut) -> None:
+    """The wheel must have the prepared metadata (PEP 517), so the next build can't use it."""
+    project = check_out("bin-bindings")
+    project.append("pyproject.toml", '\n[project.entry-points.sample]\nold = "none:none"\n')
+    prepared = project.output_folder()
+    run = project.hook(f"prepare_metadata_for_build_{kind}", prepared, None)
+    dist_info = prepared / run.ok().result
+    if edited == "description":
+        project.replace("pyproject.toml", "[project]\n", '[project]\ndescription = "new text"\n')
+    elif edited == "entry points":
+        project.replace("pyproject.toml", "old = ", "new = ")
+    else:
+        project.append("README.md", "\nnew text\n")
+    folder = project.output_folder()
+    wheel = folder / project.hook(f"build_{kind}", folder, None, dist_info).ok().result
+    wheels.check(wheel)
+    changed = "entry_points.txt" if edited == "entry points" else "METADATA"
+    assert wheels.read(wheel, f"*.dist-info/{changed}") == (dist_info / changed).read_bytes()
+    untrusted = wheels.record(wheel)["untrusted"]
+    assert untrusted == ["the metadata was prepared from other inputs"]
+
+    again = project.output_folder()
+    run = project.hook(f"prepare_metadata_for_build_{kind}", again, None)
+    dist_info = again / run.ok().result
+    assert b"new" in (dist_info / changed).read_bytes()
+    folder = project.output_folder()
+    wheel = folder / project.hook(f"build_{kind}", folder, None, dist_info).ok().result
+    assert wheels.read(wheel, f"*.dist-info/{changed}") == (dist_info / changed).read_bytes()
+    assert not wheels.record(wheel).get("untrusted")
+    if kind == "editable":
+        assert project.is_fresh()
+
+
 def test_metadata_that_brings_a_record_of_its_own(check_out: CheckOut) -> None:
     project = check_out("bin-bindings")
     prepared = project.output_folder()
