@@ -15,6 +15,7 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Cause;
@@ -78,8 +79,11 @@ pub(crate) fn bring_over(
     if here.iter().any(|unit| unit.is_product_of(package)) {
         return Err(Nothing::BuiltBefore);
     }
-    let here: BTreeSet<PathBuf> =
-        here.into_iter().filter(|unit| !unit.value().is_empty()).map(|unit| unit.folder).collect();
+    let here: BTreeSet<PathBuf> = here
+        .iter()
+        .filter(|unit| !unit.value().is_empty())
+        .map(|unit| unit.folder.clone())
+        .collect();
     for origin in from().iter().filter(|origin| !origin.is_of(to)) {
         match bring_from(origin, package, to, &here) {
             Err(Nothing::NoOrigin) => {}
@@ -143,9 +147,9 @@ fn bring_from(
 }
 
 /// When the package was last built.
-fn last_built(units: &[Unit], package: &str) -> Option<SystemTime> {
+fn last_built(units: &[Arc<Unit>], package: &str) -> Option<SystemTime> {
     let products = units.iter().filter(|unit| unit.is_product_of(package));
-    products.filter(|unit| !unit.value().is_empty()).filter_map(Unit::built).max()
+    products.filter(|unit| !unit.value().is_empty()).filter_map(|unit| unit.built()).max()
 }
 
 impl Origin {
@@ -235,7 +239,7 @@ fn all_units(build_root: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
     let Units { units, gaps } = units::read(&folders);
     match gaps.into_iter().next() {
         Some(gap) => Err(std::io::Error::other(gap)),
-        None => Ok(units.into_iter().map(|unit| unit.folder).collect()),
+        None => Ok(units.iter().map(|unit| unit.folder.clone()).collect()),
     }
 }
 

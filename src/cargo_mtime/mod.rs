@@ -24,7 +24,7 @@ use crate::freshness::Reason;
 use crate::inputs::Part;
 use crate::inputs::cargo_metadata::Package;
 use crate::inputs::target::{Target, entries};
-use crate::inputs::units::{self, Unit, UnitKind, Units};
+use crate::inputs::units::{self, Reader, Unit, UnitKind, Units};
 use crate::log;
 
 mod note;
@@ -83,7 +83,9 @@ pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &
     if !is_apart {
         return;
     }
-    if !target.knows_all_packages || units::read(&target.profiles()).units.iter().any(is_left) {
+    if !target.knows_all_packages
+        || units::read(&target.profiles()).units.iter().any(|unit| is_left(unit))
+    {
         log::debug("not all packages are known; all is made anew");
         for folder in target.profiles().into_iter().chain(target.folders()) {
             remaining.remove_of_any(&folder);
@@ -222,11 +224,11 @@ fn watches_elsewhere(unit: &Unit, target: &Target) -> bool {
 /// After a build: of an artifact whose file bears no hash there may be several units, of other
 /// features or flags. They overwrite each other's file, and cargo would call the old ones fresh by
 /// their times. Those that were not built now are removed.
-pub(crate) fn remove_superseded_units(target: &Target, since: SystemTime) {
+pub(crate) fn remove_superseded_units(target: &Target, read: &Reader, since: SystemTime) {
     let Some(package) = target.package() else { return };
-    let units = units::read(&target.profiles()).units;
+    let units = read.read(&target.profiles()).units;
     let products: Vec<&Unit> =
-        units.iter().filter(|unit| unit.is_product_of(&package.name)).collect();
+        units.iter().map(|unit| &**unit).filter(|unit| unit.is_product_of(&package.name)).collect();
     let is_new = |unit: &Unit| unit.built().is_some_and(|built| built >= since);
     for unit in &products {
         if !is_new(unit) && products.iter().any(|other| other.is_twin_of(unit) && is_new(other)) {
@@ -244,6 +246,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::inputs::cargo::Discovered;
     use crate::inputs::target::testing;
     use crate::inputs::{Roots, Watch};
 
@@ -281,9 +284,9 @@ mod tests {
             remaining: &Remaining::default(),
             is_gone: &|_| false,
         };
-        let built = units().map(|unit| (unit.folder, BTreeSet::new())).collect();
-        let (before, roots) = (with("cffi=1"), Roots::default());
-        let note = Note::new(None, &target, &built, &before, &roots, &raced_inputs, &see);
+        let built = units().map(|unit| (unit.folder.clone(), BTreeSet::new())).collect();
+        let found = Discovered { units: built, ..Discovered::default() };
+        let note = Note::new(None, &target, &found, &with("cffi=1"), &raced_inputs, &see);
         invalidate_stale_units(&target, Some(&note), &with(requirements), &see);
         units().map(|unit| format!("{}-{}", unit.package, unit.hash)).collect()
     }

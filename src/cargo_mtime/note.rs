@@ -11,8 +11,9 @@ use super::{Remaining, Untracked};
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Inputs, Value};
 use crate::freshness::{self, Reason, Verdict};
+use crate::inputs::cargo::Discovered;
 use crate::inputs::target::Target;
-use crate::inputs::units::{self, Unit, UnitKind};
+use crate::inputs::units::{Unit, UnitKind};
 use crate::inputs::{Key, Kind, Part, Roots, Watch};
 
 /// What the units in a target folder were made from.
@@ -103,24 +104,24 @@ impl RacedInputs<'_> {
 }
 
 impl Note {
-    /// Made after a build of `units`. What is known of other units in the folder stays, as long as
+    /// Made after a build, of the units in `found`. What is known of other units in the folder stays, as long as
     /// nobody built them since.
     pub(crate) fn new(
         before: Option<Self>,
         target: &Target,
-        units: &BTreeMap<PathBuf, BTreeSet<Watch>>,
+        found: &Discovered,
         untracked: &Untracked,
-        roots: &Roots,
         raced_inputs: &RacedInputs,
         see: Observe,
     ) -> Self {
         let extra = untracked.extra(before.as_ref());
         let mut noted = before.map(|before| before.units).unwrap_or_default();
         noted.retain(|folder, _| folder.is_dir() && !raced_inputs.remaining.covers(folder));
-        let read = units::read(&target.profiles()).units;
+        let read = found.read.read(&target.profiles()).units;
         let read: BTreeMap<&Path, &Unit> =
-            read.iter().map(|unit| (unit.folder.as_path(), unit)).collect();
-        for (folder, watches) in units {
+            read.iter().map(|unit| (unit.folder.as_path(), &**unit)).collect();
+        let roots = &found.roots;
+        for (folder, watches) in &found.units {
             if raced_inputs.remaining.covers(folder) {
                 continue;
             }

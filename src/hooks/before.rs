@@ -13,8 +13,9 @@ use crate::inputs::{Root, Watch};
 use crate::stat_cache;
 use crate::store::Entry;
 
-/// More than the coarsest clock tick of file times, in nanoseconds.
-pub(super) const TICK: i128 = 20_000_000;
+/// More than the coarsest clock tick of file times, in nanoseconds. Linux takes them from a clock that
+/// ticks every 10 ms or more often, Windows from one that ticks every 15.6 ms.
+pub(super) const TICK: i128 = if cfg!(windows) { 20_000_000 } else { 12_000_000 };
 
 /// The state at the start of a build.
 pub(super) struct Before {

@@ -1,6 +1,6 @@
 //! After a build: noting the inputs of cargo's units for the next build (docs/design.md, D5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::after::After;
@@ -16,13 +16,13 @@ use crate::inputs::{Key, Roots, Watch, cargo};
 /// Notes the units of a finished build.
 pub(super) fn finished(call: &Call, preparation: &Preparation, before: &Before, after: &After) {
     let Some(target) = after.target(preparation) else { return };
-    cargo_mtime::remove_superseded_units(target, before.since_time());
+    let found = &after.found;
+    cargo_mtime::remove_superseded_units(target, &found.read, before.since_time());
     if let Some(store) = &call.store {
-        pyo3_config::keep(store, target, &after.found.units);
+        pyo3_config::keep(store, target, found);
     }
     let units = Units {
-        units: &after.found.units,
-        roots: &after.found.roots,
+        found,
         race: &|watches, roots| race(call, preparation, before, watches, roots),
         raced: &after.raced,
         gone: &after.gone,
@@ -41,8 +41,7 @@ pub(super) fn failed(call: &Call, preparation: &Preparation, before: &Before) {
     let watches = found.units.values().flatten().cloned().collect();
     let seen = race(call, preparation, before, &watches, &found.roots);
     let units = Units {
-        units: &found.units,
-        roots: &found.roots,
+        found: &found,
         race: &|watches, roots| race(call, preparation, before, watches, roots),
         raced: &seen.raced,
         gone: &before.snapshot.gone().map(Path::to_owned).collect::<Vec<_>>(),
@@ -65,8 +64,7 @@ fn race(
 
 /// The units of a build, and what makes a note about them unreliable.
 struct Units<'a> {
-    units: &'a BTreeMap<PathBuf, BTreeSet<Watch>>,
-    roots: &'a Roots,
+    found: &'a cargo::Discovered,
     race: &'a dyn Fn(&BTreeSet<Watch>, &Roots) -> ObservedSince<1>,
     raced: &'a BTreeSet<Key>,
     /// Files that were removed during the build.
@@ -76,14 +74,14 @@ struct Units<'a> {
 
 impl Units<'_> {
     fn note(&self, call: &Call, target: &Target) {
-        let Self { units, roots, race, raced, gone, remaining } = *self;
+        let Self { found, race, raced, gone, remaining } = *self;
         let Some(store) = &call.store else { return };
         let observer = call.observer();
         let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
         let names_gone = |watches: &BTreeSet<Watch>, roots: &Roots| {
             gone.iter().any(|path| observer.would_name(watches, roots, path))
         };
-        let is_gone = |watches: &BTreeSet<Watch>| names_gone(watches, roots);
+        let is_gone = |watches: &BTreeSet<Watch>| names_gone(watches, &found.roots);
         let raced_inputs = RacedInputs { raced, remaining, is_gone: &is_gone };
         let before = store.note(&target.metadata.target_directory);
         let look = |project: &Path, extra: &BTreeSet<Watch>| {
@@ -93,7 +91,7 @@ impl Units<'_> {
             is_settled.then_some(seen.inputs)
         };
         let untracked = super::units::untracked(call, before.as_ref(), &look);
-        let mut note = Note::new(before, target, units, &untracked, roots, &raced_inputs, &see);
+        let mut note = Note::new(before, target, found, &untracked, &raced_inputs, &see);
         note.system = units::system(call);
         store.write_note(&note);
     }

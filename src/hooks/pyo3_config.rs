@@ -6,7 +6,7 @@
 //! are not the same ones, because the lowest version is a feature of pyo3. So before a build, the
 //! file gets the content and the time that it had after this package's last build.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,9 +14,9 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{PathContext as _, Result};
-use crate::inputs::Watch;
+use crate::inputs::cargo::Discovered;
 use crate::inputs::target::Target;
-use crate::inputs::units::{self, UnitKind};
+use crate::inputs::units::{Reader, UnitKind};
 use crate::log;
 use crate::publish::{self, sealed};
 use crate::store::Store;
@@ -45,7 +45,7 @@ struct Config {
 pub(super) fn restore(store: &Store, built: &Target) {
     let target = &built.metadata.target_directory;
     let Ok(kept) = sealed::read::<Kept>(&store.pyo3_configs(target)) else { return };
-    let now = readers(built);
+    let now = readers(built, &Reader::default());
     if kept.readers.is_empty() || kept.readers.iter().any(|(unit, at)| now.get(unit) != Some(at)) {
         return;
     }
@@ -60,21 +60,21 @@ pub(super) fn restore(store: &Store, built: &Target) {
     }
 }
 
-/// Keeps the files after a finished build, of which these are the units.
-pub(super) fn keep(store: &Store, built: &Target, units: &BTreeMap<PathBuf, BTreeSet<Watch>>) {
+/// Keeps the files after a finished build, in which `found` was found.
+pub(super) fn keep(store: &Store, built: &Target, found: &Discovered) {
     let target = &built.metadata.target_directory;
     let (path, files) = (store.pyo3_configs(target), read(target));
-    let mut readers = readers(built);
-    readers.retain(|unit, _| units.contains_key(unit));
+    let mut readers = readers(built, &found.read);
+    readers.retain(|unit, _| found.units.contains_key(unit));
     if !files.is_empty() && sealed::write(&path, &Kept { files, readers }).is_err() {
         let _ = fs::remove_file(path);
     }
 }
 
 /// The runs of build scripts that watch such a file, and when each was made.
-fn readers(built: &Target) -> Readers {
+fn readers(built: &Target, read: &Reader) -> Readers {
     let folder = built.metadata.target_directory.join("maturin");
-    let runs = units::read(&built.profiles()).units.into_iter();
+    let runs = read.read(&built.profiles()).units.into_iter();
     runs.filter(|unit| unit.kind == UnitKind::Run)
         .filter(|unit| unit.watched_paths().any(|path| path.starts_with(&folder)))
         .map(|unit| (unit.folder.clone(), unit.built()))
@@ -102,6 +102,7 @@ fn write(path: &Path, config: &Config) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
@@ -128,7 +129,7 @@ mod tests {
         let run = "run-build-script-build-script-build";
         testing::unit(&profile, READER, run, 1, &[], &local.to_string());
         let units = BTreeMap::from([(fingerprints.join(READER), BTreeSet::new())]);
-        keep(&store, &target, &units);
+        keep(&store, &target, &Discovered { units, ..Discovered::default() });
         fs::write(&config, "another's").unwrap();
         change(&fingerprints);
         restore(&store, &target);

@@ -1,12 +1,28 @@
 //! What is in a folder, and in a TOML file of cargo.
 
+use std::fs::FileType;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The folders in a folder, sorted; none of one that can't be read.
 pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let entries = entries(folder).unwrap_or_default();
-    entries.into_iter().filter(|path| path.is_dir()).collect()
+    folders(folder).unwrap_or_default()
+}
+
+/// The folders in a folder, sorted; none if there is no such folder.
+///
+/// # Errors
+/// As [`entries`].
+pub(super) fn folders(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    entries_that(folder, FileType::is_dir, Path::is_dir)
+}
+
+/// The files in a folder, sorted; none if there is no such folder.
+///
+/// # Errors
+/// As [`entries`].
+pub(super) fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    entries_that(folder, FileType::is_file, Path::is_file)
 }
 
 /// What is in a folder, sorted; nothing, if there is no such folder.
@@ -14,12 +30,32 @@ pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// It can't be read, or not to its end.
 pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    entries_that(folder, |_| true, |_| true)
+}
+
+/// `is` is told the kind from the folder itself, which saves a look at the entry. `is_at` looks at
+/// what a link leads to.
+fn entries_that(
+    folder: &Path,
+    is: fn(&FileType) -> bool,
+    is_at: fn(&Path) -> bool,
+) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs_err::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let paths = entries.map(|entry| Ok(entry?.path()));
-    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        let is_one = match entry.file_type() {
+            Ok(kind) if !kind.is_symlink() => is(&kind),
+            _ => is_at(&path),
+        };
+        if is_one {
+            paths.push(path);
+        }
+    }
     paths.sort();
     Ok(paths)
 }

@@ -13,7 +13,7 @@ use super::cargo_metadata::Package;
 use super::dep_info::BuildScript;
 use super::generators;
 use super::target::Target;
-use super::units::{self, Unit, UnitKind, Units};
+use super::units::{self, Reader, Unit, UnitKind, Units};
 use super::{Look, Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
 use crate::log;
 use crate::project::Project;
@@ -43,6 +43,8 @@ pub struct Discovered {
     pub told: Vec<Told>,
     /// What could not be found out; a record with any of it is never matched.
     pub gaps: Vec<String>,
+    /// What was read of cargo's units, for the stages after this one.
+    pub read: Reader,
 }
 
 /// Reads what a finished build, begun at `since`, was made from. `modules` are digests of the
@@ -102,7 +104,7 @@ fn add_compiled(
     for folder in found.folders.clone() {
         let (sources, gaps) = target.sources(&folder);
         found.gaps.extend(gaps);
-        let Units { units, gaps } = units::read(&target.unit_folders(&folder));
+        let Units { units, gaps } = found.read.read(&target.unit_folders(&folder));
         found.gaps.extend(gaps);
         if units.is_empty() {
             found.gaps.push(UNKNOWN_LAYOUT.to_owned());
@@ -159,7 +161,7 @@ pub fn discover_units(
 ) -> Discovered {
     let mut found = Discovered::new(project, target, environment);
     let mut used = BTreeSet::new();
-    for unit in units::read(&target.profiles()).units {
+    for unit in found.read.read(&target.profiles()).units {
         if unit.built().is_some_and(|built| built >= since) {
             add_unit(&unit, target, &mut used, &mut found);
         }
