@@ -6,7 +6,12 @@ Python 3.9 and later.
 
 import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES
+
+try:
+    # Loaded already. `importlib.machinery`, which has the same list, takes a millisecond to load.
+    from _frozen_importlib_external import EXTENSION_SUFFIXES
+except ImportError:
+    from importlib.machinery import EXTENSION_SUFFIXES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ use super::untracked;
 use crate::fingerprint::at_import::AtImport;
 use crate::fingerprint::observe::ObservedSince;
 use crate::fingerprint::{Inputs, Places};
-use crate::inputs::target::Target;
+use crate::inputs::target::{Modules, Target};
 use crate::inputs::{Key, Root, Watch, cargo};
 
 /// The inputs of a finished build.
@@ -34,13 +34,13 @@ pub(super) struct After {
 }
 
 impl After {
-    /// Finds the inputs, and compares them with the state before the build. `digests` are those of
-    /// the files in the wheel.
+    /// Finds the inputs, and compares them with the state before the build. `modules` are those in
+    /// the wheel.
     pub(super) fn look(
         call: &Call,
         preparation: &Preparation,
         before: &Before,
-        digests: &BTreeSet<String>,
+        modules: &Modules,
     ) -> Self {
         let Preparation { interpreter, manifest, layout, target, .. } = preparation;
         let environment = &interpreter.plan.environment;
@@ -54,7 +54,7 @@ impl After {
             Some(target) => {
                 let (project, request) = (&call.project, &call.request);
                 let since = before.since_time();
-                cargo::discover(project, request, environment, target, digests, since)
+                cargo::discover(project, request, environment, target, modules, since)
             }
             None => {
                 let mut unknown = cargo::Discovered::default();

@@ -183,7 +183,7 @@ fn through_maturin(order: &Order<'_>, start: Start, prepared: Option<&Path>) -> 
         source,
         way: None,
         without_module: None,
-        is_direct: false,
+        artifact: None,
         has_older_metadata: false,
         folder,
     };

@@ -8,7 +8,7 @@ use crate::direct::Way;
 use crate::editable::Products;
 use crate::error::{PathContext as _, Result};
 use crate::fingerprint::Source;
-use crate::inputs::target::Target;
+use crate::inputs::target::{Modules, Target};
 use crate::project::Layout;
 use crate::request::Environment;
 use crate::store::BuildLock;
@@ -46,8 +46,8 @@ pub(super) struct Built {
     pub way: Option<Way>,
     /// The wheel without its module, if cargo alone can make the next one.
     pub without_module: Option<Vec<u8>>,
-    /// Was cargo called alone?
-    pub is_direct: bool,
+    /// The artifact that the wheel's module is a copy of, if cargo was called alone.
+    pub artifact: Option<PathBuf>,
     /// Does the wheel have metadata that the frontend prepared, and that the current inputs do not make?
     pub has_older_metadata: bool,
     // The last field is dropped last: the wheel is closed before its folder is removed.
@@ -64,16 +64,19 @@ pub(super) struct Order<'a> {
 }
 
 impl Built {
-    /// Digests of the files in the wheel, and of those that maturin wrote into the tree.
+    /// What is known of the modules in the wheel, and among the files that maturin wrote into the tree.
     ///
     /// # Errors
     /// A file can't be read.
-    pub(super) fn digests(&self) -> Result<BTreeSet<String>> {
+    pub(super) fn modules(&self) -> Result<Modules> {
+        if let Some(artifact) = &self.artifact {
+            return Ok(Modules::Copied(artifact.clone()));
+        }
         let mut digests: BTreeSet<String> =
             self.wheel.files().map(|(_, digest)| digest.to_owned()).collect();
         for (path, _) in self.products.iter().flat_map(|products| &products.files) {
             digests.insert(crate::digest::file(path).at(path)?);
         }
-        Ok(digests)
+        Ok(Modules::OfDigests(digests))
     }
 }

@@ -189,12 +189,15 @@ pub(super) fn build(
     let name = Path::new(&made.module).file_name().unwrap_or_default();
     let module = folder.path().join(name);
     // `maturin develop` moves the file away for a moment.
-    if let Err(error) = fs::copy(&made.artifact, &module) {
-        return through_maturin(&error.to_string());
-    }
-    if !direct::is_initialized(&fs::read(&module).at(&module)?, &made.module) {
+    let bytes = match fs::read(&made.artifact) {
+        Ok(bytes) => bytes,
+        Err(error) => return through_maturin(&error.to_string()),
+    };
+    if !direct::is_initialized(&bytes, &made.module) {
         return through_maturin("the module has no function for Python to call");
     }
+    let artifact = Some(made.artifact.clone());
+    fs::write(&module, &bytes).at(&module)?;
     let mut products = places.products();
     if made.is_in_wheel {
         let store = BTreeMap::from([(made.module.clone(), Content::File(module))]);
@@ -213,7 +216,7 @@ pub(super) fn build(
         source: None,
         way,
         without_module,
-        is_direct: true,
+        artifact,
         has_older_metadata: false,
         folder,
     }))
@@ -245,7 +248,7 @@ pub(super) fn with_module(
 /// Is the wheel of these inputs? A wheel by cargo alone is, apart from its module, of the inputs of the
 /// lookup. If others changed since, the log says so.
 pub(super) fn is_right(built: &Built, nearest: Option<&Entry>, after: &After) -> bool {
-    let Some(nearest) = nearest.filter(|_| built.is_direct) else { return true };
+    let Some(nearest) = nearest.filter(|_| built.artifact.is_some()) else { return true };
     let before = nearest.record.inputs();
     let changed = direct::differences(&before, &after.inputs);
     let Some(first) = changed.first() else { return true };

@@ -11,7 +11,7 @@ use super::{compare, stored, untracked};
 use crate::error::Result;
 use crate::fingerprint::{Observation, Record};
 use crate::freshness::Reason;
-use crate::inputs::target::Target;
+use crate::inputs::target::{Modules, Target};
 use crate::inputs::{
     Look, Part, Root, Roots, View, Watch, cargo, is_beside_the_artifact, relative,
 };
@@ -129,7 +129,7 @@ fn expected(call: &Call) -> Result<(BTreeSet<Watch>, Roots)> {
     let target = Target::read(&call.project, &call.request, environment, &manifest, false)
         .map_err(|error| obstacle(call).unwrap_or(error))?;
     // No earlier build is as new as `since`, so none is read.
-    let (modules, since) = (BTreeSet::new(), SystemTime::now());
+    let (modules, since) = (Modules::none(), SystemTime::now());
     let (project, request) = (&call.project, &call.request);
     let mut found = cargo::discover(project, request, environment, &target, &modules, since);
     for package in target.local_packages() {

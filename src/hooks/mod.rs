@@ -212,7 +212,7 @@ fn build_once(
         note::failed(call, &preparation, &before);
         return Ok(None);
     };
-    let after = After::look(call, &preparation, &before, &built.digests()?);
+    let after = After::look(call, &preparation, &before, &built.modules()?);
     let tied = tied::reasons(call, &preparation, &after, &mut built, nearest);
     note::finished(call, &preparation, &before, &after);
     // With the preparation goes the lock of the target folder: another package may build there now.

@@ -11,7 +11,7 @@ use super::record::unreadable;
 use super::untracked;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Record, record};
-use crate::inputs::target::Target;
+use crate::inputs::target::{Modules, Target};
 use crate::inputs::{
     Look, Place, Root, Roots, View, Watch, cargo, generators, normalize, relative,
 };
@@ -99,7 +99,7 @@ fn archive_record(
     if let Ok(target) = &target {
         // No earlier build is as new as `since`, so only what cargo names without a build is
         // found.
-        let (modules, since) = (BTreeSet::new(), SystemTime::now());
+        let (modules, since) = (Modules::none(), SystemTime::now());
         let (project, request) = (&call.project, &call.request);
         let found = cargo::discover(project, request, environment, target, &modules, since);
         roots = found.roots;

@@ -12,7 +12,7 @@ use super::cargo_config;
 use super::cargo_metadata::Package;
 use super::dep_info::BuildScript;
 use super::generators;
-use super::target::Target;
+use super::target::{Modules, Target};
 use super::units::{self, Reader, Unit, UnitKind, Units};
 use super::{Look, Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
 use crate::log;
@@ -47,14 +47,14 @@ pub struct Discovered {
     pub read: Reader,
 }
 
-/// Reads what a finished build, begun at `since`, was made from. `modules` are digests of the
-/// compiled modules in the wheel: they show which profile folder the build used.
+/// Reads what a finished build, begun at `since`, was made from. The compiled
+/// `modules` in the wheel show which profile folder the build used.
 pub fn discover(
     project: &Project,
     request: &Request,
     environment: &Environment,
     target: &Target,
-    modules: &BTreeSet<String>,
+    modules: &Modules,
     since: SystemTime,
 ) -> Discovered {
     let mut found = Discovered::new(project, target, environment);
@@ -84,7 +84,7 @@ pub fn discover(
 fn add_compiled(
     package: &Package,
     target: &Target,
-    modules: &BTreeSet<String>,
+    modules: &Modules,
     since: SystemTime,
     used: &mut BTreeSet<PathBuf>,
     found: &mut Discovered,

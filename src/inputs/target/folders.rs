@@ -8,6 +8,21 @@ use super::{FINGERPRINTS, INNER, Target};
 use crate::digest;
 use crate::inputs::entries::{entries, subfolders};
 
+/// What is known of the compiled modules in a wheel.
+pub enum Modules {
+    /// The wheel's module is a copy of this artifact.
+    Copied(PathBuf),
+    /// The modules have some of these digests.
+    OfDigests(BTreeSet<String>),
+}
+
+impl Modules {
+    /// For a project without a build.
+    pub fn none() -> Self {
+        Self::OfDigests(BTreeSet::new())
+    }
+}
+
 impl Target {
     /// Every folder of that name that cargo has compiled in, for whatever triple.
     pub fn profiles(&self) -> Vec<PathBuf> {
@@ -67,14 +82,18 @@ impl Target {
     /// The profile folder whose artifact is in the wheel, byte by byte; or those that may have it,
     /// where maturin changed it on the way (RPATH, install name) or joined two (universal2). `since`
     /// is when the build began.
-    pub fn folders_used(&self, modules: &BTreeSet<String>, since: SystemTime) -> Vec<PathBuf> {
+    pub fn folders_used(&self, modules: &Modules, since: SystemTime) -> Vec<PathBuf> {
         let all = self.folders();
         let stems = self.stems();
         let has = |folder: &Path, is: &dyn Fn(&Path) -> bool| {
             stems.iter().flat_map(|stem| artifacts(folder, stem)).any(|path| is(&path))
         };
-        let is_in_the_wheel =
-            |path: &Path| digest::file(path).is_ok_and(|digest| modules.contains(&digest));
+        let is_in_the_wheel = |path: &Path| match modules {
+            Modules::Copied(artifact) => path == artifact,
+            Modules::OfDigests(digests) => {
+                digest::file(path).is_ok_and(|digest| digests.contains(&digest))
+            }
+        };
         let used: Vec<PathBuf> =
             all.iter().filter(|folder| has(folder, &is_in_the_wheel)).cloned().collect();
         if !used.is_empty() {
@@ -180,7 +199,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let since = SystemTime::now();
             let target = target(folder.path(), artifacts, since);
-            let modules = BTreeSet::from([digest::bytes(b"module")]);
+            let modules = Modules::OfDigests(BTreeSet::from([digest::bytes(b"module")]));
             let used = target.folders_used(&modules, since);
             let expected: Vec<PathBuf> =
                 expected.iter().map(|name| folder.path().join("target").join(name)).collect();

@@ -26,6 +26,7 @@ mod folders;
 pub(crate) mod testing;
 
 pub use crate::inputs::entries::{entries, read_toml, subfolders};
+pub use folders::Modules;
 use folders::is_profile;
 
 /// A package, and the target folder it is built in.
