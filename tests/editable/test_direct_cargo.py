@@ -224,6 +224,21 @@ def test_files_that_a_build_script_makes(learned: Project) -> None:
         assert "43" in archive.read("pure/copied.txt").decode()
 
 
+@pytest.mark.parametrize("where", ["setting", "argument"])
+def test_maturin_makes_or_checks_more_than_the_module(where: str, learned: Project) -> None:
+    """So do `generate-stubs` and `--zig`, which need other packages."""
+    arguments = {}
+    if where == "setting":
+        learned.append("pyproject.toml", '\n[tool.maturin]\nauditwheel = "skip"\n')
+    else:
+        arguments["MATURIN_PEP517_ARGS"] = "--auditwheel=skip"
+    build(learned, **arguments)
+    learned.edit()
+    run, _ = build(learned, **arguments)
+    assert not is_direct(run)
+    assert "Running `maturin" in run.output
+
+
 def test_files_that_an_edit_includes(learned: Project) -> None:
     """They count from then on."""
     learned.write("src/text.txt", "44")
