@@ -41,6 +41,10 @@ pub fn set_level(level: Level) {
 /// [`import_output`]. The folder is needed because frontends hide the output of a build.
 pub const IMPORT_FOLDER: &str = "_WHEELPRINT_REBUILD";
 
+/// The folder of the project for which the import waits. The same call of the frontend may build
+/// other projects, which write no files.
+pub const IMPORT_PROJECT: &str = "_WHEELPRINT_REBUILD_PROJECT";
+
 static IMPORT: OnceLock<PathBuf> = OnceLock::new();
 
 /// Registers the folder of an import that waits for this build.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyTypeError};
 use pyo3::prelude::*;
@@ -51,7 +51,10 @@ fn call(
         environment: Environment::current(),
     };
     if let Some(folder) = request.environment.non_empty(log::IMPORT_FOLDER) {
-        log::set_import(std::path::Path::new(folder));
+        let awaited = request.environment.non_empty(log::IMPORT_PROJECT);
+        if awaited.is_none_or(|project| is_same_folder(Path::new(project), &request.root)) {
+            log::set_import(Path::new(folder));
+        }
     }
     let has_settings = config_settings.is_some();
     let absolute = |path: Option<PathBuf>| path.map(|path| request.root.join(path));
@@ -66,6 +69,11 @@ fn call(
         report(&error);
         PySystemExit::new_err(1)
     })
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let real = |path| fs_err::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|place| real(other) == Some(place))
 }
 
 /// Runs code without the GIL. A panic becomes an error, which begins with `place`.

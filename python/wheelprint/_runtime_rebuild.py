@@ -2,30 +2,32 @@
 
 A copy of this file is next to the import check (``_runtime_check.py``) and is loaded only for a
 rebuild. The frontend that installed the package runs the build. The variable ``GUARD`` names a
-folder, in which the backend writes two files:
+folder, in which the backend of the project ``PROJECT`` writes two files:
 
     state     started, then one of: built, failed (the user must fix an error of the compiler),
               unable (no cargo, no maturin, no permission to write)
     output    the output of maturin and cargo
+
+One call of uv also rebuilds other stale packages that the program will probably import: those that
+were imported by the last program that rebuilt this one. If that call fails, this package is rebuilt
+alone. The others are then left to their own imports, which also report their errors.
 
 Standard library only.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,14 +36,14 @@ if TYPE_CHECKING:
 _name = __name__[: -len("_rebuild")] + "_check"
 __import__(_name)
 check: Any = sys.modules[_name]
+frontend: Any = check.load("_frontend")
 
+# See `IMPORT_PROJECT` in `log.rs`.
+PROJECT = "_WHEELPRINT_REBUILD_PROJECT"
 # Seconds between two looks at the output, and between two tries to take the lock.
 GLANCE = 0.1
 # Seconds that a frontend has to stop before it is killed.
 PATIENCE = 10
-# What Windows lets nobody remove while it is loaded, and how long a virus scanner may read it.
-LOADED = (".pyd", ".dll")
-WAITS = (0.1, 0.4)
 
 
 def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
@@ -66,12 +68,18 @@ def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
         if output is None:
             check.say(f"{installed.stale(stale)}; rebuilding")
             began = time.monotonic()
-            outcome, output = _build(installed)
-            seconds = f"{time.monotonic() - began:.1f} s"
-            if outcome == "installed":
-                _settle(hook, installed, stale, seconds)
-                _load_anew(hook)
-                return None
+            with contextlib.ExitStack() as locks:
+                others = _others(memory, locks)
+                outcome, output = _build(installed, [other for _, other, _ in others])
+                seconds = f"{time.monotonic() - began:.1f} s"
+                if outcome == "installed":
+                    _settle(hook, installed, stale, seconds)
+                    for name, other, changes in others:
+                        if check.look([os.fsencode(other.path)]) != other.identity:
+                            with contextlib.suppress(Exception):
+                                _settle(name, other, changes, seconds)
+                    atexit.register(_note_imports, memory)
+                    return None
             installed.make_uv_look()
             if outcome != "failed":
                 check.say(f"warning: {installed.name} is imported as it is: {output}")
@@ -83,7 +91,8 @@ def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
 
 
 def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:
-    """Prints the result. Edits during the rebuild are left to the next import."""
+    """Prints the result, and loads the new hook. Edits during the rebuild are left to the next
+    import."""
     installed = check.Installed.load(hook)
     is_same = installed.facts["fingerprint"] == old.facts["fingerprint"]
     if is_same and not old.facts["raced"]:
@@ -107,42 +116,63 @@ def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:
     if len(elsewhere) == len(left):
         memory.accepted.update((one.key, one.token) for one in elsewhere)
         memory.save()
+    _load_anew(hook)
 
 
 def _load_anew(hook: str) -> None:
-    """Replaces the hook by the one of the new wheel, which may map other modules."""
-    old = sys.modules.pop(hook, None)
+    """Runs the hook of the new wheel, which may map other modules, in place of the old one."""
     importlib.invalidate_caches()
-    try:
-        importlib.import_module(hook).install()
-    except ImportError:
-        # The package was uninstalled, or is being replaced again.
-        if old is not None:
-            sys.modules[hook] = old
+    # An error: the package was uninstalled, or is being replaced again.
+    with contextlib.suppress(ImportError):
+        importlib.reload(importlib.import_module(hook)).install()
 
 
-def in_use(installed: Any, opened: Any = open, waits: tuple[float, ...] = WAITS) -> str:
-    """A module of the package that a program has loaded, if there is one. Windows lets nobody
-    remove such a file: a frontend would stop at it, when half of the package is removed."""
-    # Path, digest and size. A path with a comma is in quotes; on Windows none contains a quote.
-    lines = installed.recorded("RECORD").split("\n")
-    names = [line.rsplit(",", 2)[0].strip('"') for line in lines]
-    paths = [os.path.join(installed.site, one) for one in names if one.lower().endswith(LOADED)]
-    return next((path for path in paths if _is_held(path, opened, waits)), "")
+def _siblings(installed: Any) -> list[Any]:
+    """The hooks of the other editable packages in the environment."""
+    owners = [str(getattr(finder, "owner", "")) for finder in sys.meta_path]
+    hooks: list[Any] = [sys.modules[name] for name in owners if name in sys.modules]
+    hooks = [maps for maps in hooks if getattr(maps, "HERE", "") == installed.site]
+    return [maps for maps in hooks if os.path.join(maps.HERE, maps.INPUTS) != installed.path]
 
 
-def _is_held(path: str, opened: Any, waits: tuple[float, ...]) -> bool:
-    # Writing to what is loaded is refused as removing it is; nothing is written.
-    for wait in (*waits, 0):
-        try:
-            opened(path, "r+b").close()
-            return False
-        except PermissionError:
-            time.sleep(wait)
-        except OSError:
-            return False
-    # A file that is only for reading can be removed.
-    return os.access(path, os.W_OK)
+def _is_imported(maps: Any) -> bool:
+    return any(name in sys.modules for name in (*maps.PACKAGES, *maps.MODULES))
+
+
+def _note_imports(memory: Any) -> None:
+    """At the end of a program: writes which other packages it imported."""
+    # An error would print a traceback.
+    with contextlib.suppress(Exception):
+        siblings = _siblings(memory.installed)
+        names = "\n".join(sorted(maps.__name__ for maps in siblings if _is_imported(maps)))
+        if names != check.read(memory.place + ".together"):
+            memory.write(memory.place + ".together", names.encode())
+
+
+def _others(memory: Any, locks: contextlib.ExitStack) -> list[tuple[str, Any, list[Any]]]:
+    """The stale packages that the same call can rebuild: hook, installed package, changes.
+
+    Their locks are kept. A package that another process is rebuilding is left out: waiting for it
+    could be a deadlock."""
+    found = []
+    expected = check.read(memory.place + ".together").split("\n")
+    for maps in _siblings(memory.installed):
+        policy = os.environ.get("WHEELPRINT_ON_STALE") or maps.ON_STALE
+        if maps.__name__ not in expected or policy != "rebuild" or _is_imported(maps):
+            continue
+        # Errors are left to the import of that package.
+        with contextlib.suppress(Exception):
+            other = check.Installed(os.path.join(maps.HERE, maps.INPUTS))
+            its = check.Memory(other)
+            if its.is_as_remembered() or not frontend.can_join(memory.installed, other):
+                continue
+            if not _is_taken(locks.enter_context(_open_lock(other))):
+                continue
+            stale = its.compare()
+            if stale:
+                check.say(f"{other.stale(stale)}; rebuilding it too")
+                found.append((maps.__name__, other, stale))
+    return found
 
 
 def _lock(installed: Any) -> tuple[Any, bool]:
@@ -151,9 +181,7 @@ def _lock(installed: Any) -> tuple[Any, bool]:
 
     Without a writable cache folder there is no lock; frontends have their own locks."""
     try:
-        check.make_private(installed.cache)
-        path = check.Memory(installed).place + ".lock"
-        file = open(path, "a+b", opener=check.privately)  # noqa: SIM115
+        file = _open_lock(installed)
     except OSError:
         return contextlib.nullcontext(), False
     waited = False
@@ -163,6 +191,11 @@ def _lock(installed: Any) -> tuple[Any, bool]:
         waited = True
         time.sleep(GLANCE)
     return file, waited
+
+
+def _open_lock(installed: Any) -> Any:
+    check.make_private(installed.cache)
+    return open(check.Memory(installed).place + ".lock", "a+b", opener=check.privately)
 
 
 def _is_taken(file: Any) -> bool:
@@ -192,21 +225,26 @@ def _known_failure(path: str, state: str, asked: float) -> str | None:
         return None
 
 
-def _build(installed: Any) -> tuple[str, str]:
-    """Calls the frontend, and a second time if the first call could not start a build.
+def _build(installed: Any, others: list[Any]) -> tuple[str, str]:
+    """Calls the frontend, and again if the first call could not start a build, or if another
+    package made it fail.
 
     Returns ``installed``, ``failed`` with the output of the build, or another outcome with its
     cause in a few lines."""
     state, output, said = "no start", "", ""
     try:
-        commands = _commands(installed)
+        commands = frontend.commands(installed)
     except LookupError as error:
         commands, said = [], str(error)
     table = [os.fsencode(installed.path)]
     before = check.look(table)
-    for command in commands:
+    if others and commands:
+        # Offline: without the network the fallback is quick.
+        commands.insert(0, frontend.with_others(commands[0], others))
+    for count, command in enumerate(commands, start=1):
         state, output, said = _call(installed, command)
-        if state != "no start":
+        # With others, "built" may mean that another one failed.
+        if state != "no start" and not (state == "built" and others and count == 1):
             break
     if state == "failed":
         # Without output of the compiler, that of the frontend.
@@ -223,43 +261,6 @@ def _build(installed: Any) -> tuple[str, str]:
     return "not installed", causes.get(state, "it can't be rebuilt here: ") + said
 
 
-def _commands(installed: Any) -> list[list[str]]:
-    """The commands to try, in this order, until one starts a build.
-
-    Raises LookupError with the cause if none can be called."""
-    if not os.access(installed.project, os.W_OK):
-        raise LookupError(f"{installed.project} can't be written to")
-    held = in_use(installed)
-    if held:
-        text = f"{held} is in use: a program that has imported it still runs. End it, and "
-        raise LookupError(text + "import again")
-    by_uv = installed.installer() == "uv"
-    settings = _settings(installed) if by_uv else {}
-    lost = [name for name in installed.facts["config-settings"] if name not in settings]
-    if lost:
-        raise LookupError(f"only who installed it knows its config settings: {', '.join(lost)}")
-    # uv adds the settings of its own configuration, so these must not be given again.
-    known = _configured(installed) if settings else set()
-    options = []
-    for name, values in settings.items():
-        if name not in known and "*" not in known:
-            for value in values if isinstance(values, list) else [values]:
-                options += ["--config-settings", f"{name}={value}"]
-    project = ["--no-deps", *options, "-e", installed.project]
-    environment, python = _environment(installed)
-    if by_uv:
-        install = [_find_uv(), "pip", "install", "--python", environment]
-        install += ["--reinstall-package", installed.name, *project]
-        # The build requirements are normally in uv's cache, so no index is needed.
-        return [[*install, "--offline"], install]
-    if find_spec("pip") is None:
-        raise LookupError("neither uv nor pip is there")
-    install = [python, "-m", "pip", "install", "--disable-pip-version-check", *project]
-    if find_spec("wheelprint") is not None and find_spec("maturin") is not None:
-        return [[*install, "--no-build-isolation"], install]
-    return [install]
-
-
 def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
     """Calls the frontend. Returns the state of the build, its output, and the frontend's output."""
     folder = tempfile.mkdtemp(prefix="wheelprint-")
@@ -268,6 +269,7 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
     )
     # An import must not install a toolchain.
     environment = {**os.environ, check.GUARD: folder, "MATURIN_NO_INSTALL_RUST": "1"}
+    environment[PROJECT] = installed.project
     # The first variable is only for this import: the new wheel must contain the project's own
     # setting. With the second one uv would not make an editable install.
     for name in ("WHEELPRINT_ON_STALE", "UV_NO_EDITABLE"):
@@ -327,74 +329,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except BaseException:
         process.kill()
         process.wait()
-
-
-def _find_uv() -> str:
-    """The uv that runs this process, else one on PATH, next to Python, or where uv is installed."""
-    given = os.environ.get("UV")
-    if given and os.path.isfile(given):
-        return given
-    home = os.path.expanduser("~")
-    beside = [os.path.dirname(sys.executable), os.path.join(home, ".local", "bin")]
-    beside.append(os.path.join(os.environ.get("CARGO_HOME") or os.path.join(home, ".cargo"), "bin"))
-    found = shutil.which("uv") or shutil.which("uv", path=os.pathsep.join(beside))
-    if found is None:
-        raise LookupError("uv, which installed it, is not on PATH")
-    return found
-
-
-def _environment(installed: Any) -> tuple[str, str]:
-    """The environment that contains the package, and the interpreter of that environment.
-
-    The running interpreter may be another one: `uv run --with` adds an environment on top."""
-    site = installed.site
-    for folder in check.upward(site):
-        if os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
-            inside = os.path.relpath(site, folder).replace(os.sep, "/")
-            if not re.fullmatch(r"(?i)lib(64)?/([a-z]+[0-9.]+t?/)?site-packages", inside):
-                break
-            programs = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-            return folder, os.path.join(folder, *programs)
-    else:
-        base = getattr(sys, "_base_executable", None) or sys.executable
-        for prefix, python in ((sys.prefix, sys.executable), (sys.base_prefix, base)):
-            places = sysconfig.get_paths(vars={"base": prefix, "platbase": prefix})
-            known = {os.path.realpath(places[name]) for name in ("purelib", "platlib")}
-            if python and os.path.realpath(site) in known:
-                return python, python
-    raise LookupError(f"{site} is in no environment that this interpreter knows")
-
-
-def _settings(installed: Any) -> dict[str, Any]:
-    """The config settings of the install, as recorded by uv."""
-    try:
-        recorded = json.loads(installed.recorded("uv_build.json"))
-        return dict(recorded.get("config_settings") or {})
-    except (ValueError, AttributeError, TypeError):
-        return {}
-
-
-def _configured(installed: Any) -> set[str]:
-    """The config settings in uv's configuration files; `*` if they cannot be parsed."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    files = [os.environ.get("UV_CONFIG_FILE") or "", os.path.join(home, "uv", "uv.toml")]
-    files += [os.path.join(os.environ.get("APPDATA") or "", "uv", "uv.toml"), "/etc/uv/uv.toml"]
-    for folder in check.upward(installed.project):
-        files += [os.path.join(folder, name) for name in ("pyproject.toml", "uv.toml")]
-    contents = [content for content in map(check.read, files) if "config-settings" in content]
-    return {name for content in contents for name in _names_in(content, installed.name)}
-
-
-def _names_in(content: str, package: str) -> set[str]:
-    try:
-        import tomllib  # type: ignore[import-not-found,unused-ignore]
-
-        table = tomllib.loads(content)
-        uv = table.get("tool", {}).get("uv", {}) if "tool" in table else table
-        found = set(uv.get("config-settings", {}))
-        for name, settings in uv.get("config-settings-package", {}).items():
-            if check.normal(name) == check.normal(package):
-                found |= set(settings)
-        return found
-    except (ImportError, ValueError, AttributeError):
-        return {"*"}

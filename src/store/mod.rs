@@ -21,7 +21,7 @@
 //! notes/TARGET.json                                       see `cargo_mtime`
 //! init/HASH                                               see `original`
 //! locks/TARGET.lock
-//! imports/PLACE-ENVIRONMENT.memory, PLACE.lock, PLACE.failure
+//! imports/PLACE-ENVIRONMENT.memory, PLACE.lock, PLACE.failure, PLACE.together
 //!                                                         see `_runtime_check.py`, `_runtime_rebuild.py`
 //! backend/DIGEST.so                                       copies of the compiled module
 //! interpreters/NAME/                                      see `interpreter`

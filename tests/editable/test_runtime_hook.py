@@ -109,7 +109,7 @@ def test_a_module_that_is_in_use_is_named(
     """What Windows refuses is refused by a function that stands for it."""
     check = loaded("_runtime_check.py")
     monkeypatch.setitem(sys.modules, "_runtime_check", check)
-    rebuild = loaded("_runtime_rebuild.py")
+    frontend = loaded("_runtime_frontend.py")
     names = ["pkg/__init__.py", "pkg.editable/pkg/_core.pyd", "a, b.DLL"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -130,8 +130,8 @@ def test_a_module_that_is_in_use_is_named(
 
     installed = SimpleNamespace(site=str(tmp_path), facts={"dist-info": "pkg-1.dist-info"})
     installed.recorded = partial(check.Installed.recorded, installed)
-    place = rebuild.in_use(installed, opened, (0, 0))
-    assert place == (str(tmp_path / found) if found else "").replace("/", rebuild.os.sep)
+    place = frontend.in_use(installed, opened, (0, 0))
+    assert place == (str(tmp_path / found) if found else "").replace("/", frontend.os.sep)
     assert all((tmp_path / name).read_bytes() == b"old" for name in names)
 
 
