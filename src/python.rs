@@ -72,7 +72,7 @@ fn call(
 }
 
 fn is_same_folder(one: &Path, other: &Path) -> bool {
-    let real = |path| fs_err::canonicalize(path).ok();
+    let real = |path| dunce::canonicalize(path).ok();
     one == other || real(one).is_some_and(|place| real(other) == Some(place))
 }
 
