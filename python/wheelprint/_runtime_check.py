@@ -1,11 +1,11 @@
 """The import check of an editable install: did an input of the compiled module change?
 
 A copy of this file is next to the runtime hook in every editable wheel with compiled modules. The
-first import of the package loads it, never the start of the interpreter. ``_runtime_ask.py`` is
-loaded only if an input was touched.
+first import of the package loads it, unless the fast check in ``_runtime_finder.py`` finds nothing
+changed. ``_runtime_ask.py`` is loaded only if an input was touched.
 
 The file ``inputs``, next to the modules, has the inputs of the module. Its fields are separated by
-NUL, so the usual case, in which nothing has changed, needs no parser:
+NUL, so the fast check needs no parser, and only the first fields:
 
     wheelprint check 2 | cache folder | variables | prefixes | exceptions | JSON | path | path | ...
 
@@ -14,8 +14,8 @@ Otherwise the paths that differ are hashed. On Windows every file is hashed, bec
 set all times of its ``stat``. If the content differs too, only the backend can say what that means.
 It is asked in a child process, and answers with reasons or with a new table.
 
-The remembered values are in the cache folder and never in site-packages, where uv's files are links
-to its own cache. Deleting them changes no answer.
+The remembered paths and values are in the cache folder and never in site-packages, where uv's files
+are links to its own cache. Deleting them changes no answer.
 Standard library only.
 """
 
@@ -28,26 +28,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT = b"wheelprint check 2"
-POLICIES = ("rebuild", "warn", "error", "ignore")
-# Set for the frontend of a rebuild and its child processes, so that they check nothing.
-GUARD = "_WHEELPRINT_REBUILD"
-# The folder of the store in the cache folder, see `FOLDER` in `store/mod.rs`.
-STORE = "wheelprint-v1"
+    from . import _runtime_finder as finder
+else:
+    _name = __name__[: -len("_check")] + "_finder"
+    __import__(_name)
+    finder = sys.modules[_name]
+
+# For the modules that this one loads.
+ABSENT, GUARD, STAT_TELLS = finder.ABSENT, finder.GUARD, finder.STAT_TELLS
+digest_of, is_private, look = finder.digest_of, finder.is_private, finder.look
+sha256 = finder.sha256
 # The prefix of temporary files, see `TEMPORARY` in `publish.rs`.
 TEMPORARY = ".wheelprint-"
-# Variables that cargo sets for build scripts.
-BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
-STAT_TELLS = os.name != "nt"
-# Stat values of a missing file.
-ABSENT = (0, 0, 0)
 # Stat values that match no file, so that the input is compared again.
 UNSURE = (-1, -1, -1)
 # The maximum number of reasons in one line.
 NAMED = 3
 
 _lock = _thread.RLock()
-_done = False
 
 
 def _forget_lock() -> None:
@@ -65,30 +63,20 @@ def run(hook: str, package: str, policy: str, configured: str) -> "ImportError |
 
     Returns the error of a failed rebuild or of the policy ``error``; then the next import checks
     again. An unexpected exception of the check itself is only a warning."""
-    global _done
-    # A build script may run Python. It must not wait for the build that waits for it.
-    if _done or GUARD in os.environ or os.environ.keys() >= BUILD_SCRIPTS:
-        return None
     with _lock:
-        if _done:
+        if finder.done:
             return None
         try:
-            if policy not in POLICIES:
-                known = ", ".join(POLICIES)
+            if policy not in finder.POLICIES:
+                known = ", ".join(finder.POLICIES)
                 say(f"warning: WHEELPRINT_ON_STALE: `{policy}` is none of {known}")
                 policy = configured
             error = None if policy == "ignore" else _check(hook, package, policy)
         except Exception as fault:
             say(f"warning: whether {package} is up to date can't be told: {fault!r}")
             error = None
-        _done = error is None
+        finder.done = error is None
         return error
-
-
-def forget() -> None:
-    """Makes the next import check again, because the checked files were replaced."""
-    global _done
-    _done = False
 
 
 def _check(hook: str, package: str, policy: str) -> "ImportError | None":
@@ -127,34 +115,16 @@ class Stale:
         self.key, self.text, self.token = key, text, token
 
 
-class Installed:
+class Installed(finder.Head):
     """The file ``inputs`` of the installed wheel."""
 
     def __init__(self, path: str) -> None:
-        # Taken before the file is read: if the file is replaced in between, the remembered values
-        # must not count for the new one.
-        self.identity = look([os.fsencode(path)])
-        with open(path, "rb") as file:
-            version, cache, *fields = file.read().split(b"\0")
-        if version != FORMAT:
-            raise ValueError(f"{path}: written by another version")
-        *names, self._json = fields[:4]
-        self.paths = fields[4:]
-        self.names, self.prefixes, self.exceptions = (
-            tuple(os.fsdecode(field).split("=")) for field in names
-        )
-        self.path = path
+        super().__init__(path)
+        fields = self.rest.split(b"\0")
+        self._json, self.paths = fields[0], fields[1:]
         self.site = os.path.dirname(os.path.dirname(path))
         # The reason why the backend could not be asked.
         self.doubt = ""
-        # Without a cache folder the path is below `os.devnull`, so no file can be written.
-        folder = os.environ.get("WHEELPRINT_CACHE_DIR") or ""
-        if not os.path.isabs(folder):
-            # A relative folder was resolved by the build.
-            folder = os.fsdecode(cache) or os.devnull
-        self.cache = os.path.join(folder, STORE, "imports")
-        if not is_private(self.cache):
-            self.cache = os.path.join(os.devnull, "imports")
         self._facts: dict[str, Any] | None = None
 
     @classmethod
@@ -162,7 +132,7 @@ class Installed:
         """Reads the installed file, and waits for an installer that is replacing it."""
         __import__(hook)
         maps: Any = sys.modules[hook]
-        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), maps.INPUTS)
+        path = os.path.join(maps.HERE, maps.INPUTS)
         while True:
             try:
                 return cls(path)
@@ -197,22 +167,6 @@ class Installed:
         if self.doubt:
             return f"{self.name} may be stale ({text}; wheelprint can't be asked: {self.doubt})"
         return f"{self.name} is stale: {text}"
-
-    def environment(self) -> str:
-        """The digest of the variables that may count; empty if none is set.
-
-        The backend computes the same digest for a build."""
-        never = tuple(name for name in self.exceptions if name.endswith("_"))
-        found = [
-            f"{name}={os.environ[name]}"
-            for name in os.environ
-            if name in self.names
-            or (
-                name.startswith(self.prefixes)
-                and not (name in self.exceptions or name.startswith(never))
-            )
-        ]
-        return digest_of(sorted(found))
 
     def recorded(self, name: str) -> str:
         """The content of a file in the dist-info folder."""
@@ -249,42 +203,24 @@ class Installed:
             pass
 
 
-class Memory:
-    """The values of the last successful check in an environment like this one: the table, if the
-    backend gave a new one, and the stat values of its paths.
+class Memory(finder.Memory):
+    """The remembered values, if they count for this table; otherwise the table alone.
 
-    ``accepted`` has differences that a rebuild did not remove, because they exist only here and not
-    where the frontend builds."""
+    ``_states`` belongs to the table if the backend gave a new one. ``accepted`` has differences
+    that a rebuild did not remove, because they exist only here and not where the frontend
+    builds."""
 
-    def __init__(self, installed: "Installed") -> None:
-        self.installed = installed
-        # Two installs may get the same name. The file contains the path of its install.
-        place = "".join(char if char.isalnum() else "-" for char in installed.path)
-        self.place = os.path.join(installed.cache, place[-100:].lstrip("-"))
-        self.environment = installed.environment()
-        self.rustc = rustc_on_path()
-        self.path = f"{self.place}-{self.environment[:16]}".rstrip("-")
-        self.paths = installed.paths
-        self._states: list[str] | None = None
-        self.stats: list[int] = []
-        self.accepted: dict[str, str] = {}
-        self.knows_environment = False
-        try:
-            with open(self.path + ".memory", "rb") as file:
-                sum_, _, content = file.read().partition(b"\n")
-            if sum_ != checksum(content):
-                return
-            about, paths, states, stats, accepted = marshal.loads(content)
-        except Exception:
-            # A damaged file counts as missing.
-            return
-        path, environment, identity, rustc = about
-        if (path, environment) == (installed.path, self.environment):
-            self.accepted = accepted
-            if identity == installed.identity:
-                self.stats, self.knows_environment = stats, rustc == self.rustc
-                if paths:
-                    self.paths, self._states = paths, states
+    def __init__(self, installed: Installed) -> None:
+        super().__init__(installed)
+        self.installed, self.paths = installed, installed.paths
+        self.knows_environment = self.about == self.here
+        # Path and environment, and then the identity of the table.
+        if self.about[:2] != self.here[:2]:
+            self.accepted = {}
+        if self.about[:3] != self.here[:3]:
+            self.stats, self._states = [], None
+        if self._states is not None:
+            self.paths = [os.path.join(self.root, name) for name in self.names]
 
     @property
     def states(self) -> "list[str]":
@@ -297,10 +233,6 @@ class Memory:
         self.paths, self._states, self.knows_environment = paths, states, True
         self.stats = [value for path in paths for value in known.get(path, UNSURE)]
 
-    def is_as_remembered(self) -> bool:
-        """The fast check of the usual case: nothing was touched."""
-        return STAT_TELLS and self.knows_environment and self.stats == look(self.paths)
-
     def compare(self) -> "list[Stale]":
         """Returns all changed inputs, and updates the values of the others. Without changes the
         values are saved."""
@@ -311,10 +243,21 @@ class Memory:
         return found
 
     def save(self) -> None:
-        about = (self.installed.path, self.environment, self.installed.identity, self.rustc)
-        table = ([], []) if self._states is None else (self.paths, self._states)
-        content = marshal.dumps((about, *table, self.stats, self.accepted))
-        self.write(self.path + ".memory", checksum(content) + b"\n" + content)
+        root = self._best_root()
+        start = os.path.join(root, b"")
+        names = [path[len(start) :] if path.startswith(start) else path for path in self.paths]
+        table = (self.here, root, names, self.stats, self._states, self.accepted)
+        content = marshal.dumps(table)
+        self.write(self.path + ".memory", finder.source_hash(0, content) + content)
+
+    def _best_root(self) -> bytes:
+        """The project, or a folder above it: the one that makes the names shortest."""
+
+        def saved(folder: bytes) -> int:
+            start = os.path.join(folder, b"")
+            return len(start) * sum(path.startswith(start) for path in self.paths)
+
+        return max(map(os.fsencode, upward(self.installed.project)), key=saved)
 
     def write(self, path: str, content: bytes) -> None:
         """Writes a temporary file and renames it. If that fails, the next check is only slower."""
@@ -332,24 +275,6 @@ class Memory:
             pass
 
 
-def is_private(folder: str) -> bool:
-    """Whether no other user can put files or links into this folder of the store."""
-    if os.name == "nt":
-        return True
-    store = os.path.dirname(folder)
-    # The cache folder may be a link, which the user made.
-    for look_at, each in ((os.stat, os.path.dirname(store)), (os.lstat, store), (os.lstat, folder)):
-        try:
-            seen = look_at(each)
-        except OSError:
-            # A missing folder is created later, with safe permissions.
-            return True
-        # Refuse a folder of another user, a folder that everybody may write to, and a file.
-        if seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o040002 != 0o040000:
-            return False
-    return True
-
-
 def make_private(folder: str) -> None:
     """Creates the store and the folder in it: ``makedirs`` applies the mode to the last one."""
     store = os.path.dirname(folder)
@@ -360,20 +285,6 @@ def make_private(folder: str) -> None:
 def privately(path: str, flags: int) -> int:
     """An opener for private files, which does not follow links."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-
-
-def look(paths: "list[bytes]") -> "list[int]":
-    """ctime, inode and size of each path, in one flat list."""
-    stat, found = os.stat, []
-    add = found.extend
-    for path in paths:
-        try:
-            seen = stat(path)
-        except (OSError, ValueError):
-            add(ABSENT)
-        else:
-            add((seen.st_ctime_ns, seen.st_ino, seen.st_size))
-    return found
 
 
 def upward(folder: str) -> "list[str]":
@@ -399,39 +310,6 @@ def normal(name: str) -> str:
     import re
 
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def checksum(content: bytes) -> bytes:
-    """Detects damage, but no manipulation. Needs no import."""
-    return b"%d" % (int.from_bytes(content, "little") % (2**61 - 1))
-
-
-def sha256() -> "Any":
-    """The SHA-256 constructor, for short texts.
-
-    ``hashlib`` loads OpenSSL, which takes longer than the rest of the check."""
-    for module in ("_sha2", "_sha256", "hashlib"):
-        try:
-            return __import__(module).sha256
-        except ImportError:
-            pass
-    raise ImportError("hashlib")
-
-
-def digest_of(lines: "list[str]") -> str:
-    if not lines:
-        return ""
-    return sha256()("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def rustc_on_path() -> str:
-    """The path of the first rustc on PATH; empty if there is none."""
-    name = "rustc.exe" if os.name == "nt" else "rustc"
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        path = os.path.join(folder, name)
-        if folder and os.access(path, os.X_OK):
-            return path
-    return ""
 
 
 def say(text: str) -> None:

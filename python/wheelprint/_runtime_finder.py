@@ -1,20 +1,44 @@
-"""The finder of an editable install, loaded by the first import of the package.
+"""The finder of an editable install, and the fast check, loaded by the first import of the package.
 
 A copy of this file is next to the runtime hook (``_runtime.py``), which has the maps. The
 interpreter's path machinery finds mapped modules, so path hooks and all its suffixes work as usual.
 Their packages are found by the finders behind the hook. Standard library only.
+
+The fast check is in this file, too, because loading another module takes longer than checking a
+small package. If anything has changed, ``_runtime_check.py`` is loaded, which describes the check.
 """
 
+import marshal
 import os
 import sys
 
+# Of importlib itself.
+from _imp import source_hash
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
+# The first field of the file `inputs`, see `FORMAT` in `fingerprint/at_import/table.rs`.
+FORMAT = b"wheelprint check 2"
+# The fast check reads so many bytes of that file. If `Head` needs more, the full check follows.
+HEAD = 1 << 14
+POLICIES = ("rebuild", "warn", "error", "ignore")
+# Set for the frontend of a rebuild and its child processes, so that they check nothing.
+GUARD = "_WHEELPRINT_REBUILD"
+# Variables that cargo sets for build scripts.
+BUILD_SCRIPTS = {"CARGO_MANIFEST_DIR", "NUM_JOBS", "OUT_DIR", "TARGET"}
+# The folder of the store in the cache folder, see `FOLDER` in `store/mod.rs`.
+STORE = "wheelprint-v1"
+STAT_TELLS = os.name != "nt"
+# Stat values of a missing file.
+ABSENT = (0, 0, 0)
+
+# Whether this process has checked the package.
+done = False
 _has_warned = False
 
 
@@ -37,7 +61,7 @@ def find_spec(
         # checked.
         if not is_ours or (spec is not None and spec.loader is not None) or not maps.wait():
             break
-        _check_again(hook)
+        _check_again()
     if is_ours and (spec is None or spec.loader is None):
         error = _half_installed(maps, name, spec)
         if error is not None:
@@ -115,7 +139,7 @@ def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
                     if before == _identity(origin) is not None or not maps.wait():
                         raise
                 # The new file was not checked.
-                _check_again(hook)
+                _check_again()
                 error = _check(hook, spec.name)
                 if error is not None:
                     raise error
@@ -128,12 +152,9 @@ def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
             setattr(loader, name, patiently(getattr(loader, name)))
 
 
-def _identity(path: str) -> "tuple[int, int] | None":
-    try:
-        seen = os.stat(path)
-    except OSError:
-        return None
-    return seen.st_ino, seen.st_size
+def _identity(path: str) -> "list[int] | None":
+    seen = look([os.fsencode(path)])
+    return None if seen == [*ABSENT] else seen[1:]
 
 
 def _loaded(hook: str) -> "Any":
@@ -143,8 +164,7 @@ def _loaded(hook: str) -> "Any":
 
 
 def _find_in(folder: str, name: str, target: "ModuleType | None") -> "ModuleSpec | None":
-    spec: ModuleSpec | None = _path_finder().find_spec(name, [folder], target)
-    return spec
+    return _path_finder().find_spec(name, [folder], target)  # type: ignore[no-any-return,unused-ignore]
 
 
 def _path_finder() -> "Any":
@@ -168,19 +188,111 @@ def _behind(hook: str) -> "Sequence[object]":
 
 def _check(hook: str, name: str) -> "ImportError | None":
     """Runs the check, and returns the error if the package must not be imported."""
-    configured = _loaded(hook).ON_STALE
-    policy = os.environ.get("WHEELPRINT_ON_STALE") or configured
-    if policy == "ignore":
+    global done
+    maps = _loaded(hook)
+    policy = os.environ.get("WHEELPRINT_ON_STALE") or maps.ON_STALE
+    # A build script may run Python. It must not wait for the build that waits for it.
+    is_build = GUARD in os.environ or os.environ.keys() >= BUILD_SCRIPTS
+    if done or is_build or policy == "ignore":
         return None
+    # After the other check was loaded, a thread may be rebuilding. Then the others wait in `run`.
+    if STAT_TELLS and policy in POLICIES and hook + "_check" not in sys.modules:
+        try:
+            done = Memory(Head(os.path.join(maps.HERE, maps.INPUTS), HEAD)).is_as_remembered()
+            if done:
+                return None
+        except Exception:
+            # `run` meets the same exception, and handles it.
+            done = False
     try:
-        check = _loaded(hook).load("_check")
+        check = maps.load("_check")
     except (ImportError, OSError) as fault:
         # If the hook is missing too, the package was uninstalled, and a warning would be wrong.
         if _is_there(_loaded(hook)):
             _warn(f"whether {name} is up to date can't be told: {fault!r}")
         return None
-    error: ImportError | None = check.run(hook, name, policy, configured)
-    return error
+    return check.run(hook, name, policy, maps.ON_STALE)  # type: ignore[no-any-return]
+
+
+class Head:
+    """The first fields of the file ``inputs`` of the installed wheel."""
+
+    def __init__(self, path: str, size: int = -1) -> None:
+        # Taken before the file is read: if the file is replaced in between, the remembered values
+        # must not count for the new one.
+        self.identity = look([os.fsencode(path)])
+        with open(path, "rb", 0) as file:
+            fields = file.read(size).split(b"\0", 5)
+        version, cache, *lists = fields[:5]
+        self.rest = fields[5]
+        if version != FORMAT:
+            raise ValueError(f"{path}: written by another version")
+        names, self.prefixes, self.exceptions = (
+            tuple(os.fsdecode(field).split("=")) for field in lists
+        )
+        self.names = frozenset(names)
+        self.path = path
+        # Without a cache folder the path is below `os.devnull`, so no file can be written.
+        folder = os.environ.get("WHEELPRINT_CACHE_DIR") or ""
+        if not os.path.isabs(folder):
+            # A relative folder was resolved by the build.
+            folder = os.fsdecode(cache) or os.devnull
+        self.cache = os.path.join(folder, STORE, "imports")
+        if not is_private(self.cache):
+            self.cache = os.path.join(os.devnull, "imports")
+
+    def environment(self) -> str:
+        """The digest of the variables that may count; empty if none is set.
+
+        The backend computes the same digest for a build."""
+        never = tuple(name for name in self.exceptions if name.endswith("_"))
+        found = [
+            f"{name}={os.environ[name]}"
+            for name in os.environ
+            if name in self.names
+            or (
+                name.startswith(self.prefixes)
+                and not (name in self.exceptions or name.startswith(never))
+            )
+        ]
+        return digest_of(sorted(found))
+
+
+class Memory:
+    """The values of the last successful check in an environment like this one.
+
+    ``names`` are the paths of the table; those below ``root`` are relative to it. ``stats`` has
+    their stat values. The full check uses the rest."""
+
+    def __init__(self, installed: Head) -> None:
+        # Two installs may get the same name. The file contains the path of its install.
+        place = "".join(char if char.isalnum() else "-" for char in installed.path)
+        self.place = os.path.join(installed.cache, place[-100:].lstrip("-"))
+        self.environment = installed.environment()
+        self.rustc = rustc_on_path()
+        self.path = f"{self.place}-{self.environment[:16]}".rstrip("-")
+        # The values count only if they were remembered for the same.
+        self.here = (installed.path, self.environment, installed.identity, self.rustc)
+        self.about: tuple[object, ...] = ()
+        self.root = b""
+        self.names: list[bytes] = []
+        self.stats: list[int] = []
+        self._states: list[str] | None = None
+        self.accepted: dict[str, str] = {}
+        try:
+            with open(self.path + ".memory", "rb", 0) as file:
+                content = file.read()
+            if content[:8] == source_hash(0, content[8:]):
+                table = marshal.loads(content[8:])
+                self.about, self.root, self.names, self.stats, self._states, self.accepted = table
+        except Exception:
+            # A damaged file counts as missing.
+            return
+
+    def is_as_remembered(self) -> bool:
+        """The fast check of the usual case: nothing was touched."""
+        is_for_here = STAT_TELLS and self.about == self.here
+        return is_for_here and self.stats == look(self.names, self.root)
 
 
 def _warn(text: str) -> None:
@@ -191,10 +303,10 @@ def _warn(text: str) -> None:
         sys.stderr.write(f"wheelprint: warning: {text}\n")
 
 
-def _check_again(hook: str) -> None:
-    check = sys.modules.get(hook + "_check")
-    if check is not None:
-        check.forget()
+def _check_again() -> None:
+    """Makes the next import check again, because the checked files were replaced."""
+    global done
+    done = False
 
 
 def _stored(maps: "ModuleType", name: str) -> str:
@@ -212,41 +324,71 @@ def _extend(maps: "ModuleType", name: str, spec: "ModuleSpec") -> None:
         places.append(folder)
     has_data = any(f"{package}.".startswith(f"{name}.") for package in maps.DATA)
     if has_data and sys.version_info >= (3, 10) and hasattr(spec.loader, "get_resource_reader"):
-        spec.loader.get_resource_reader = lambda _: _reader(str(spec.origin), folder)  # type: ignore[union-attr]
+        spec.loader.get_resource_reader = (  # type: ignore[union-attr]
+            lambda _: maps.load("_resources").reader(str(spec.origin), folder)
+        )
 
 
-def _reader(origin: str, folder: str) -> object:
-    """A resource reader for the files next to a package's sources and the files from the build."""
-    from importlib.readers import MultiplexedPath
-    from pathlib import Path
-
+def look(paths: "list[bytes]", root: "bytes | None" = None) -> "list[int]":
+    """ctime, inode and size of each path, in one flat list. With ``root``, an open folder, the
+    kernel walks only the part of a path below it."""
+    found: list[int] = []
+    stat, add = os.stat, found.extend
+    at = None if root is None else os.open(root, os.O_DIRECTORY | getattr(os, "O_PATH", 0))
     try:
-        from importlib.resources.abc import TraversableResources
-    except ImportError:
-        from importlib.abc import TraversableResources
+        for path in paths:
+            try:
+                seen = stat(path, dir_fd=at)
+            except (OSError, ValueError):
+                add(ABSENT)
+            else:
+                add((seen.st_ctime_ns, seen.st_ino, seen.st_size))
+    finally:
+        if at is not None:
+            os.close(at)
+    return found
 
-    class Merged(MultiplexedPath):
-        """Merges nested folders too; ``MultiplexedPath`` does so only from Python 3.12 on."""
 
-        def __init__(self, *folders: Path) -> None:
-            super().__init__(*folders)
-            self.folders = folders
+def is_private(folder: str) -> bool:
+    """Whether no other user can put files or links into this folder of the store."""
+    if os.name == "nt":
+        return True
+    store = os.path.dirname(folder)
+    # The cache folder may be a link, which the user made.
+    for look_at, each in ((os.stat, os.path.dirname(store)), (os.lstat, store), (os.lstat, folder)):
+        try:
+            seen = look_at(each)
+        except OSError:
+            # A missing folder is created later, with safe permissions.
+            return True
+        # Refuse a folder of another user, a folder that everybody may write to, and a file.
+        if seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o040002 != 0o040000:
+            return False
+    return True
 
-        def iterdir(self) -> "Iterator[Path]":
-            names = {inside.name for folder in self.folders for inside in folder.iterdir()}
-            return map(self.joinpath, sorted(names))
 
-        def joinpath(self, *names: "str | os.PathLike[str]") -> "Any":
-            found = [folder.joinpath(*names) for folder in self.folders]
-            there = [path for path in found if path.exists()]
-            if len(there) > 1 and all(path.is_dir() for path in there):
-                return Merged(*there)
-            return (there or found)[0]
+def sha256() -> "Any":
+    """The SHA-256 constructor, for short texts.
 
-        __truediv__ = joinpath  # type: ignore[assignment]
+    ``hashlib`` loads OpenSSL, which takes longer than the rest of the check."""
+    for module in ("_sha2", "_sha256", "hashlib"):
+        try:
+            return __import__(module).sha256
+        except ImportError:
+            pass
+    raise ImportError("hashlib")
 
-    class Both(TraversableResources):  # type: ignore[misc,unused-ignore]
-        def files(self) -> Merged:
-            return Merged(Path(origin).parent, Path(folder))
 
-    return Both()
+def digest_of(lines: "list[str]") -> str:
+    text = "\0".join(lines).encode("utf-8", "surrogateescape")
+    return str(sha256()(text).hexdigest()) if lines else ""
+
+
+def rustc_on_path() -> str:
+    """The path of the first rustc on PATH; empty if there is none."""
+    name = "rustc.exe" if os.name == "nt" else "rustc"
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        path = os.path.join(folder, name)
+        if folder and os.access(path, os.X_OK):
+            return path
+    return ""

@@ -10,8 +10,8 @@
 //! NAME.pth                   the path line, and one that installs the hook
 //! NAME.start                 installs the hook in Python 3.15 (PEP 829)
 //! _wheelprint_NAME.py        the runtime hook: python/wheelprint/_runtime.py
-//! _wheelprint_NAME_finder.py, _check, _ask, _rebuild, _frontend: copies of _runtime_finder.py and
-//!                            so on; each is loaded by another of these files
+//! _wheelprint_NAME_finder.py, _check, _ask, _rebuild, _frontend, _resources: copies of
+//!                            _runtime_finder.py and so on; each is loaded by another of these files
 //! NAME.editable/PATH         the file that maturin wrote to PATH in the source folder
 //! NAME.editable/inputs       the table of inputs that an import compares
 //! PACKAGE-stubs/             stubs that maturin generated, for type checkers (PEP 561, partial)
@@ -29,16 +29,17 @@ mod products;
 pub(crate) use products::{Before, Products, is_native};
 
 /// Sources of the runtime hook and of the modules that it loads, as they are copied into wheels.
-pub(crate) const RUNTIME: [&str; 6] = [
+pub(crate) const RUNTIME: [&str; 7] = [
     include_str!("../../python/wheelprint/_runtime.py"),
     include_str!("../../python/wheelprint/_runtime_finder.py"),
     include_str!("../../python/wheelprint/_runtime_check.py"),
     include_str!("../../python/wheelprint/_runtime_ask.py"),
     include_str!("../../python/wheelprint/_runtime_rebuild.py"),
     include_str!("../../python/wheelprint/_runtime_frontend.py"),
+    include_str!("../../python/wheelprint/_runtime_resources.py"),
 ];
 /// The ends of their module names in a wheel.
-const ENDS: [&str; 6] = ["", "_finder", "_check", "_ask", "_rebuild", "_frontend"];
+const ENDS: [&str; 7] = ["", "_finder", "_check", "_ask", "_rebuild", "_frontend", "_resources"];
 /// Lines of the hook that are replaced by a wheel's own data.
 const CONFIG_LINES: [&str; 5] = [
     "MODULES: \"dict[str, str]\" = {}\n",

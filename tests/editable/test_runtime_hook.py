@@ -107,6 +107,7 @@ def test_a_module_that_is_in_use_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What Windows refuses is refused by a function that stands for it."""
+    monkeypatch.setitem(sys.modules, "_runtime_finder", loaded("_runtime_finder.py"))
     check = loaded("_runtime_check.py")
     monkeypatch.setitem(sys.modules, "_runtime_check", check)
     frontend = loaded("_runtime_frontend.py")
@@ -139,6 +140,7 @@ def test_a_change_while_the_backend_looks_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a path may have a state that cannot be compared: only its stat values can tell."""
+    monkeypatch.setitem(sys.modules, "_runtime_finder", loaded("_runtime_finder.py"))
     check = loaded("_runtime_check.py")
     monkeypatch.setitem(sys.modules, "_runtime_check", check)
     ask = loaded("_runtime_ask.py")

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,45 @@ def test_what_the_memory_holds_changes_no_answer(editable: Editable) -> None:
     editable.project.edit()
     shutil.rmtree(editable.project.cache / "imports")
     assert editable.imports().said == REBUILT
+
+
+EVERY_PATH = """
+import os, sys, text_stats
+hook = sys.modules["_wheelprint_mixed_path_dep"]
+finder = sys.modules[hook.__name__ + "_finder"]
+assert hook.__name__ + "_check" not in sys.modules
+
+head = finder.Head(os.path.join(hook.HERE, hook.INPUTS), finder.HEAD)
+memory = finder.Memory(head)
+assert memory.is_as_remembered()
+assert {os.path.isabs(name) for name in memory.names} == {True, False}
+folder = os.fsencode(sys.argv[1] + os.sep)
+count = 0
+for index, name in enumerate(memory.names):
+    path = os.path.join(memory.root, name)
+    if not path.startswith(folder) or not os.path.isdir(os.path.dirname(path)):
+        continue
+    count += 1
+    is_there = os.path.exists(path)
+    os.utime(path) if is_there else os.mkdir(path)
+    assert not memory.is_as_remembered(), path
+    own = slice(3 * index, 3 * index + 3)
+    assert finder.look(memory.names, memory.root)[own] != memory.stats[own], path
+    is_there or os.rmdir(path)
+    memory.stats = finder.look(memory.names, memory.root)
+    assert memory.is_as_remembered()
+print(count)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there every file is hashed")
+def test_the_fast_check_looks_at_every_path(editable: Editable) -> None:
+    # A file is remembered when it was at rest.
+    time.sleep(2.2)
+    editable.is_quiet(OLD)
+    folder = editable.project.bench.folder
+    run = editable.project.run(editable.python, "-c", EVERY_PATH, folder, cwd=editable.venv)
+    assert int(run.ok().stdout) > 10
 
 
 # Without a backend to ask
