@@ -166,3 +166,19 @@ def test_a_change_while_the_backend_looks_is_not_remembered(
     monkeypatch.setattr(ask, "ask", slowly)
     assert ask.compare(memory) == []
     assert memory.stats == list(check.UNSURE)
+
+
+def test_a_part_of_the_tables_head_is_never_taken_for_all_of_it(tmp_path: Path) -> None:
+    """The fast check reads only the beginning of the file."""
+    finder = loaded("_runtime_finder.py")
+    fields = [finder.FORMAT, b"", b"CC=CXX", b"CARGO_=PYO3_", b"CARGO_HOME=CARGO_PKG_", b"{}"]
+    path = tmp_path / "inputs"
+    path.write_bytes(b"\0".join([*fields, b"/src/lib.rs"]))
+    enough = len(b"\0".join(fields[:5])) + 1
+    for size in range(enough):
+        with pytest.raises((IndexError, ValueError)):
+            finder.Head(str(path), size)
+    for size in (enough, enough + 1, 1000, -1):
+        head = finder.Head(str(path), size)
+        assert (head.names, head.prefixes) == ({"CC", "CXX"}, ("CARGO_", "PYO3_"))
+        assert head.exceptions == ("CARGO_HOME", "CARGO_PKG_")
