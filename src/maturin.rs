@@ -127,7 +127,9 @@ impl Maturin<'_> {
     }
 }
 
-/// A process that waits for the name of a hook, or runs it. It is killed on drop if it still runs.
+/// A process that waits for the name of a hook, or runs it. On drop it is killed if it waits. If it
+/// runs the hook, its end is waited for: cargo would run on without it, perhaps in a folder that is
+/// gone by then, and would write the failure of rustc there into the target folder for later builds.
 pub(crate) struct HookProcess {
     child: Child,
     /// The folder for the file with the hook's result.
@@ -193,10 +195,11 @@ impl HookProcess {
 
 impl Drop for HookProcess {
     fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+        // It has read no name yet.
+        if self.child.stdin.is_some() {
             let _ = self.child.kill();
-            let _ = self.child.wait();
         }
+        let _ = self.child.wait();
     }
 }
 

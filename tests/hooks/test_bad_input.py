@@ -187,6 +187,24 @@ class TestCompilerErrors:
         assert re.match(r"(error: could not compile `pure`|For more information)", run.last_line)
         assert_nothing_delivered(folder)
 
+    @pytest.mark.skipif(os.name == "nt", reason="the wrapper is a shell script")
+    def test_no_cargo_runs_on(self, check_out: CheckOut, tmp_path: Path) -> None:
+        """Cargo that runs on may find its folder gone, and keeps what rustc said to that."""
+        project = check_out("pure")
+        project.write("src/answer.rs", self.BROKEN)
+        log, cargo = tmp_path / "log", tmp_path / "cargo"
+        real = shutil.which("cargo", path=project.env["PATH"])
+        cargo.write_text(
+            f"#!/bin/sh\necho begun $1 >> {log}\n[ $1 = package ] && sleep 3\n"
+            f'{real} "$@"\ncode=$?\necho ended >> {log}\nexit $code\n'
+        )
+        cargo.chmod(0o755)
+        path = os.pathsep.join([str(tmp_path), project.env["PATH"]])
+        project.hook("build_wheel", project.output_folder(), None, PATH=path).failed()
+        said = log.read_text().split()
+        assert "package" in said
+        assert said.count("begun") == said.count("ended")
+
     def test_nothing_is_stored(self, check_out: CheckOut) -> None:
         project = check_out("pure")
         project.editable()
