@@ -1,4 +1,4 @@
-//! Stamps a wheel and copies it, in turn: `cargo bench --bench stamp -- MEGABYTES ROUNDS`. Prints
+//! Stamps a wheel, packs it and copies it, in turn: `cargo bench --bench stamp -- MEGABYTES ROUNDS`. Prints
 //! JSON with the seconds of each round, and the memory of a process that only stamps the wheel (on
 //! Linux).
 
@@ -44,8 +44,9 @@ fn measure(megabytes: usize, rounds: usize) -> Outcome<String> {
     let made = folder.path().join("made");
     fs::create_dir(&made)?;
     let (source, target) = (made.join(NAME), folder.path().join(NAME));
-    make(&source, megabytes << 20)?;
-    let mut seconds = [const { Vec::new() }; 3];
+    let (code, size) = (fs::read(std::env::current_exe()?)?, megabytes << 20);
+    pack(&source, &code, size)?;
+    let mut seconds = [const { Vec::new() }; 4];
     for round in 0..rounds {
         for turn in 0..seconds.len() {
             let which = (round + turn) % seconds.len();
@@ -54,17 +55,19 @@ fn measure(megabytes: usize, rounds: usize) -> Outcome<String> {
             match which {
                 0 => stamp(&source, &target)?,
                 1 => drop(Wheel::open(&source)?),
+                2 => pack(&target, &code, size)?,
                 _ => drop(fs::copy(&source, &target)?),
             }
             seconds[which].push(began.elapsed().as_secs_f64());
         }
     }
-    let [stamps, checks, copies] = seconds;
+    let [stamps, checks, packs, copies] = seconds;
     let alone =
         Command::new(std::env::current_exe()?).arg(ALONE).args([&source, &target]).output()?;
     let peak = String::from_utf8(alone.stdout)?;
     Ok(format!(
-        "{{\"stamp\": {stamps:?}, \"check\": {checks:?}, \"copy\": {copies:?}, \"peak KiB\": {peak}}}"
+        "{{\"stamp\": {stamps:?}, \"check\": {checks:?}, \"pack\": {packs:?}, \"copy\": {copies:?}, \
+         \"peak KiB\": {peak}}}"
     ))
 }
 
@@ -88,50 +91,26 @@ fn stamp(source: &Path, target: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Makes a compressed wheel of about this size. Its modules compress as well as machine code, to
-/// two fifths.
-fn make(path: &Path, size: usize) -> Outcome<()> {
+/// Packs a wheel of about this size as maturin does: deflated at the default level, with the digest
+/// of each file. Its one module is machine code, which compresses to about two fifths.
+fn pack(path: &Path, code: &[u8], size: usize) -> Outcome<()> {
     let mut writer = ZipWriter::new(fs::File::create(path)?);
     let mut record = RecordFile::default();
-    let mut random = Random(1);
-    let words: Vec<u32> = (0..4096).map(|_| random.next()).collect();
-    let unpacked = size / 2 * 5;
-    let modules = 4;
-    for number in 0..modules {
-        let mut bytes = Vec::with_capacity(unpacked / modules);
-        while bytes.len() < unpacked / modules {
-            let word = words[(random.next() >> 20) as usize];
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        let name = format!("large/_module{number}.so");
-        writer.start_file(&name, SimpleFileOptions::default())?;
-        writer.write_all(&bytes)?;
-        record.add(name, &digest::bytes(&bytes), bytes.len() as u64);
-    }
-    for (name, text) in [
-        ("METADATA", "Metadata-Version: 2.1\nName: large\nVersion: 1.0\n"),
-        ("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n"),
+    let module: Vec<u8> = code.iter().copied().cycle().take(size / 2 * 5).collect();
+    let metadata = b"Metadata-Version: 2.1\nName: large\nVersion: 1.0\n";
+    let wheel = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n";
+    for (name, bytes) in [
+        ("large/_module.so".to_owned(), &module[..]),
+        (format!("{DIST_INFO}/METADATA"), metadata),
+        (format!("{DIST_INFO}/WHEEL"), wheel),
     ] {
-        let name = format!("{DIST_INFO}/{name}");
         writer.start_file(&name, SimpleFileOptions::default())?;
-        writer.write_all(text.as_bytes())?;
-        record.add(name, &digest::bytes(text.as_bytes()), text.len() as u64);
+        writer.write_all(bytes)?;
+        record.add(name, &digest::bytes(bytes), bytes.len() as u64);
     }
     let name = format!("{DIST_INFO}/RECORD");
     writer.start_file(&name, SimpleFileOptions::default())?;
     writeln!(writer, "{}{name},,", record.to_text())?;
     writer.finish()?;
     Ok(())
-}
-
-/// xorshift, with the same numbers in each run.
-struct Random(u32);
-
-impl Random {
-    fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
-    }
 }

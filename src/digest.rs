@@ -1,12 +1,16 @@
 //! SHA-256 over files and bytes, as lower-case hex.
 
 use std::path::Path;
+use std::sync::mpsc;
 
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes. Small enough for the stack of the threads that hash.
 const BUFFER: usize = 64 << 10;
+/// How [`large`] reads: pieces of so many bytes, of which there are this many.
+const PIECE: usize = 256 << 10;
+const PIECES: usize = 3;
 
 /// The digest of bytes in memory.
 pub fn bytes(bytes: &[u8]) -> String {
@@ -27,6 +31,57 @@ pub fn file(path: &Path) -> std::io::Result<String> {
 /// The errors of the reader.
 pub fn reader(reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
     tee(reader, std::io::sink())
+}
+
+/// Like [`reader`], for many megabytes: another thread hashes what this one has read.
+///
+/// # Errors
+/// The errors of the reader.
+pub fn large(mut from: impl std::io::Read) -> std::io::Result<(String, u64)> {
+    let (read, to_hash) = mpsc::channel::<(Vec<u8>, usize)>();
+    let (emptied, empty) = mpsc::channel();
+    for _ in 0..PIECES {
+        let _ = emptied.send(vec![0; PIECE]);
+    }
+    std::thread::scope(|scope| {
+        let hash = move || {
+            let mut hasher = Sha256::new();
+            for (piece, size) in to_hash {
+                hasher.update(&piece[..size]);
+                let _ = emptied.send(piece);
+            }
+            hasher.finalize()
+        };
+        let Ok(hashing) = std::thread::Builder::new().spawn_scoped(scope, hash) else {
+            return reader(from);
+        };
+        let mut size = 0;
+        // The thread sends each piece back, so that memory is bounded.
+        while let Ok(mut piece) = empty.recv() {
+            let filled = fill(&mut from, &mut piece)?;
+            size += filled as u64;
+            if filled == 0 || read.send((piece, filled)).is_err() {
+                break;
+            }
+        }
+        drop(read);
+        let digest = hashing.join().map_err(|_| std::io::Error::other("hashing failed"))?;
+        Ok((hex::encode(digest), size))
+    })
+}
+
+/// Reads until the buffer is full or the reader ends.
+fn fill(from: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Copies a file. Returns the digest and the size of the copied bytes.
@@ -98,6 +153,22 @@ mod tests {
         };
         assert_ne!(digest(&[("a", "bc")]), digest(&[("ab", "c")]));
         assert_ne!(digest(&[("a", ""), ("b", "")]), digest(&[("a", "b"), ("", "")]));
+    }
+
+    #[test]
+    fn a_large_stream_has_the_digest_of_its_bytes() {
+        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECES * PIECE + 7] {
+            let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            assert_eq!(large(&content[..]).unwrap(), (bytes(&content), size as u64));
+        }
+        struct Broken(u64);
+        impl std::io::Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.0 = self.0.checked_sub(1).ok_or_else(|| std::io::Error::other("broken"))?;
+                Ok(buffer.len())
+            }
+        }
+        assert_eq!(large(Broken(5)).unwrap_err().to_string(), "broken");
     }
 
     #[test]

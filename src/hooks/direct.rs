@@ -242,7 +242,7 @@ pub(super) fn with_module(
     }
     let file = fs::File::create(path).at(path)?;
     wheel.rewrite(file, path, Edit { store, ..Edit::default() })?;
-    Wheel::open(path)
+    Wheel::open_checked(path)
 }
 
 /// Is the wheel of these inputs? A wheel by cargo alone is, apart from its module, of the inputs of the

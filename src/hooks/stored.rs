@@ -296,7 +296,7 @@ pub(super) fn keep(
     let mut tied = tied.clone();
     if artifact == Artifact::Editable && at_import.is_none() {
         // Without a table, no path file is made anew for another tree.
-        match Wheel::open(wheel) {
+        match Wheel::open_checked(wheel) {
             Ok(wheel) => {
                 let names = wheel.files().map(|(name, _)| name).filter(|it| is_path_file(it));
                 tied.extend(names.map(|name| Tied::Product { name: name.to_owned() }));
@@ -317,7 +317,7 @@ pub(super) fn keep(
 /// # Errors
 /// The wheel can't be read, or a temporary folder can't be written to.
 fn keep_metadata(store: &Store, finished: Finished, path: &Path) -> Result<()> {
-    let mut wheel = Wheel::open(path)?;
+    let mut wheel = Wheel::open_checked(path)?;
     let kept = metadata_names(&wheel);
     let prefix = format!("{}/RECORD", wheel.dist_info);
     let is_left_out = |name: &&str| **name != prefix && !kept.iter().any(|kept| kept == name);

@@ -25,7 +25,8 @@ impl Copy {
             Ok(name) => name,
             Err(reason) => return Ok(Err(reason)),
         };
-        let wheel = Wheel::open(&folder.path().join(&name))?;
+        // Its digest was compared with that of the wheel that was stored.
+        let wheel = Wheel::open_checked(&folder.path().join(&name))?;
         Ok(Ok(Self { wheel, name, _folder: folder }))
     }
 

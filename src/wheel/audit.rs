@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::record_file::RecordFile;
 use super::{BUFFER, Zip};
+use crate::digest;
 use crate::error::{Cause, Damage, Error, PathContext as _, Result, because};
 
 /// Limit of the size of RECORD and of a wheelprint record, in bytes.
@@ -17,7 +18,8 @@ pub const LIMIT: u64 = 64 << 20;
 /// Limit of the unpacked size, in bytes. A tiny wheel may claim to unpack to more than years of
 /// reading.
 const UNPACKED: u64 = 8 << 30;
-/// Several threads check a wheel if it has at least twice this many bytes.
+/// Several threads check a wheel if it has at least twice this many bytes. Files of this size are
+/// hashed on a thread of their own.
 const WORTH_A_THREAD: u64 = 4 << 20;
 
 /// An open wheel. Only the names and stated sizes of its files were read.
@@ -176,10 +178,11 @@ fn difference(archive: &mut Zip, name: &str, size: u64, record: &RecordFile) -> 
         return Some(OTHER.to_owned());
     }
     // Read one byte more than stated: a file that is longer than stated is damaged.
-    let read = archive
-        .by_name(name)
-        .map_err(Cause::from)
-        .and_then(|entry| Ok(crate::digest::reader(entry.take(size.saturating_add(1)))?));
+    let read = archive.by_name(name).map_err(Cause::from).and_then(|entry| {
+        let content = entry.take(size.saturating_add(1));
+        let is_large = size >= WORTH_A_THREAD;
+        Ok(if is_large { digest::large(content) } else { digest::reader(content) }?)
+    });
     match read {
         Ok((digest, read)) => (digest != *sha256 || read != size).then(|| OTHER.to_owned()),
         Err(error) => Some(format!("can't be read: {error}")),
