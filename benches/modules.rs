@@ -41,7 +41,7 @@ fn digest_of_a_file(bencher: Bencher<'_, '_>, size: usize) {
 #[divan::bench(args = SIZES, sample_count = 20)]
 fn verdict_warm(bencher: Bencher<'_, '_>, files: usize) {
     let Ok(folder) = tree(files) else { return };
-    let memory = folder.path().join("stat.json");
+    let memory = folder.path().join("stat.bin");
     let look = Look::at(folder.path());
     // The digest of a file is not remembered until the file is 2 seconds old.
     std::thread::sleep(std::time::Duration::from_millis(2_100));

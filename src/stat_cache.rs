@@ -17,44 +17,24 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
-use crate::publish::sealed;
 
+mod memory;
+
+use memory::{Memory, Name, Sha256};
+
+/// Nanoseconds.
+const SECOND: i128 = 1_000_000_000;
 /// Longer than any file system's timestamp granularity.
 const AT_REST: Duration = Duration::from_secs(2);
-/// The version of the memory's format. A memory of another version counts as empty.
-const VERSION: u32 = 2;
 
 /// The stat values of a file. Times are in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Written", into = "Written")]
 pub struct Stat {
     pub size: u64,
     pub mtime: i128,
     pub ctime: i128,
     pub inode: u64,
     pub device: u64,
-}
-
-/// The stored form of [`Stat`], for speed: parsing 128-bit numbers or field names would take as
-/// long as parsing everything else.
-type Written = (u64, (i64, u32), (i64, u32), u64, u64);
-
-const SECOND: i128 = 1_000_000_000;
-
-impl From<Written> for Stat {
-    fn from((size, mtime, ctime, inode, device): Written) -> Self {
-        let nanos = |(seconds, nanos): (i64, u32)| i128::from(seconds) * SECOND + i128::from(nanos);
-        Self { size, mtime: nanos(mtime), ctime: nanos(ctime), inode, device }
-    }
-}
-
-impl From<Stat> for Written {
-    fn from(Stat { size, mtime, ctime, inode, device }: Stat) -> Self {
-        // The casts lose nothing, because the file system gave the two parts in these types.
-        let parts =
-            |nanos: i128| (nanos.div_euclid(SECOND) as i64, nanos.rem_euclid(SECOND) as u32);
-        (size, parts(mtime), parts(ctime), inode, device)
-    }
 }
 
 impl Stat {
@@ -91,43 +71,28 @@ pub fn now() -> i128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Remembered {
-    stat: Stat,
-    digest: String,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Memory {
-    version: u32,
-    files: HashMap<String, Remembered>,
-}
-
 /// A digest that this process found. It has a stat if the digest may be remembered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Found {
     stat: Option<Stat>,
-    digest: String,
+    digest: Sha256,
 }
 
 /// Digests of files. Each is computed at most once in a process.
 #[derive(Debug, Default)]
 pub struct Digests {
     path: Option<PathBuf>,
-    remembered: HashMap<String, Remembered>,
+    remembered: Memory,
     /// The digests of this process. They are written back, and reused within the process.
-    seen: Mutex<HashMap<String, Found>>,
+    seen: Mutex<HashMap<Name, Found>>,
 }
 
 impl Digests {
     /// Reads the memory at `path`. A memory that is unreadable or of another version counts as
     /// empty.
     pub fn load(path: PathBuf) -> Self {
-        let memory = sealed::read(&path)
-            .ok()
-            .filter(|memory: &Memory| memory.version == VERSION)
-            .unwrap_or_default();
-        Self { path: Some(path), remembered: memory.files, seen: Mutex::default() }
+        let remembered = Memory::read(&path).unwrap_or_default();
+        Self { path: Some(path), remembered, seen: Mutex::default() }
     }
 
     /// The digest of a file's content. `stat` is the file's stat, if it is known. An earlier stat is
@@ -150,29 +115,30 @@ impl Digests {
         view: &str,
         derive: impl FnOnce(&Path) -> std::io::Result<String>,
     ) -> std::io::Result<String> {
-        let Some(name) = path.to_str().map(|path| format!("{view}:{path}")) else {
-            return derive(path);
-        };
-        if let Some(found) = lock(&self.seen).get(&name) {
-            return Ok(found.digest.clone());
+        let name = memory::name(view, path);
+        let known = lock(&self.seen).get(&name).copied();
+        if let Some(found) = known {
+            return Ok(hex::encode(found.digest));
         }
         let before = match stat {
             Some(stat) => Some(stat),
             None => Stat::of(&fs::metadata(path)?),
         };
         let remembered = self.remembered.get(&name);
-        let found = match remembered.filter(|remembered| before == Some(remembered.stat)) {
-            Some(remembered) => Found { stat: before, digest: remembered.digest.clone() },
+        let found = match remembered.filter(|(stat, _)| before == Some(*stat)) {
+            Some((_, digest)) => Found { stat: before, digest },
             None => {
                 let now = now();
                 // The stat is from before hashing: if the file changes while it is hashed, the next
                 // stat is different.
-                Found { digest: derive(path)?, stat: before.filter(|stat| stat.at_rest(now)) }
+                let digest = derive(path)?;
+                let digest = memory::from_hex(&digest)
+                    .ok_or_else(|| std::io::Error::other("what was derived is no SHA-256"))?;
+                Found { digest, stat: before.filter(|stat| stat.at_rest(now)) }
             }
         };
-        let digest = found.digest.clone();
         lock(&self.seen).insert(name, found);
-        Ok(digest)
+        Ok(hex::encode(found.digest))
     }
 
     /// Forgets the digests of this process, so that the files are examined again.
@@ -184,10 +150,8 @@ impl Digests {
     pub fn save(&self) {
         let Some(path) = &self.path else { return };
         let seen = lock(&self.seen);
-        let is_known = |name: &String, found: &Found| match (self.remembered.get(name), found.stat)
-        {
-            (Some(remembered), Some(stat)) => remembered.stat == stat,
-            (known, stat) => known.is_none() && stat.is_none(),
+        let is_known = |name: &Name, found: &Found| {
+            self.remembered.get(name).map(|(stat, _)| stat) == found.stat
         };
         // If the memory is much larger than the files seen now, drop all other files, also those
         // under other roots of this project.
@@ -195,13 +159,10 @@ impl Digests {
         if !forgets && seen.iter().all(|(name, found)| is_known(name, found)) {
             return;
         }
-        let mut files = self.remembered.clone();
-        files.retain(|name, _| !forgets && !seen.contains_key(name));
-        files.extend(seen.iter().filter_map(|(name, Found { stat, digest })| {
-            Some((name.clone(), Remembered { stat: (*stat)?, digest: digest.clone() }))
-        }));
-        // Seal the memory, because a digest that was damaged on the disk must not be used for a file.
-        let _ = sealed::write(path, &Memory { version: VERSION, files });
+        let others =
+            self.remembered.iter().filter(|(name, ..)| !forgets && !seen.contains_key(name));
+        let new = seen.iter().filter_map(|(name, found)| Some((*name, found.stat?, found.digest)));
+        let _ = Memory::write(path, others.chain(new));
     }
 }
 
@@ -222,7 +183,7 @@ mod tests {
     #[test]
     fn a_damaged_memory_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, memory) = (folder.path().join("lib.rs"), folder.path().join("stat.json"));
+        let (path, memory) = (folder.path().join("lib.rs"), folder.path().join("stat.bin"));
         fs::write(&path, "text").unwrap();
         set_mtime(&path, SystemTime::now() - Duration::from_secs(1000));
         std::thread::sleep(Duration::from_millis(2100));
@@ -231,7 +192,7 @@ mod tests {
         digests.save();
         let bytes = fs::read(&memory).unwrap();
         let text = digest::bytes(b"text");
-        assert!(String::from_utf8_lossy(&bytes).contains(&text), "it is remembered");
+        assert_eq!(Memory::read(&memory).unwrap().len(), 1, "it is remembered");
         for position in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[position] ^= 1;
@@ -250,7 +211,7 @@ mod tests {
         // old mtime.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lib.rs");
-        let memory = folder.path().join("stat.json");
+        let memory = folder.path().join("stat.bin");
         let old = SystemTime::now() - Duration::from_secs(1000);
         for round in 0..200 {
             let text = format!("{round:08}");
@@ -279,16 +240,19 @@ mod tests {
     fn remembered_digests_are_used_and_a_damaged_memory_is_empty() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let memory = folder.path().join("stat.json");
+        let memory = folder.path().join("stat.bin");
         fs::write(&path, "a").unwrap();
         let stat = Stat::of(&fs::metadata(&path).unwrap()).unwrap();
-        let name = format!(":{}", path.display());
-        let remembered = Remembered { stat, digest: "remembered".into() };
-        let files = [(name, remembered)].into_iter().collect();
-        sealed::write(&memory, &Memory { version: VERSION, files }).unwrap();
+        let name = memory::name("", &path);
+        Memory::write(&memory, [(name, stat, [7; 32])].into_iter()).unwrap();
         let bytes = fs::read(&memory).unwrap();
-        assert_eq!(Digests::load(memory.clone()).file(&path, None).unwrap(), "remembered");
-        fs::write(&memory, &bytes[..bytes.len() / 2]).unwrap();
-        assert_eq!(Digests::load(memory).file(&path, None).unwrap(), digest::bytes(b"a"));
+        assert_eq!(Digests::load(memory.clone()).file(&path, None).unwrap(), "07".repeat(32));
+        for wrong in [&bytes[..bytes.len() / 2], &bytes[..bytes.len() - 1], b"", b"{}"] {
+            fs::write(&memory, wrong).unwrap();
+            assert_eq!(
+                Digests::load(memory.clone()).file(&path, None).unwrap(),
+                digest::bytes(b"a")
+            );
+        }
     }
 }

@@ -4,12 +4,26 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::{Inputs, Value};
 use crate::inputs::{Key, Kind, Part, Place, Roots, View};
 use crate::stat_cache::Stat;
 
 /// Fewer files than this are examined on one thread, because starting threads would take longer.
-pub(super) const WORTH_THREADS: usize = 256;
+const WORTH_THREADS: usize = 256;
+
+/// Examines files on all cores. The results stay in order.
+pub(super) fn each<T: Send, R: Send>(
+    list: Vec<T>,
+    examine: impl Fn(T) -> Option<R> + Send + Sync,
+) -> Vec<R> {
+    if list.len() < WORTH_THREADS {
+        list.into_iter().filter_map(examine).collect()
+    } else {
+        list.into_par_iter().filter_map(examine).collect()
+    }
+}
 
 /// A place in which inputs are searched.
 pub(super) struct Spot<'a> {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::item::{self, Item, Observation, Places, Probe, WORTH_THREADS, is_absence};
+use super::item::{self, Item, Observation, Places, Probe, is_absence};
 use super::snapshot::Snapshot;
 use super::walk;
 use super::{Inputs, Value};
@@ -164,11 +164,10 @@ impl<'a> Observer<'a> {
             };
             Some((item.key, value))
         };
-        if items.len() < WORTH_THREADS {
-            items.into_iter().filter_map(read).collect()
-        } else {
-            items.into_par_iter().filter_map(read).collect::<Vec<_>>().into_iter().collect()
-        }
+        let mut found = item::each(items, read);
+        // Of equal keys the last one counts, so the sort must be stable.
+        found.par_sort_by(|(one, _), (other, _)| one.cmp(other));
+        found.into_iter().collect()
     }
 }
 

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 use ignore::WalkBuilder;
-use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::Value;
-use super::item::{Item, Probe, Spot, WORTH_THREADS, is_absence};
+use super::item::{self, Item, Probe, Spot, is_absence};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
@@ -28,7 +27,7 @@ pub(super) fn path(spot: &Spot<'_>, items: &mut Vec<Item>) {
         return;
     };
     if !meta.is_dir() {
-        items.push(file(spot, "", spot.path, Ok(meta)));
+        items.push(file(spot, "", spot.path.to_owned(), Ok(meta)));
         return;
     }
     let walk = WalkDir::new(spot.path)
@@ -107,17 +106,19 @@ pub(super) fn globs(part: Part, root: &Root, globs: &[&str], roots: &Roots, item
         });
     let files = walk.filter_map(|entry| match entry {
         Ok(entry) if entry.file_type().is_dir() => None,
-        Ok(entry) => matches(entry.path()).then(|| Ok(entry.into_path())),
+        Ok(entry) => Some(Ok(entry.into_path())),
         Err(error) if error.depth() == 0 && error.io_error().is_some_and(is_absence) => None,
         // A folder that can't be entered may hold matches: it is named whether it matches or not.
-        Err(error) => match walked(&error) {
-            Ok(path) => matches(&path).then_some(Ok(path)),
-            error => Some(error),
-        },
+        Err(error) => Some(walked(&error)),
     });
+    let matching = |found: Walked| match &found {
+        Ok(path) => matches(path).then_some(found),
+        Err(_) => Some(found),
+    };
+    let files = item::each(files.collect(), matching);
     let place = Place { root: root.clone(), path: String::new() };
     let spot = Spot { part, place: &place, path: folder, roots };
-    push_files(&spot, files.collect(), false, items);
+    push_files(&spot, files, false, items);
 }
 
 /// Do they begin in the same folder, below the same root?
@@ -227,40 +228,34 @@ pub(super) fn push_files(
     by_meaning: bool,
     items: &mut Vec<Item>,
 ) {
-    let ask = |found: Walked| found.map(|path| (fs_err::metadata(&path), path));
-    let asked: Vec<_> = if files.len() < WORTH_THREADS {
-        files.into_iter().map(ask).collect()
-    } else {
-        files.into_par_iter().map(ask).collect()
-    };
-    for found in asked {
-        let (meta, path) = match found {
-            Ok(found) => found,
+    items.extend(item::each(files, |found| {
+        let path = match found {
+            Ok(path) => path,
             Err((path, cause)) => {
                 let path = path.as_deref().and_then(|path| path.strip_prefix(spot.path).ok());
                 let name = path.map_or_else(|| "?".into(), Path::to_string_lossy);
                 let key = spot.key_of(Kind::Folder, &name);
-                items.push(Item::known(key, Value::Unreadable(cause)));
-                continue;
+                return Some(Item::known(key, Value::Unreadable(cause)));
             }
         };
+        let meta = fs_err::metadata(&path);
         if meta.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
-            continue;
+            return None;
         }
-        items.push(match path.strip_prefix(spot.path).ok().and_then(slashed) {
+        Some(match path.strip_prefix(spot.path).ok().and_then(slashed) {
             Some(inside) => match view_of(&inside).filter(|_| by_meaning) {
                 Some(view) => Item {
                     key: spot.key_of(Kind::Toml, &inside),
                     probe: Probe::Meaning(path, view),
                 },
-                None => file(spot, &inside, &path, meta),
+                None => file(spot, &inside, path, meta),
             },
             None => {
                 let key = spot.key_of(Kind::File, &path.to_string_lossy());
                 Item::known(key, Value::Unreadable(NOT_UTF8.into()))
             }
-        });
-    }
+        })
+    }));
 }
 
 /// A file by its content. What is none is there, and that is all: reading a pipe would wait for
@@ -268,13 +263,13 @@ pub(super) fn push_files(
 fn file(
     spot: &Spot<'_>,
     inside: &str,
-    path: &Path,
+    path: PathBuf,
     meta: std::io::Result<std::fs::Metadata>,
 ) -> Item {
     let special = match &meta {
         Ok(meta) if !meta.is_file() => Some(Value::Text("neither file nor folder".into())),
         // A digest: links may name places of this machine.
-        Err(error) if is_absence(error) => fs_err::read_link(path)
+        Err(error) if is_absence(error) => fs_err::read_link(&path)
             .ok()
             .map(|target| Value::Sha256(digest::bytes(target.as_os_str().as_encoded_bytes()))),
         _ => None,
@@ -283,7 +278,7 @@ fn file(
         return Item::known(spot.key_of(Kind::Special, inside), value);
     }
     let stat = meta.ok().as_ref().and_then(Stat::of);
-    let probe = Probe::Content(path.to_owned(), stat);
+    let probe = Probe::Content(path, stat);
     Item { key: spot.key_of(Kind::File, inside), probe }
 }
 

@@ -11,7 +11,7 @@
 //!                    trees/TREE/                         for one folder with the project:
 //!                        root                            its path
 //!                        promises/KEY.json               stored wheels promised by get_requires
-//!                        build.lock, stat.json, toolchain.json
+//!                        build.lock, stat.bin, toolchain.json
 //!                        last-KIND                       the entry that it used last
 //!                        pyo3-TARGET.json                see `hooks/pyo3_config.rs`
 //!                        direct-INPUTS.json, .whl        see `direct`
@@ -79,7 +79,7 @@ const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55
 ";
 /// The file of the stat cache in a tree's part of the store.
 pub(crate) fn stat_memory(store: &Path) -> PathBuf {
-    store.join("stat.json")
+    store.join("stat.bin")
 }
 
 /// The file that remembers the toolchain's version, in a tree's part of the store.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: The prefix of temporary files.
 TEMPORARY = ".wheelprint-"
 #: More files of the store that begin with a digest.
-_SEALED = ("stat.json", "toolchain.json")
+_SEALED = ("toolchain.json",)
 _LIBRARY = (".so", ".pyd")
 _OF_OTHERS = {"interpreters", "programs", "archive-target"}
 
@@ -78,6 +78,11 @@ def _check(project: Project, path: Path) -> None:
         if stored:
             names = (path.parent.parent / "wheels" / stored["sha256"], stored["file_name"])
             assert names[0].joinpath(names[1]).is_file(), path
+    elif path.name == "stat.bin":
+        head, sum_, lines = content[:16], content[16:48], content[48:]
+        assert head == b"wheelprint stat\x03", path
+        assert hashlib.sha256(lines).digest() == sum_, path
+        assert len(lines) % 96 == 0, path
     elif path.suffix == ".json":
         json.loads(content)
     elif path.suffix == ".memory":
