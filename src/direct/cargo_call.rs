@@ -40,12 +40,35 @@ const DECIDING: [&str; 10] = [
 pub(crate) struct CargoCall {
     program: PathBuf,
     folder: PathBuf,
-    arguments: Vec<String>,
+    arguments: Vec<Argument>,
     variables: Vec<Variable>,
     /// See [`deciding`].
     deciding: String,
     /// The digest of pyo3's configuration file, if a variable names one.
     pyo3_config: Option<String>,
+}
+
+/// An argument. What the user gave to maturin may be secret, so it is not kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Argument {
+    Of(String),
+    /// This argument of maturin, which got it from the user.
+    Given(usize),
+}
+
+/// Shorter texts are no secrets.
+const SHORTEST_SECRET: usize = 6;
+
+/// Leaves out what the user gave to maturin. `None` if a part of that is left in an argument.
+fn without_given(arguments: Vec<String>, given: &[String]) -> Option<Vec<Argument>> {
+    let values = given.iter().map(|word| word.split_once('=').map_or(&**word, |(_, value)| value));
+    let values: Vec<&str> =
+        values.filter(|value| value.len() >= SHORTEST_SECRET && !value.starts_with('-')).collect();
+    let argument = |word: String| match given.iter().position(|given| *given == word) {
+        Some(index) => Some(Argument::Given(index)),
+        None => (!values.iter().any(|value| word.contains(value))).then_some(Argument::Of(word)),
+    };
+    arguments.into_iter().map(argument).collect()
 }
 
 /// A variable that maturin set, changed or removed.
@@ -94,11 +117,13 @@ pub(crate) struct Compiled {
 
 impl CargoCall {
     /// A call with these arguments. `before` are the variables that maturin got, `changed` those that
-    /// cargo got with other values. `None` if the call can't be repeated.
+    /// cargo got with other values, and `given` the arguments of maturin. `None` if the call can't be
+    /// repeated, or not be kept.
     pub(super) fn new(
         program: PathBuf,
         folder: PathBuf,
         arguments: Vec<String>,
+        given: &[String],
         before: &Environment,
         mut changed: BTreeMap<String, Option<String>>,
     ) -> Option<Self> {
@@ -106,7 +131,16 @@ impl CargoCall {
         if arguments.first().is_none_or(|word| word != "rustc") || !has_messages {
             return None;
         }
+        let arguments = without_given(arguments, given)?;
         changed.retain(|name, _| !is_of_one_call(name));
+        let holds_earlier = |(name, after): (&String, &Option<String>)| {
+            let earlier = before.get(name).map(OsStr::to_string_lossy).unwrap_or_default();
+            let is_held = |after: &String| after.contains(&*earlier);
+            earlier.len() >= SHORTEST_SECRET && after.as_ref().is_some_and(is_held)
+        };
+        if changed.iter().any(holds_earlier) {
+            return None;
+        }
         let config = changed.get(PYO3_CONFIG).cloned().flatten();
         let pyo3_config = match config {
             Some(path) => Some(digest::file(Path::new(&path)).ok()?),
@@ -122,11 +156,12 @@ impl CargoCall {
     }
 
     /// The reason why the call can't be repeated with this cargo in this folder, and with these
-    /// variables for maturin.
+    /// variables and arguments for maturin.
     pub(crate) fn obstacle(
         &self,
         cargo: Option<&Path>,
         folder: &Path,
+        given: &[String],
         environment: &Environment,
     ) -> Option<String> {
         if cargo != Some(&self.program) {
@@ -134,6 +169,9 @@ impl CargoCall {
         }
         if dunce::canonicalize(folder).ok().as_ref() != Some(&self.folder) {
             return Some("maturin called cargo in another folder".to_owned());
+        }
+        if self.arguments_with(given).is_none() {
+            return Some("maturin has other arguments".to_owned());
         }
         let is_other =
             |variable: &&Variable| value_digest(environment, &variable.name) != variable.before;
@@ -150,16 +188,31 @@ impl CargoCall {
             .then(|| "maturin's configuration file for pyo3 changed".to_owned())
     }
 
-    /// Calls cargo. Its messages are shown. `environment` has the variables that maturin would get.
+    fn arguments_with<'a>(&'a self, given: &'a [String]) -> Option<Vec<&'a String>> {
+        let word = |argument: &'a Argument| match argument {
+            Argument::Of(word) => Some(word),
+            Argument::Given(index) => given.get(*index),
+        };
+        self.arguments.iter().map(word).collect()
+    }
+
+    /// Calls cargo. Its messages are shown. `environment` and `given` are the variables and arguments
+    /// that maturin would get.
     ///
     /// # Errors
     /// cargo can't be run, or the build fails.
-    pub(crate) fn repeat(&self, environment: &Environment, hook: &str) -> Result<Compiled> {
+    pub(crate) fn repeat(
+        &self,
+        environment: &Environment,
+        given: &[String],
+        hook: &str,
+    ) -> Result<Compiled> {
         let messages = tempfile::NamedTempFile::new()
             .map_err(|error| Error::io("temporary folder", &error))?;
         let stdout = messages.reopen().map_err(|error| Error::io(messages.path(), &error))?;
         let mut command = environment.command(&self.program, &self.folder);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(stdout);
+        let arguments = self.arguments_with(given).unwrap_or_default();
+        command.args(arguments).stdin(Stdio::null()).stdout(stdout);
         for Variable { name, after, .. } in &self.variables {
             match after {
                 Some(value) => command.env(name, value),
@@ -263,12 +316,15 @@ mod tests {
     fn what_can_be_repeated() {
         let mut before = Environment::default();
         before.set("PATH", "/bin");
+        before.set("SECRET", "a secret");
+        let given = ["--config", "a=\"secret value\"", "--features=some-feature", "dev"];
+        let given = given.map(str::to_owned);
         let new = |arguments: &[&str], changed: &[(&str, Option<&str>)]| {
             let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
             let text = |value: &Option<&str>| value.map(str::to_owned);
             let changed =
                 changed.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
-            CargoCall::new("/bin/cargo".into(), "/".into(), arguments, &before, changed)
+            CargoCall::new("/bin/cargo".into(), "/".into(), arguments, &given, &before, changed)
         };
         const RUSTC: [&str; 3] = ["rustc", "--message-format", "json-render-diagnostics"];
         assert!(new(&["build"], &[]).is_none());
@@ -280,7 +336,7 @@ mod tests {
             if let (name, Some(value)) = change {
                 now.set(name, value);
             }
-            call.obstacle(Some(Path::new("/bin/cargo")), Path::new("/"), &now)
+            call.obstacle(Some(Path::new("/bin/cargo")), Path::new("/"), &given, &now)
         };
         assert_eq!(obstacle(("OTHER", Some("x"))), None);
         for name in [
@@ -294,8 +350,23 @@ mod tests {
         ] {
             assert!(obstacle((name, Some("x"))).is_some(), "{name}");
         }
-        let other = call.obstacle(Some(Path::new("/usr/bin/cargo")), Path::new("/"), &before);
+        let other =
+            call.obstacle(Some(Path::new("/usr/bin/cargo")), Path::new("/"), &given, &before);
         assert_eq!(other.unwrap(), "cargo is another program");
-        assert!(call.obstacle(Some(Path::new("/bin/cargo")), Path::new("/tmp"), &before).is_some());
+        let cargo = Some(Path::new("/bin/cargo"));
+        assert!(call.obstacle(cargo, Path::new("/tmp"), &given, &before).is_some());
+
+        // What the user gave is not kept, and a call that has a part of it is not kept at all.
+        let with = |words: &[&str]| new(&[&RUSTC[..], words].concat(), &[]);
+        let call = with(&["--profile", "dev", "--config", "a=\"secret value\""]).unwrap();
+        let text = serde_json::to_string(&call).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        let arguments = call.arguments_with(&given).unwrap();
+        assert_eq!(arguments[3..], ["--profile", "dev", "--config", "a=\"secret value\""]);
+        assert_eq!(call.obstacle(cargo, Path::new("/"), &given, &before), None);
+        assert!(call.obstacle(cargo, Path::new("/"), &given[..1], &before).is_some());
+        assert!(with(&["--features", "some-feature"]).is_none());
+        assert!(new(&RUSTC, &[("SECRET", Some("a secret and more"))]).is_none());
+        assert!(new(&RUSTC, &[("SECRET", Some("another"))]).is_some());
     }
 }

@@ -82,8 +82,8 @@ impl Recorder {
     }
 
     /// The only call of cargo apart from `cargo metadata`. `None` if there were none or several, or
-    /// if the call can't be repeated.
-    pub(crate) fn finish(self) -> Option<CargoCall> {
+    /// if the call can't be repeated. `given` are the arguments of maturin.
+    pub(crate) fn finish(self, given: &[String]) -> Option<CargoCall> {
         let mut calls = Vec::new();
         for entry in fs_err::read_dir(&self.folder).ok()? {
             let path = entry.ok()?.path();
@@ -115,7 +115,7 @@ impl Recorder {
             }
         }
         let folder = PathBuf::from(text(&said.folder)?);
-        CargoCall::new(self.cargo, folder, arguments?, &self.planned, changed)
+        CargoCall::new(self.cargo, folder, arguments?, given, &self.planned, changed)
     }
 }
 

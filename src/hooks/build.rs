@@ -188,7 +188,9 @@ fn through_maturin(order: &Order<'_>, start: Start, prepared: Option<&Path>) -> 
         folder,
     };
     // The wheel is right without it, too.
-    learned::learn(recorder.and_then(Recorder::finish), preparation, &mut built)
+    let given = call.request.maturin_arguments();
+    let recorded = recorder.and_then(|recorder| recorder.finish(&given));
+    learned::learn(recorded, preparation, &mut built)
         .unwrap_or_else(|error| log::debug(format_args!("cargo's call is not kept: {error}")));
     Ok(built)
 }

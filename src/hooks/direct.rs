@@ -124,7 +124,8 @@ fn obstacle(call: &Call, interpreter: &BuildInterpreter, made: &Made) -> Option<
     }
     let environment = &interpreter.plan.environment;
     let cargo = cargo_config::cargo(environment);
-    made.call.obstacle(cargo.as_deref(), &call.request.root, environment)
+    let given = call.request.maturin_arguments();
+    made.call.obstacle(cargo.as_deref(), &call.request.root, &given, environment)
 }
 
 /// Can cargo still be called in the same way? If not, the log says why.
@@ -165,7 +166,8 @@ pub(super) fn build(
     fs::write(&path, &without_module).at(&path)?;
     let mut wheel = Wheel::open(&path)?;
     let hook = Hook::Build(call.request.artifact).to_string();
-    let compiled = made.call.repeat(&preparation.environment, &hook);
+    let given = call.request.maturin_arguments();
+    let compiled = made.call.repeat(&preparation.environment, &given, &hook);
     let compiled = or_obstacle(call, compiled)
         .inspect_err(|_| keep(failures + 1, Way::Directly(Box::new(made.clone()))))?;
     let folders = [&made.metadata.target_directory]

@@ -239,6 +239,24 @@ def test_maturin_makes_or_checks_more_than_the_module(where: str, learned: Proje
     assert "Running `maturin" in run.output
 
 
+def test_arguments_that_the_user_gave(learned: Project) -> None:
+    """They may be secret, so they are not kept, and cargo gets them all the same."""
+    secret = "--config 'env.OF_A_SETTING=\"a-secret\"'"
+    learned.write("src/answer.rs", 'pub const ANSWER: &str = env!("OF_A_SETTING");\n')
+    learned.replace("src/lib.rs", "u32", "&'static str")
+    build(learned, MATURIN_PEP517_ARGS=secret)
+    learned.append("src/answer.rs", "// edited\n")
+    run, wheel = build(learned, MATURIN_PEP517_ARGS=secret)
+    assert is_direct(run)
+    assert asking.probe(learned, wheel) == "a-secret"
+    for note in learned.cache.rglob("direct-*.json"):
+        assert "a-secret" not in note.read_text()
+    learned.append("src/answer.rs", "// edited\n")
+    run, wheel = build(learned, MATURIN_PEP517_ARGS=secret.replace("a-secret", "another"))
+    assert not is_direct(run)
+    assert asking.probe(learned, wheel) == "another"
+
+
 def test_files_that_an_edit_includes(learned: Project) -> None:
     """They count from then on."""
     learned.write("src/text.txt", "44")
