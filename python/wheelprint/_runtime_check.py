@@ -257,7 +257,9 @@ class Memory(finder.Memory):
             start = os.path.join(folder, b"")
             return len(start) * sum(path.startswith(start) for path in self.paths)
 
-        return max(map(os.fsencode, upward(self.installed.project)), key=saved)
+        # Without `O_PATH` (macOS), a folder that can't be read can't be opened.
+        folders = [one for one in upward(self.installed.project) if os.access(one, os.R_OK)]
+        return max(map(os.fsencode, folders), key=saved)
 
     def write(self, path: str, content: bytes) -> None:
         """Writes a temporary file and renames it. If that fails, the next check is only slower."""

@@ -292,7 +292,11 @@ class Memory:
     def is_as_remembered(self) -> bool:
         """The fast check of the usual case: nothing was touched."""
         is_for_here = STAT_TELLS and self.about == self.here
-        return is_for_here and self.stats == look(self.names, self.root)
+        try:
+            return is_for_here and self.stats == look(self.names, self.root)
+        except OSError:
+            # The root is gone, or can't be opened.
+            return False
 
 
 def _warn(text: str) -> None:

@@ -86,9 +86,20 @@ def with_others(command: list[str], others: list[Any]) -> list[str]:
 
 
 def _workspace(installed: Any) -> str:
-    """The folder with uv's lock file; empty if there is none."""
-    places = check.upward(installed.project)
-    return next((one for one in places if os.path.exists(os.path.join(one, "uv.lock"))), "")
+    """The folder with the lock file of a uv workspace that the package is a member of; empty if
+    there is none, or before Python 3.11, which can't parse it. Another project below that folder
+    has a configuration of its own."""
+    try:
+        import tomllib  # type: ignore[import-not-found,unused-ignore]
+
+        for folder in check.upward(installed.project):
+            content = check.read(os.path.join(folder, "uv.lock"))
+            if content:
+                members = tomllib.loads(content).get("manifest", {}).get("members", [])
+                return folder if installed.name in map(check.normal, members) else ""
+    except (ImportError, ValueError, AttributeError):
+        pass
+    return ""
 
 
 def in_use(installed: Any, opened: Any = open, waits: tuple[float, ...] = WAITS) -> str:

@@ -50,6 +50,7 @@ pub(crate) struct CargoCall {
 
 /// An argument. What the user gave to maturin may be secret, so it is not kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
 enum Argument {
     Of(String),
     /// This argument of maturin, which got it from the user.

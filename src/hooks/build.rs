@@ -141,7 +141,11 @@ pub(super) fn run(order: &Order<'_>, mut start: Start) -> Result<Option<Built>> 
         && !prepared::is_in(&mut built.wheel, folder)?
     {
         log::debug("built again, because the frontend prepared other metadata");
-        built = again(Some(folder))?;
+        let dist_info = built.wheel.dist_info.clone();
+        let copy = publish::temporary_folder()?;
+        let place = copy.path().join(&dist_info);
+        prepared::copy(folder, &dist_info, &place)?;
+        built = again(Some(&place))?;
         built.has_older_metadata = true;
     }
     Ok(Some(built))

@@ -1,7 +1,7 @@
 //! The metadata that a frontend prepared and gives to a build, which must have the same (PEP 517).
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -15,14 +15,8 @@ use crate::wheel::Wheel;
 /// # Errors
 /// A file can't be read.
 pub(super) fn is_in(wheel: &mut Wheel, prepared: &Path) -> Result<bool> {
-    let mut names = BTreeSet::new();
-    for entry in walkdir::WalkDir::new(prepared) {
-        let entry = entry.map_err(|error| Error::io(prepared, &error.into()))?;
-        let name = entry.path().strip_prefix(prepared).ok().and_then(slashed);
-        if let Some(name) = name.filter(|name| entry.path().is_file() && !is_of_the_archive(name)) {
-            names.insert(name);
-        }
-    }
+    let prepared = &folder(prepared, &wheel.dist_info);
+    let names = names(prepared)?;
     let prefix = format!("{}/", wheel.dist_info);
     let own = wheel.files().filter_map(|(name, _)| name.strip_prefix(&prefix));
     let own: BTreeSet<String> =
@@ -37,6 +31,42 @@ pub(super) fn is_in(wheel: &mut Wheel, prepared: &Path) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// A copy of the prepared metadata in this folder, for maturin. Files that describe one archive are
+/// left out, because maturin makes them anew and refuses to write them twice.
+///
+/// # Errors
+/// A file can't be read or written.
+pub(super) fn copy(prepared: &Path, dist_info: &str, to: &Path) -> Result<()> {
+    let prepared = folder(prepared, dist_info);
+    for name in names(&prepared)? {
+        let (from, to) = (prepared.join(&name), to.join(&name));
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).at(parent)?;
+        }
+        fs::copy(&from, &to).at(&to)?;
+    }
+    Ok(())
+}
+
+/// tox gives the folder around the dist-info folder, and maturin accepts both.
+fn folder(prepared: &Path, dist_info: &str) -> PathBuf {
+    let inside = prepared.join(dist_info);
+    if inside.is_dir() { inside } else { prepared.to_owned() }
+}
+
+/// The names of the prepared files.
+fn names(prepared: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(prepared) {
+        let entry = entry.map_err(|error| Error::io(prepared, &error.into()))?;
+        let name = entry.path().strip_prefix(prepared).ok().and_then(slashed);
+        if let Some(name) = name.filter(|name| entry.path().is_file() && !is_of_the_archive(name)) {
+            names.insert(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Does the file describe one archive? Such files differ from build to build.

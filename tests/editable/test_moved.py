@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,6 +88,23 @@ def test_moved_with_its_environment(project: Project, places: tuple[Path, Path])
     moved.uv("sync").ok()
     assert (status(moved)["verdict"], status(moved)["moved"]) == ("fresh", None)
     Editable(moved, new / ".venv").is_quiet("42")
+
+
+def test_moved_with_many_sources(project: Project, places: tuple[Path, Path]) -> None:
+    """An import then looks at the sources relative to the project's folder, which is gone."""
+    old, new = places
+    for number in range(40):
+        project.write(f"src/part{number}.rs", "")
+        project.append("src/lib.rs", f"mod part{number};\n")
+    installed.synced(project)
+    # Until the files are at rest, nothing is remembered.
+    time.sleep(2.5)
+    Editable(project, old / ".venv").is_quiet("42")
+    old.rename(new)
+    editable = Editable(at(project, new), new / ".venv")
+    assert "which is gone" in editable.imports(WHEELPRINT_ON_STALE="warn").said[0]
+    refused = editable.imports(WHEELPRINT_ON_STALE="error").run.failed()
+    assert "which is gone" in refused.stderr
 
 
 def test_the_environment_lies_elsewhere(project: Project, places: tuple[Path, Path]) -> None:

@@ -52,6 +52,27 @@ def hook(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the lock file can't be parsed")
+def test_a_member_of_a_uv_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another project below the workspace has a configuration of its own."""
+    monkeypatch.setitem(sys.modules, "_runtime_finder", loaded("_runtime_finder.py"))
+    monkeypatch.setitem(sys.modules, "_runtime_check", loaded("_runtime_check.py"))
+    frontend = loaded("_runtime_frontend.py")
+
+    def workspace(name: str) -> str:
+        project = str(tmp_path / "packages" / name)
+        return str(frontend._workspace(SimpleNamespace(name=name, project=project)))
+
+    assert workspace("one") == ""
+    lock = tmp_path / "uv.lock"
+    lock.write_text('version = 1\n\n[manifest]\nmembers = ["one", "two-three"]\n')
+    assert workspace("one") == workspace("two-three") == str(tmp_path)
+    assert workspace("another") == ""
+    for text in ("version = 1\n", "not TOML", "manifest = 1\n"):
+        lock.write_text(text)
+        assert workspace("one") == ""
+
+
 def test_it_is_imported_with_nothing_else_on_the_path(hook: Path) -> None:
     """pip's isolation runs .pth files so."""
     assert run(hook, "import hook; hook.install(); print('done')") == "done\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +123,31 @@ def test_metadata_prepared_before_an_edit(edited: str, kind: str, check_out: Che
     assert not wheels.record(wheel).get("untrusted")
     if kind == "editable":
         assert project.is_fresh()
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_the_folder_around_the_prepared_metadata(kind: str, check_out: CheckOut) -> None:
+    """tox gives that folder, and maturin accepts it."""
+    project = check_out("bin-bindings")
+    prepared = project.output_folder()
+    name = project.hook(f"prepare_metadata_for_build_{kind}", prepared, None).ok().result
+    folder = project.output_folder()
+    run = project.hook(f"build_{kind}", folder, None, prepared, WHEELPRINT_LOG="debug").ok()
+    assert "built again" not in run.output
+    assert not wheels.record(folder / run.result).get("untrusted")
+
+    # tox unpacks the metadata of an earlier wheel there, with files that maturin makes anew.
+    with zipfile.ZipFile(folder / run.result) as archive:
+        inside = [each for each in archive.namelist() if each.startswith(f"{name}/")]
+        assert any("/sboms/" in each for each in inside)
+        archive.extractall(prepared, inside)
+    project.append("README.md", "\nnew text\n")
+    folder = project.output_folder()
+    run = project.hook(f"build_{kind}", folder, None, prepared, WHEELPRINT_LOG="debug").ok()
+    assert "built again" in run.output
+    wheels.check(folder / run.result)
+    old = (prepared / name / "METADATA").read_bytes()
+    assert wheels.read(folder / run.result, "*.dist-info/METADATA") == old
 
 
 def test_metadata_that_brings_a_record_of_its_own(check_out: CheckOut) -> None:
