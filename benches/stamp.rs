@@ -1,6 +1,6 @@
-//! Stamps a wheel, packs it and copies it, in turn: `cargo bench --bench stamp -- MEGABYTES ROUNDS`. Prints
-//! JSON with the seconds of each round, and the memory of a process that only stamps the wheel (on
-//! Linux).
+//! Stamps a wheel, packs it and copies it, in turn: `cargo bench --bench stamp -- MEGABYTES ROUNDS`.
+//! Prints JSON with the seconds of each round, and the memory of a process that only stamps the wheel
+//! (on Linux).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -44,8 +44,10 @@ fn measure(megabytes: usize, rounds: usize) -> Outcome<String> {
     let made = folder.path().join("made");
     fs::create_dir(&made)?;
     let (source, target) = (made.join(NAME), folder.path().join(NAME));
-    let (code, size) = (fs::read(std::env::current_exe()?)?, megabytes << 20);
-    pack(&source, &code, size)?;
+    // Machine code compresses to about two fifths.
+    let (code, size) = (fs::read(std::env::current_exe()?)?, (megabytes << 20) / 2 * 5);
+    let module: Vec<u8> = code.iter().copied().cycle().take(size).collect();
+    pack(&source, &module)?;
     let mut seconds = [const { Vec::new() }; 4];
     for round in 0..rounds {
         for turn in 0..seconds.len() {
@@ -55,7 +57,7 @@ fn measure(megabytes: usize, rounds: usize) -> Outcome<String> {
             match which {
                 0 => stamp(&source, &target)?,
                 1 => drop(Wheel::open(&source)?),
-                2 => pack(&target, &code, size)?,
+                2 => pack(&target, &module)?,
                 _ => drop(fs::copy(&source, &target)?),
             }
             seconds[which].push(began.elapsed().as_secs_f64());
@@ -91,16 +93,15 @@ fn stamp(source: &Path, target: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Packs a wheel of about this size as maturin does: deflated at the default level, with the digest
-/// of each file. Its one module is machine code, which compresses to about two fifths.
-fn pack(path: &Path, code: &[u8], size: usize) -> Outcome<()> {
+/// Packs a wheel with this module as maturin does: deflated at the default level, with the digest of
+/// each file.
+fn pack(path: &Path, module: &[u8]) -> Outcome<()> {
     let mut writer = ZipWriter::new(fs::File::create(path)?);
     let mut record = RecordFile::default();
-    let module: Vec<u8> = code.iter().copied().cycle().take(size / 2 * 5).collect();
     let metadata = b"Metadata-Version: 2.1\nName: large\nVersion: 1.0\n";
     let wheel = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n";
     for (name, bytes) in [
-        ("large/_module.so".to_owned(), &module[..]),
+        ("large/_module.so".to_owned(), module),
         (format!("{DIST_INFO}/METADATA"), metadata),
         (format!("{DIST_INFO}/WHEEL"), wheel),
     ] {

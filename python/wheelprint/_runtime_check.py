@@ -259,7 +259,7 @@ class Memory(finder.Memory):
 
         # Without `O_PATH` (macOS), a folder that can't be read can't be opened.
         folders = [one for one in upward(self.installed.project) if os.access(one, os.R_OK)]
-        return max(map(os.fsencode, folders), key=saved)
+        return max(map(os.fsencode, folders or [self.installed.project]), key=saved)
 
     def write(self, path: str, content: bytes) -> None:
         """Writes a temporary file and renames it. If that fails, the next check is only slower."""

@@ -96,7 +96,8 @@ def _workspace(installed: Any) -> str:
             content = check.read(os.path.join(folder, "uv.lock"))
             if content:
                 members = tomllib.loads(content).get("manifest", {}).get("members", [])
-                return folder if installed.name in map(check.normal, members) else ""
+                is_member = check.normal(installed.name) in map(check.normal, members)
+                return folder if is_member else ""
     except (ImportError, ValueError, AttributeError):
         pass
     return ""

@@ -104,8 +104,8 @@ impl RacedInputs<'_> {
 }
 
 impl Note {
-    /// Made after a build, of the units in `found`. What is known of other units in the folder stays, as long as
-    /// nobody built them since.
+    /// Made after a build, of the units in `found`. What is known of other units in the folder
+    /// stays, as long as nobody built them since.
     pub(crate) fn new(
         before: Option<Self>,
         target: &Target,

@@ -60,16 +60,32 @@ enum Argument {
 /// Shorter texts are no secrets.
 const SHORTEST_SECRET: usize = 6;
 
-/// Leaves out what the user gave to maturin. `None` if a part of that is left in an argument.
+/// Leaves out what the user gave to maturin. `None` if an argument has a part of that, or is a part of
+/// it.
 fn without_given(arguments: Vec<String>, given: &[String]) -> Option<Vec<Argument>> {
-    let values = given.iter().map(|word| word.split_once('=').map_or(&**word, |(_, value)| value));
+    let is_long = |text: &str| text.len() >= SHORTEST_SECRET;
     let values: Vec<&str> =
-        values.filter(|value| value.len() >= SHORTEST_SECRET && !value.starts_with('-')).collect();
+        given.iter().filter_map(|word| value(word)).filter(|value| is_long(value)).collect();
+    let is_given = |word: &str| {
+        let is_option = word.starts_with('-');
+        let is_part = |value: &str| is_long(word) && !is_option && value.contains(word);
+        values.iter().any(|value| word.contains(value) || is_part(value))
+    };
     let argument = |word: String| match given.iter().position(|given| *given == word) {
         Some(index) => Some(Argument::Given(index)),
-        None => (!values.iter().any(|value| word.contains(value))).then_some(Argument::Of(word)),
+        None => (!is_given(&word)).then_some(Argument::Of(word)),
     };
     arguments.into_iter().map(argument).collect()
+}
+
+/// The value in `--option=value`, `-Ovalue` or `value`.
+fn value(word: &str) -> Option<&str> {
+    match word.split_once('=') {
+        Some((_, value)) => Some(value),
+        None if word.starts_with("--") => None,
+        None if word.starts_with('-') => word.get(2..),
+        None => Some(word),
+    }
 }
 
 /// A variable that maturin set, changed or removed.
@@ -318,7 +334,13 @@ mod tests {
         let mut before = Environment::default();
         before.set("PATH", "/bin");
         before.set("SECRET", "a secret");
-        let given = ["--config", "a=\"secret value\"", "--features=some-feature", "dev"];
+        let given = [
+            "--config",
+            "a=\"secret value\"",
+            "--features=some-feature",
+            "dev",
+            "-Fone-more,another-one",
+        ];
         let given = given.map(str::to_owned);
         let new = |arguments: &[&str], changed: &[(&str, Option<&str>)]| {
             let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
@@ -366,7 +388,10 @@ mod tests {
         assert_eq!(arguments[3..], ["--profile", "dev", "--config", "a=\"secret value\""]);
         assert_eq!(call.obstacle(cargo, Path::new("/"), &given, &before), None);
         assert!(call.obstacle(cargo, Path::new("/"), &given[..1], &before).is_some());
-        assert!(with(&["--features", "some-feature"]).is_none());
+        for word in ["some-feature", "x,some-feature", "one-more", "another-one"] {
+            assert!(with(&["--features", word]).is_none(), "{word}");
+        }
+        assert!(with(&["--features", "unrelated"]).is_some());
         assert!(new(&RUSTC, &[("SECRET", Some("a secret and more"))]).is_none());
         assert!(new(&RUSTC, &[("SECRET", Some("another"))]).is_some());
     }

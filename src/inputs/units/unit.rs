@@ -169,7 +169,7 @@ impl Unit {
     }
 
     /// The files with rustc's dep-info of this unit. Usually this is one file. There are several if
-    /// the right one is not known, and none if it was removed, or if rustc made nothing.
+    /// the right one is not known, and none if it was removed. The run of a build script has none.
     pub fn dep_infos(&self) -> Vec<PathBuf> {
         self.read_dep_infos().iter().map(|(path, _)| path.clone()).collect()
     }
