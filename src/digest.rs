@@ -1,7 +1,7 @@
 //! SHA-256 over files and bytes, as lower-case hex.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
@@ -11,6 +11,8 @@ const BUFFER: usize = 64 << 10;
 /// How [`large`] reads: pieces of so many bytes, of which there are this many.
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 3;
+/// Files of this size are hashed by a thread of their own.
+pub const LARGE: u64 = 1 << 20;
 
 /// The digest of bytes in memory.
 pub fn bytes(bytes: &[u8]) -> String {
@@ -37,7 +39,14 @@ pub fn reader(reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
 ///
 /// # Errors
 /// The errors of the reader.
-pub fn large(mut from: impl std::io::Read) -> std::io::Result<(String, u64)> {
+pub fn large(reader: impl std::io::Read) -> std::io::Result<(String, u64)> {
+    tee_large(reader, std::io::sink())
+}
+
+fn tee_large(
+    mut from: impl std::io::Read,
+    mut to: impl std::io::Write,
+) -> std::io::Result<(String, u64)> {
     let (read, to_hash) = mpsc::channel::<(Vec<u8>, usize)>();
     let (emptied, empty) = mpsc::channel();
     for _ in 0..PIECES {
@@ -53,13 +62,14 @@ pub fn large(mut from: impl std::io::Read) -> std::io::Result<(String, u64)> {
             hasher.finalize()
         };
         let Ok(hashing) = std::thread::Builder::new().spawn_scoped(scope, hash) else {
-            return reader(from);
+            return tee(from, to);
         };
         let mut size = 0;
         // The thread sends each piece back, so that memory is bounded.
         while let Ok(mut piece) = empty.recv() {
             let filled = fill(&mut from, &mut piece)?;
             size += filled as u64;
+            to.write_all(&piece[..filled])?;
             if filled == 0 || read.send((piece, filled)).is_err() {
                 break;
             }
@@ -89,7 +99,30 @@ fn fill(from: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usi
 /// # Errors
 /// The file cannot be read, or `to` cannot be written.
 pub fn copy(from: &Path, to: &mut impl std::io::Write) -> std::io::Result<(String, u64)> {
-    tee(fs::File::open(from)?, to)
+    let from = fs::File::open(from)?;
+    if from.metadata()?.len() >= LARGE { tee_large(from, to) } else { tee(from, to) }
+}
+
+/// A large file in memory. Another thread computes its digest, so that this costs the caller nothing.
+pub struct Loaded {
+    pub bytes: Vec<u8>,
+    sha256: OnceLock<String>,
+}
+
+impl Loaded {
+    /// Starts to compute the digest.
+    pub fn new(bytes: Vec<u8>) -> Arc<Self> {
+        let loaded = Arc::new(Self { bytes, sha256: OnceLock::new() });
+        let other = Arc::clone(&loaded);
+        // Without a thread, whoever asks for the digest computes it.
+        let _ = std::thread::Builder::new().spawn(move || other.sha256().len());
+        loaded
+    }
+
+    /// The digest of the bytes.
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| bytes(&self.bytes))
+    }
 }
 
 fn tee(
@@ -175,11 +208,20 @@ mod tests {
     fn a_copy_has_the_digest_of_its_source() {
         let folder = tempfile::tempdir().unwrap();
         let from = folder.path().join("from");
-        fs::write(&from, b"abc").unwrap();
-        let mut to = Vec::new();
-        let (digest, size) = copy(&from, &mut to).unwrap();
-        assert_eq!((digest.as_str(), size), (bytes(b"abc").as_str(), 3));
-        assert_eq!(file(&from).unwrap(), digest);
-        assert!(digest.starts_with("ba7816bf"), "not SHA-256: {digest}");
+        let large = vec![7; LARGE as usize + 1];
+        for content in [b"abc".as_slice(), &large] {
+            fs::write(&from, content).unwrap();
+            let mut to = Vec::new();
+            let (digest, size) = copy(&from, &mut to).unwrap();
+            assert_eq!((digest.as_str(), size), (bytes(content).as_str(), content.len() as u64));
+            assert!(to == content);
+            assert_eq!(file(&from).unwrap(), digest);
+            assert_eq!(Loaded::new(to).sha256(), digest);
+            // A full disk.
+            let mut room = [0; 2];
+            let error = copy(&from, &mut room.as_mut_slice()).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+        }
+        assert!(bytes(b"abc").starts_with("ba7816bf"), "not SHA-256");
     }
 }

@@ -261,14 +261,20 @@ pub(crate) fn requires(
     requires
 }
 
-/// Runs cargo as maturin would: what it writes to stderr is shown.
+/// Runs cargo as maturin would: what it writes to stderr is shown. `meanwhile` is work for the time in
+/// which cargo starts.
 ///
 /// # Errors
 /// cargo can't be run.
-pub(crate) fn run_cargo(command: &mut Command, environment: &Environment) -> Result<ExitStatus> {
+pub(crate) fn run_cargo(
+    command: &mut Command,
+    environment: &Environment,
+    meanwhile: impl FnOnce(),
+) -> Result<ExitStatus> {
     pipe_errors(command, environment);
     let failed = |error| Error::io("cargo", &error);
     let mut child = command.spawn().map_err(failed)?;
+    meanwhile();
     let held = child.stderr.take().map(forward).unwrap_or_default();
     held.iter().for_each(|line| show(line));
     child.wait().map_err(failed)

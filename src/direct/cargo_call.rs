@@ -223,6 +223,7 @@ impl CargoCall {
         environment: &Environment,
         given: &[String],
         hook: &str,
+        meanwhile: impl FnOnce(),
     ) -> Result<Compiled> {
         let messages = tempfile::NamedTempFile::new()
             .map_err(|error| Error::io("temporary folder", &error))?;
@@ -236,7 +237,7 @@ impl CargoCall {
                 None => command.env_remove(name),
             };
         }
-        if !maturin::run_cargo(&mut command, environment)?.success() {
+        if !maturin::run_cargo(&mut command, environment, meanwhile)?.success() {
             return Err(Error::BuildFailed { hook: hook.to_owned() });
         }
         let text = fs::read(messages.path()).map_err(|error| Error::io(messages.path(), &error))?;

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::project::Layout;
-use crate::wheel::{Addition, Content, Edit, Wheel};
+use crate::wheel::{Addition, Edit, Wheel};
 
 mod products;
 
@@ -65,15 +65,12 @@ impl Products {
         let name = project_name(&wheel.dist_info).to_owned();
         let store = format!("{name}.editable");
         let mut config = Config::default();
-        for (path, relative) in &self.files {
+        for (content, relative) in self.contents() {
             config.add(relative, &store);
-            edit.add.push(Addition {
-                name: format!("{store}/{relative}"),
-                content: Content::File(path.clone()),
-                executable: is_native(path),
-            });
+            let executable = is_native(Path::new(relative));
+            edit.add.push(Addition { name: format!("{store}/{relative}"), content, executable });
         }
-        let packages = if self.files.is_empty() {
+        let packages = if edit.add.is_empty() {
             packages_in(wheel)
         } else {
             packages_in_tree(&self.before.layout)
@@ -122,15 +119,11 @@ impl Products {
     /// Stubs of a package. Type checkers don't run hooks; they look for stubs beside the package.
     fn stubs(&self, package: &str) -> Vec<Addition> {
         let mut found: Vec<Addition> = self
-            .files
-            .iter()
-            .filter_map(|(path, relative)| {
+            .contents()
+            .filter_map(|(content, relative)| {
                 let name = relative.strip_prefix(package)?.strip_prefix('/')?;
-                name.ends_with(".pyi").then(|| Addition {
-                    name: format!("{package}-stubs/{name}"),
-                    content: Content::File(path.clone()),
-                    executable: false,
-                })
+                let name = name.ends_with(".pyi").then(|| format!("{package}-stubs/{name}"))?;
+                Some(Addition { name, content, executable: false })
             })
             .collect();
         if !found.is_empty() {

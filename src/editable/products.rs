@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use walkdir::WalkDir;
 
+use crate::digest::Loaded;
 use crate::error::{PathContext as _, Result};
 use crate::inputs::slashed;
 use crate::log;
 use crate::project::{Layout, Project};
+use crate::wheel::Content;
 
 const NATIVE: &[&str] = &["so", "pyd", "dll", "dylib", "pdb", "dwp"];
 
@@ -45,7 +48,9 @@ struct Stamp {
 pub(crate) struct Products {
     pub(super) before: Before,
     /// Where each file is now, and its path relative to the Python source folder.
-    pub files: Vec<(PathBuf, String)>,
+    files: Vec<(PathBuf, String)>,
+    /// The module, if cargo alone made it.
+    module: Option<(Arc<Loaded>, String)>,
 }
 
 impl Before {
@@ -87,7 +92,7 @@ impl Before {
                 }
             }
         }
-        Products { before: self, files }
+        Products { before: self, files, module: None }
     }
 
     /// Folders that contain these places, and all folders inside them.
@@ -150,6 +155,20 @@ impl Before {
 }
 
 impl Products {
+    /// Adds the module that cargo alone made.
+    pub(crate) fn add_module(&mut self, module: Arc<Loaded>, path: String) {
+        self.module = Some((module, path));
+    }
+
+    /// The content of each file, and its path relative to the Python source folder.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (Content, &str)> {
+        let module = self.module.iter();
+        let module =
+            module.map(|(module, name)| (Content::Loaded(Arc::clone(module)), name.as_str()));
+        let files = self.files.iter();
+        files.map(|(path, name)| (Content::File(path.clone()), name.as_str())).chain(module)
+    }
+
     /// Moves the products into a folder and restores the tree. Files that are read there later are
     /// the user's own.
     ///

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::item::{self, Item, Observation, Places, Probe, is_absence};
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot};
 use super::walk;
 use super::{Inputs, Value};
 use crate::inputs::{Key, Look, Roots, Watch, cargo_config};
@@ -109,7 +109,9 @@ impl<'a> Observer<'a> {
         let mut raced: BTreeSet<Key> = paths
             .into_iter()
             .filter(|(_, path)| {
-                path != written && changed_since(path, since) && !before.lay_ahead(path)
+                path != written
+                    && snapshot::is_changed_since(path, since)
+                    && !before.lay_ahead(path)
             })
             .map(|(key, _)| key)
             .collect();
@@ -169,21 +171,6 @@ impl<'a> Observer<'a> {
         found.par_sort_by(|(one, _), (other, _)| one.cmp(other));
         found.into_iter().collect()
     }
-}
-
-/// Whether the file's content or the file itself changed at or after `since`. Uses ctime where it
-/// exists. A time without a fraction of a second may come from a clock with steps of 2 s.
-fn changed_since(path: &Path, since: i128) -> bool {
-    let Ok(meta) = fs_err::metadata(path) else { return false };
-    let changed = match crate::stat_cache::Stat::of(&meta) {
-        // mtime is not used, because it can be set to any time, even in the future.
-        Some(stat) => stat.ctime,
-        None => meta.modified().map_or(i128::MAX, |time| {
-            time.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos().cast_signed())
-        }),
-    };
-    let grain = if changed % 1_000_000_000 == 0 { 2_000_000_000 } else { 0 };
-    changed + grain >= since
 }
 
 fn content(digest: std::io::Result<String>) -> Value {

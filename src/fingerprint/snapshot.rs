@@ -99,6 +99,12 @@ impl Snapshot {
         seen.is_some_and(|seen| seen.digest.is_some() && Seen::of(path).as_ref() == Some(seen))
     }
 
+    /// Whether something in the snapshot changed at or after `since` (nanoseconds since 1970).
+    pub fn is_changed_since(&self, since: i128) -> bool {
+        let all = self.files.values().chain(self.holders.values()).chain(self.links.values());
+        all.flatten().any(|seen| seen.is_changed_since(since))
+    }
+
     /// The files that were removed since the snapshot.
     pub fn gone(&self) -> impl Iterator<Item = &Path> {
         self.files
@@ -106,6 +112,11 @@ impl Snapshot {
             .filter(|(path, seen)| seen.is_some() && fs_err::symlink_metadata(path).is_err())
             .map(|(path, _)| path.as_path())
     }
+}
+
+/// Whether the file's content or the file itself changed at or after `since`.
+pub(super) fn is_changed_since(path: &Path, since: i128) -> bool {
+    fs_err::metadata(path).is_ok_and(|meta| Seen::from(&meta).is_changed_since(since))
 }
 
 impl Seen {
@@ -121,6 +132,21 @@ impl Seen {
             };
         }
         Some(seen)
+    }
+
+    /// Whether the file's content or the file itself changed at or after `since`. Uses ctime where it
+    /// exists. A time without a fraction of a second may come from a clock with steps of 2 s.
+    fn is_changed_since(&self, since: i128) -> bool {
+        let changed = match (self.stat, self.modified) {
+            // mtime is not used, because it can be set to any time, even in the future.
+            (Some(stat), _) => stat.ctime,
+            (None, Some(time)) => time
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |age| age.as_nanos().cast_signed()),
+            (None, None) => i128::MAX,
+        };
+        let grain = if changed % 1_000_000_000 == 0 { 2_000_000_000 } else { 0 };
+        changed.saturating_add(grain) >= since
     }
 
     fn of_link(path: &Path) -> Option<Self> {

@@ -2,7 +2,7 @@
 //! the wheel is delivered to.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -107,10 +107,23 @@ impl Call {
     /// the frontend's environment is removed after the build. `None` without a store.
     fn ask_command(&self, is_built: bool) -> Option<Vec<String>> {
         let python = self.plan.python()?;
-        let module = self.request.interpreter.backend.as_ref()?;
-        let copy = self.store.as_ref()?.keep_backend(module, is_built)?;
+        let copy = match is_built {
+            true => self.checked_backend()?,
+            false => self.store.as_ref()?.keep_backend(self.backend()?, false)?,
+        };
         let [python, copy] = [python, copy].map(|path| path.to_str().map(str::to_owned));
         Some([python?].into_iter().chain(ASK.map(str::to_owned)).chain([copy?]).collect())
+    }
+
+    /// The copy of our compiled module in the store, after it was compared with the module. This is done
+    /// once, and takes some milliseconds.
+    pub(super) fn checked_backend(&self) -> Option<PathBuf> {
+        let keep = || self.store.as_ref()?.keep_backend(self.backend()?, true);
+        self.checked_backend.get_or_init(keep).clone()
+    }
+
+    fn backend(&self) -> Option<&Path> {
+        self.request.interpreter.backend.as_deref()
     }
 
     /// The shell of a stored editable wheel for the current tree. `names` were listed before `inputs`

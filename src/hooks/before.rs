@@ -27,8 +27,8 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Waits until a later change has another time, takes the snapshot, and invalidates stale
-    /// units. `nearest` is the earlier build that is most like this one.
+    /// Takes the snapshot, waits until a later change has another time, and invalidates stale units.
+    /// `nearest` is the earlier build that is most like this one.
     pub(super) fn look(
         call: &Call,
         preparation: &Preparation,
@@ -40,17 +40,12 @@ impl Before {
             // The new lock file's time must be visibly earlier than the start of the build.
             std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
         }
-        // An edit before this call is no race. So wait until one clock tick has passed since the
-        // call.
-        let early = call.began + TICK - stat_cache::now();
-        // If the clock was set back in between, the wait would be too long; skip it.
-        if (1..=TICK).contains(&early) {
-            std::thread::sleep(Duration::from_nanos(early.cast_unsigned() as u64));
+        let (mut since, mut snapshot) = look(call, preparation, nearest);
+        // An edit shortly before this call is no race. So wait until a later change has another time.
+        if snapshot.is_changed_since(since) {
+            std::thread::sleep(Duration::from_nanos(TICK.unsigned_abs() as u64));
+            (since, snapshot) = look(call, preparation, nearest);
         }
-        let since = stat_cache::now() - TICK;
-        // Files that were read before are read again.
-        call.digests.look_again();
-        let snapshot = snapshot(call, preparation, nearest);
         let remaining = target
             .map(|target| units::invalidate_stale(call, target, is_unpacked))
             .unwrap_or_default();
@@ -61,6 +56,14 @@ impl Before {
     pub(super) fn since_time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.since.max(0).cast_unsigned() as u64)
     }
+}
+
+/// The time since which every change counts as a race, and a snapshot that was taken after it.
+fn look(call: &Call, preparation: &Preparation, nearest: Option<&Entry>) -> (i128, Snapshot) {
+    let since = stat_cache::now() - TICK;
+    // Files that were read before are read again.
+    call.digests.look_again();
+    (since, snapshot(call, preparation, nearest))
 }
 
 /// State of the files before the build: the inputs of the nearest earlier build, and all files that

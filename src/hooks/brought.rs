@@ -82,8 +82,8 @@ pub(super) fn is_taken_back(
         let module = wheel.read(name)?;
         is_found |= suspects.iter().any(|suspects| suspects.are_in(&module));
     }
-    for (path, _) in products.iter().flat_map(|products| &products.files) {
-        let module = fs_err::read(path).at(path)?;
+    for (content, name) in products.iter().flat_map(|products| products.contents()) {
+        let module = content.read().at(name)?;
         is_found |= suspects.iter().any(|suspects| suspects.are_in(&module));
     }
     if is_found {

@@ -74,8 +74,8 @@ impl Built {
         }
         let mut digests: BTreeSet<String> =
             self.wheel.files().map(|(_, digest)| digest.to_owned()).collect();
-        for (path, _) in self.products.iter().flat_map(|products| &products.files) {
-            digests.insert(crate::digest::file(path).at(path)?);
+        for (content, name) in self.products.iter().flat_map(Products::contents) {
+            digests.insert(crate::digest::bytes(&content.read().at(name)?));
         }
         Ok(Modules::OfDigests(digests))
     }

@@ -1,5 +1,6 @@
 //! One call: what a hook, or a command about the same build, works on.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use super::archive_target;
@@ -46,6 +47,8 @@ pub struct Call {
     pub(super) toolchain: Toolchain,
     /// When the call began, in nanoseconds since 1970.
     pub(super) began: i128,
+    /// See [`Self::checked_backend`].
+    pub(super) checked_backend: OnceCell<Option<PathBuf>>,
 }
 
 impl Call {
@@ -95,6 +98,7 @@ impl Call {
             digests,
             toolchain,
             began,
+            checked_backend: OnceCell::new(),
         })
     }
 

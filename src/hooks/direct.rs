@@ -10,6 +10,7 @@ use super::built::{Built, Order};
 use super::call::{BuildInterpreter, Call};
 use super::lookup::Stale;
 use super::obstacle::or_obstacle;
+use crate::digest::Loaded;
 use crate::direct::{self, Kept, Made, Way};
 use crate::editable::Before;
 use crate::error::{Cause, PathContext as _, Result};
@@ -164,10 +165,11 @@ pub(super) fn build(
     let folder = publish::temporary_folder()?;
     let mut path = folder.path().join(&made.wheel);
     fs::write(&path, &without_module).at(&path)?;
-    let mut wheel = Wheel::open(&path)?;
+    let mut wheel = Wheel::open_checked(&path)?;
     let hook = Hook::Build(call.request.artifact).to_string();
     let given = call.request.maturin_arguments();
-    let compiled = made.call.repeat(&preparation.environment, &given, &hook);
+    let meanwhile = || drop(call.checked_backend());
+    let compiled = made.call.repeat(&preparation.environment, &given, &hook, meanwhile);
     let compiled = or_obstacle(call, compiled)
         .inspect_err(|_| keep(failures + 1, Way::Directly(Box::new(made.clone()))))?;
     let folders = [&made.metadata.target_directory]
@@ -188,8 +190,6 @@ pub(super) fn build(
         keep(0, Way::ThroughMaturin(cause.to_owned()));
         return through_maturin(cause);
     }
-    let name = Path::new(&made.module).file_name().unwrap_or_default();
-    let module = folder.path().join(name);
     // `maturin develop` moves the file away for a moment.
     let bytes = match fs::read(&made.artifact) {
         Ok(bytes) => bytes,
@@ -198,15 +198,15 @@ pub(super) fn build(
     if !direct::is_initialized(&bytes, &made.module) {
         return through_maturin("the module has no function for Python to call");
     }
+    let module = Loaded::new(bytes);
     let artifact = Some(made.artifact.clone());
-    fs::write(&module, &bytes).at(&module)?;
     let mut products = places.products();
     if made.is_in_wheel {
-        let store = BTreeMap::from([(made.module.clone(), Content::File(module))]);
+        let store = BTreeMap::from([(made.module.clone(), Content::Loaded(module))]);
         path = folder.path().join("whole").join(&made.wheel);
         wheel = with_module(&mut wheel, store, &path)?;
     } else {
-        products.files.push((module, made.module.clone()));
+        products.add_module(module, made.module.clone());
     }
     log::debug("cargo was called as maturin called it in an earlier build");
     let way = Some(Way::Directly(Box::new(made)));

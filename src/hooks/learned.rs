@@ -10,7 +10,7 @@ use super::call::Call;
 use super::direct::{is_wanted, with_module};
 use super::record::Recorded;
 use crate::direct::{self, CargoCall, Kept, Made, Way};
-use crate::editable;
+use crate::editable::{self, Products};
 use crate::error::{PathContext as _, Result};
 use crate::fingerprint::Value;
 use crate::log;
@@ -85,9 +85,11 @@ fn the_module(built: &mut Built) -> Result<Option<Module>> {
     let native =
         built.wheel.files().map(|(name, _)| name.to_owned()).filter(|name| is_native(name));
     let in_wheel: Vec<String> = native.collect();
-    let products = built.products.as_ref().map_or(&[][..], |products| &products.files);
-    let (name, bytes, is_in_wheel) = match (products, in_wheel.as_slice()) {
-        ([(file, name)], []) if is_native(name) => (name.clone(), fs::read(file).at(file)?, false),
+    let products = built.products.iter().flat_map(Products::contents).collect::<Vec<_>>();
+    let (name, bytes, is_in_wheel) = match (products.as_slice(), in_wheel.as_slice()) {
+        ([(content, name)], []) if is_native(name) => {
+            ((*name).to_owned(), content.read().at(name)?.into_owned(), false)
+        }
         ([], [name]) => (name.clone(), built.wheel.read(name)?, true),
         _ => return Ok(None),
     };

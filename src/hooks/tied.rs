@@ -3,6 +3,7 @@
 use super::after::After;
 use super::built::{Built, Preparation};
 use super::call::Call;
+use crate::editable::Products;
 use crate::fingerprint::Value;
 use crate::inputs::Key;
 use crate::store::{Entry, Store};
@@ -26,6 +27,7 @@ pub(super) fn reasons(
         inputs.get(key) == Some(value)
             && !searched.is_some_and(|entry| entry.tied.iter().any(|tied| tied.is_about(key)))
     };
+    let products = built.products.iter().flat_map(Products::contents).collect::<Vec<_>>();
     let build = Build {
         request: &call.request,
         environment: &preparation.interpreter.plan.environment,
@@ -33,7 +35,7 @@ pub(super) fn reasons(
         told: &after.found.told,
         inputs: &after.inputs,
         roots,
-        products: built.products.as_ref().map_or(&[], |products| &products.files),
+        products: &products,
     };
     build.reasons(&mut built.wheel, is_known)
 }

@@ -14,6 +14,7 @@
 //! A build that is tied without need is only not shared. One that is shared without right is wrong.
 //! So in doubt it is tied.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ use crate::inputs::cargo::Told;
 use crate::inputs::target::Target;
 use crate::inputs::{self, Key, Kind, Root, Roots};
 use crate::request::{Artifact, ConfigValue, Environment, Request};
-use crate::wheel::{Wheel, sbom};
+use crate::wheel::{Content, Wheel, sbom};
 
 mod flags;
 mod native;
@@ -79,9 +80,8 @@ pub(crate) struct Build<'a> {
     pub told: &'a [Told],
     pub inputs: &'a Inputs,
     pub roots: &'a Roots,
-    /// The files that maturin wrote into the tree, for an editable wheel: where each is, and its
-    /// name.
-    pub products: &'a [(PathBuf, String)],
+    /// The files that maturin wrote into the tree, for an editable wheel, each with its name.
+    pub products: &'a [(Content, &'a str)],
 }
 
 impl Build<'_> {
@@ -151,17 +151,18 @@ impl Build<'_> {
                 true => sbom::settled(&bytes, place).unwrap_or(bytes),
                 false => bytes,
             });
-            found.extend(product(tree, name, read));
+            found.extend(product(tree, name, read.map(Cow::from)));
         }
-        for (path, name) in self.products.iter().filter(|(_, name)| !is_debug_information(name)) {
-            let read = fs_err::read(path).map_err(|error| error.to_string());
-            found.extend(product(tree, name.clone(), read));
+        for (content, name) in self.products.iter().filter(|(_, name)| !is_debug_information(name))
+        {
+            let read = content.read().map_err(|error| error.to_string());
+            found.extend(product(tree, (*name).to_owned(), read));
         }
         found
     }
 }
 
-fn product(tree: &Tree, name: String, read: Result<Vec<u8>, String>) -> Option<Tied> {
+fn product(tree: &Tree, name: String, read: Result<Cow<'_, [u8]>, String>) -> Option<Tied> {
     match read {
         Ok(bytes) if tree.is_in_product(&bytes) => Some(Tied::Product { name }),
         Ok(_) => None,

@@ -180,7 +180,7 @@ fn difference(archive: &mut Zip, name: &str, size: u64, record: &RecordFile) -> 
     // Read one byte more than stated: a file that is longer than stated is damaged.
     let read = archive.by_name(name).map_err(Cause::from).and_then(|entry| {
         let content = entry.take(size.saturating_add(1));
-        let is_large = size >= WORTH_A_THREAD;
+        let is_large = size >= digest::LARGE;
         Ok(if is_large { digest::large(content) } else { digest::reader(content) }?)
     });
     match read {

@@ -4,14 +4,17 @@
 //! A rewritten wheel differs from its original only in the entries that were edited, and in RECORD.
 //! All other entries are copied in the same order, without recompressing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use crate::digest::Loaded;
 use crate::error::{Cause, Damage, Error, PathContext as _, Result, because};
 
 pub mod audit;
@@ -58,6 +61,22 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// The path of a large file.
     File(PathBuf),
+    /// A large file in memory.
+    Loaded(Arc<Loaded>),
+}
+
+impl Content {
+    /// All of it.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn read(&self) -> std::io::Result<Cow<'_, [u8]>> {
+        Ok(match self {
+            Self::Bytes(bytes) => bytes.into(),
+            Self::File(path) => fs::read(path)?.into(),
+            Self::Loaded(loaded) => (&loaded.bytes).into(),
+        })
+    }
 }
 
 /// Changes to a wheel.
@@ -205,13 +224,12 @@ fn add_file(
     addition: Addition,
 ) -> Result<()> {
     let Addition { name, content, executable } = addition;
+    let stored = options.compression_method(CompressionMethod::Stored);
     let (size, options) = match &content {
         Content::Bytes(bytes) => (bytes.len() as u64, options),
         // Compiled modules of an editable wheel are installed at once: time matters more than size.
-        Content::File(path) => (
-            fs::metadata(path).at(path)?.len(),
-            options.compression_method(CompressionMethod::Stored),
-        ),
+        Content::File(path) => (fs::metadata(path).at(path)?.len(), stored),
+        Content::Loaded(loaded) => (loaded.bytes.len() as u64, stored),
     };
     let options = options
         .unix_permissions(if executable { 0o755 } else { 0o644 })
@@ -222,6 +240,9 @@ fn add_file(
             writer.write_all(&bytes).map(|()| (crate::digest::bytes(&bytes), size))
         }
         Content::File(path) => crate::digest::copy(&path, writer),
+        Content::Loaded(loaded) => {
+            writer.write_all(&loaded.bytes).map(|()| (loaded.sha256().to_owned(), size))
+        }
     };
     let (sha256, size) = written.map_err(|error| Error::wheel(wheel, because(&name, error)))?;
     record.add(name, &sha256, size);

@@ -326,6 +326,21 @@ def test_a_variable_whose_name_is_no_identifier(learned: Project) -> None:
         learned.append("src/answer.rs", "// edited\n")
 
 
+def test_an_edit_right_before_the_call_is_no_race(learned: Project) -> None:
+    """Its time is as near to the build as that of an edit during the build."""
+    out = learned.output_folder()
+    source = learned.path("src/answer.rs")
+    code = (
+        "import pathlib, wheelprint\n"
+        f"pathlib.Path({str(source)!r}).write_text('pub const ANSWER: u32 = 44;')\n"
+        f"wheelprint.build_editable({str(out)!r})"
+    )
+    learned.run(environment.python_in(learned.bench.venv("newest")), "-c", code, output=out).ok()
+    (wheel,) = out.glob("*.whl")
+    assert asking.probe(learned, wheel) == "44"
+    assert learned.is_fresh()
+
+
 @pytest.mark.parametrize("name", ["cargo", "./cargo"])
 def test_the_program_that_the_user_chose(name: str, learned: Project) -> None:
     """A name without a folder is searched on PATH."""
