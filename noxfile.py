@@ -246,7 +246,7 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Compares the speed of wheelprint and other tools: a table, a chart and the raw data.
 
-    An argument selects the cases whose names contain it. `--publish` puts chart and data into
+    Arguments select the cases whose names contain one of them. `--publish` puts chart and data into
     docs/."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")

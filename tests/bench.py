@@ -1,7 +1,7 @@
 """What wheelprint costs and saves, beside others, in one table.
 
     nox -s bench                    everything
-    nox -s bench -- verdict         the cases whose names contain that
+    nox -s bench -- verdict "import, nothing"       the cases whose names contain one of these
 
 Contenders take turns, each with its own copy of the project and its own caches, so that whatever
 else the machine does falls on all of them; figures are made of medians. The raw data is written as
@@ -17,6 +17,7 @@ import platform
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ GROUPS = tuple(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("wanted", nargs="?", default="", help="a part of the cases' names")
+    parser.add_argument("wanted", nargs="*", default=[""], help="a part of the cases' names")
     parser.add_argument("--publish", action="store_true", help="put data and chart into docs/")
     parser.add_argument("--out", type=Path, default=Path(), help="where data and chart go")
     options = parser.parse_args()
@@ -57,15 +58,15 @@ def main() -> int:
     print(measuring.heading(*cases.HEADING), flush=True)
     with tempfile.TemporaryDirectory(prefix="wheelprint-bench-") as folder:
         ground = Ground.prepare(Path(folder).resolve())
-        for group in GROUPS:
-            for case in group(ground, options.wanted):
+        for group, wanted in product(GROUPS, options.wanted):
+            for case in group(ground, wanted):
                 measured.append(case.raw())
                 for row in cases.rows(measured[-1]):
                     print(measuring.row(*row), flush=True)
                 # What takes half an hour is not lost to what fails at its end.
                 _write(out, measured, began)
     if not measured:
-        parser.error(f"no case is called {options.wanted}")
+        parser.error(f"no case is called {', '.join(options.wanted)}")
     print(f"\n{_machine()}; {out / 'bench.json'} has each measurement, {out / 'bench.svg'} a chart")
     if options.publish:
         page = DOCS / PAGE

@@ -6,13 +6,14 @@ Imports are timed inside a new process, starts from outside.
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from support import environment, measuring
 from support.workbench import find_uv
 
-from . import cases, many
+from . import cases, crates, many
 from .cases import HOOK, MATURIN, WHEELPRINT, Case
 from .sides import Develop, Sync
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 ORDINARY = "ordinary wheel"
 NONE = "no package"
+UV_RUN = "uv run"
 SIZES = (10, 1_000, 10_000)
 IMPORTS = 41
+EDITS = 11
 STARTS = 201
 PACKAGES = 10
 #: Nothing of what is timed is the first of its kind: the modules of the standard library that a
@@ -84,6 +87,8 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
     sizes = [size for size in SIZES if wanted in f"import, nothing changed {size:,} inputs"]
     if sizes:
         yield from _imports(ground, sizes)
+    if wanted in "edit seen by import":
+        yield _edit_seen(ground)
     if wanted in "interpreter start":
         yield from _starts(ground)
 
@@ -127,7 +132,7 @@ def _imports(ground: Ground, sizes: list[int]) -> Iterator[Case]:
         )
         goals = [_share_of_the_hooks()]
         if size <= 1_000:
-            goals.insert(0, cases.more(ORDINARY, 2.0))
+            goals.insert(0, cases.more(ORDINARY, 3.0))
         yield Case("import, nothing changed", f"{size:,} inputs", seconds, goals)
 
 
@@ -138,11 +143,36 @@ def _share_of_the_hooks() -> cases.Goal:
         plain = medians[ORDINARY]
         return (medians[WHEELPRINT] - plain) / (medians[HOOK] - plain)
 
-    return cases.Goal(words, 0.2, share)
+    return cases.Goal(words, 0.15, share)
 
 
 def _seconds(python: Path, module: str, env: dict[str, str]) -> float:
     return float(measuring.run([python, "-c", _IMPORT.format(module)], python.parent, env))
+
+
+def _edit_seen(ground: Ground) -> Case:
+    """A program after an edit: run by the environment's interpreter, whose import rebuilds, and by
+    `uv run`, which rebuilds before it starts the program."""
+    crate = crates.generated("minimal", 2)
+    direct, through_uv = (Sync(ground, "wheelprint", crate, "dev", number) for number in (2, 3))
+    for side in (direct, through_uv):
+        side.act()
+
+    def seen(side: Sync, number: int, *program: str | Path) -> float:
+        side.crate.edit(side.root, number)
+        began = time.perf_counter()
+        shown = measuring.run([*program, "-c", crate.probe], side.root, side.env)
+        seconds = time.perf_counter() - began
+        if shown.strip() != crate.shows(number):
+            sys.exit(f"{program[0]} shows {shown!r} after edit {number}")
+        return seconds
+
+    contenders = {
+        WHEELPRINT: lambda number: seen(direct, number + 1, direct.python),
+        UV_RUN: lambda number: seen(through_uv, number + 1, find_uv(), "run", "python"),
+    }
+    seconds = cases.in_turn(EDITS, contenders)
+    return Case("edit seen by import", "2 files, dev", seconds, [cases.times(UV_RUN, 1.1)])
 
 
 def _starts(ground: Ground) -> Iterator[Case]:
@@ -184,7 +214,7 @@ def _starts(ground: Ground) -> Iterator[Case]:
         if count == PACKAGES:
             taken[MATURIN] = seconds[MATURIN]
         name = f"{count} editable package{'s' if count > 1 else ''}, none imported"
-        yield Case("interpreter start", name, taken, [cases.more(NONE, 0.3, count)])
+        yield Case("interpreter start", name, taken, [cases.more(NONE, 0.4, count)])
 
 
 def _small(folder: Path, backend: str, number: int) -> Path:

@@ -22,7 +22,7 @@ PROFILES = ("dev", "release")
 FIRST = 3
 QUICK = 12
 EDITS = 5
-ADDS_AT_MOST = 2.0
+ADDS_AT_MOST = 1.6
 
 
 @dataclass
@@ -202,7 +202,9 @@ def _edits(sides: Sides, title: str, profile: str) -> Case:
         for name, side in sides.everyone().items()
     }
     seconds = cases.in_turn(EDITS, contenders, seldom=[MATURIN], every=2)
-    goals: list[Goal] = [cases.added(CARGO, IDLE, ADDS_AT_MOST)]
     is_minimal = title == "2 files"
+    goals: list[Goal] = [cases.times(DEVELOP, 0.65 if is_minimal else 1.0)]
+    if is_minimal:
+        goals.append(cases.added(CARGO, IDLE, ADDS_AT_MOST))
     goals.append(cases.times(MATURIN, 0.1 if is_minimal else 1.0))
     return Case("`uv sync` after an edit", f"{title}, {profile}", seconds, goals)
