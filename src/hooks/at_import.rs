@@ -107,10 +107,11 @@ impl Call {
     /// the frontend's environment is removed after the build. `None` without a store.
     fn ask_command(&self, is_built: bool) -> Option<Vec<String>> {
         let python = self.plan.python()?;
-        let copy = match is_built {
-            true => self.checked_backend()?,
-            false => self.store.as_ref()?.keep_backend(self.backend()?, false)?,
-        };
+        if is_built {
+            self.checked_backend()?;
+        }
+        // `cache clean` may have removed the copy while cargo ran.
+        let copy = self.store.as_ref()?.keep_backend(self.backend()?, false)?;
         let [python, copy] = [python, copy].map(|path| path.to_str().map(str::to_owned));
         Some([python?].into_iter().chain(ASK.map(str::to_owned)).chain([copy?]).collect())
     }

@@ -41,7 +41,8 @@ impl Before {
             std::thread::sleep(Duration::from_nanos(2 * TICK.unsigned_abs() as u64));
         }
         let (mut since, mut snapshot) = look(call, preparation, nearest);
-        // An edit shortly before this call is no race. So wait until a later change has another time.
+        // An edit shortly before this look is no race, and has a time that an edit during the build
+        // could have too. So look again when a later change must have another time.
         if snapshot.is_changed_since(since) {
             std::thread::sleep(Duration::from_nanos(TICK.unsigned_abs() as u64));
             (since, snapshot) = look(call, preparation, nearest);

@@ -75,7 +75,7 @@ impl Built {
         let mut digests: BTreeSet<String> =
             self.wheel.files().map(|(_, digest)| digest.to_owned()).collect();
         for (content, name) in self.products.iter().flat_map(Products::contents) {
-            digests.insert(crate::digest::bytes(&content.read().at(name)?));
+            digests.insert(content.sha256().at(name)?);
         }
         Ok(Modules::OfDigests(digests))
     }

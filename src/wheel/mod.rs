@@ -66,6 +66,18 @@ pub enum Content {
 }
 
 impl Content {
+    /// Its digest.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn sha256(&self) -> std::io::Result<String> {
+        match self {
+            Self::Bytes(bytes) => Ok(crate::digest::bytes(bytes)),
+            Self::File(path) => crate::digest::file(path),
+            Self::Loaded(loaded) => Ok(loaded.sha256().to_owned()),
+        }
+    }
+
     /// All of it.
     ///
     /// # Errors

@@ -341,6 +341,23 @@ def test_an_edit_right_before_the_call_is_no_race(learned: Project) -> None:
     assert learned.is_fresh()
 
 
+REMOVES = """fn main() {
+    println!("cargo:rerun-if-changed=src/answer.rs");
+    let cache = std::env::var("WHEELPRINT_CACHE_DIR").unwrap();
+    let store = std::path::Path::new(&cache).join("wheelprint-v1");
+    let _ = std::fs::remove_dir_all(store.join("backend"));
+}
+"""
+
+
+def test_the_store_is_cleaned_while_cargo_runs(learned: Project) -> None:
+    """Imports ask a copy of the backend there. It was compared with the backend before."""
+    learned.write("build.rs", REMOVES)
+    build(learned)
+    assert is_direct(edited(learned))
+    assert list((learned.cache / "backend").iterdir())
+
+
 @pytest.mark.parametrize("name", ["cargo", "./cargo"])
 def test_the_program_that_the_user_chose(name: str, learned: Project) -> None:
     """A name without a folder is searched on PATH."""
