@@ -111,6 +111,7 @@ impl Look {
             extra_inputs: Vec::new(),
             remap_paths: false,
             direct_cargo: true,
+            shared: None,
             log: Level::Info,
         };
         let mut roots = Roots::default();

@@ -33,6 +33,7 @@ mod report;
 pub mod request;
 pub mod sdist;
 pub mod settings;
+mod shared;
 pub mod stat_cache;
 mod store;
 mod switch;

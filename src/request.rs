@@ -150,6 +150,19 @@ impl Environment {
         self.0.insert(fold(OsStr::new(name)), value.into());
     }
 
+    /// Removes these variables, and gives them.
+    pub fn take(&mut self, names: &[&str]) -> Self {
+        let taken = |name: &&str| self.0.remove_entry(&fold(OsStr::new(name)));
+        Self(names.iter().filter_map(taken).collect())
+    }
+
+    /// The same variables and those of another environment, which count more.
+    pub fn with(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        all.0.extend(other.0.clone());
+        all
+    }
+
     /// All variables, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))

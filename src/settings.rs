@@ -4,6 +4,10 @@
 //! unknown name or value is an error that suggests the nearest one. It never silently becomes the
 //! default.
 
+mod shared;
+
+pub use shared::{Shared, job};
+
 use crate::error::{Error, Result};
 use crate::log::Level;
 use crate::project::Project;
@@ -24,6 +28,8 @@ pub struct Settings {
     pub remap_paths: bool,
     /// Whether a build may call cargo as maturin did in an earlier build.
     pub direct_cargo: bool,
+    /// The store that a team shares, if there is one.
+    pub shared: Option<Shared>,
     pub log: Level,
 }
 
@@ -54,7 +60,8 @@ const REUSE: &[(&str, Reuse)] =
     &[("editable", Reuse::Editable), ("always", Reuse::Always), ("never", Reuse::Never)];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 /// The keys of `[tool.wheelprint]`.
-const KEYS: &[&str] = &["on-stale", "reuse", "extra-inputs", "remap-paths", "direct-cargo"];
+const KEYS: &[&str] =
+    &["on-stale", "reuse", "extra-inputs", "remap-paths", "direct-cargo", "shared"];
 /// The names that may be given as the config setting `wheelprint.NAME=VALUE`.
 const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "direct-cargo", "log"];
 
@@ -89,6 +96,7 @@ impl Settings {
             extra_inputs: extra_inputs(&table)?,
             remap_paths: sources.choice("remap-paths", SWITCH, false)?,
             direct_cargo: sources.choice("direct-cargo", SWITCH, true)?,
+            shared: Shared::resolve(&table, &request.environment)?,
             log: sources.choice("log", Level::NAMES, Level::Info)?,
         })
     }

@@ -26,6 +26,7 @@ mod members;
 mod names;
 mod new;
 mod open;
+mod shared;
 mod status;
 mod table;
 mod template;
@@ -57,6 +58,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Cache(cache::Arguments),
+    Shared(shared::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
@@ -205,6 +207,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
         Command::Cache(arguments) => cache::run(&arguments, context),
+        Command::Shared(arguments) => shared::run(&arguments, context),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Arguments::command();

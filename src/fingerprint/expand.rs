@@ -126,6 +126,7 @@ impl Observer<'_> {
     fn toolchain(&self, items: &mut Vec<Item>) {
         let rustc = self.rustc.get_or_init(|| match self.toolchain.rustc(self.environment) {
             Ok(version) => Value::Text(version),
+            Err(_) if self.needs_no_rustc() => Value::Unknown,
             Err(cause) => Value::Unreadable(cause.to_string()),
         });
         let maturin = match environment::maturin_version(&self.request.interpreter) {
@@ -137,6 +138,12 @@ impl Observer<'_> {
             let key = Key::named(Part::Toolchain, Kind::Value, name);
             items.push(Item::known(key, value));
         }
+    }
+
+    /// Whether builds of any rustc are used, because this machine has none.
+    fn needs_no_rustc(&self) -> bool {
+        let is_accepted = self.settings.shared.as_ref().is_some_and(|it| it.without_toolchain);
+        is_accepted && cargo_config::rustc(&self.request.root, self.environment).is_none()
     }
 
     fn request(&self, items: &mut Vec<Item>) {

@@ -27,6 +27,7 @@ pub(super) fn with_observer<T>(
         extra_inputs: Vec::new(),
         remap_paths: false,
         direct_cargo: true,
+        shared: None,
         log: Level::Info,
     };
     let digests = Digests::default();

@@ -12,6 +12,7 @@ use crate::maturin::Maturin;
 use crate::project::Project;
 use crate::request::{Artifact, Environment, Request};
 use crate::settings::{Reuse, Settings};
+use crate::shared;
 use crate::stat_cache::{self, Digests};
 use crate::store::{BuildLock, Store, stat_memory, toolchain_memory};
 use crate::toolchain::Toolchain;
@@ -47,6 +48,8 @@ pub struct Call {
     pub(super) toolchain: Toolchain,
     /// When the call began, in nanoseconds since 1970.
     pub(super) began: i128,
+    /// Keys and passwords for the shared store, which are not in the environment of the request.
+    pub(super) credentials: Environment,
     /// See [`Self::checked_backend`].
     pub(super) checked_backend: OnceCell<Option<PathBuf>>,
 }
@@ -56,11 +59,13 @@ impl Call {
     ///
     /// # Errors
     /// pyproject.toml or a setting is wrong.
-    pub fn open(request: Request, has_settings: bool, access: Access) -> Result<Self> {
+    pub fn open(mut request: Request, has_settings: bool, access: Access) -> Result<Self> {
         let began = stat_cache::now();
         let project = Project::load(&request.root)?;
         let settings = Settings::resolve(&project, &request)?;
         log::set_level(settings.log);
+        // Build scripts of any dependency could read them.
+        let credentials = request.environment.take(&shared::CREDENTIALS);
         let (tree, store) = match access {
             Access::All | Access::NoPrograms => {
                 let tree = archive_target::tree(&request);
@@ -99,7 +104,18 @@ impl Call {
             toolchain,
             began,
             checked_backend: OnceCell::new(),
+            credentials,
         })
+    }
+
+    /// The same call for another artifact.
+    ///
+    /// # Errors
+    /// pyproject.toml or a setting is wrong.
+    pub(super) fn for_artifact(&self, artifact: Artifact) -> Result<Self> {
+        let environment = self.request.environment.with(&self.credentials);
+        let request = Request { artifact, environment, ..self.request.clone() };
+        Self::open(request, self.has_settings, Access::All)
     }
 
     /// The project's pyproject.toml.

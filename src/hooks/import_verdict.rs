@@ -52,6 +52,7 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
             extra_inputs: Vec::new(),
             remap_paths: false,
             direct_cargo: true,
+            shared: None,
             log: Level::Error,
         },
         digests: digests.unwrap_or_default(),

@@ -89,13 +89,15 @@ impl Stale {
 }
 
 /// Compares the tree with earlier builds and gives the first one that matches. If none matches, the
-/// reasons are those of the nearest one. `origin` is for a build of an unpacked archive.
+/// reasons are those of the nearest one. `origin` is for a build of an unpacked archive. Entries that
+/// are not `accept`ed count as absent.
 pub(super) fn search(
     store: &Store,
     kind: EntryKind,
     origin: Option<&Origin>,
     observer: &Observer<'_>,
     list: Option<List<'_>>,
+    accepts: &dyn Fn(&Entry) -> bool,
 ) -> Lookup {
     let (mut damaged, mut looks) = (Vec::new(), Vec::new());
     let mut nearest: Option<(Stale, Option<usize>)> = None;
@@ -107,6 +109,9 @@ pub(super) fn search(
                 continue;
             }
         };
+        if !accepts(&entry) {
+            continue;
+        }
         let record = &entry.record;
         let (verdict, look) = match origin {
             Some(origin) => (unpacked::compare(origin, &entry, observer), None),

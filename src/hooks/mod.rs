@@ -14,9 +14,10 @@
 //! | `sdist` | the sdist with the record in it |
 //!
 //! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`, `tied`,
-//! `prepared`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for these
-//! stages. `import_verdict` answers
-//! imports of editable installs. `inspect`, `compare` and `wanted` answer commands.
+//! `prepared`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for
+//! these stages. `shared` asks the store that a team shares, `shared_find` finds a build there, and
+//! `shared_publish` publishes one, which `shared_limits` may forbid. `import_verdict` answers imports of editable installs. `inspect`,
+//! `compare`, `wanted` and `shared_commands` answer commands.
 
 use std::path::Path;
 
@@ -49,6 +50,11 @@ mod record;
 mod remapped;
 mod requires;
 mod sdist;
+mod shared;
+pub(crate) mod shared_commands;
+mod shared_find;
+mod shared_limits;
+pub(crate) mod shared_publish;
 mod sources;
 mod stamp;
 mod stored;
@@ -103,6 +109,7 @@ pub fn get_requires(call: &Call) -> Result<Vec<String>> {
     if !pins_maturin {
         requires.push(maturin::REQUIREMENT.to_owned());
     }
+    requires.extend(requires::of_the_shared_store(call));
     Ok(requires)
 }
 
@@ -175,11 +182,15 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
     let recorded = Recorded::of(call, origin, &before, after, tied, &built);
     learned::keep(call, &built, &recorded);
     let stamped = stamp::stamp(call, built, &recorded, folder)?;
-    stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));
+    let entry =
+        stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));
 
     recorded.tell_untrusted();
     uv_hint::tell(call, recorded);
     call.save_memories();
+    if let Some(entry) = entry {
+        shared_publish::publish(call, &entry);
+    }
     Ok(stamped.name)
 }
 

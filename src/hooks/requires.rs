@@ -3,6 +3,7 @@
 use super::call::Call;
 use crate::maturin;
 use crate::request::Artifact;
+use crate::shared::PROGRAM;
 
 /// The packages that maturin itself would request.
 pub(super) fn of_maturin(call: &Call) -> Vec<&'static str> {
@@ -12,6 +13,19 @@ pub(super) fn of_maturin(call: &Call) -> Vec<&'static str> {
         &call.request.environment,
         call.request.artifact != Artifact::Sdist,
     )
+}
+
+/// The program that asks the shared store, if there is one to ask, and if no earlier build has kept the
+/// program. The answer must not depend on installed packages.
+pub(super) fn of_the_shared_store(call: &Call) -> Option<String> {
+    let shared = call.settings.shared.as_ref()?;
+    let is_kept = || call.store.as_ref()?.team_program().filter(|copy| copy.is_file());
+    // Who publishes needs the installed one.
+    let is_needed = shared.may_write || (call.reuses() && is_kept().is_none());
+    if !is_needed {
+        return None;
+    }
+    Some(format!("{PROGRAM}=={}", env!("CARGO_PKG_VERSION")))
 }
 
 /// Are all packages for a build installed?

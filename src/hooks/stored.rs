@@ -11,7 +11,7 @@ use super::call::Call;
 use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
 use super::stored_copy::{Copy, Usable, usable};
-use super::{prepared, requires, unpacked};
+use super::{prepared, requires, shared, shared_limits, unpacked};
 use crate::editable;
 use crate::error::{PathContext as _, Result};
 use crate::fingerprint::{Value, record};
@@ -23,12 +23,13 @@ use crate::report;
 use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::settings::Reuse;
-use crate::store::{BuildLock, Entry, EntryKind, Finished, Store};
+use crate::store::{BuildLock, Entry, EntryKind, Fetched, Finished, Store};
 use crate::tied::{Tied, is_path_file};
 use crate::wheel::{Edit, Wheel};
 
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
-/// nearest wheel is stored again with their new contents. `list` is given if the wheel will be
+/// nearest wheel is stored again with their new contents. If nothing fits, the store that a team shares
+/// is asked. `list` is given if the wheel will be
 /// delivered with a table for imports.
 pub(super) fn wheel(call: &Call, origin: Option<&Origin>, list: Option<List<'_>>) -> Lookup {
     if !call.reuses() {
@@ -47,7 +48,12 @@ pub(super) fn wheel(call: &Call, origin: Option<&Origin>, list: Option<List<'_>>
             Err(error) => log::debug(format_args!("the metadata could not be renewed: {error}")),
         }
     }
-    lookup
+    match &lookup.found {
+        Found::Stale(stale) if origin.is_none() && shared::fetch(call, stale) => {
+            search(call, kind, origin, list)
+        }
+        _ => lookup,
+    }
 }
 
 /// Looks for stored dist-info of a wheel that was built from the current inputs. Needed where
@@ -67,7 +73,8 @@ pub(super) fn search(
     list: Option<List<'_>>,
 ) -> Lookup {
     let Some(store) = &call.store else { return Lookup::stale(Reason::NoRecord) };
-    let lookup = lookup::search(store, kind, origin, &call.observer(), list);
+    let accepts = |entry: &Entry| entry.fetched.as_ref().is_none_or(|it| shared::accepts(call, it));
+    let lookup = lookup::search(store, kind, origin, &call.observer(), list, &accepts);
     lookup.damaged.iter().for_each(|entry| store.discard(entry));
     match lookup.found {
         Found::Fresh { .. } => call.save_memories(),
@@ -167,7 +174,8 @@ pub(super) fn promised(call: &Call, store: &Store) -> Option<Entry> {
     if !call.reuses() || requires::are_met(call) {
         return None;
     }
-    store.promised(&call.request)
+    let is_accepted = |it: &Fetched| shared::accepts(call, it);
+    store.promised(&call.request).filter(|entry| entry.fetched.as_ref().is_none_or(is_accepted))
 }
 
 /// Delivers the promised wheel, although the sources changed since. `None` if there is none.
@@ -234,6 +242,8 @@ pub(super) fn renew(store: &Store, kind: EntryKind, stale: &Stale) -> Result<Opt
         record,
         roots: entry.roots.clone(),
         at_import: entry.at_import.clone(),
+        fetched: entry.fetched.clone(),
+        made: entry.made.clone(),
     };
     copy.store_again(store, kind, replace, finished)
 }
@@ -276,18 +286,15 @@ pub(super) fn keep(
     recorded: &Recorded,
     at_import: Option<String>,
     wheel: &Path,
-) {
-    let Some(store) = &call.store else { return };
+) -> Option<Entry> {
+    let store = call.store.as_ref()?;
     let Recorded { record, roots, tied, .. } = recorded;
     let roots = match origin {
         // The folder of an unpacked archive will be removed. So the wheel is stored for the tree,
         // or not at all.
         Some(origin) => {
             let tree = call.tree.as_deref();
-            match tree.and_then(|tree| unpacked::roots_in_tree(tree, origin, record, roots)) {
-                Some(roots) => roots,
-                None => return,
-            }
+            tree.and_then(|tree| unpacked::roots_in_tree(tree, origin, record, roots))?
         }
         None => roots.clone(),
     };
@@ -301,15 +308,20 @@ pub(super) fn keep(
                 let names = wheel.files().map(|(name, _)| name).filter(|it| is_path_file(it));
                 tied.extend(names.map(|name| Tied::Product { name: name.to_owned() }));
             }
-            Err(error) => return log::debug(error),
+            Err(error) => {
+                log::debug(error);
+                return None;
+            }
         }
     }
-    let finished = Finished { built_in, tied, record, roots, at_import };
+    let made = shared_limits::made(call, &record, &roots);
+    let finished = Finished { built_in, tied, record, roots, at_import, fetched: None, made };
     if call.reuses() || artifact == Artifact::Editable {
-        store.publish(EntryKind::Artifact(artifact), finished, wheel);
+        return store.publish(EntryKind::Artifact(artifact), finished, wheel);
     } else if call.settings.reuse == Reuse::Editable && finished.record.untrusted.is_empty() {
         keep_metadata(store, finished, wheel).unwrap_or_else(log::debug);
     }
+    None
 }
 
 /// Stores the dist-info of a wheel that is not stored itself.
@@ -392,6 +404,8 @@ mod tests {
                 record,
                 roots,
                 at_import: at_import.map(str::to_owned),
+                fetched: None,
+                made: Default::default(),
             };
             let kind = EntryKind::Artifact(Artifact::Editable);
             let entry = maker.publish(kind, finished, &wheel).unwrap();

@@ -13,10 +13,11 @@ use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
 use crate::publish::{self, sealed};
 use crate::request::Artifact;
+use crate::shared::Made;
 use crate::tied::Tied;
 
 /// Version of the entry format. Entries of another version are ignored.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// How many entries a lookup compares: "the latest few dozen" (docs/design.md, D3).
 const CANDIDATES: usize = 32;
 
@@ -61,6 +62,19 @@ pub(crate) struct Entry {
     pub wheel: Option<StoredWheel>,
     /// Digest of the import table, if the wheel has one.
     pub at_import: Option<String>,
+    /// Where it was fetched. `None` if it was built on this machine.
+    pub fetched: Option<Fetched>,
+    /// What matters for sharing the build.
+    pub made: Made,
+}
+
+/// A build that was fetched from a store that a team shares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fetched {
+    pub url: String,
+    /// The key that signed it; `None` if nobody did.
+    pub key: Option<String>,
 }
 
 /// What is stored of a build besides its wheel; see [`Entry`].
@@ -70,6 +84,8 @@ pub(crate) struct Finished {
     pub record: Record,
     pub roots: Roots,
     pub at_import: Option<String>,
+    pub fetched: Option<Fetched>,
+    pub made: Made,
 }
 
 /// A wheel in the store.
@@ -194,7 +210,7 @@ impl Store {
         finished: Finished,
         wheel: &Path,
     ) -> Option<Entry> {
-        let Finished { built_in, tied, record, roots, at_import } = finished;
+        let Finished { built_in, tied, record, roots, at_import, fetched, made } = finished;
         let stored = if record.untrusted.is_empty() {
             match self.store_wheel(wheel) {
                 Ok(stored) => Some(stored),
@@ -218,6 +234,8 @@ impl Store {
             record,
             wheel: stored,
             at_import,
+            fetched,
+            made,
         };
         let path = self.entry_path(&entry);
         if let Err(error) = sealed::write(&path, &entry) {

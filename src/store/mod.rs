@@ -23,6 +23,7 @@
 //! locks/TARGET.lock
 //! imports/PLACE-ENVIRONMENT.memory, PLACE.lock, PLACE.failure, PLACE.together
 //!                                                         see `_runtime_check.py`, `_runtime_rebuild.py`
+//! team/                                                  see `team`: program, records, what goes out
 //! backend/DIGEST.so                                       copies of the compiled module
 //! interpreters/NAME/                                      see `interpreter`
 //! programs/TARGET/                                        links to the frontend's programs
@@ -55,13 +56,15 @@ pub(crate) mod original;
 mod promise;
 mod prune;
 mod shared;
+mod team;
 mod wheels;
 
 pub(crate) use cache::{Cache, ProjectUsage, TreeUsage};
-pub(crate) use entries::{Damaged, Entry, EntryKind, Finished, StoredWheel};
+pub(crate) use entries::{Damaged, Entry, EntryKind, Fetched, Finished, StoredWheel};
 use entries::{entry_files, is_of, tree_of};
 pub(crate) use lock::BuildLock;
 pub(crate) use prune::Freed;
+pub(crate) use team::{Counted, Counts};
 
 const METADATA: &str = "metadata";
 /// The file that contains the path of a project's root.
@@ -301,7 +304,15 @@ mod tests {
         let mut roots = Roots::default();
         roots.add(Root::Project, &store.root);
         let (built_in, record) = (store.root.clone(), record(value));
-        Finished { built_in, tied: tied.to_vec(), record, roots, at_import: None }
+        Finished {
+            built_in,
+            tied: tied.to_vec(),
+            record,
+            roots,
+            at_import: None,
+            fetched: None,
+            made: Default::default(),
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::prune::{modified, paths_in, touch};
+use super::team::TEAM;
 use super::{Store, short_hash};
 use crate::cargo_mtime::Note;
 use crate::digest;
@@ -29,8 +30,8 @@ pub(super) const INTERPRETERS: &str = "interpreters";
 pub(super) const PROGRAMS: &str = "programs";
 
 /// The folders of these files.
-pub(super) const ALL: [&str; 7] =
-    [NOTES, LOCKS, IMPORTS, ORIGINALS, BACKENDS, INTERPRETERS, PROGRAMS];
+pub(super) const ALL: [&str; 8] =
+    [NOTES, LOCKS, IMPORTS, ORIGINALS, BACKENDS, INTERPRETERS, PROGRAMS, TEAM];
 
 impl Store {
     /// A file in one of these folders. Makes the folder: `cache clean` may have removed it.

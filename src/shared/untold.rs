@@ -1,0 +1,170 @@
+//! Files that a build script may read without telling cargo.
+//!
+//! Cargo does not know of them, and neither does a record: a header beside a C source that the script names,
+//! for example. On one machine the same holds for cargo itself, as long as its target folder is there. A
+//! machine that has none, and would compile all, must not get a build with another header.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+use crate::digest::{self, Tagged};
+use crate::error::{Because as _, Cause, Result};
+use crate::inputs::{Root, Roots};
+
+/// Folders of tools, and of what a build writes.
+const FOLDERS: [&str; 4] = [".git", ".venv", "node_modules", "target"];
+/// Names and endings of files that no build script compiles. Manifests and lock files are compared by
+/// meaning, as inputs.
+const NAMES: [&str; 4] = ["pyproject.toml", "uv.lock", "Cargo.toml", "Cargo.lock"];
+const ENDINGS: [&str; 9] = ["py", "pyi", "pyc", "md", "rst", "so", "pyd", "dylib", "whl"];
+
+/// The digest of the files that git may track in the packages of a project that have a build script, or are
+/// procedural macros. `None` if there is no such package. `before`: the files must be older than this.
+///
+/// # Errors
+/// A file can't be read, or was written since.
+pub(crate) fn untold(roots: &Roots, before: Option<SystemTime>) -> Result<Option<String>, Cause> {
+    let mut tagged = Tagged::new("shared untold 1");
+    let mut is_empty = true;
+    for (root, folder) in roots.iter() {
+        if !root.is_of_sources() || !runs_at_build(folder) {
+            continue;
+        }
+        is_empty = false;
+        tagged.field("package", &name_of(root));
+        for path in files(folder)? {
+            if let Some(before) = before
+                && fs::metadata(&path)?.modified()? > before
+            {
+                return Err(format!("{} was written during the build", path.display()).into());
+            }
+            let name = path.strip_prefix(folder).unwrap_or(&path);
+            let parts: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
+            tagged.field("path", &parts.join("/"));
+            tagged.field("digest", &digest::file(&path)?);
+        }
+    }
+    Ok((!is_empty).then(|| tagged.finish()))
+}
+
+fn name_of(root: &Root) -> String {
+    match root {
+        // Trees may have either for the same folder.
+        Root::Project | Root::Workspace => "project".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Has the package code that cargo runs?
+fn runs_at_build(folder: &Path) -> bool {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let Ok(manifest) = text.parse::<toml::Table>() else { return false };
+    let of = |table: &str, key: &str| manifest.get(table).and_then(|it| it.get(key));
+    let is_macro = ["proc-macro", "proc_macro"]
+        .iter()
+        .any(|key| of("lib", key).and_then(toml::Value::as_bool) == Some(true));
+    let has_script = match of("package", "build") {
+        Some(toml::Value::Boolean(has)) => *has,
+        Some(_) => true,
+        None => folder.join("build.rs").is_file(),
+    };
+    is_macro || has_script
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Cause> {
+    let top = folder.to_owned();
+    let is_wanted = move |entry: &ignore::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let is_another = || entry.path() != top && entry.path().join("Cargo.toml").exists();
+        if is_folder {
+            return !FOLDERS.contains(&&*name) && !is_another();
+        }
+        let ending = Path::new(&*name).extension().map(|ending| ending.to_string_lossy());
+        !NAMES.contains(&&*name) && !ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
+    };
+    let mut walk = ignore::WalkBuilder::new(folder);
+    // Files of the project alone decide, so that each machine sees the same.
+    walk.hidden(false).ignore(false).git_global(false).git_exclude(false).require_git(false);
+    let mut found = Vec::new();
+    for entry in walk.filter_entry(is_wanted).build() {
+        let path = entry.because("files of a build script")?.into_path();
+        if path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SCRIPT: [(&str, &str); 4] = [
+        ("Cargo.toml", "[package]\nname = 'a'"),
+        ("build.rs", "fn main() {}"),
+        ("c/a.h", "one"),
+        (".gitignore", "*.ignored"),
+    ];
+
+    fn digest_of(files: &[(&str, &str)]) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let mut roots = Roots::default();
+        roots.add(Root::Project, folder.path());
+        untold(&roots, None).unwrap()
+    }
+
+    #[test]
+    fn all_that_a_build_script_may_read_counts() {
+        let with = |more: &[(&str, &str)]| digest_of(&[&SCRIPT[..], more].concat()).unwrap();
+        let plain = with(&[]);
+        for same in [
+            ("python/a/__init__.py", ""),
+            ("README.md", ""),
+            ("target/out.h", ""),
+            ("x.ignored", ""),
+            ("Cargo.toml", "[package]\nname = 'a' # a"),
+        ] {
+            assert_eq!(with(&[same]), plain, "{same:?}");
+        }
+        assert_eq!(with(&[("crates/b/Cargo.toml", ""), ("crates/b/b.h", "")]), plain);
+        for other in [("c/a.h", "two"), (".dotfile", ""), ("query.sql", "")] {
+            assert_ne!(with(&[other]), plain, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_without_code_for_the_build_reads_nothing() {
+        let of = |manifest: &str, script: &str| {
+            digest_of(&[("Cargo.toml", manifest), (script, ""), ("a.h", "")])
+        };
+        assert!(of("[package]", "src/lib.rs").is_none());
+        assert!(of("[package]\nbuild = false", "build.rs").is_none());
+        assert!(of("[package]\nbuild = 'make.rs'", "make.rs").is_some());
+        assert!(of("[lib]\nproc-macro = true", "src/lib.rs").is_some());
+    }
+
+    #[test]
+    fn a_file_that_was_written_meanwhile_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in SCRIPT.iter().filter(|(name, _)| !name.contains('/')) {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let mut roots = Roots::default();
+        roots.add(Root::Project, folder.path());
+        let now = SystemTime::now();
+        assert!(untold(&roots, Some(now + Duration::from_secs(60))).is_ok());
+        let error = untold(&roots, Some(now - Duration::from_secs(60))).unwrap_err();
+        assert!(error.to_string().contains("was written during the build"), "{error}");
+    }
+}
