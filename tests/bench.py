@@ -30,6 +30,7 @@ from benches import (
     chart,
     imports,
     keys,
+    shared,
     stamping,
     syncs,
     verdicts,
@@ -42,7 +43,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, BEGIN, END = "speed.md", "<!-- the last run -->\n", "<!-- /the last run -->\n"
 GROUPS = tuple(
     group.measure
-    for group in (syncs, workspaces, worktrees, keys, imports, verdicts, stamping, builds)
+    for group in (syncs, workspaces, worktrees, shared, keys, imports, verdicts, stamping, builds)
 )
 
 

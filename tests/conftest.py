@@ -32,14 +32,15 @@ _NO_DIST = """WHEELPRINT_DIST must name the folder with wheelprint's own wheel. 
 or build it first:
     maturin build --profile testing --out dist && WHEELPRINT_DIST=dist pytest"""
 
-#: A folder whose tests have a session of their own.
-FAULTS = "faults"
+#: Folders whose tests have a session of their own.
+OWN_SESSIONS = ("faults", "shared")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spy: reads the log of compiler calls (POSIX only)")
     config.addinivalue_line("markers", "freshness: takes long; `nox -s freshness` runs it")
     config.addinivalue_line("markers", "faults: everything in tests/faults; `nox -s faults`")
+    config.addinivalue_line("markers", "shared: everything in tests/shared; `nox -s shared`")
     config.addinivalue_line("markers", "frontends: three times each; `nox -s frontends` runs it")
     config.addinivalue_line("markers", "first_build: no other tree of the project was built")
     config.addinivalue_line("markers", "smoke: a few minutes of each promise; `nox -s smoke`")
@@ -49,8 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name == FAULTS:
-            item.add_marker(FAULTS)
+        if item.path.parent.name in OWN_SESSIONS:
+            item.add_marker(item.path.parent.name)
         if smoke.is_smoke(item.nodeid):
             item.add_marker(pytest.mark.smoke)
     if Spy.supported():

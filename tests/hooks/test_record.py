@@ -149,4 +149,8 @@ def test_our_own_wheel(bench: Workbench) -> None:
     names = wheels.names(wheel)
     for needed in ("wheelprint/__init__.py", "wheelprint/py.typed", "wheelprint/_native.pyi"):
         assert needed in names
-    assert b"Requires-Dist" not in wheels.read(wheel, "*.dist-info/METADATA")
+    metadata = wheels.read(wheel, "*.dist-info/METADATA").decode()
+    requires = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
+    version = wheel.name.split("-")[1]
+    # The program must speak the language of this version.
+    assert requires == [f"Requires-Dist: wheelprint-shared=={version} ; extra == 'shared'"]

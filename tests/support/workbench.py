@@ -277,9 +277,12 @@ def forget_ourselves(uv_cache: Path) -> None:
 
     uv identifies a wheel in a local folder by its name. Otherwise the tests would use the wheel of
     an earlier run, which was in the same folder and had the same version."""
-    for name in ("wheelprint", "tagged"):
+    for name in ("wheelprint", "wheelprint-shared", "tagged"):
         for wheel in uv_cache.glob(f"wheels-*/*/*/{name}"):
             shutil.rmtree(wheel)
+    # `uv tool run` keeps environments.
+    for environments in uv_cache.glob("environments-*"):
+        shutil.rmtree(environments)
 
 
 def lock_folder(parent: Path) -> tuple[Path, IO[str] | None]:
