@@ -200,7 +200,7 @@ fn seconds(time: Option<SystemTime>) -> Option<u64> {
 }
 
 /// The time since `then`, such as `3 days ago`.
-fn age(then: SystemTime, now: SystemTime) -> String {
+pub(super) fn age(then: SystemTime, now: SystemTime) -> String {
     let seconds = now.duration_since(then).unwrap_or_default().as_secs();
     let minutes = usize::try_from(seconds / 60).unwrap_or(usize::MAX);
     match minutes {

@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{Because as _, Error, Result};
 use crate::hooks::{Access, Call};
-use crate::log;
+use crate::log as messages;
 use crate::request::{Artifact, Environment, Interpreter, Request};
 use crate::uv;
 
@@ -22,6 +22,7 @@ mod init;
 mod inspect;
 mod join;
 mod keys;
+mod log;
 mod members;
 mod names;
 mod new;
@@ -57,6 +58,7 @@ enum Command {
     Explain(explain::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Log(log::Arguments),
     Cache(cache::Arguments),
     Shared(shared::Arguments),
     /// Print a completion script for a shell
@@ -104,7 +106,7 @@ impl Context {
         let request = Request { artifact, root, config_settings, interpreter, environment };
         let call = Call::open(request, has_settings, access)?;
         // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
-        log::set_level(log::Level::Warn);
+        messages::set_level(messages::Level::Warn);
         Ok(call)
     }
 
@@ -176,7 +178,7 @@ pub(crate) fn run(
 ) -> u8 {
     let terminal = Terminal::of(&environment);
     // Commands print their own results. Only warnings of the modules below are logged.
-    log::set_level(log::Level::Warn);
+    messages::set_level(messages::Level::Warn);
     let program = OsString::from("wheelprint");
     let arguments = std::iter::once(program).chain(arguments);
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -206,6 +208,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
         Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Log(arguments) => log::run(&arguments, context),
         Command::Cache(arguments) => cache::run(&arguments, context),
         Command::Shared(arguments) => shared::run(&arguments, context),
         Command::Completions { shell } => {

@@ -14,7 +14,7 @@ use crate::request::{Artifact, Environment, Request};
 use crate::settings::{Reuse, Settings};
 use crate::shared;
 use crate::stat_cache::{self, Digests};
-use crate::store::{BuildLock, Store, stat_memory, toolchain_memory};
+use crate::store::{BuildLock, Event, Store, stat_memory, toolchain_memory};
 use crate::toolchain::Toolchain;
 
 /// What a call may use besides the project.
@@ -135,6 +135,11 @@ impl Call {
             (Reuse::Always, _) => true,
             (Reuse::Editable, artifact) => artifact == Artifact::Editable,
         }
+    }
+
+    /// The last calls for a build of this tree, the newest first.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.store.as_ref().map(Store::events).unwrap_or_default()
     }
 
     /// Reads inputs as they are now.

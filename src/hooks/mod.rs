@@ -12,6 +12,7 @@
 //! | `stamp` | the wheel with the record in it |
 //! | `direct`, `learned` | the same wheel by cargo alone; what is kept for that |
 //! | `sdist` | the sdist with the record in it |
+//! | `journal` | what `wheelprint log` says of the call |
 //!
 //! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`, `tied`,
 //! `prepared`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for
@@ -40,6 +41,7 @@ pub mod compare;
 mod direct;
 mod import_verdict;
 pub mod inspect;
+mod journal;
 mod learned;
 mod lookup;
 mod note;
@@ -72,6 +74,7 @@ use built::{Built, Order};
 use call::BuildInterpreter;
 pub use call::{Access, Call};
 pub use import_verdict::import_verdict;
+use journal::Noted;
 use lookup::{Found, Stale};
 use obstacle::{need_cargo, or_obstacle};
 use record::Recorded;
@@ -150,27 +153,40 @@ pub fn prepare_metadata(call: &Call, folder: &Path) -> Result<String> {
 /// maturin or cargo is missing, the build fails, its result is not a wheel, or a file can't be read
 /// or written. Nothing is delivered then.
 pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Result<String> {
+    let mut noted = Noted::default();
+    let made = make_wheel(call, folder, prepared, &mut noted);
+    noted.end(call, &made);
+    made
+}
+
+fn make_wheel(
+    call: &Call,
+    folder: &Path,
+    prepared: Option<&Path>,
+    noted: &mut Noted,
+) -> Result<String> {
     // Cargo writes into the folder of an unpacked archive, so that is read first.
     let origin = unpacked::origin(&call.request);
     let (origin, is_unpacked) = (origin.as_ref(), origin.is_some());
     let generation = call.store.as_ref().and_then(Store::generation);
-    let mut stale = match stored::deliver_fresh(call, origin, folder, prepared)? {
+    let mut stale = match stored::deliver_fresh(call, origin, folder, prepared, noted)? {
         Outcome::Delivered(name) => return Ok(name),
         Outcome::Build(stale) => stale,
     };
-    if let Some(name) = stored::deliver_promised(call, folder)? {
+    if let Some(name) = stored::deliver_promised(call, folder, noted)? {
         return Ok(name);
     }
     let lock = call.store.as_ref().and_then(Store::lock);
     if stored::may_have_changed(call, lock.as_ref(), generation) {
         // Another process may have built the same wheel in the meantime.
         call.digests.look_again();
-        stale = match stored::deliver_fresh(call, origin, folder, prepared)? {
+        stale = match stored::deliver_fresh(call, origin, folder, prepared, noted)? {
             Outcome::Delivered(name) => return Ok(name),
             Outcome::Build(stale) => stale,
         };
     }
     stale.tell();
+    noted.stale(&stale);
 
     let mut may_be_direct = true;
     let Finished { built, before, after, tied } = loop {
@@ -179,6 +195,7 @@ pub fn build_wheel(call: &Call, folder: &Path, prepared: Option<&Path>) -> Resul
             None => may_be_direct = false,
         }
     };
+    noted.built(&built);
     let recorded = Recorded::of(call, origin, &before, after, tied, &built);
     learned::keep(call, &built, &recorded);
     let stamped = stamp::stamp(call, built, &recorded, folder)?;

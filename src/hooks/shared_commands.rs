@@ -55,22 +55,8 @@ pub(crate) fn remove_older(call: &Call, days: u64) -> Result<Amount> {
     let (mut session, shared) = session(call)?;
     let age = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
     let then = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-    session.remove_before(&day_of(then)).map_err(|failure| error(shared, &failure))
-}
-
-/// The day in UTC, as RFC 3339 begins: `2026-11-29`.
-fn day_of(time: SystemTime) -> String {
-    // The calendar repeats every 400 years, and a year is counted from March
-    // (<https://howardhinnant.github.io/date_algorithms.html>, `civil_from_days`).
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let days = seconds / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{day:02}", era * 400 + year + next)
+    let then = humantime::format_rfc3339_seconds(then).to_string();
+    session.remove_before(&then).map_err(|failure| error(shared, &failure))
 }
 
 fn error(shared: &Shared, failure: &impl std::fmt::Display) -> Error {
@@ -110,24 +96,4 @@ pub(crate) fn pull(call: &Call) -> Result<Pulled> {
         Answer::Stored(line) => Pulled::Fetched(line),
         Answer::Miss(miss) => Pulled::NotThere(miss),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days() {
-        for (seconds, day) in [
-            (0, "1970-01-01"),
-            (951_782_399, "2000-02-28"),
-            (951_782_400, "2000-02-29"),
-            (1_709_251_199, "2024-02-29"),
-            (1_795_953_600, "2026-11-29"),
-            (4_107_542_400, "2100-03-01"),
-        ] {
-            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(day_of(time), day);
-        }
-    }
 }

@@ -8,6 +8,7 @@ use fs_err as fs;
 
 use super::at_import::Shell;
 use super::call::Call;
+use super::journal::Noted;
 use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
 use super::stored_copy::{Copy, Usable, usable};
@@ -101,6 +102,7 @@ pub(super) fn deliver_fresh(
     origin: Option<&Origin>,
     folder: &Path,
     prepared: Option<&Path>,
+    noted: &mut Noted,
 ) -> Result<Outcome> {
     let Some(store) = &call.store else {
         return Ok(Outcome::Build(Stale::because(Reason::NoRecord)));
@@ -131,6 +133,7 @@ pub(super) fn deliver_fresh(
         Ok(name) => {
             end_promise(call);
             log::info(line);
+            noted.stored(call, &entry);
             Outcome::Delivered(name)
         }
         Err(reason) => Outcome::Build(Stale::because(reason)),
@@ -182,7 +185,11 @@ pub(super) fn promised(call: &Call, store: &Store) -> Option<Entry> {
 ///
 /// # Errors
 /// The folder can't be written to.
-pub(super) fn deliver_promised(call: &Call, folder: &Path) -> Result<Option<String>> {
+pub(super) fn deliver_promised(
+    call: &Call,
+    folder: &Path,
+    noted: &mut Noted,
+) -> Result<Option<String>> {
     let Some(store) = &call.store else { return Ok(None) };
     let Some(entry) = promised(call, store) else { return Ok(None) };
     let shell = match entry.built_in == store.root() {
@@ -191,6 +198,7 @@ pub(super) fn deliver_promised(call: &Call, folder: &Path) -> Result<Option<Stri
     };
     let Ok(name) = deliver(store, &entry, shell, folder)? else { return Ok(None) };
     end_promise(call);
+    noted.stored(call, &entry);
     log::info("the sources changed since maturin was asked for; the next build sees it");
     Ok(Some(name))
 }

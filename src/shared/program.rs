@@ -333,12 +333,12 @@ impl Session {
         Ok(Amount { records: records.len(), wheels: wheels.len(), bytes })
     }
 
-    /// Removes what was published before this day: `2026-11-29`.
+    /// Removes what was published before this time: `2026-11-29T14:00:00Z`.
     ///
     /// # Errors
     /// The store can't list, or nothing may be removed there.
-    pub(crate) fn remove_before(&mut self, day: &str) -> Result<Amount, Failure> {
-        match self.ask_patiently(&json!({"gc": {"before": day}}))? {
+    pub(crate) fn remove_before(&mut self, time: &str) -> Result<Amount, Failure> {
+        match self.ask_patiently(&json!({"gc": {"before": time}}))? {
             Answer::Removed(amount) => Ok(amount),
             other => Err(unexpected(&other)),
         }

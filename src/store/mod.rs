@@ -16,6 +16,7 @@
 //!                        pyo3-TARGET.json                see `hooks/pyo3_config.rs`
 //!                        direct-INPUTS.json, .whl        see `direct`
 //!                        said                            the last report about uv's keys
+//!                        log                             the last calls, see `journal`
 //!                        archives/SHA256                 sdists made from it, by digest of record
 //!                        archive-target/                 the target folder for building them
 //! notes/TARGET.json                                       see `cargo_mtime`
@@ -51,6 +52,7 @@ mod archives;
 mod cache;
 mod direct;
 mod entries;
+mod journal;
 mod lock;
 pub(crate) mod original;
 mod promise;
@@ -62,6 +64,7 @@ mod wheels;
 pub(crate) use cache::{Cache, ProjectUsage, TreeUsage};
 pub(crate) use entries::{Damaged, Entry, EntryKind, Fetched, Finished, StoredWheel};
 use entries::{entry_files, is_of, tree_of};
+pub(crate) use journal::{Event, Outcome};
 pub(crate) use lock::BuildLock;
 pub(crate) use prune::Freed;
 pub(crate) use team::{Counted, Counts};

@@ -85,6 +85,8 @@ def _check(project: Project, path: Path) -> None:
         assert len(lines) % 96 == 0, path
     elif path.suffix == ".json":
         json.loads(content)
+    elif path.name == "log":
+        assert all(json.loads(line)["hook"] for line in content.splitlines()), path
     elif path.suffix == ".memory":
         assert _imp.source_hash(0, content[8:]) == content[:8], path
         marshal.loads(content[8:])
