@@ -47,7 +47,7 @@ enum Command {
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let cache = Cache::at(&context.environment)?;
     let freed = match &arguments.command {
-        Command::Dir => return Ok(Answer::said(format!("{}\n", cache.folder.display()))),
+        Command::Dir => return Ok(Answer::data(format!("{}\n", cache.folder.display()))),
         Command::Info { json } => return info(&cache, *json, context),
         Command::Prune => {
             let progress = context.terminal.progress("pruning");

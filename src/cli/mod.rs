@@ -34,7 +34,7 @@ mod template;
 mod terminal;
 mod verify;
 
-use terminal::Terminal;
+use terminal::{Color, Terminal};
 
 /// The exit code of a command that failed. The cause was printed.
 pub(crate) const FAILED: u8 = 2;
@@ -47,6 +47,26 @@ pub(crate) const FAILED: u8 = 2;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+/// The options of every command, with uv's names.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Everywhere {
+    /// Whether to print in colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
+    /// Print errors and results for programs only: JSON, paths, scripts, keys
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print what is done, too
+    #[arg(long, short, global = true)]
+    verbose: bool,
+    /// Run in this folder
+    #[arg(long, global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +91,8 @@ enum Command {
 struct Context {
     /// The working directory. Paths from the user are relative to it.
     folder: PathBuf,
+    /// The messages of the modules below that are printed.
+    messages: messages::Level,
     /// The interpreter that runs the command line itself.
     interpreter: Interpreter,
     environment: Environment,
@@ -106,7 +128,7 @@ impl Context {
         let request = Request { artifact, root, config_settings, interpreter, environment };
         let call = Call::open(request, has_settings, access)?;
         // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
-        messages::set_level(messages::Level::Warn);
+        messages::set_level(self.messages);
         Ok(call)
     }
 
@@ -144,6 +166,8 @@ struct Answer {
     json: Option<serde_json::Value>,
     /// The same result in a table of several packages.
     row: table::Row,
+    /// Whether it is for programs.
+    is_data: bool,
     /// 0, or 1 if the answer is no (see README.md).
     code: u8,
 }
@@ -152,6 +176,11 @@ impl Answer {
     /// Output text with exit code 0.
     fn said(output: impl Into<String>) -> Self {
         Self { output: output.into(), ..Self::default() }
+    }
+
+    /// The same for programs: it is printed with `--quiet`, too.
+    fn data(output: impl Into<String>) -> Self {
+        Self { is_data: true, ..Self::said(output) }
     }
 
     fn with_code(self, code: u8) -> Self {
@@ -164,7 +193,7 @@ impl Answer {
 
     /// Indented JSON as output; docs/json.md describes the JSON of each command.
     fn json(value: serde_json::Value) -> Self {
-        Self { output: format!("{value:#}\n"), json: Some(value), ..Self::default() }
+        Self { json: Some(value.clone()), ..Self::data(format!("{value:#}\n")) }
     }
 }
 
@@ -176,9 +205,6 @@ pub(crate) fn run(
     interpreter: Interpreter,
     environment: Environment,
 ) -> u8 {
-    let terminal = Terminal::of(&environment);
-    // Commands print their own results. Only warnings of the modules below are logged.
-    messages::set_level(messages::Level::Warn);
     let program = OsString::from("wheelprint");
     let arguments = std::iter::once(program).chain(arguments);
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -190,9 +216,27 @@ pub(crate) fn run(
             return u8::try_from(error.exit_code()).unwrap_or(FAILED);
         }
     };
-    let context = Context { folder, interpreter, environment, terminal };
-    let printed = answer(arguments.command, &context)
-        .and_then(|answer| context.terminal.show(&answer.output).map(|()| answer.code));
+    let Everywhere { color, quiet, verbose, directory } = arguments.everywhere;
+    // Commands print their own results. Without `--verbose` only warnings of the modules below are
+    // printed.
+    let messages = match (quiet, verbose) {
+        (true, _) => messages::Level::Error,
+        (false, true) => messages::Level::Debug,
+        (false, false) => messages::Level::Warn,
+    };
+    messages::set_level(messages);
+    let terminal = Terminal::of(&environment, color, quiet);
+    let folder = directory.map_or(folder.clone(), |directory| folder.join(directory));
+    let context = Context { folder, messages, interpreter, environment, terminal };
+    let answered = match context.folder.is_dir() {
+        true => answer(arguments.command, &context),
+        false => Err(Error::path(&context.folder, "no such folder")),
+    };
+    let printed = answered.and_then(|answer| {
+        let is_shown = answer.is_data || !quiet;
+        let shown = if is_shown { context.terminal.show(&answer.output) } else { Ok(()) };
+        shown.map(|()| answer.code)
+    });
     printed.unwrap_or_else(|error| {
         context.terminal.error(&error);
         FAILED
@@ -215,7 +259,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
             let mut script = Vec::new();
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "wheelprint", &mut script);
-            Ok(Answer::said(String::from_utf8(script).because("completions")?))
+            Ok(Answer::data(String::from_utf8(script).because("completions")?))
         }
     }
 }

@@ -117,7 +117,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         Command::Keygen { file } => {
             let program = program(&context.interpreter, &context.environment)?;
             let public = make_keys(&program, &context.path(file), &context.environment)?;
-            Ok(Answer::said(public))
+            Ok(Answer::data(public))
         }
     }
 }

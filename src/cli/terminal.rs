@@ -28,11 +28,22 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 /// A task that takes longer than this shows its progress.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// What `--color` accepts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
 /// The abilities of the streams that a command prints to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Terminal {
     /// The package that warnings and notes are about, if the command is about several.
     subject: Option<String>,
+    is_quiet: bool,
     colour: bool,
     colour_on_stderr: bool,
     stderr: bool,
@@ -44,11 +55,17 @@ impl Terminal {
     /// Examines stdout and stderr of this process. `NO_COLOR` (no-color.org) switches colour off,
     /// and `FORCE_COLOR` switches it on. Without them only a terminal that is not `TERM=dumb` gets
     /// colour.
-    pub(crate) fn of(environment: &Environment) -> Self {
+    ///
+    /// A quiet one shows no progress, warnings and notes.
+    pub(super) fn of(environment: &Environment, color: Color, is_quiet: bool) -> Self {
         let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         let is_off = environment.non_empty("NO_COLOR").is_some();
         let is_on = environment.non_empty("FORCE_COLOR").is_some_and(|value| value != "0");
-        let colour = |is_terminal: bool| !is_off && (is_on || (is_terminal && !is_dumb));
+        let colour = |is_terminal: bool| match color {
+            Color::Auto => !is_off && (is_on || (is_terminal && !is_dumb)),
+            Color::Always => true,
+            Color::Never => false,
+        };
         let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
         let width = match terminal_size::terminal_size() {
             Some((terminal_size::Width(columns), _)) if stdout => usize::from(columns).max(40),
@@ -56,6 +73,7 @@ impl Terminal {
         };
         Self {
             subject: None,
+            is_quiet,
             colour: colour(stdout),
             colour_on_stderr: colour(stderr),
             stderr,
@@ -164,6 +182,9 @@ impl Terminal {
     }
 
     fn labelled(&self, style: Style, label: &str, text: &str) {
+        if self.is_quiet && !["error", "hint"].contains(&label) {
+            return;
+        }
         let label = paint(self.colour_on_stderr, style, label);
         let subject = self.subject.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
         let text = escape_controls_in_lines(&format!("{subject}{text}"));
@@ -174,7 +195,7 @@ impl Terminal {
     /// display ends when the value is dropped.
     #[must_use]
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
-        if !self.stderr {
+        if !self.stderr || self.is_quiet {
             return Progress(None);
         }
         let (done, is_done) = mpsc::channel::<()>();

@@ -72,6 +72,16 @@ def test_a_miss_has_a_reason(team: FolderTeam) -> None:
     assert "src/answer.rs changed" in said
 
 
+def test_a_command_says_more_if_asked(team: FolderTeam) -> None:
+    team.publish()
+    reader = team.reader(rust=True)
+    reader.edit()
+    said = machines.wheelprint(reader, "shared", "pull")
+    assert (said.code, "published build" in said.output) == (1, False)
+    said = machines.wheelprint(reader, "shared", "pull", "--verbose")
+    assert "published build" in said.stderr
+
+
 def test_a_job_of_a_pull_request_publishes_nothing(team: FolderTeam) -> None:
     job = {"WHEELPRINT_SHARED": "ci", "GITHUB_ACTIONS": "true", "GITHUB_REF_TYPE": "branch"}
     number = {"GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "test"}
