@@ -87,7 +87,10 @@ def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
             check.say(f"{installed.name} could not be rebuilt ({seconds})")
             failure = f"{state}\n{time.time()}\n{output}"
             memory.write(path, failure.encode("utf-8", "replace"))
-        return f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}"
+        return (
+            f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}\n\n"
+            "hint: with WHEELPRINT_ON_STALE=ignore the module is imported as it was last built"
+        )
 
 
 def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:

@@ -225,7 +225,7 @@ pub(crate) fn run(
         (false, false) => messages::Level::Warn,
     };
     messages::set_level(messages);
-    let terminal = Terminal::of(&environment, color, quiet);
+    let terminal = Terminal::of(&environment, &interpreter.prefix, color, quiet);
     let folder = directory.map_or(folder.clone(), |directory| folder.join(directory));
     let context = Context { folder, messages, interpreter, environment, terminal };
     let answered = match context.folder.is_dir() {
@@ -233,8 +233,11 @@ pub(crate) fn run(
         false => Err(Error::path(&context.folder, "no such folder")),
     };
     let printed = answered.and_then(|answer| {
-        let is_shown = answer.is_data || !quiet;
-        let shown = if is_shown { context.terminal.show(&answer.output) } else { Ok(()) };
+        let shown = match (answer.is_data, quiet) {
+            (true, _) => context.terminal.show(&answer.output),
+            (false, false) => context.terminal.say(&answer.output),
+            (false, true) => Ok(()),
+        };
         shown.map(|()| answer.code)
     });
     printed.unwrap_or_else(|error| {

@@ -1,6 +1,7 @@
 //! The terminal's abilities (colour, width, progress), and text that fits it.
 
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) struct Terminal {
     /// The package that warnings and notes are about, if the command is about several.
     subject: Option<String>,
     is_quiet: bool,
+    /// Whether uv runs the command from an environment of its own. Hints name `uvx wheelprint` then.
+    is_uvx: bool,
     colour: bool,
     colour_on_stderr: bool,
     stderr: bool,
@@ -57,7 +60,12 @@ impl Terminal {
     /// colour.
     ///
     /// A quiet one shows no progress, warnings and notes.
-    pub(super) fn of(environment: &Environment, color: Color, is_quiet: bool) -> Self {
+    pub(super) fn of(
+        environment: &Environment,
+        prefix: &Path,
+        color: Color,
+        is_quiet: bool,
+    ) -> Self {
         let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
         let is_off = environment.non_empty("NO_COLOR").is_some();
         let is_on = environment.non_empty("FORCE_COLOR").is_some_and(|value| value != "0");
@@ -74,6 +82,8 @@ impl Terminal {
         Self {
             subject: None,
             is_quiet,
+            // uv's cache: `archive-v0/ID`.
+            is_uvx: prefix.parent().is_some_and(|above| above.ends_with("archive-v0")),
             colour: colour(stdout),
             colour_on_stderr: colour(stderr),
             stderr,
@@ -142,6 +152,16 @@ impl Terminal {
         self.labelled(PLAIN, "note", text);
     }
 
+    /// A text whose hints name the command as it was called.
+    fn as_called(&self, text: &str) -> String {
+        if self.is_uvx { text.replace("`wheelprint ", "`uvx wheelprint ") } else { text.to_owned() }
+    }
+
+    /// Prints the answer to a person, see [`Self::show`].
+    pub(crate) fn say(&self, text: &str) -> Result<()> {
+        self.show(&self.as_called(text))
+    }
+
     /// Prints text on stdout. A closed pipe (`| head`) is no failure: the reader needed no more.
     pub(crate) fn show(&self, text: &str) -> Result<()> {
         let mut stdout = std::io::stdout().lock();
@@ -187,7 +207,7 @@ impl Terminal {
         }
         let label = paint(self.colour_on_stderr, style, label);
         let subject = self.subject.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-        let text = escape_controls_in_lines(&format!("{subject}{text}"));
+        let text = escape_controls_in_lines(&self.as_called(&format!("{subject}{text}")));
         let _ = writeln!(std::io::stderr().lock(), "{label}: {text}");
     }
 
@@ -278,6 +298,18 @@ mod tests {
     #[test]
     fn what_steers_a_terminal_is_shown_instead() {
         assert_eq!(escape_controls("a\u{1b}[31m\u{202e}é"), "a\\u{1b}[31m\\u{202e}é");
+    }
+
+    #[test]
+    fn hints_name_the_command_as_it_was_called() {
+        let of = |prefix: &str| {
+            Terminal::of(&Environment::default(), prefix.as_ref(), Color::Auto, false)
+                .as_called("run `wheelprint keys`, not `uvx wheelprint keys`")
+        };
+        let text = "run `wheelprint keys`, not `uvx wheelprint keys`";
+        assert_eq!(of("/home/me/project/.venv"), text);
+        let of_uvx = "run `uvx wheelprint keys`, not `uvx wheelprint keys`";
+        assert_eq!(of("/home/me/.cache/uv/archive-v0/FTM2aHd"), of_uvx);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::log;
 use crate::renew;
 use crate::report;
 use crate::sdist::Origin;
+use crate::settings::Reuse;
 use crate::store::{Damaged, Entry, EntryKind, Store};
 
 /// Result of a lookup in the store.
@@ -69,8 +70,15 @@ impl Stale {
         Self { reasons: vec![reason], nearest: None }
     }
 
-    /// Says why a build is needed.
-    pub(super) fn tell(&self) {
+    /// Says why a build is needed. With this `reuse`, maybe nothing was compared.
+    pub(super) fn tell(&self, reuse: Reuse) {
+        if self.reasons == [Reason::NotReused] {
+            let (what, value) = match reuse {
+                Reuse::Never => ("builds are never reused", "never"),
+                Reuse::Editable | Reuse::Always => ("wheels are always built", "editable"),
+            };
+            return log::info(format_args!("{what} (reuse = \"{value}\")"));
+        }
         let roots = self.nearest.as_ref().map(|entry| entry.record.roots.clone());
         let roots = roots.unwrap_or_default();
         log::info(report::stale(&self.reasons, &roots));

@@ -185,7 +185,7 @@ fn make_wheel(
             Outcome::Build(stale) => stale,
         };
     }
-    stale.tell();
+    stale.tell(call.settings.reuse);
     noted.stale(&stale);
 
     let mut may_be_direct = true;

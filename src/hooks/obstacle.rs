@@ -3,6 +3,7 @@
 use super::call::Call;
 use crate::error::{Error, Result};
 use crate::inputs::obstacle;
+use crate::log;
 use crate::maturin;
 
 /// The error that prevents a build now, if there is one.
@@ -23,9 +24,17 @@ pub(super) fn or_obstacle<T>(call: &Call, made: Result<T>) -> Result<T> {
 /// # Errors
 /// cargo is missing, and maturin will not install it.
 pub(super) fn need_cargo(call: &Call) -> Result<()> {
-    if call.plan.environment.which("cargo").is_none() && !installs_rust(call) {
+    if call.plan.environment.which("cargo").is_some() {
+        return Ok(());
+    }
+    if !installs_rust(call) {
         return Err(Error::missing_cargo());
     }
+    log::warn(
+        "no cargo on PATH: maturin downloads Rust now, if it has not done so before (more than 600 MB, \
+         and it says nothing meanwhile); https://rustup.rs installs it for all projects, and with \
+         MATURIN_NO_INSTALL_RUST=1 this is an error",
+    );
     Ok(())
 }
 

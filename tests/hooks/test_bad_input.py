@@ -143,6 +143,23 @@ class TestMissingTools:
         assert_says(run, "cargo", "rustup.rs")
         assert_nothing_delivered(folder)
 
+    def test_a_download_of_rust_is_announced(
+        self, path: str, tmp_path: Path, check_out: CheckOut
+    ) -> None:
+        """Rust itself can't be downloaded in a test, so maturin's package for it fails at once."""
+        package = tmp_path / "site" / "puccinialin"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("def setup_rust(): raise SystemExit('no download')\n")
+        info = tmp_path / "site" / "puccinialin-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: puccinialin\nVersion: 1\n")
+        project = check_out("pure")
+        folder = project.output_folder()
+        run = project.hook("build_wheel", folder, None, PATH=path, PYTHONPATH=str(info.parent))
+        said = run.failed().stderr
+        assert "no download" in said
+        assert said.index("maturin downloads Rust now") < said.index("no download")
+
     @pytest.mark.parametrize("hook", ["build_wheel", "build_editable", "build_sdist"])
     def test_no_maturin(self, hook: str, check_out: CheckOut) -> None:
         project = check_out("pure")

@@ -52,6 +52,15 @@ def reused(project: Project, settings: dict[str, str] | None = None, **variables
     return not project.spy.calls("cargo")
 
 
+def test_a_build_without_comparison_says_why(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    said = project.uv("build", "--wheel", "-v").ok().output
+    assert 'wheelprint: wheels are always built (reuse = "editable")' in said
+    assert "stale" not in said
+    said = project.editable(WHEELPRINT_REUSE="never").output
+    assert 'wheelprint: builds are never reused (reuse = "never")' in said
+
+
 @pytest.mark.spy
 @pytest.mark.parametrize(
     ("in_project", "config_setting", "variable", "expected"),

@@ -287,6 +287,10 @@ def test_a_build_that_fails_is_an_import_error_with_the_compilers_words(editable
     assert error.startswith(f"{SAMPLE} is stale and could not be rebuilt. The build said:\n")
     for words in ("cannot find value `lettres`", "--> ", "could not compile `shared-core`"):
         assert words in error
+    assert error.rstrip().endswith(
+        "hint: with WHEELPRINT_ON_STALE=ignore the module is imported as it was last built"
+    )
+    assert editable.imports(WHEELPRINT_ON_STALE="ignore").run.code == 0
     assert run.stderr.count('File "') == 1
     # What cannot be imported is not imported a moment later either.
     editable.imports().run.failed()
