@@ -51,6 +51,14 @@ def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
 
     Returns an error text with the compiler's output if the build fails. If a rebuild cannot start,
     only a warning is printed."""
+    try:
+        return _run(hook, installed, stale)
+    except KeyboardInterrupt as error:
+        _end_in_one_line(error, f"the rebuild of {installed.name} was interrupted")
+        raise
+
+
+def _run(hook: str, installed: Any, stale: list[Any]) -> str | None:
     asked = time.time()
     lock, waited = _lock(installed)
     with lock:
@@ -291,7 +299,7 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
             except OSError as error:
                 return "no start", "", f"{command[0]}: {error.strerror}"
         try:
-            _watch(process, output)
+            _watch(process, output, installed.name)
         except BaseException:
             # On Ctrl-C, stop the frontend too, and give it time to clean up.
             _stop(process)
@@ -304,25 +312,53 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _watch(process: subprocess.Popen[bytes], output: str) -> None:
-    """Waits for the process. On a terminal, shows the last line of the output meanwhile."""
-    shown = 0
+def _watch(process: subprocess.Popen[bytes], output: str, name: str) -> None:
+    """Waits for the process. On a terminal, shows the seconds, the number of crates that were
+    begun, and the last line of the output meanwhile."""
     terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
-    while True:
-        try:
-            process.wait(GLANCE if terminal else None)
-            break
-        except subprocess.TimeoutExpired:
-            lines = [line for line in check.read(output).split("\n") if line.strip()]
-            # Without colour codes.
-            line = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", lines[-1]).strip() if lines else ""
-            # maturin's emoji are two columns wide.
-            line = line[: shutil.get_terminal_size().columns - 4]
-            sys.stderr.write("\r" + line.ljust(shown) + "\r")
-            sys.stderr.flush()
-            shown = len(line)
-    if shown:
-        sys.stderr.write("\r" + " " * shown + "\r")
+    began = time.monotonic()
+    shown = 0
+    try:
+        while True:
+            try:
+                process.wait(GLANCE if terminal else None)
+                break
+            except subprocess.TimeoutExpired:
+                # Without colour codes, and in characters of one column each.
+                text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[^\n -~]", "", check.read(output))
+                lines = [line.strip() for line in text.split("\n") if line.strip()]
+                crates = sum(line.startswith("Compiling ") for line in lines)
+                parts = [f"{time.monotonic() - began:.0f} s"]
+                parts += [f"{crates} crate{'s' if crates > 1 else ''}"] if crates else []
+                line = f"rebuilding {name} ({', '.join(parts)})  {''.join(lines[-1:])}"
+                line = line[: _columns() - 1].rstrip()
+                sys.stderr.write("\r" + line.ljust(shown))
+                sys.stderr.flush()
+                shown = len(line)
+    finally:
+        if shown:
+            sys.stderr.write("\r" + " " * shown + "\r")
+
+
+def _columns() -> int:
+    """The width of the terminal. stdout may be a file."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (AttributeError, OSError, ValueError):
+        return 80
+
+
+def _end_in_one_line(error: KeyboardInterrupt, text: str) -> None:
+    """Python prints a line in place of the traceback, if this Ctrl-C ends the program."""
+    before = sys.excepthook
+
+    def hook(kind: Any, value: Any, trace: Any) -> None:
+        if value is error:
+            check.say(text)
+        else:
+            before(kind, value, trace)
+
+    sys.excepthook = hook
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

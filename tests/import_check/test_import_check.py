@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -462,8 +463,11 @@ def test_a_rebuild_that_is_interrupted(editable: Editable, kind: signal.Signals)
     wait_for(lambda: bool(editable.project.spy.calls("rustc")))
     os.killpg(process.pid, kind)
     _, words = process.communicate(timeout=30)
-    assert process.returncode != 0
+    assert process.returncode == -kind
     assert "warning" not in words, words
+    assert "Traceback" not in words
+    if kind == signal.SIGINT:
+        assert words.splitlines()[-1] == f"wheelprint: the rebuild of {SAMPLE} was interrupted"
     imported = editable.imports()
     assert imported.shows == NEW
     editable.is_quiet(NEW)
@@ -494,11 +498,16 @@ def test_it_never_writes_into_site_packages(editable: Editable) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pty here")
-def test_progress_on_a_terminal(editable: Editable) -> None:
+@pytest.mark.parametrize("columns", [40, 100])
+def test_progress_on_a_terminal(columns: int, editable: Editable) -> None:
+    import fcntl
     import pty
+    import struct
+    import termios
 
     editable.project.edit()
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
         editable.command(),
         cwd=editable.venv,
@@ -521,8 +530,15 @@ def test_progress_on_a_terminal(editable: Editable) -> None:
     assert process.wait(30) == 0
     text = seen.decode()
     assert "; rebuilding\r\n" in text
-    assert "\rCompiling " in text or "\r   Compiling" in text, text
-    assert text.rstrip().rsplit("\r", 1)[-1].startswith(f"wheelprint: rebuilt {SAMPLE} in "), text
+    first, *shown, last = text.rstrip().split("\r")
+    assert first.endswith("; rebuilding")
+    assert last.startswith(f"wheelprint: rebuilt {SAMPLE} in ")
+    lines = [line for line in shown if line.strip()]
+    assert all(line.startswith(f"rebuilding {SAMPLE} (") for line in lines), lines
+    assert any(re.search(r"\(\d+ s, \d crate", line) for line in lines), lines
+    # A line that fills the last column may wrap. The last one is wiped out whole.
+    assert max(len(line.rstrip()) for line in lines) < columns
+    assert shown[-1] == " " * len(lines[-1].rstrip())
 
 
 # Other frontends
