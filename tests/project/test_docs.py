@@ -62,7 +62,7 @@ def commands(page: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-LONG = ("docker.md", "monorepo.md")
+LONG = ("docker.md", "getting-started.md", "monorepo.md")
 
 
 def matches(shown: list[str], printed: list[str]) -> bool:

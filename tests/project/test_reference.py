@@ -1,0 +1,35 @@
+"""docs/commands.md shows what `--help` prints, and docs/settings.md names every setting."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import reference
+from support import environment
+
+if TYPE_CHECKING:
+    from support.workbench import Workbench
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the name of the program ends with .exe")
+def test_the_page_shows_the_help_of_each_command(bench: Workbench) -> None:
+    page = reference.PAGE.read_text(encoding="utf-8")
+    program = environment.scripts_folder(bench.venv()) / "wheelprint"
+    assert reference.written(page, program) == page, "run: python tests/reference.py PROGRAM"
+
+
+def test_the_page_names_every_setting() -> None:
+    source = (REPOSITORY / "src" / "settings.rs").read_text(encoding="utf-8")
+    lists = re.findall(r"const (?:CONFIG_)?KEYS: &\[&str\] = &\[(.*?)\];", source, re.DOTALL)
+    assert len(lists) == 2, "where are the names of the settings?"
+    known = {name for text in lists for name in re.findall(r'"([\w-]+)"', text)}
+    page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if row.startswith("| ")]
+    missing = {name for name in known if not any(name in row for row in rows)}
+    assert not missing
