@@ -6,6 +6,7 @@ A machine needs Rust, Python and pip. Each session has its own environment with 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -60,6 +61,8 @@ AT_A_TIME = ("-n", "2")
 WITH_PYTHON = ("--features", "python")
 NO_INTERPRETER = {"PYO3_NO_PYTHON": "1"}
 NO_WARNINGS = ("--", "-D", "warnings")
+#: Pinned, because its versions below 1.0 may change what a setting means.
+SITE_GENERATOR = "zensical==0.0.73"
 PYTHON_FILES = ("noxfile.py", ".ci", "python", "tests", "examples")
 
 
@@ -258,6 +261,21 @@ def cross(session: nox.Session) -> None:
     Runs on Linux; see CONTRIBUTING.md. Arguments select steps: `windows`, `macos`, `tests`."""
     session.install("ziglang")
     session.run("python", ".ci/cross.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the documentation site into site/. A link to a missing page or heading is an error."""
+    session.install(SITE_GENERATOR)
+    shutil.rmtree("site", ignore_errors=True)
+    session.run("zensical", "build", "--clean", "--strict")
+    # Readers are not made known to other servers: scripts, styles and fonts are the site's own.
+    for page in Path("site").rglob("*.html"):
+        tags = re.findall(r"<(?:script|link|img|iframe)[^>]*>", page.read_text(encoding="utf-8"))
+        foreign = [tag for tag in tags if re.search(r"""(?:src|href)=["']?(?:https?:)?//""", tag)]
+        if foreign:
+            session.error(f"{page} loads from another server: {foreign[0]}")
+    session.log("open site/index.html")
 
 
 @nox.session
