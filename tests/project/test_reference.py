@@ -1,4 +1,8 @@
-"""docs/commands.md shows what `--help` prints, and docs/settings.md names every setting."""
+"""The reference is what the program says.
+
+docs/commands.md shows what `--help` prints, docs/settings.md names every setting, and the messages
+in docs/troubleshooting.md are those of the program.
+"""
 
 from __future__ import annotations
 
@@ -33,3 +37,22 @@ def test_the_page_names_every_setting() -> None:
     rows = [row for row in page.splitlines() if row.startswith("| ")]
     missing = {name for name in known if not any(name in row for row in rows)}
     assert not missing
+
+
+def plain(text: str) -> str:
+    """A text without line breaks in strings, and without backticks and quotes."""
+    text = re.sub(r"\\\n\s*", "", text)
+    return re.sub(r"\s+", " ", re.sub(r"[`\"']", "", text))
+
+
+def test_the_messages_are_those_of_the_program() -> None:
+    files = [*REPOSITORY.glob("src/**/*.rs"), *REPOSITORY.glob("python/**/*.py")]
+    program = plain("\n".join(file.read_text(encoding="utf-8") for file in files))
+    page = (REPOSITORY / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ")[0] for row in page.splitlines() if row.startswith("| `")]
+    messages = [message for row in rows for message in re.findall(r"`+(.+?)`+", row)]
+    assert len(messages) > 50
+    # Names of things are in capitals; numbers are examples.
+    varies = r"\b[A-Z]{2,}[A-Z_]*\b|\.\.\.|[\d.]+ s\b|[\d.]+|\bN\b|->|[:;,()]"
+    parts = [(part.strip(), one) for one in messages for part in re.split(varies, plain(one))]
+    assert [(part, message) for part, message in parts if part not in program] == []
