@@ -1,4 +1,4 @@
-//! The command line (README.md has the commands): arguments, exit codes, all printing.
+//! The command line (docs/commands.md has the commands): arguments, exit codes, all printing.
 //!
 //! Every command is a module with its arguments and a `run` that returns an [`Answer`]. Output
 //! during a command (a question, progress) goes through [`terminal`].
@@ -168,7 +168,7 @@ struct Answer {
     row: table::Row,
     /// Whether it is for programs.
     is_data: bool,
-    /// 0, or 1 if the answer is no (see README.md).
+    /// 0, or 1 if the answer is no (see docs/commands.md).
     code: u8,
 }
 

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What `--color` accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Color {
-    /// On a terminal, unless NO_COLOR is set
+    // On a terminal, unless NO_COLOR is set. (clap prints doc comments of values in long lists.)
     #[default]
     Auto,
     Always,

@@ -30,7 +30,7 @@ def test_the_page_shows_the_help_of_each_command(bench: Workbench) -> None:
 
 def test_the_page_names_every_setting() -> None:
     source = (REPOSITORY / "src" / "settings.rs").read_text(encoding="utf-8")
-    lists = re.findall(r"const (?:CONFIG_)?KEYS: &\[&str\] = &\[(.*?)\];", source, re.DOTALL)
+    lists = re.findall(r"const (?:CONFIG_)?KEYS: &\[&str\] =\s+&\[(.*?)\];", source, re.DOTALL)
     assert len(lists) == 2, "where are the names of the settings?"
     known = {name for text in lists for name in re.findall(r'"([\w-]+)"', text)}
     page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
