@@ -30,6 +30,7 @@ pub struct Settings {
     pub direct_cargo: bool,
     /// The store that a team shares, if there is one.
     pub shared: Option<Shared>,
+    pub cache_keys: KeyList,
     pub log: Level,
 }
 
@@ -50,6 +51,16 @@ pub enum Reuse {
     Never,
 }
 
+/// The inputs that `tool.uv.cache-keys` should name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyList {
+    /// Existing files, folded into few globs. The import check sees the rest.
+    #[default]
+    Short,
+    /// Everything that uv can see.
+    Exhaustive,
+}
+
 const ON_STALE: &[(&str, OnStale)] = &[
     ("rebuild", OnStale::Rebuild),
     ("warn", OnStale::Warn),
@@ -58,10 +69,12 @@ const ON_STALE: &[(&str, OnStale)] = &[
 ];
 const REUSE: &[(&str, Reuse)] =
     &[("editable", Reuse::Editable), ("always", Reuse::Always), ("never", Reuse::Never)];
+const KEY_LIST: &[(&str, KeyList)] =
+    &[("short", KeyList::Short), ("exhaustive", KeyList::Exhaustive)];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 /// The keys of `[tool.wheelprint]`.
 const KEYS: &[&str] =
-    &["on-stale", "reuse", "extra-inputs", "remap-paths", "direct-cargo", "shared"];
+    &["on-stale", "reuse", "extra-inputs", "remap-paths", "direct-cargo", "cache-keys", "shared"];
 /// The names that may be given as the config setting `wheelprint.NAME=VALUE`.
 const CONFIG_KEYS: &[&str] = &["on-stale", "reuse", "remap-paths", "direct-cargo", "log"];
 
@@ -97,6 +110,7 @@ impl Settings {
             remap_paths: sources.choice("remap-paths", SWITCH, false)?,
             direct_cargo: sources.choice("direct-cargo", SWITCH, true)?,
             shared: Shared::resolve(&table, &request.environment)?,
+            cache_keys: sources.choice("cache-keys", KEY_LIST, KeyList::Short)?,
             log: sources.choice("log", Level::NAMES, Level::Info)?,
         })
     }

@@ -13,6 +13,7 @@ use crate::fingerprint::{Observation as Input, Value, part_name};
 use crate::hooks::inspect::Watched;
 use crate::inputs::{Kind, Part, Root, Watch, environment};
 use crate::report;
+use crate::settings::KeyList;
 use crate::uv::CacheKey;
 use crate::uv::derive::Wanted;
 use crate::uv::key_matches::KeyMatches;
@@ -64,6 +65,7 @@ fn explain(opened: &OpenedProject, json: bool, context: &Context) -> Result<Answ
 
 /// The reason if a key could be added.
 const MISSING: &str = "no key covers it";
+const LEFT_OUT: &str = "left to the import check";
 
 struct Row<'a> {
     input: &'a Input,
@@ -124,16 +126,22 @@ fn cover<'a>(
     seen: &KeyMatches<'a>,
 ) -> (Option<&'a CacheKey>, &'static str) {
     let name = input.key.name.as_str();
+    let is_short = wanted.list == KeyList::Short;
     match (&input.path, input.key.kind) {
         (Some(path), kind) => {
             let is_file = matches!(kind, Kind::File | Kind::Toml);
             let is_made = wanted.made.iter().any(|made| path.starts_with(made));
             let is_outside = wanted.name(path).is_none();
             let is_place = wanted.places.contains(path) && !is_outside;
+            let is_left_out = match &input.value {
+                Value::Absent => !wanted.names_absent(path),
+                _ => is_place && is_short,
+            };
             let why_not = match is_file {
                 true if is_made => "builds write it",
                 true if is_outside => "it lies outside of the checkout",
                 false if !is_place => "uv looks at files",
+                _ if is_left_out => LEFT_OUT,
                 _ => MISSING,
             };
             if is_file && (is_made || !is_place) {
@@ -144,6 +152,7 @@ fn cover<'a>(
         }
         (None, Kind::Variable) => {
             let why_not = match name {
+                _ if wanted.variables.contains(name) && is_short => LEFT_OUT,
                 _ if wanted.variables.contains(name) => MISSING,
                 _ if environment::counts_at_import(name) => "one of a family",
                 _ => "set for builds alone",

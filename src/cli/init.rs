@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     said += &format!("next: {}\n", command("uv sync"));
     if !arguments.undo && !found.was_built() {
         let keys = command("wheelprint keys --write");
-        said += &format!("then: {keys}, which makes the cache keys exact\n");
+        said += &format!("then: {keys}, which adds files that only the compiler knows\n");
     }
     Ok(Answer::said(said + &notes(&wanted)))
 }

@@ -10,16 +10,17 @@ use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
 use crate::hooks::inspect::Watched;
 use crate::publish;
+use crate::settings::{KeyList, OnStale};
 use crate::store::original;
 use crate::switch::lines;
 use crate::uv::derive::{self, Wanted};
 use crate::uv::key_matches::KeyMatches;
 use crate::uv::{CacheKey, edit};
 
-/// The exact uv cache keys
+/// uv's cache keys: the files that `uv sync` watches
 ///
 /// Without an option they are printed. Keys that people wrote are kept; those below wheelprint's
-/// own mark are replaced.
+/// own mark are replaced. The import check sees what the short list leaves out.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Write them into pyproject.toml
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
     /// Exit with 1 and name each input that no key covers
     #[arg(long)]
     check: bool,
+    /// Also variables, files that are not there yet, and folders
+    #[arg(long)]
+    exhaustive: bool,
     #[command(flatten)]
     projects: ProjectArguments,
 }
@@ -49,7 +53,10 @@ fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Res
     let (path, text) = opened.text()?;
     let plain = lines::plain(&text);
     let known = edit::read(&path, &plain)?;
-    let (watched, wanted) = opened.watched(terminal)?;
+    let (watched, mut wanted) = opened.watched(terminal)?;
+    if arguments.exhaustive {
+        wanted.list = KeyList::Exhaustive;
+    }
     if !watched.exact {
         terminal.note(BEFORE_A_BUILD);
     }
@@ -65,10 +72,14 @@ fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Res
         let all = [&theirs[..], &old].concat();
         [old.clone(), derive::missing(&wanted, &all)].concat()
     };
+    let is_import_checked = opened.call.settings().on_stale != OnStale::Ignore;
+    if wanted.list == KeyList::Short && !is_import_checked {
+        terminal.note(NO_IMPORT_CHECK);
+    }
     match arguments.write {
         false => Ok(printed(&theirs, &old, &ours)),
         true => {
-            let new = lines::restored(&text, &edit::write(&path, &plain, &ours)?);
+            let new = lines::restored(&text, &edit::write(&path, &plain, &ours, wanted.list)?);
             let is_new = new != text;
             if is_new {
                 write(opened, &path, &text, &new, context)?;
@@ -128,8 +139,12 @@ fn changes(
     Answer::said(output).with_row(Row { cells, below })
 }
 
-const BEFORE_A_BUILD: &str = "nothing was built yet, so this is what cargo's manifests tell; \
-                              after the first build the keys are exact";
+const NO_IMPORT_CHECK: &str = "the import check is off (on-stale = \"ignore\"), so nothing sees a \
+                               change of a variable: `wheelprint keys --exhaustive` has keys for \
+                               them";
+
+const BEFORE_A_BUILD: &str = "nothing was built yet, so this is what cargo's manifests tell; a \
+                              build may read more";
 
 /// The text of the pyproject.toml in `root` with the missing cache keys added. If `keys --write`
 /// has already written keys, the text is unchanged.
@@ -141,7 +156,7 @@ pub(super) fn added(context: &Context, root: &Path, text: &str) -> Result<String
         return Ok(text.to_owned());
     }
     let (_, wanted) = opened.watched(&context.terminal)?;
-    edit::write(&path, text, &derive::missing(&wanted, &known.theirs))
+    edit::write(&path, text, &derive::missing(&wanted, &known.theirs), wanted.list)
 }
 
 fn check(
@@ -162,12 +177,19 @@ fn check(
         below: names.into_iter().map(|name| (NAME, name)).collect(),
     };
     if missing.is_empty() {
-        let output = format!("{inputs} inputs, and uv sees all that it can\n");
+        let sees = match wanted.list {
+            KeyList::Short => "uv sees the project's files, and the import check the rest",
+            KeyList::Exhaustive => "uv sees all that it can",
+        };
+        let output = format!("{inputs} inputs, and {sees}\n");
         return Ok(Answer::said(output).with_row(row(Vec::new())));
     }
-    let now = KeyMatches::new(&wanted.root, &missing);
-    let paths = watched.inputs.iter().filter_map(|seen| seen.path.as_ref()).chain(&wanted.absent);
-    let uncovered = paths.filter(|path| now.key_of(path).is_some());
+    let (before, now) =
+        (KeyMatches::new(&wanted.root, &keys), KeyMatches::new(&wanted.root, &missing));
+    let absent = wanted.absent.iter().filter(|path| wanted.names_absent(path));
+    let uncovered = wanted.files.iter().chain(absent);
+    let uncovered =
+        uncovered.filter(|path| before.key_of(path).is_none() && now.key_of(path).is_some());
     let mut named: BTreeSet<String> = uncovered.filter_map(|path| wanted.name(path)).collect();
     named.extend(missing.iter().filter_map(|key| match key {
         CacheKey::Environment { env } => Some(env.clone()),

@@ -32,6 +32,7 @@ mod status;
 mod table;
 mod template;
 mod terminal;
+mod unseen;
 mod verify;
 
 use terminal::{Color, Terminal};

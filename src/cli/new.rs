@@ -10,7 +10,8 @@ use super::terminal::{GOOD, NAME, NOTICE};
 use super::{Answer, Context, keys, template};
 use crate::error::{Error, PathContext as _, Result};
 use crate::publish::{self, TEMPORARY};
-use crate::uv::{self, edit};
+use crate::settings::KeyList;
+use crate::uv::{self, CacheKey, edit};
 
 /// Make a new project that works at once
 ///
@@ -127,7 +128,11 @@ fn write_keys(folder: &Path, context: &Context) -> Result<Option<Error>> {
     let text = fs::read_to_string(&path).at(&path)?;
     let (text, reason) = match keys::added(context, folder, &text) {
         Ok(text) => (text, None),
-        Err(error) => (edit::write(&path, &text, &uv::usual_keys())?, Some(error)),
+        Err(error) => {
+            let readme = CacheKey::File { file: "README.md".to_owned() };
+            let usual = [uv::usual_keys(), vec![readme]].concat();
+            (edit::write(&path, &text, &usual, KeyList::Short)?, Some(error))
+        }
     };
     publish::replace(&path, text.as_bytes()).at(&path)?;
     Ok(reason)

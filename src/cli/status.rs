@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use super::open::{OpenedProject, ProjectArguments};
 use super::table::{Columns, Row};
 use super::terminal::{BAD, GOOD, PLAIN, STRONG, short};
+use super::unseen::{self, Unseen};
 use super::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::freshness::{Reason, Verdict};
 use crate::hooks::inspect::{self, Next};
 use crate::hooks::obstacle::obstacle;
-use crate::hooks::wanted::wanted;
 use crate::hooks::{Access, compare};
 use crate::inputs::{Kind, Part, Root, environment};
 use crate::installed::Distribution;
 use crate::report;
 use crate::request::Artifact;
-use crate::uv::{derive, uv_cache_check};
+use crate::uv::uv_cache_check;
 
 /// Fresh or stale, every reason, and whether uv would notice
 ///
@@ -126,12 +126,6 @@ fn noticed(opened: &OpenedProject, context: &Context) -> Result<Option<Vec<Strin
     Ok(uv_cache_check::changes(opened.root(), &opened.keys()?, noted, &context.environment))
 }
 
-fn is_missing_keys(opened: &OpenedProject) -> Result<bool> {
-    let Some(record) = opened.record() else { return Ok(false) };
-    let watched = inspect::watched(&opened.call, Some(record))?;
-    Ok(!derive::missing(&wanted(&opened.call, &watched), &opened.keys()?).is_empty())
-}
-
 struct Status {
     opened: OpenedProject,
     verdict: Verdict,
@@ -140,8 +134,7 @@ struct Status {
     next: Next,
     /// The reason why the next build would fail.
     obstacle: Option<Error>,
-    /// Whether keys for further inputs could be added.
-    is_missing_keys: bool,
+    unseen: Unseen,
     /// The folders of the installed record's roots.
     roots: BTreeMap<Root, String>,
 }
@@ -156,9 +149,9 @@ impl Status {
         let (verdict, obstacle) = with_obstacle(verdict, &next, &opened)?;
         let is_unseen = matches!(&noticed, Some(changes) if changes.is_empty())
             && matches!(verdict, Verdict::Stale(_));
-        let is_missing_keys = is_unseen && is_missing_keys(&opened)?;
+        let unseen = if is_unseen { unseen::why(&opened, &verdict)? } else { Unseen::NoKey };
         let roots = opened.record().map(|record| record.roots.clone()).unwrap_or_default();
-        Ok(Self { opened, verdict, noticed, next, obstacle, is_missing_keys, roots })
+        Ok(Self { opened, verdict, noticed, next, obstacle, unseen, roots })
     }
 
     fn is_fresh(&self) -> bool {
@@ -280,10 +273,7 @@ impl Status {
                 return format!("sees a change: {}", report::named(changes.iter().cloned()));
             }
             Some(_) if self.is_fresh() => "sees no change",
-            Some(_) if self.is_missing_keys => {
-                "does not see it; `wheelprint keys --check` names what no key covers"
-            }
-            Some(_) => "does not see it, and no cache key could show it",
+            Some(_) => self.unseen.words(),
         };
         text.to_owned()
     }

@@ -17,7 +17,8 @@ use crate::uv::derive::Wanted;
 /// The inputs that cache keys could name.
 pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
     let root = &call.project.root;
-    let mut wanted = Wanted { root: root.clone(), ..Wanted::default() };
+    let mut wanted =
+        Wanted { list: call.settings.cache_keys, root: root.clone(), ..Wanted::default() };
     let repository = root.ancestors().find(|folder| folder.join(".git").exists());
     wanted.within.extend(repository.map(Path::to_owned));
     wanted.within.insert(root.clone());

@@ -173,7 +173,7 @@ pub(crate) fn to_maturin(path: &Path, text: &str) -> Result<String> {
     })?;
     let keys = edit::read(path, &text)?.unwrap_or_default();
     if was_switched || !keys.theirs.is_empty() || keys.ours.is_empty() {
-        edit::write(path, &text, &[])
+        edit::without_ours(path, &text)
     } else {
         edit::replaced(path, &text, &uv::usual_keys(), None)
     }
@@ -243,6 +243,7 @@ fn in_place_of(old: &Value, text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::KeyList;
 
     const PATH: &str = "pyproject.toml";
 
@@ -314,7 +315,8 @@ mod tests {
                     "[build-system]\nrequires = {requires} # r\nbuild-backend = 'maturin'\n{keys}"
                 );
                 let path = Path::new(PATH);
-                let keyed = edit::write(path, &there(&text), &uv::default_keys()).unwrap();
+                let keyed =
+                    edit::write(path, &there(&text), &uv::default_keys(), KeyList::Short).unwrap();
                 assert_eq!(back(&keyed).trim_end(), text.trim_end());
                 // The way back also works after other edits.
                 let edited = keyed.replace("# r", "# s").replace("<1\"", "<2\"") + "\n[x]\n";
@@ -333,7 +335,7 @@ mod tests {
         let path = Path::new(PATH);
         let bare = back(&text);
         assert!(!bare.contains("cache-keys"), "{bare}");
-        let keyed = edit::write(path, &text, &uv::default_keys()).unwrap();
+        let keyed = edit::write(path, &text, &uv::default_keys(), KeyList::Short).unwrap();
         let undone = back(&keyed);
         assert!(undone.contains(r#"requires = ["maturin>=1.9,<2"]"#), "{undone}");
         assert!(!undone.contains("keys --write"), "{undone}");
@@ -341,7 +343,7 @@ mod tests {
         assert_eq!((keys.theirs, keys.ours), (uv::usual_keys(), Vec::new()));
         // A project with keys of its own gets no usual keys.
         let own = text + "[tool.uv]\ncache-keys = [{ file = \"x\" }]\n";
-        let keyed = edit::write(path, &own, &uv::default_keys()).unwrap();
+        let keyed = edit::write(path, &own, &uv::default_keys(), KeyList::Short).unwrap();
         let keys = edit::read(path, &back(&keyed)).unwrap().unwrap();
         assert_eq!(keys.theirs, [uv::CacheKey::File { file: "x".to_owned() }]);
     }

@@ -1,4 +1,5 @@
-//! From inputs to cache keys: the smallest set of keys that lets uv see every input it can see.
+//! From inputs to cache keys. The exhaustive list lets uv see every input that it can see. The short
+//! list has existing files only, folded into few globs: the import check sees the rest.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use walkdir::WalkDir;
 use super::CacheKey;
 use super::key_matches::{KeyMatches, is_wild, matches, split};
 use crate::inputs::{normalize, relative};
+use crate::settings::KeyList;
 
 /// Well-known variables that users set for a project. Other variables are named by the crates and
 /// build scripts that read them.
@@ -25,6 +27,7 @@ pub(crate) const USUAL_VARIABLES: [&str; 8] = [
 /// The inputs that uv could watch: absolute paths, and names of variables.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
+    pub list: KeyList,
     /// The folder of pyproject.toml.
     pub root: PathBuf,
     /// The folders of this checkout. Paths outside of them get no key in pyproject.toml.
@@ -53,6 +56,16 @@ impl Wanted {
         if is_within { relative(&self.root, path) } else { None }
     }
 
+    fn is_short(&self) -> bool {
+        self.list == KeyList::Short
+    }
+
+    /// Whether this missing file gets a key. The first build makes Cargo.lock, so it is no new file
+    /// that an import has to find.
+    pub(crate) fn names_absent(&self, path: &Path) -> bool {
+        !self.is_short() || path.file_name() == Some("Cargo.lock".as_ref())
+    }
+
     fn is_made(&self, path: &Path) -> bool {
         self.made.iter().any(|made| path.starts_with(made))
     }
@@ -71,6 +84,9 @@ pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     let rest = wanted.files.iter().filter(is_new).cloned().collect();
     let mut keys = Keys { wanted, known, rest, globs: BTreeSet::new(), files: BTreeSet::new() };
 
+    if wanted.is_short() {
+        keys.add_packages();
+    }
     let inside = wanted.packages.iter().flat_map(|package| subfolders(package));
     for folder in inside.chain(wanted.folders.iter().cloned()) {
         keys.add_folder(&folder);
@@ -79,7 +95,7 @@ pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
         keys.add_users_glob(folder, glob);
     }
     keys.add_by_kind();
-    let absent = wanted.absent.iter().filter(is_new);
+    let absent = wanted.absent.iter().filter(|path| wanted.names_absent(path)).filter(is_new);
     let left = keys.rest.iter().chain(absent).filter_map(|path| wanted.name(path));
     keys.files.extend(left);
     keys.drop_globs_behind_links();
@@ -91,6 +107,9 @@ pub(crate) fn missing(wanted: &Wanted, known: &[CacheKey]) -> Vec<CacheKey> {
     keys.files.extend(unseen.filter(may_have_key).filter_map(|path| wanted.name(path)));
 
     let mut found = keys.to_keys();
+    if wanted.is_short() {
+        return found;
+    }
     // uv sees the removal of a folder only through a key for that folder.
     for place in wanted.places.iter().chain(&wanted.folders).collect::<BTreeSet<_>>() {
         // uv cannot check a path below a file, such as `.git/HEAD` in a git worktree.
@@ -156,12 +175,27 @@ impl Keys<'_> {
         pattern: &str,
         is_fit: impl FnOnce(&BTreeSet<PathBuf>, &BTreeSet<PathBuf>) -> bool,
     ) {
-        let Some(name) = self.wanted.name(folder) else { return };
-        // If the folder's name looks like a pattern, uv would walk the parent folder.
-        let is_walked = name != "." && !is_wild(&name) && !name.ends_with("..");
-        if !is_walked || !is_clean(self.wanted, folder) {
-            return;
+        let is_named = self.name_of_walked(folder).is_some();
+        if is_named && is_clean(self.wanted, folder) && !has_packages(folder) {
+            self.add_clean_glob(folder, pattern, is_fit);
         }
+    }
+
+    /// The folder as it is written in a glob. `None` if uv would walk the project's own folder, a
+    /// folder above it or (if the name looks like a pattern) the parent folder.
+    fn name_of_walked(&self, folder: &Path) -> Option<String> {
+        let name = self.wanted.name(folder)?;
+        (name != "." && !is_wild(&name) && !name.ends_with("..")).then_some(name)
+    }
+
+    /// The same for a folder that is known to have no outputs of builds. It may have packages.
+    fn add_clean_glob(
+        &mut self,
+        folder: &Path,
+        pattern: &str,
+        is_fit: impl FnOnce(&BTreeSet<PathBuf>, &BTreeSet<PathBuf>) -> bool,
+    ) {
+        let Some(name) = self.name_of_walked(folder) else { return };
         let all = matches(folder, &[pattern]);
         if !all.iter().any(|path| self.wanted.is_made(path)) && is_fit(&all, &self.rest) {
             self.globs.insert(format!("{name}/{pattern}"));
@@ -176,6 +210,10 @@ impl Keys<'_> {
             return;
         }
         let wanted = self.wanted;
+        let is_covered = !self.rest.iter().any(|path| path.starts_with(folder));
+        if wanted.is_short() && is_covered {
+            return;
+        }
         self.add_glob(folder, "**", |all, _| {
             // Python writes its caches beside its sources.
             let is_python = |path: &PathBuf| path.extension() == Some("py".as_ref());
@@ -201,7 +239,36 @@ impl Keys<'_> {
         }
     }
 
-    /// Replaces files of one kind in one folder by a glob, if the glob matches no other files.
+    /// Replaces the manifests, build scripts and sources of packages that lie side by side by one
+    /// glob each, if the glob matches no file of a package that is not built.
+    fn add_packages(&mut self) {
+        let wanted = self.wanted;
+        let manifests = wanted.files.iter().filter(|path| path.ends_with("Cargo.toml"));
+        let above = manifests.filter_map(|path| path.parent()?.parent());
+        let above: BTreeSet<&Path> = above.filter(|folder| may_be_whole(wanted, folder)).collect();
+        for folder in above.into_iter().filter(|folder| is_clean(wanted, folder)) {
+            for pattern in ["*/Cargo.toml", "*/build.rs", "*/src/**/*.rs"] {
+                self.add_clean_glob(folder, pattern, |all, rest| {
+                    let package = |path: &PathBuf| {
+                        path.strip_prefix(folder).ok()?.iter().next().map(ToOwned::to_owned)
+                    };
+                    let is_built = |path: &PathBuf| {
+                        let source = package(path).map(|name| folder.join(name).join("src"));
+                        wanted.files.contains(path)
+                            || source.is_some_and(|source| {
+                                path.starts_with(&source)
+                                    && is_source_folder(&source, &wanted.files)
+                            })
+                    };
+                    let packages: BTreeSet<_> = all.intersection(rest).map(package).collect();
+                    packages.len() >= 2 && all.iter().all(is_built)
+                });
+            }
+        }
+    }
+
+    /// Replaces files of one kind in one folder by a glob, if the glob matches no other files. In
+    /// the short list, as many other files are no hindrance, except for Rust sources.
     fn add_by_kind(&mut self) {
         let wanted = self.wanted;
         let is_plain = |kind: &&str| !kind.is_empty() && kind.chars().all(char::is_alphanumeric);
@@ -227,8 +294,10 @@ impl Keys<'_> {
                 let least = if is_of_package { 1 } else { 2 };
                 self.add_glob(&folder, &format!("**/*.{kind}"), |all, rest| {
                     let count = all.intersection(rest).count();
-                    let is_exact = count >= least && all.is_subset(&wanted.files);
-                    count > 0 && (is_source || is_exact)
+                    let others = all.difference(&wanted.files).count();
+                    let is_mostly = wanted.is_short() && kind != "rs" && others * 2 <= all.len();
+                    let is_fit = others == 0 || is_mostly;
+                    (count > 0 && is_source) || (count >= least && is_fit)
                 });
             }
         }
@@ -256,15 +325,19 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
     folders.map(walkdir::DirEntry::into_path).collect()
 }
 
-/// Whether nothing below this folder is made by builds, takes long to walk, or is another package.
+/// Whether nothing below this folder is made by builds, or takes long to walk.
 fn is_clean(wanted: &Wanted, folder: &Path) -> bool {
     let is_made =
         |path: &Path| wanted.made.iter().any(|made| made == path && made.is_dir()) || is_junk(path);
-    !WalkDir::new(folder).into_iter().flatten().any(|entry| {
-        let path = entry.path();
-        entry.file_type().is_dir()
-            && (is_made(path) || (entry.depth() > 0 && path.join("Cargo.toml").is_file()))
-    })
+    !WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .any(|entry| entry.file_type().is_dir() && is_made(entry.path()))
+}
+
+fn has_packages(folder: &Path) -> bool {
+    let below = WalkDir::new(folder).min_depth(2).into_iter().flatten();
+    below.into_iter().any(|entry| entry.file_name() == "Cargo.toml" && entry.path().is_file())
 }
 
 /// Whether no build reads this folder: a virtual environment, a cache, git's own folder.
@@ -320,6 +393,7 @@ mod tests {
 
         fn wanted(&self, files: &[&str]) -> Wanted {
             Wanted {
+                list: KeyList::Exhaustive,
                 root: self.top.join("p"),
                 within: [self.top.clone()].into(),
                 files: self.paths(files),
@@ -493,5 +567,104 @@ mod tests {
         assert!(files(&keys).contains(&"!x/a.txt"), "{:?}", files(&keys));
         assert!(files(&keys).contains(&"a]b.txt"), "{:?}", files(&keys));
         assert_eq!(missing(&wanted, &keys), []);
+    }
+
+    /// The short list for these files. `others` are files that the build does not read.
+    fn short(files_read: &[&str], others: &[&str]) -> (Tree, Wanted, Vec<CacheKey>) {
+        let tree = Tree::new(&[files_read, others].concat());
+        let wanted = Wanted { list: KeyList::Short, ..tree.wanted(files_read) };
+        let keys = missing(&wanted, &[]);
+        assert_eq!(missing(&wanted, &keys), []);
+        (tree, wanted, keys)
+    }
+
+    #[test]
+    fn the_short_list_folds() {
+        let cases: [(&[&str], &[&str], &[&str]); 9] = [
+            // Several files of one kind in one folder, though others lie there too.
+            (&["p/a/1.txt", "p/a/b/2.txt"], &["p/a/3.txt"], &["a/**/*.txt"]),
+            (&["p/a/1.txt", "p/a/2.bin"], &[], &["a/1.txt", "a/2.bin"]),
+            // Most files of that kind are read by nobody.
+            (
+                &["p/a/1.txt", "p/a/2.txt"],
+                &["p/a/3.txt", "p/a/4.txt", "p/a/5.txt"],
+                &["a/1.txt", "a/2.txt"],
+            ),
+            // Rust sources that no module names.
+            (&["p/odd/a.rs", "p/odd/b.rs"], &["p/odd/c.rs"], &["odd/a.rs", "odd/b.rs"]),
+            (&["p/src/lib.rs"], &["p/src/c.rs"], &["src/**/*.rs"]),
+            // Packages that lie side by side.
+            (
+                &[
+                    "c/a/Cargo.toml",
+                    "c/a/src/lib.rs",
+                    "c/a/build.rs",
+                    "c/b/Cargo.toml",
+                    "c/b/src/lib.rs",
+                    "c/b/src/x/y.rs",
+                ],
+                &["c/a/src/new.rs", "c/a/tests/t.rs"],
+                &["../c/*/Cargo.toml", "../c/*/src/**/*.rs", "../c/a/build.rs"],
+            ),
+            // One of them is only a member of the workspace, and its sources are not built.
+            (
+                &[
+                    "c/a/Cargo.toml",
+                    "c/a/src/lib.rs",
+                    "c/b/Cargo.toml",
+                    "c/b/src/lib.rs",
+                    "c/d/Cargo.toml",
+                ],
+                &["c/d/src/lib.rs"],
+                &["../c/*/Cargo.toml", "../c/a/src/**/*.rs", "../c/b/src/**/*.rs"],
+            ),
+            // A glob over all of them would walk a target folder.
+            (
+                &["c/a/Cargo.toml", "c/b/Cargo.toml"],
+                &["c/a/target/CACHEDIR.TAG"],
+                &["../c/a/Cargo.toml", "../c/b/Cargo.toml"],
+            ),
+            // A glob over the siblings of the project would walk the project itself.
+            (
+                &["p/Cargo.toml", "q/Cargo.toml", "r/Cargo.toml"],
+                &[],
+                &["Cargo.toml", "../q/Cargo.toml", "../r/Cargo.toml"],
+            ),
+        ];
+        for (read, others, expected) in cases {
+            assert_eq!(files(&short(read, others).2), expected, "{read:?}");
+        }
+    }
+
+    #[test]
+    fn the_short_list_has_existing_files_only() {
+        let names = ["p/pyproject.toml", "p/src/lib.rs", "p/words/a", "p/.cargo/config.toml"];
+        let (tree, mut wanted, _) = short(&names, &[]);
+        wanted.absent =
+            tree.paths(&["p/build.rs", "p/rust-toolchain.toml", "p/Cargo.lock", "Cargo.toml"]);
+        wanted.places = tree.paths(&["p/app"]);
+        wanted.folders = tree.paths(&["p/words"]);
+        wanted.variables = ["WORD".to_owned()].into();
+        let keys = missing(&wanted, &[]);
+        let expected =
+            ["pyproject.toml", ".cargo/config.toml", "Cargo.lock", "src/**/*.rs", "words/**"];
+        assert_eq!(files(&keys), expected);
+        assert_eq!(keys.len(), expected.len());
+    }
+
+    #[test]
+    fn a_new_file_in_a_covered_folder_changes_nothing() {
+        let names =
+            ["p/src/lib.rs", "p/data/a.csv", "p/data/b.csv", "c/a/src/lib.rs", "c/a/Cargo.toml"];
+        let (tree, mut wanted, keys) = short(&names, &["c/b/src/lib.rs", "c/b/Cargo.toml"]);
+        let more = ["p/src/a.rs", "p/src/b/c.rs", "p/data/c.csv", "c/a/src/x.rs"];
+        for name in more {
+            let path = tree.top.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            assert_eq!(missing(&wanted, &[]), keys, "{name}");
+            wanted.files.insert(path);
+            assert_eq!(missing(&wanted, &[]), keys, "{name}");
+        }
     }
 }

@@ -6,9 +6,12 @@ use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 
 use super::CacheKey;
 use crate::error::{self, Error, Result};
+use crate::settings::KeyList;
 
 /// The comment above the keys that wheelprint wrote and may replace.
 const MARK: &str = "`wheelprint keys --write` keeps the lines below";
+/// What the mark says after that in the short list.
+const REST: &str = "; the import check sees variables and the rest";
 
 /// `[tool.uv] cache-keys`, separated by author.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,12 +42,18 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<Option<Keys>> {
 
 /// Replaces the keys below the mark by `ours`. If `ours` is empty, the mark and the tables that
 /// become empty are removed.
-pub(crate) fn write(path: &Path, text: &str, ours: &[CacheKey]) -> Result<String> {
+pub(crate) fn write(path: &Path, text: &str, ours: &[CacheKey], list: KeyList) -> Result<String> {
     let known = read(path, text)?;
     if known.as_ref().map_or(ours.is_empty(), |keys| keys.ours == ours) {
         return Ok(text.to_owned());
     }
-    replaced(path, text, ours, Some(MARK))
+    let rest = if list == KeyList::Short { REST } else { "" };
+    replaced(path, text, ours, Some(&format!("{MARK}{rest}")))
+}
+
+/// Removes the keys below the mark.
+pub(crate) fn without_ours(path: &Path, text: &str) -> Result<String> {
+    write(path, text, &[], KeyList::Short)
 }
 
 /// Replaces the keys below the mark. Without a new mark the keys belong to the project.
@@ -150,7 +159,7 @@ mod tests {
     }
 
     fn written(text: &str, ours: &[CacheKey]) -> String {
-        write(Path::new("pyproject.toml"), text, ours).unwrap()
+        write(Path::new("pyproject.toml"), text, ours, KeyList::Exhaustive).unwrap()
     }
 
     #[test]
@@ -173,6 +182,16 @@ mod tests {
         );
         assert_eq!(written(&two, &[file("c")]), two);
         assert_eq!(written(&two, &[]), text);
+    }
+
+    #[test]
+    fn the_mark_of_the_short_list_says_what_it_leaves_out() {
+        let path = Path::new("p");
+        let short = write(path, "", &[file("a")], KeyList::Short).unwrap();
+        assert!(short.contains(&format!("\n    # {MARK}{REST}\n    {{ file")), "{short}");
+        let all = write(path, &short, &[file("b")], KeyList::Exhaustive).unwrap();
+        assert!(all.contains(&format!("\n    # {MARK}\n    {{ file")), "{all}");
+        assert_eq!(write(path, &all, &[file("a")], KeyList::Short).unwrap(), short);
     }
 
     #[test]
@@ -209,7 +228,9 @@ mod tests {
             ),
             ("[tool.uv\n", ":1:"),
         ] {
-            let error = write(Path::new("pyproject.toml"), text, &[]).unwrap_err().to_string();
+            let error = write(Path::new("pyproject.toml"), text, &[], KeyList::Short)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(cause), "{error}");
         }
     }

@@ -54,7 +54,7 @@ def raw(project: Project) -> bytes:
 def without_our_keys(text: str) -> str:
     """The text without what stands below our mark, and without our comment above `requires`."""
     text = re.sub(r"(?m)^# `wheelprint init --undo` puts back: .*\n", "", text)
-    return re.sub(rf"    {re.escape(MARK)}\n(    .*\n)*", "", text)
+    return re.sub(rf"    {re.escape(MARK)}.*\n(    .*\n)*", "", text)
 
 
 def switched(text: str) -> str:

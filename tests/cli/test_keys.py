@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from support.project import Project
 
 MARK = "`wheelprint keys --write` keeps the lines below"
+#: What the mark of the short list says after that.
+REST = "; the import check sees variables and the rest"
 OURS = """[project]
 name = "x"
 [build-system]
@@ -55,9 +57,32 @@ def test_before_a_build_they_are_what_cargo_tells(project: Project) -> None:
     assert "../shared-core/data/stop-words.txt" not in files(said.stdout)
 
 
-def test_after_a_build_they_are_exact(project: Project) -> None:
+def test_after_a_build_they_are_few(project: Project) -> None:
     project.uv("sync").ok()
     said = wheelprint(project, "keys").ok()
+    assert said.stderr == ""
+    assert keys(said.stdout) == [
+        f'{{ file = "{file}" }}'
+        for file in (
+            "pyproject.toml",
+            "Cargo.lock",
+            "Cargo.toml",
+            "README.md",
+            "src/**/*.rs",
+            "../shared-core/Cargo.toml",
+            "../shared-core/data/stop-words.txt",
+            "../shared-core/src/**/*.rs",
+        )
+    ]
+    # Sources in the covered folders change nothing, whether a module names them or not.
+    project.write("src/more/deep.rs", "")
+    project.write("../shared-core/src/new.rs", "")
+    assert wheelprint(project, "keys").ok().stdout == said.stdout
+
+
+def test_the_exhaustive_list(project: Project) -> None:
+    project.uv("sync").ok()
+    said = wheelprint(project, "keys", "--exhaustive").ok()
     assert said.stderr == ""
     assert {
         "pyproject.toml",
@@ -78,6 +103,149 @@ def test_after_a_build_they_are_exact(project: Project) -> None:
     # Nothing that is printed is written.
     assert "cache-keys" not in project.read("pyproject.toml")
 
+    wheelprint(project, "keys", "--write").ok()
+    text = project.read("pyproject.toml")
+    assert f"    # {MARK}{REST}\n" in text
+    assert wheelprint(project, "keys", "--check").code == 0
+    checked = wheelprint(project, "keys", "--check", "--exhaustive")
+    assert checked.code == 1
+    assert "RUSTFLAGS: no cache key covers it" in checked.stdout
+    # The setting is the same choice for every command.
+    project.append("pyproject.toml", '\n[tool.wheelprint]\ncache-keys = "exhaustive"\n')
+    assert wheelprint(project, "keys", "--check").stdout == checked.stdout
+    wheelprint(project, "keys", "--write").ok()
+    assert f"    # {MARK}\n" in project.read("pyproject.toml")
+    checked = wheelprint(project, "keys", "--check").ok()
+    assert checked.stdout.endswith("inputs, and uv sees all that it can\n")
+    assert wheelprint(project, "keys", "--check", WHEELPRINT_CACHE_KEYS="short").code == 0
+    # Nothing is built for the setting.
+    assert project.uv("sync", "-v").ok().verdict.startswith("fresh: ")
+    # Where no import checks, nothing sees a variable.
+    said = wheelprint(project, "keys", WHEELPRINT_ON_STALE="ignore").ok()
+    assert said.stderr == ""
+    off = {"WHEELPRINT_ON_STALE": "ignore", "WHEELPRINT_CACHE_KEYS": "short"}
+    assert "note: the import check is off" in wheelprint(project, "keys", **off).ok().stderr
+    project.replace("pyproject.toml", '"exhaustive"', '"long"')
+    failed = wheelprint(project, "keys")
+    assert failed.code == 2
+    assert "tool.wheelprint.cache-keys: unknown value `long`" in failed.stderr
+
+
+@pytest.mark.first_build
+@pytest.mark.parametrize("made_by", ["uv init", "wheelprint new"])
+def test_a_usual_project_is_right_before_its_first_build(made_by: str, project: Project) -> None:
+    """Few keys, the same before and after the build; no variable of pyo3 fails the check."""
+    folder = project.output_folder()
+    root = folder / "usual"
+    if made_by == "uv init":
+        options = ("--build-backend", "maturin", "--lib", "--no-workspace", "--vcs", "none")
+        project.uv("init", *options, "usual", cwd=folder).ok()
+        path = root / "pyproject.toml"
+        text = re.sub(r"(?s)\[tool\.uv\]\ncache-keys = .*?\n\n", "", path.read_text())
+        path.write_text(text)
+        wheelprint(project, "init", "--yes", cwd=root).ok()
+    else:
+        wheelprint(project, "new", "usual", cwd=folder).ok()
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert set(keys(text)) == {
+        f'{{ file = "{file}" }}'
+        for file in ("pyproject.toml", "Cargo.lock", "Cargo.toml", "README.md", "src/**/*.rs")
+    }
+    assert wheelprint(project, "keys", "--check", cwd=root).code == 0
+    project.uv("sync", cwd=root).ok()
+    checked = wheelprint(project, "keys", "--check", cwd=root).ok()
+    assert checked.stdout.endswith("and the import check the rest\n")
+    assert "uv will not notice" not in project.uv("sync", "-v", "--reinstall", cwd=root).ok().output
+    assert "nothing to change" in wheelprint(project, "keys", "--write", cwd=root).ok().stdout
+    assert (root / "pyproject.toml").read_text(encoding="utf-8") == text
+
+
+def test_what_uv_init_wrote_is_enough_but_for_the_readme(project: Project) -> None:
+    folder = project.output_folder()
+    options = ("--build-backend", "maturin", "--lib", "--no-workspace", "--vcs", "none")
+    project.uv("init", *options, "usual", cwd=folder).ok()
+    root = folder / "usual"
+    wheelprint(project, "init", "--yes", cwd=root).ok()
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert files(text.partition(MARK)[2]) == ["README.md"]
+
+
+CRATES = {
+    "Cargo.toml": "[workspace]\nmembers = ['binding', 'crates/*']\nresolver = '3'\n",
+    "crates/shared/Cargo.toml": (
+        "[package]\nname = 'shared'\nversion = '1.0.0'\nedition = '2024'\n"
+        "[dependencies]\nword = { path = '../word' }\n"
+    ),
+    "crates/shared/src/lib.rs": "pub const WORD: u32 = word::word!();\n",
+    "crates/word/Cargo.toml": (
+        "[package]\nname = 'word'\nversion = '1.0.0'\nedition = '2024'\n[lib]\nproc-macro = true\n"
+    ),
+    "crates/word/src/lib.rs": (
+        "#[proc_macro]\npub fn word(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n"
+        '    "1".parse().unwrap()\n}\n'
+    ),
+    "binding/c/one.c": "int one(void) { return 1; }\n",
+    "binding/c/two.c": "int two(void) { return 2; }\n",
+    "binding/data/a.txt": "a",
+    "binding/data/b.txt": "b",
+    "binding/build.rs": (
+        "fn main() {\n"
+        '    println!("cargo:rerun-if-changed=c/one.c");\n'
+        '    println!("cargo:rerun-if-changed=c/two.c");\n}\n'
+    ),
+}
+
+
+def test_a_workspace_has_few_keys(check_out: CheckOut) -> None:
+    """A shared crate, a macro, C sources and data."""
+    project = without_keys(check_out("pure"))
+    root = project.root / "binding"
+    root.mkdir()
+    for name in ("Cargo.toml", "README.md", "pyproject.toml", "src"):
+        project.path(name).rename(root / name)
+    for name, text in CRATES.items():
+        project.write(name, text)
+    project.append("binding/Cargo.toml", "\n[dependencies.shared]\npath = '../crates/shared'\n")
+    included = [f'const _: &str = include_str!("../data/{name}.txt");\n' for name in "ab"]
+    project.append("binding/src/lib.rs", "".join(included) + "const _: u32 = shared::WORD;\n")
+    project.uv("sync", cwd=root).ok()
+    wheelprint(project, "keys", "--write", cwd=root).ok()
+    assert keys(project.read("binding/pyproject.toml")) == [
+        f'{{ file = "{file}" }}'
+        for file in (
+            "pyproject.toml",
+            "Cargo.toml",
+            "README.md",
+            "build.rs",
+            "c/**/*.c",
+            "data/**/*.txt",
+            "src/**/*.rs",
+            "../Cargo.lock",
+            "../Cargo.toml",
+            "../crates/*/Cargo.toml",
+            "../crates/*/src/**/*.rs",
+        )
+    ]
+
+    def verdict() -> str:
+        return project.uv("sync", "-v", cwd=root).ok().verdict
+
+    # uv sees each of them.
+    project.uv("sync", cwd=root).ok()
+    for name, said in [
+        ("binding/c/two.c", "c/two.c"),
+        ("binding/data/b.txt", "data/b.txt"),
+        ("crates/word/src/lib.rs", "../crates/word/src/lib.rs"),
+    ]:
+        project.append(name, "\n")
+        assert verdict() == f"stale: {said} changed"
+    project.write("crates/shared/src/unused.rs", "")
+    assert verdict().startswith("fresh: ")
+    # It does not see what nothing is built from.
+    project.write("crates/shared/tests/test.rs", "")
+    assert "Calling `wheelprint." not in project.uv("sync", "-v", cwd=root).ok().output
+    assert "nothing to change" in wheelprint(project, "keys", "--write", cwd=root).ok().stdout
+
 
 def test_they_are_written_once_and_nothing_is_built_for_them(project: Project) -> None:
     before = project.read("pyproject.toml")
@@ -94,7 +262,7 @@ def test_they_are_written_once_and_nothing_is_built_for_them(project: Project) -
     project.spy.assert_idle()
     installed.hears_nothing(project)
     checked = wheelprint(project, "keys", "--check").ok()
-    assert checked.stdout.endswith("inputs, and uv sees all that it can\n")
+    assert checked.stdout.endswith("uv sees the project's files, and the import check the rest\n")
 
 
 def test_line_endings_stay(project: Project) -> None:
@@ -123,7 +291,7 @@ cache-keys = [
     wheelprint(project, "keys", "--write").ok()
     text = project.read("pyproject.toml")
     assert theirs.rstrip().removesuffix("]").rstrip() in text
-    mine, ours = text.split(f"    # {MARK}\n")
+    mine, ours = text.split(f"    # {MARK}{REST}\n")
     assert keys(mine)[-1] == '{ file = "schema/*.json" }'
     assert not {"pyproject.toml", "src/**/*.rs"} & set(files(ours))
     assert "../shared-core/src/**/*.rs" in files(ours)
@@ -149,7 +317,7 @@ def test_check_names_what_no_key_covers(project: Project) -> None:
     lines = checked.stdout.splitlines()
     assert "../shared-core/data/stop-words.txt: no cache key covers it" in lines
     assert "../shared-core/src/lib.rs: no cache key covers it" in lines
-    assert "RUSTFLAGS: no cache key covers it" in lines
+    assert "RUSTFLAGS: no cache key covers it" not in lines
     assert not [line for line in lines if line.startswith(("src/lib.rs", "pyproject.toml"))]
     assert lines[-1] == "run `wheelprint keys --write`"
     assert len(lines) == len(set(lines))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def project(check_out: CheckOut) -> Project:
-    """Installed by uv, with the exact keys."""
+    """Installed by uv, with the exhaustive keys."""
     found = without_keys(check_out("mixed-path-dep"))
     found.uv("sync").ok()
-    wheelprint(found, "keys", "--write").ok()
+    wheelprint(found, "keys", "--write", "--exhaustive").ok()
     found.uv("sync").ok()
     return found
 
@@ -122,6 +122,38 @@ def test_what_uv_does_not_see(project: Project) -> None:
     assert "does not see it; `wheelprint keys --check` names what no key covers" in text
     assert 'does nothing; the next import finds out (on-stale = "rebuild")' in text
     installed.hears_nothing(project)
+
+
+def test_what_the_short_list_leaves_out(project: Project) -> None:
+    wheelprint(project, "keys", "--write").ok()
+    project.uv("sync").ok()
+    assert status(project)["uv"]["notices"] is False
+    loud = {"RUSTFLAGS": "--cfg loud"}
+    said = status(project, **loud)
+    assert words(said) == ["RUSTFLAGS: unset -> set"]
+    assert (said["uv"]["notices"], said["next-sync"]["action"]) == (False, "nothing")
+    text = " ".join(wheelprint(project, "status", **loud).stdout.split())
+    assert "does not see it, because the short list of cache keys has no variables" in text
+    assert "`wheelprint keys --exhaustive` has them" in text
+    assert 'does nothing; the next import finds out (on-stale = "rebuild")' in text
+    # Neither does it see a new folder for data.
+    data = project.path("text_stats.stats._native.data")
+    data.mkdir()
+    assert status(project)["uv"]["notices"] is False
+    text = " ".join(wheelprint(project, "status").stdout.split())
+    assert "does not see it, because the short list" in text
+    data.rmdir()
+    # A new configuration file gets a key as soon as it is there.
+    project.write(".cargo/config.toml", "[build]\nrustflags = ['--cfg', 'loud']\n")
+    said = status(project)
+    assert words(said) == [".cargo/config.toml is new"]
+    assert said["uv"]["notices"] is False
+    text = wheelprint(project, "status").stdout
+    assert "does not see it; `wheelprint keys --check` names what no key covers" in text
+    checked = wheelprint(project, "keys", "--check")
+    assert checked.stdout.splitlines()[0] == ".cargo/config.toml: no cache key covers it"
+    wheelprint(project, "keys", "--write").ok()
+    assert status(project)["next-sync"]["action"] == "build"
 
 
 def test_where_nothing_is_installed(check_out: CheckOut) -> None:

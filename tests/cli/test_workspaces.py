@@ -154,7 +154,8 @@ def test_keys_of_all(project: Project) -> None:
     assert found["hatch"] == ["packages/hatch", "Hatch builds it"]
     folder, _, missing = found["two"]
     assert (folder, missing != "0") == ("packages/two", True)
-    assert "\n    RUSTFLAGS\n" in run.stdout
+    assert "\n    README.md\n" in run.stdout
+    assert "RUSTFLAGS" not in run.stdout
     # A note says which package it is about.
     assert "note: Pure.One: nothing was built yet" in run.stderr
     assert "note: two: nothing was built yet" in run.stderr
@@ -170,7 +171,7 @@ def test_keys_of_all(project: Project) -> None:
     found = rows(run.stdout)
     assert found["two"][2:] == ["nothing to change"]
     assert found["Pure.One"][2:] == ["written"]
-    assert '\n    + { env = "RUSTFLAGS" }\n' in run.stdout
+    assert '\n    + { file = "README.md" }\n' in run.stdout
     run = wheelprint(project, "keys", "--all-packages", "--check", cwd=project.root / "Pure").ok()
     assert [row[2:] for row in rows(run.stdout).values()] == [["0"], ["0"], []]
 

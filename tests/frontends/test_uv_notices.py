@@ -1,5 +1,5 @@
-"""With the keys that `wheelprint keys --write` writes `uv sync` alone, without any import, notices
-every kind of change that a key can express."""
+"""With the keys that `wheelprint keys --write --exhaustive` writes `uv sync` alone, without any
+import, notices every kind of change that a key can express."""
 
 from __future__ import annotations
 
@@ -61,14 +61,17 @@ def test_uv_notices(name: str, synced: Editable) -> None:
     if case.before is not None:
         case.before(project)
     project.uv("sync").ok()
-    wheelprint(project, "keys", "--write").ok()
+    wheelprint(project, "keys", "--write", "--exhaustive").ok()
+    assert wheelprint(project, "keys", "--check", "--exhaustive").code == 0
+    # They cover the short list, too.
     assert wheelprint(project, "keys", "--check").code == 0
     # Whatever was written, nothing is built for it.
     project.spy.clear()
     project.uv("sync").ok()
     project.spy.assert_idle()
     installed.hears_nothing(project)
-    assert "nothing to change" in wheelprint(project, "keys", "--write").ok().stdout
+    again = wheelprint(project, "keys", "--write", "--exhaustive").ok()
+    assert "nothing to change" in again.stdout
     first = shown(synced)
 
     case.change(project)
