@@ -278,6 +278,14 @@ impl Status {
         text.to_owned()
     }
 
+    /// Whether only Python files and metadata changed. The import check compares neither.
+    fn is_of_files_alone(&self) -> bool {
+        let is_compared = |reason: &Reason| {
+            reason.key().is_none_or(|key| !matches!(key.part, Part::Python | Part::Metadata))
+        };
+        matches!(&self.verdict, Verdict::Stale(reasons) if !reasons.iter().any(is_compared))
+    }
+
     /// What the user should do if `uv sync` alone cannot fix the problem, or can fix it only from
     /// this folder.
     fn hint(&self) -> Option<String> {
@@ -296,6 +304,9 @@ impl Status {
             let policy = self.opened.call.settings().on_stale.as_str();
             return match self.is_fresh() {
                 true => "does nothing".to_owned(),
+                false if self.is_of_files_alone() => {
+                    "does nothing; `uv sync --reinstall` installs it".to_owned()
+                }
                 false => {
                     format!("does nothing; the next import finds out (on-stale = \"{policy}\")")
                 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -142,6 +143,11 @@ def test_what_the_short_list_leaves_out(project: Project) -> None:
     assert status(project)["uv"]["notices"] is False
     text = " ".join(wheelprint(project, "status").stdout.split())
     assert "does not see it, because the short list" in text
+    # The import does not compare what maturin only copies.
+    assert "does nothing; `uv sync --reinstall` installs it" in text
+    project.uv("sync").ok()
+    editable = installed.Editable(project, Path(project.env["UV_PROJECT_ENVIRONMENT"]))
+    assert editable.imports(WHEELPRINT_ON_STALE="error").run.code == 0
     data.rmdir()
     # A new configuration file gets a key as soon as it is there.
     project.write(".cargo/config.toml", "[build]\nrustflags = ['--cfg', 'loud']\n")
