@@ -91,8 +91,7 @@ def test_who_may_only_read_publishes_nothing(server: Server, check_out: CheckOut
 
 def test_an_unknown_key_is_a_miss(nginx: Server, check_out: CheckOut) -> None:
     team = Team(check_out("pure"), nginx)
-    team.make_key("stranger")
-    team.publish(team.folder / "stranger")
+    team.publish(team.folder / "stranger", team.make_key("stranger"))
     reader = team.reader(rust=True)
     said = sync(reader).output
     assert FETCHED not in said
@@ -147,7 +146,7 @@ def test_each_tree_trusts_for_itself(nginx: Server, check_out: CheckOut) -> None
     """The trees of a machine share its store. A tree must not get what only another one trusts."""
     team = Team(check_out("pure"), nginx)
     stranger = team.make_key("stranger")
-    team.publish(team.folder / "stranger")
+    team.publish(team.folder / "stranger", stranger)
     machine = team.reader(rust=True)
     branch = machines.another(team.builder, made(team.folder / "branch"), rust=True)
     branch.env = dict(machine.env)
