@@ -45,8 +45,11 @@ pub(super) fn obstacle(call: &Call, entry: &Entry) -> Option<String> {
         let why = report::tied(tied, &record.roots);
         return Some(format!("it depends on where its tree lies ({why})"));
     }
-    if !entry.made.is_known {
-        return Some("it is not known what its build scripts read; build it again".to_owned());
+    // It was made before the shared store was set up, or of an unpacked archive.
+    let runs_nothing = || matches!(untold(&entry.roots, None), Ok(None));
+    if !entry.made.is_known && (compiles_c(record, &entry.roots) || !runs_nothing()) {
+        let cause = "it is not known what its build scripts read";
+        return Some(format!("{cause}; with WHEELPRINT_REUSE=never the next build is made anew"));
     }
     let mut roots = record.watches.iter().filter_map(|watch| watch.root());
     if roots.any(|root| matches!(root, Root::Outside(_))) {

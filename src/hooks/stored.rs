@@ -322,7 +322,11 @@ pub(super) fn keep(
             }
         }
     }
-    let made = shared_limits::made(call, &record, &roots);
+    // The files of an archive may be others than those of its tree.
+    let made = match origin {
+        Some(_) => Default::default(),
+        None => shared_limits::made(call, &record, &roots),
+    };
     let finished = Finished { built_in, tied, record, roots, at_import, fetched: None, made };
     if call.reuses() || artifact == Artifact::Editable {
         return store.publish(EntryKind::Artifact(artifact), finished, wheel);

@@ -181,6 +181,25 @@ def test_a_header_that_the_build_script_does_not_name_counts(team: FolderTeam) -
     assert "files differ that a build script may read" in said
 
 
+def test_a_build_from_before_the_store_was_set_up(team: FolderTeam) -> None:
+    team.builder.env["WHEELPRINT_SHARED"] = "off"
+    machines.synced(team.builder)
+    team.builder.env["WHEELPRINT_SHARED"] = "write"
+    assert "published pure" in machines.wheelprint(team.builder, "shared", "push").ok().stdout
+    # What a build script has read is not known later.
+    team.builder.write("build.rs", "fn main() {}")
+    team.builder.env["WHEELPRINT_SHARED"] = "off"
+    machines.synced(team.builder, "--reinstall-package", "pure")
+    team.builder.env["WHEELPRINT_SHARED"] = "write"
+    said = machines.wheelprint(team.builder, "shared", "push").failed().output
+    assert "with WHEELPRINT_REUSE=never the next build is made anew" in said
+    team.builder.env["WHEELPRINT_REUSE"] = "never"
+    machines.synced(team.builder, "--reinstall-package", "pure")
+    del team.builder.env["WHEELPRINT_REUSE"]
+    machines.wheelprint(team.builder, "shared", "push").ok()
+    assert len(team.objects("records")) == 2
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("CFLAGS", "-I/opt/include"), ("RUSTFLAGS", "-L native=/opt/lib")],
