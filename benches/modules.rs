@@ -14,7 +14,7 @@ use wheelprint::freshness;
 use wheelprint::inputs::{Part, Root, Roots, Watch};
 use wheelprint::log::Level;
 use wheelprint::request::{Artifact, Environment, Interpreter, Request};
-use wheelprint::settings::{KeyList, OnStale, Reuse, Settings};
+use wheelprint::settings::{OnStale, Reuse, Settings};
 use wheelprint::stat_cache::Digests;
 use wheelprint::toolchain::Toolchain;
 
@@ -112,7 +112,7 @@ impl Look {
             remap_paths: false,
             direct_cargo: true,
             shared: None,
-            cache_keys: KeyList::default(),
+            cache_keys: None,
             log: Level::Info,
         };
         let mut roots = Roots::default();

@@ -30,7 +30,8 @@ pub struct Settings {
     pub direct_cargo: bool,
     /// The store that a team shares, if there is one.
     pub shared: Option<Shared>,
-    pub cache_keys: KeyList,
+    /// `None` if nobody chose one: see `wanted`.
+    pub cache_keys: Option<KeyList>,
     pub log: Level,
 }
 
@@ -69,8 +70,8 @@ const ON_STALE: &[(&str, OnStale)] = &[
 ];
 const REUSE: &[(&str, Reuse)] =
     &[("editable", Reuse::Editable), ("always", Reuse::Always), ("never", Reuse::Never)];
-const KEY_LIST: &[(&str, KeyList)] =
-    &[("short", KeyList::Short), ("exhaustive", KeyList::Exhaustive)];
+const KEY_LIST: &[(&str, Option<KeyList>)] =
+    &[("short", Some(KeyList::Short)), ("exhaustive", Some(KeyList::Exhaustive))];
 const SWITCH: &[(&str, bool)] = &[("true", true), ("false", false)];
 /// The keys of `[tool.wheelprint]`.
 const KEYS: &[&str] =
@@ -110,7 +111,7 @@ impl Settings {
             remap_paths: sources.choice("remap-paths", SWITCH, false)?,
             direct_cargo: sources.choice("direct-cargo", SWITCH, true)?,
             shared: Shared::resolve(&table, &request.environment)?,
-            cache_keys: sources.choice("cache-keys", KEY_LIST, KeyList::Short)?,
+            cache_keys: sources.choice("cache-keys", KEY_LIST, None)?,
             log: sources.choice("log", Level::NAMES, Level::Info)?,
         })
     }

@@ -9,8 +9,9 @@ use super::terminal::{BAD, GOOD, NAME, PLAIN, Terminal};
 use super::{Answer, Context};
 use crate::error::{PathContext as _, Result};
 use crate::hooks::inspect::Watched;
+use crate::hooks::wanted::is_import_checked;
 use crate::publish;
-use crate::settings::{KeyList, OnStale};
+use crate::settings::KeyList;
 use crate::store::original;
 use crate::switch::lines;
 use crate::uv::derive::{self, Wanted};
@@ -72,8 +73,7 @@ fn keys(opened: &OpenedProject, arguments: &Arguments, context: &Context) -> Res
         let all = [&theirs[..], &old].concat();
         [old.clone(), derive::missing(&wanted, &all)].concat()
     };
-    let is_import_checked = opened.call.settings().on_stale != OnStale::Ignore;
-    if wanted.list == KeyList::Short && !is_import_checked {
+    if wanted.list == KeyList::Short && !is_import_checked(&opened.call) {
         terminal.note(NO_IMPORT_CHECK);
     }
     match arguments.write {
@@ -139,9 +139,9 @@ fn changes(
     Answer::said(output).with_row(Row { cells, below })
 }
 
-const NO_IMPORT_CHECK: &str = "the import check is off (on-stale = \"ignore\"), so nothing sees a \
-                               change of a variable: `wheelprint keys --exhaustive` has keys for \
-                               them";
+const NO_IMPORT_CHECK: &str = "no import compares anything (on-stale = \"ignore\", or there is no module), \
+                               so nothing sees a change of a variable: `wheelprint keys --exhaustive` \
+                               has keys for them";
 
 const BEFORE_A_BUILD: &str = "nothing was built yet, so this is what cargo's manifests tell; a \
                               build may read more";

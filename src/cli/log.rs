@@ -110,7 +110,10 @@ fn took(seconds: f64) -> String {
     match seconds {
         0.0..1.0 => format!("{:.0} ms", seconds * 1000.0),
         1.0..60.0 => format!("{seconds:.1} s"),
-        _ => format!("{:.0} min {:02.0} s", (seconds / 60.0).floor(), seconds % 60.0),
+        _ => {
+            let whole = seconds.round() as u64;
+            format!("{} min {:02} s", whole / 60, whole % 60)
+        }
     }
 }
 
@@ -141,6 +144,6 @@ mod tests {
     #[test]
     fn times_are_short() {
         let times = [0.0184, 1.44, 59.0, 61.0, 3599.6].map(took);
-        assert_eq!(times, ["18 ms", "1.4 s", "59.0 s", "1 min 01 s", "59 min 60 s"]);
+        assert_eq!(times, ["18 ms", "1.4 s", "59.0 s", "1 min 01 s", "60 min 00 s"]);
     }
 }

@@ -59,7 +59,7 @@ struct Everywhere {
     /// Whether to print in colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
-    /// Print errors and results for programs only: JSON, paths, scripts, keys
+    /// Print only errors, and what programs read: JSON, `cache dir`, scripts, public keys
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Print what is done, too

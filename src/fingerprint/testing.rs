@@ -5,7 +5,7 @@ use std::path::Path;
 use super::observe::Observer;
 use crate::log::Level;
 use crate::request::{Artifact, Environment, Interpreter, Request};
-use crate::settings::{KeyList, OnStale, Reuse, Settings};
+use crate::settings::{OnStale, Reuse, Settings};
 use crate::stat_cache::Digests;
 use crate::toolchain::Toolchain;
 
@@ -28,7 +28,7 @@ pub(super) fn with_observer<T>(
         remap_paths: false,
         direct_cargo: true,
         shared: None,
-        cache_keys: KeyList::default(),
+        cache_keys: None,
         log: Level::Info,
     };
     let digests = Digests::default();

@@ -17,7 +17,7 @@ use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, Watch, environmen
 use crate::log::Level;
 use crate::report;
 use crate::request::{Artifact, Environment, Interpreter, Request};
-use crate::settings::{KeyList, OnStale, Reuse, Settings};
+use crate::settings::{OnStale, Reuse, Settings};
 use crate::stat_cache::Digests;
 use crate::store;
 use crate::toolchain::Toolchain;
@@ -53,7 +53,7 @@ pub fn import_verdict(environment: Environment, file: &Path) -> Result<Vec<u8>> 
             remap_paths: false,
             direct_cargo: true,
             shared: None,
-            cache_keys: KeyList::default(),
+            cache_keys: None,
             log: Level::Error,
         },
         digests: digests.unwrap_or_default(),

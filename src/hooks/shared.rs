@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::call::Call;
 use super::lookup::Stale;
-use super::shared_find::{Answer, ask, request};
+use super::shared_find::{Answer, ask, environment, request};
 use crate::digest::Tagged;
 use crate::direct;
 use crate::error::{Cause, Error, Result};
@@ -114,8 +114,10 @@ pub(super) fn fetch(call: &Call, stale: &Stale) -> bool {
         }
         Err(error) => {
             let failure = shared::with_address(shared, &error);
-            // A copy that can't be run is not kept. The next build requests the program again.
-            store.forget_team_program(&program);
+            if !shared::runs(&program, &call.project.root, &environment(call)) {
+                // A copy that can't be run is not kept. The next build requests the program again.
+                store.forget_team_program(&program);
+            }
             store.switch_team_off(&shared.url, &failure);
             store.count(Counted::Failure);
             log::warn(format_args!(

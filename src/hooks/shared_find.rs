@@ -125,9 +125,11 @@ pub(super) fn request(call: &Call) -> String {
     shared::request(&call.request, &name.unwrap_or_default())
 }
 
-/// The variables of the program.
+/// The variables of the program where it reads. It may be the copy in the store, which gets no key.
 pub(super) fn environment(call: &Call) -> Environment {
-    call.request.environment.with(&call.credentials)
+    let mut credentials = call.credentials.clone();
+    credentials.take(&shared::KEYS);
+    call.request.environment.with(&credentials)
 }
 
 /// The lists that a build of the current inputs may be on.

@@ -15,11 +15,11 @@ use crate::shared::{Made, c_compiler, is_of_c, untold};
 use crate::stat_cache;
 use crate::store::Entry;
 
-/// What a build that was just made is to be shared with. Without a shared store nothing is looked at.
+/// What is noted of a build that was just made. Only who publishes looks at more than the time.
 pub(super) fn made(call: &Call, record: &Record, roots: &Roots) -> Made {
     let nanoseconds = |time: i128| Duration::from_nanos(time.max(0).cast_unsigned() as u64);
     let seconds = Some(nanoseconds(stat_cache::now() - call.began).as_secs_f64());
-    if call.settings.shared.is_none() {
+    if !call.settings.shared.as_ref().is_some_and(|shared| shared.may_write) {
         return Made { seconds, ..Made::default() };
     }
     let c_compiler = compiles_c(record, roots)
@@ -55,26 +55,28 @@ pub(super) fn obstacle(call: &Call, entry: &Entry) -> Option<String> {
     if roots.any(|root| matches!(root, Root::Outside(_))) {
         return Some("it has inputs outside of its tree".to_owned());
     }
-    if !cfg!(windows) && compiles_c(record, &entry.roots) && entry.made.c_compiler.is_none() {
+    if compiles_c(record, &entry.roots) && entry.made.c_compiler.is_none() {
         return Some("it compiled C code, and no C compiler told its version".to_owned());
     }
     let settings = serde_json::to_string(&call.request.config_settings).unwrap_or_default();
-    let texts = record.pairs().filter_map(|(key, _)| Some((key, text_of(call, entry, key)?)));
-    for (key, text) in texts.collect::<Vec<_>>() {
+    let of_inputs = record.pairs().find_map(|(key, _)| {
+        let name = &key.name;
+        let text = match text_of(call, entry, key) {
+            Ok(text) => text?,
+            Err(error) => return Some(error.to_string()),
+        };
         if let Some(flag) = native_flag(&text) {
-            return Some(format!("`{flag}` compiles for this machine alone"));
+            return Some(format!("`{flag}` in {name} compiles for this machine alone"));
         }
-        if key.kind == Kind::Variable
-            && is_about_compilers(&key.name)
-            && let Some(path) = path_outside(&key.name, &text)
-        {
-            return Some(format!("{} names {path}, which is no input", key.name));
+        if key.kind == Kind::Variable && is_about_compilers(name) {
+            return path_outside(name, &text).map(|path| no_input(name, path));
         }
-        if sets_c(key, &text) {
-            return Some(format!("{} sets variables of the C compiler", key.name));
-        }
-    }
-    native_flag(&settings).map(|flag| format!("`{flag}` compiles for this machine alone"))
+        is_toml(key).then(|| of_configuration(name, &text)).flatten()
+    });
+    of_inputs.or_else(|| {
+        let flag = native_flag(&settings)?;
+        Some(format!("`{flag}` in a config setting compiles for this machine alone"))
+    })
 }
 
 /// Did the build compile C or C++? Build scripts that use the crate `cc` name its variables. The crates
@@ -90,24 +92,66 @@ fn compiles_c(record: &Record, roots: &Roots) -> bool {
 }
 
 /// The value of a variable, or the content of a file. TOML is written anew, so that each spelling of a
-/// value is the same.
-fn text_of(call: &Call, entry: &Entry, key: &Key) -> Option<String> {
+/// value is the same. `None` for what is not there, for a folder, and for other inputs.
+///
+/// # Errors
+/// The file can't be read.
+fn text_of(call: &Call, entry: &Entry, key: &Key) -> std::io::Result<Option<String>> {
+    use std::io::ErrorKind as E;
     let path = match (&key.root, key.kind) {
         (None, Kind::Variable) => {
-            return Some(call.plan.environment.get(&key.name)?.to_string_lossy().into_owned());
+            let value = call.plan.environment.get(&key.name);
+            return Ok(value.map(|value| value.to_string_lossy().into_owned()));
         }
-        (Some(Root::Above), _) => call.project.root.join(&key.name),
-        (Some(_), _) => entry.roots.path_of(key)?,
-        _ => return None,
+        (Some(Root::Above), _) => Some(call.project.root.join(&key.name)),
+        (Some(_), _) => entry.roots.path_of(key),
+        _ => None,
     };
-    let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
-    let table = is_config(key).then(|| text.parse::<toml::Table>().ok()).flatten();
-    Some(table.map_or(text, |table| table.to_string()))
+    let Some(path) = path.filter(|path| !path.is_dir()) else { return Ok(None) };
+    let text = match fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if matches!(error.kind(), E::NotFound | E::NotADirectory) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let table = is_toml(key).then(|| text.parse::<toml::Table>().ok()).flatten();
+    Ok(Some(table.map_or(text, |table| table.to_string())))
 }
 
-fn is_config(key: &Key) -> bool {
+/// Cargo reads `config` without an ending, too.
+fn is_toml(key: &Key) -> bool {
     let name = key.name.rsplit('/').next().unwrap_or_default();
-    name.ends_with(".toml") || (name == "config" && key.name.ends_with(".cargo/config"))
+    name.ends_with(".toml") || name == "config"
+}
+
+fn no_input(place: &str, path: &str) -> String {
+    format!("{place} names {path}, which is no input")
+}
+
+/// Why a build with this configuration of cargo can't be shared.
+fn of_configuration(name: &str, text: &str) -> Option<String> {
+    let table = text.parse::<toml::Table>().unwrap_or_default();
+    let variables = table.get("env").and_then(toml::Value::as_table);
+    if variables.is_some_and(|table| table.keys().any(|name| is_of_c(name))) {
+        return Some(format!("{name} sets variables of the C compiler"));
+    }
+    let path = path_in(&table)?;
+    Some(no_input(name, &path))
+}
+
+/// A path in flags or wrappers, in this table or one in it.
+fn path_in(table: &toml::Table) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let variable = match key.as_str() {
+            "rustflags" => "RUSTFLAGS",
+            "rustc-wrapper" | "rustc-workspace-wrapper" => "RUSTC_WRAPPER",
+            _ => return path_in(value.as_table()?),
+        };
+        let words = match value {
+            toml::Value::String(text) => vec![text.as_str()],
+            value => value.as_array()?.iter().filter_map(toml::Value::as_str).collect(),
+        };
+        words.into_iter().find_map(|word| path_outside(variable, word)).map(str::to_owned)
+    })
 }
 
 /// A flag by which the compiler uses what only this machine's processor has.
@@ -123,13 +167,13 @@ fn is_about_compilers(variable: &str) -> bool {
 
 /// An absolute path in a value, except for the compiler itself, whose version is compared, and for programs
 /// that only keep what compilers write.
-fn path_outside(variable: &str, value: &str) -> Option<String> {
+fn path_outside<'a>(variable: &str, value: &'a str) -> Option<&'a str> {
     const CACHES: [&str; 4] = ["sccache", "kache", "ccache", "cachepot"];
     let is_program = variable.ends_with("_WRAPPER") || !variable.contains("FLAGS");
     let path = value.split([' ', '\u{1f}', ';']).find_map(absolute_in)?;
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let is_compared = is_program && (is_of_c(variable) || CACHES.contains(&name.as_str()));
-    (!is_compared).then(|| path.to_owned())
+    (!is_compared).then_some(path)
 }
 
 /// An absolute path in a word: alone, after an option's letter, or after a sign.
@@ -141,16 +185,6 @@ fn absolute_in(word: &str) -> Option<&str> {
     };
     let at = word.match_indices(['/', '\\']).map(|(at, _)| at).find(|at| starts(*at))?;
     Some(&word[at..])
-}
-
-/// Whether cargo's configuration sets what [`c_compiler`] would have to ask.
-fn sets_c(key: &Key, text: &str) -> bool {
-    if !is_config(key) || !key.name.contains(".cargo/") {
-        return false;
-    }
-    let table = text.parse::<toml::Table>().unwrap_or_default();
-    let variables = table.get("env").and_then(toml::Value::as_table);
-    variables.is_some_and(|table| table.keys().any(|name| is_of_c(name)))
 }
 
 #[cfg(test)]
@@ -182,12 +216,27 @@ mod tests {
     }
 
     #[test]
-    fn configuration_that_sets_the_c_compiler() {
+    fn configuration_of_cargo_that_cannot_be_shared() {
+        for text in [
+            "[env]\nCC = 'mycc'",
+            "[env]\nCFLAGS_x = { value = '-O2', force = true }",
+            "[build]\nrustflags = ['-L', '/opt/lib']",
+            "[build]\nrustflags = '-L native=/opt/lib'",
+            "[target.'cfg(unix)']\nrustflags = ['-Clink-arg=/opt/x.o']",
+            "[build]\nrustc-wrapper = '/opt/bin/wrapper'",
+        ] {
+            assert!(of_configuration("config.toml", text).is_some(), "{text}");
+        }
+        for text in [
+            "[env]\nOTHER = '/opt'",
+            "[build]\nrustflags = ['-C', 'opt-level=3']\nrustc-wrapper = '/usr/bin/sccache'",
+            "no TOML",
+        ] {
+            assert_eq!(of_configuration("config.toml", text), None, "{text}");
+        }
         let key = |name: &str| Key::named(crate::inputs::Part::Rust, Kind::Value, name);
-        let config = key(".cargo/config.toml");
-        assert!(sets_c(&config, "[env]\nCC = 'mycc'"));
-        assert!(sets_c(&config, "[env]\nCFLAGS_x = { value = '-O2', force = true }"));
-        assert!(!sets_c(&config, "[env]\nOTHER = 'x'"));
-        assert!(!sets_c(&key("data.toml"), "[env]\nCC = 'mycc'"));
+        // Cargo's home has its configuration beside other files.
+        assert!(["config.toml", "config", ".cargo/config"].iter().all(|name| is_toml(&key(name))));
+        assert!(!is_toml(&key("src/lib.rs")));
     }
 }

@@ -8,13 +8,13 @@ use fs_err as fs;
 use super::call::Call;
 use super::lookup::Found;
 use super::shared::in_use;
-use super::shared_find::{environment, lists, request};
+use super::shared_find::{lists, request};
 use super::stored_copy::Copy;
 use super::{shared_limits, stored};
 use crate::editable;
 use crate::error::{Because as _, Cause, Error, Result};
 use crate::log;
-use crate::request::Artifact;
+use crate::request::{Artifact, Environment};
 use crate::settings::{self, Shared};
 use crate::shared::{
     self, LINES, Machine, PROGRAM, Payload, PublishedWheel, published, publishing,
@@ -75,14 +75,14 @@ fn push_one(call: &Call) -> Result<Option<Pushed>> {
         return Ok(None);
     };
     // Jobs may share the folder of the store, and what a job of others left there is not signed.
-    let is_of_another_job =
-        is_of_ci(call) && entry.made.job != settings::job(&call.request.environment);
+    let job = settings::job(&call.request.environment);
+    let is_of_another_job = is_of_ci(call) && (job.is_none() || entry.made.job != job);
     if entry.fetched.is_some() || entry.built_in != store.root() || is_of_another_job {
         return Ok(None);
     }
     let out = prepare(call, store, shared, &entry).because("this build is not published")?;
     let root = &call.project.root;
-    let child = start_publishing(&program, out.folder.path(), root, &environment(call));
+    let child = start_publishing(&program, out.folder.path(), root, &with_key(call));
     let outcome = child
         .map_err(|error| error.to_string())
         .and_then(|child| {
@@ -95,6 +95,11 @@ fn push_one(call: &Call) -> Result<Option<Pushed>> {
 
 fn is_of_ci(call: &Call) -> bool {
     call.request.environment.get(USE).is_some_and(|word| word == "ci")
+}
+
+/// The variables of the program where it publishes.
+fn with_key(call: &Call) -> Environment {
+    call.request.environment.with(&call.credentials)
 }
 
 /// The program that gets the key. Not the copy in the store: jobs may share that folder.
@@ -115,9 +120,7 @@ pub(super) fn publish(call: &Call, entry: &Entry) {
              build of the current sources"
         ));
     }
-    let has_key = ["WHEELPRINT_SHARED_KEY", "WHEELPRINT_SHARED_KEY_FILE"]
-        .iter()
-        .any(|name| call.credentials.non_empty(name).is_some());
+    let has_key = shared::KEYS.iter().any(|name| call.credentials.non_empty(name).is_some());
     if !has_key && !shared.accepts_unsigned() {
         return log::debug("not published: there is no key here");
     }
@@ -128,7 +131,7 @@ pub(super) fn publish(call: &Call, entry: &Entry) {
     match installed(call) {
         Some(program) => {
             let root = &call.project.root;
-            match start_publishing(&program, out.folder.path(), root, &environment(call)) {
+            match start_publishing(&program, out.folder.path(), root, &with_key(call)) {
                 // The next build that is published removes it.
                 Ok(_) => drop(out.folder.keep()),
                 Err(error) => {

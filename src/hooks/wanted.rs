@@ -12,13 +12,16 @@ use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
 use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, environment};
+use crate::settings::{KeyList, OnStale};
 use crate::uv::derive::Wanted;
 
 /// The inputs that cache keys could name.
 pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
     let root = &call.project.root;
-    let mut wanted =
-        Wanted { list: call.settings.cache_keys, root: root.clone(), ..Wanted::default() };
+    // What the short list leaves out, an import has to see.
+    let usual = if is_import_checked(call) { KeyList::Short } else { KeyList::Exhaustive };
+    let list = call.settings.cache_keys.unwrap_or(usual);
+    let mut wanted = Wanted { list, root: root.clone(), ..Wanted::default() };
     let repository = root.ancestors().find(|folder| folder.join(".git").exists());
     wanted.within.extend(repository.map(Path::to_owned));
     wanted.within.insert(root.clone());
@@ -47,6 +50,19 @@ pub fn wanted(call: &Call, watched: &Watched) -> Wanted {
     let left_out = call.variables_of_uv();
     wanted.variables.retain(|name| environment::counts_at_import(name) && !left_out.contains(name));
     wanted
+}
+
+/// Whether an import of the package compares its inputs. A program without a module is never imported.
+pub fn is_import_checked(call: &Call) -> bool {
+    let has_module = || match call.project.maturin.bindings.as_deref() {
+        Some(bindings) => bindings != "bin",
+        None => {
+            let manifest = call.project.manifest_path(&call.request);
+            let text = fs::read_to_string(&manifest).unwrap_or_default();
+            text.contains("[lib]") || manifest.with_file_name("src").join("lib.rs").is_file()
+        }
+    };
+    call.settings.on_stale != OnStale::Ignore && has_module()
 }
 
 fn add_watch(project: &Path, watch: &Watch, roots: &Roots, wanted: &mut Wanted) {

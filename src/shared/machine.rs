@@ -238,7 +238,7 @@ pub(crate) fn is_of_c(variable: &str) -> bool {
 
 /// The first lines of what the C and C++ compilers say of their versions: `cc` and `c++`, and those that
 /// variables name.
-/// `None` if none can be asked, as on Windows, where Visual Studio's has no such option.
+/// `None` if one of them can't be asked, as on Windows, where Visual Studio's has no such option.
 pub(crate) fn c_compiler(environment: &Environment, folder: &Path) -> Option<String> {
     if cfg!(windows) {
         return None;
@@ -247,22 +247,23 @@ pub(crate) fn c_compiler(environment: &Environment, folder: &Path) -> Option<Str
     let set = environment.iter().filter(|(name, _)| name.to_str().is_some_and(is_compiler));
     let mut named: BTreeSet<String> =
         set.map(|(_, value)| value.to_string_lossy().into_owned()).collect();
-    for (variable, usual) in [("CC", "cc"), ("CXX", "c++")] {
-        if environment.non_empty(variable).is_none() {
-            named.insert(usual.to_owned());
-        }
+    named.retain(|name| !name.trim().is_empty());
+    if environment.non_empty("CC").is_none() {
+        named.insert("cc".to_owned());
     }
-    let version = |named: &String| {
+    let version = |named: &str| {
         let mut words = named.split_whitespace();
         let mut command = environment.command(Path::new(words.next()?), folder);
         let said = run(command.args(words).arg("--version")).ok()?.ok()?;
         said.lines().next().map(str::to_owned)
     };
-    let is_named = |name: &&String| !name.trim().is_empty();
-    // A machine with a C compiler may have none for C++.
-    let versions: BTreeSet<String> = named.iter().filter(is_named).filter_map(version).collect();
-    let versions: Vec<String> = versions.into_iter().collect();
-    (!versions.is_empty()).then(|| versions.join("; "))
+    let versions: Option<BTreeSet<String>> = named.iter().map(|name| version(name)).collect();
+    let mut versions = versions?;
+    if environment.non_empty("CXX").is_none() {
+        // A machine with a C compiler may have none for C++.
+        versions.extend(version("c++"));
+    }
+    Some(versions.into_iter().collect::<Vec<_>>().join("; "))
 }
 
 fn version(text: &str) -> Option<(u32, u32)> {

@@ -3,10 +3,12 @@
 //! This module knows what is published of a build, and how a program of its own, `wheelprint-shared`, is
 //! asked. The program has the network, the signatures and the limits, so that no hook loads them.
 
+/// The variables with the secret key.
+pub(crate) const KEYS: [&str; 2] = ["WHEELPRINT_SHARED_KEY", "WHEELPRINT_SHARED_KEY_FILE"];
 /// The variables with the keys and passwords for the shared store.
 pub(crate) const CREDENTIALS: [&str; 5] = [
-    "WHEELPRINT_SHARED_KEY",
-    "WHEELPRINT_SHARED_KEY_FILE",
+    KEYS[0],
+    KEYS[1],
     "WHEELPRINT_SHARED_HTTP_USER",
     "WHEELPRINT_SHARED_HTTP_PASSWORD",
     "WHEELPRINT_SHARED_HTTP_TOKEN",
@@ -15,16 +17,17 @@ pub(crate) const CREDENTIALS: [&str; 5] = [
 use serde::{Deserialize, Serialize};
 
 mod machine;
+mod outgoing;
 mod payload;
 mod program;
 mod sources;
 mod untold;
 
 pub(crate) use machine::{Machine, c_compiler, is_of_c};
+pub(crate) use outgoing::{LINES, published, publishing, start_publishing, wait_until_published};
 pub(crate) use payload::{Payload, PublishedWheel, RECORD, request};
 pub(crate) use program::{
-    Amount, LINES, PROGRAM, Session, find, make_keys, missing, program, published, publishing,
-    short, start_publishing, wait_until_published, with_address,
+    Amount, PROGRAM, Session, find, make_keys, missing, program, runs, short, with_address,
 };
 pub(crate) use sources::list_of_sources;
 pub(crate) use untold::untold;

@@ -1,10 +1,10 @@
 //! Asking the program `wheelprint-shared`: JSON lines on its stdin and stdout.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,24 +13,17 @@ use crate::error::{Error, Result};
 use crate::log::escape_controls;
 use crate::request::{Environment, Interpreter, run};
 use crate::settings::Shared;
-use crate::shared::Payload;
 
 /// The name of the program, and of the package on the index that has it.
 pub(crate) const PROGRAM: &str = "wheelprint-shared";
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_millis(500);
 /// The program keeps its own deadlines. After this time more it is ended.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// The program allows so many times the deadline for requests about all objects.
 const PATIENCE: u32 = 60;
 /// At most so many objects of each kind are listed.
 const LISTED: usize = 100_000;
-/// In a folder that goes out: the lines of a session that publishes a build, and the answers.
-pub(crate) const LINES: &str = "lines";
-const ANSWERS: &str = "answers";
-/// The program answers in two lines.
-const ANSWERS_SIZE: u64 = 64 << 10;
-
 /// The program, if it is installed: beside the interpreter, or on PATH, where pip puts the programs of an
 /// isolated build.
 pub(crate) fn find(interpreter: &Interpreter, environment: &Environment) -> Option<PathBuf> {
@@ -58,6 +51,11 @@ pub(crate) fn missing() -> Error {
     }
 }
 
+/// Can this machine run the program?
+pub(crate) fn runs(program: &Path, folder: &Path, environment: &Environment) -> bool {
+    run(environment.command(program, folder).arg("--version")).is_ok_and(|said| said.is_ok())
+}
+
 /// Makes a secret key in a new file, and gives the public one, with the end of its line.
 ///
 /// # Errors
@@ -70,7 +68,7 @@ pub(crate) fn make_keys(program: &Path, file: &Path, environment: &Environment) 
 }
 
 /// The first line of a session.
-pub(crate) fn settings(shared: &Shared, keep: Option<&Path>) -> Value {
+pub(super) fn settings(shared: &Shared, keep: Option<&Path>) -> Value {
     json!({
         "url": shared.url,
         "trusted_keys": shared.trusted_keys,
@@ -81,96 +79,10 @@ pub(crate) fn settings(shared: &Shared, keep: Option<&Path>) -> Value {
     })
 }
 
-/// The lines of a session that publishes a build.
-pub(crate) fn publishing(
-    shared: &Shared,
-    lists: &[String],
-    request: &str,
-    payload: &Payload,
-    wheel: &Path,
-) -> String {
-    let publish = json!({"lists": lists, "request": request, "payload": payload, "wheel": wheel});
-    format!("{}\n{}\n", settings(shared, None), json!({ "publish": publish }))
-}
-
-/// Publishes a build by the session in a folder. The program goes on after the end of this process. Relative
-/// paths in variables are those of the folder `from`.
-///
-/// # Errors
-/// The program can't be run.
-pub(crate) fn start_publishing(
-    program: &Path,
-    folder: &Path,
-    from: &Path,
-    environment: &Environment,
-) -> std::io::Result<Child> {
-    let mut command = environment.command(program, from);
-    command.arg("session").stdin(fs_err::File::open(folder.join(LINES))?.into_parts().0);
-    command.stdout(fs_err::File::create(folder.join(ANSWERS))?.into_parts().0);
-    command.stderr(Stdio::null());
-    // An interrupt of the frontend is not meant for it.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.spawn()
-}
-
-/// Waits until a build is published.
-///
-/// # Errors
-/// It was not.
-pub(crate) fn wait_until_published(
-    mut child: Child,
-    folder: &Path,
-    shared: &Shared,
-) -> Result<Published, Failure> {
-    let deadline = Instant::now() + Duration::from_secs(shared.timeout) + GRACE;
-    loop {
-        match child.try_wait() {
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            Ok(Some(_)) => break,
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                break;
-            }
-        }
-    }
-    published(folder)?.ok_or_else(|| Failure(format!("{PROGRAM} ended without an answer")))
-}
-
-/// What became of a build that went out. `None` if the program has not answered.
-///
-/// # Errors
-/// It was not published.
-pub(crate) fn published(folder: &Path) -> Result<Option<Published>, Failure> {
-    let path = folder.join(ANSWERS);
-    // Anything else could block.
-    if !fs_err::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
-        return Ok(None);
-    }
-    let mut answers = String::new();
-    let file = fs_err::File::open(&path).map_err(|error| Failure(error.to_string()))?;
-    let read = file.take(ANSWERS_SIZE).read_to_string(&mut answers);
-    read.map_err(|error| Failure(error.to_string()))?;
-    for line in answers.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        match serde_json::from_str(line).map_err(|error| Failure(error.to_string()))? {
-            Answer::Ready(true) => {}
-            Answer::Published(published) if published.list == "written" => {
-                return Ok(Some(published));
-            }
-            Answer::Published(_) => {
-                return Err(Failure("other writers of its list were faster".to_owned()));
-            }
-            other => return Err(unexpected(&other)),
-        }
-    }
-    Ok(None)
-}
-
 /// Why the shared store could not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Failure(String);
+pub(crate) struct Failure(pub(super) String);
 
 /// A failure in words, with the address of the store first.
 pub(crate) fn with_address(shared: &Shared, failure: &impl std::fmt::Display) -> String {
@@ -201,7 +113,7 @@ pub(crate) struct Candidate {
 
 /// A published build that is not used.
 #[derive(Debug, Deserialize)]
-struct Refused {
+pub(super) struct Refused {
     id: String,
     cause: String,
 }
@@ -216,7 +128,7 @@ pub(crate) struct Amount {
 
 /// An object in the store.
 #[derive(Debug, Deserialize)]
-struct Object {
+pub(super) struct Object {
     size: u64,
 }
 
@@ -226,12 +138,12 @@ pub(crate) struct Published {
     /// `created`, or `there` if the store had it.
     pub record_was: String,
     /// `written`, or `left` if other writers were quicker each time: nobody finds the build then.
-    list: String,
+    pub(super) list: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Answer {
+pub(super) enum Answer {
     Ready(bool),
     Found { records: Vec<Candidate>, refused: Vec<Refused> },
     Fetched { size: u64 },
@@ -386,7 +298,7 @@ impl Drop for Session {
     }
 }
 
-fn unexpected(answer: &Answer) -> Failure {
+pub(super) fn unexpected(answer: &Answer) -> Failure {
     match answer {
         Answer::Failed { cause } => Failure(escape_controls(cause)),
         other => Failure(format!("{PROGRAM} answered {other:?}")),

@@ -5,13 +5,15 @@
 //! machine that has none, and would compile all, must not get a build with another header.
 
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::time::Duration;
 use std::time::SystemTime;
 
 use fs_err as fs;
 
 use crate::digest::{self, Tagged};
 use crate::error::{Because as _, Cause, Result};
-use crate::inputs::{Root, Roots};
+use crate::inputs::Roots;
 
 /// Folders of tools, and of what a build writes.
 const FOLDERS: [&str; 4] = [".git", ".venv", "node_modules", "target"];
@@ -33,10 +35,10 @@ pub(crate) fn untold(roots: &Roots, before: Option<SystemTime>) -> Result<Option
             continue;
         }
         is_empty = false;
-        tagged.field("package", &name_of(root));
+        tagged.field("package", &root.to_string());
         for path in files(folder)? {
             if let Some(before) = before
-                && fs::metadata(&path)?.modified()? > before
+                && last_change(&fs::metadata(&path)?)? > before
             {
                 return Err(format!("{} was written during the build", path.display()).into());
             }
@@ -49,12 +51,21 @@ pub(crate) fn untold(roots: &Roots, before: Option<SystemTime>) -> Result<Option
     Ok((!is_empty).then(|| tagged.finish()))
 }
 
-fn name_of(root: &Root) -> String {
-    match root {
-        // Trees may have either for the same folder.
-        Root::Project | Root::Workspace => "project".to_owned(),
-        other => other.to_string(),
+/// When the content or the name of a file changed last. A file that is moved here keeps the time of its
+/// content.
+fn last_change(meta: &std::fs::Metadata) -> std::io::Result<SystemTime> {
+    let modified = meta.modified()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let changed = Duration::new(
+            meta.ctime().max(0).cast_unsigned(),
+            u32::try_from(meta.ctime_nsec()).unwrap_or_default(),
+        );
+        Ok(modified.max(SystemTime::UNIX_EPOCH + changed))
     }
+    #[cfg(not(unix))]
+    Ok(modified)
 }
 
 /// Has the package code that cargo runs?
@@ -104,6 +115,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::inputs::Root;
 
     const SCRIPT: [(&str, &str); 4] = [
         ("Cargo.toml", "[package]\nname = 'a'"),

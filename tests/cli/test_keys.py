@@ -124,7 +124,7 @@ def test_the_exhaustive_list(project: Project) -> None:
     said = wheelprint(project, "keys", WHEELPRINT_ON_STALE="ignore").ok()
     assert said.stderr == ""
     off = {"WHEELPRINT_ON_STALE": "ignore", "WHEELPRINT_CACHE_KEYS": "short"}
-    assert "note: the import check is off" in wheelprint(project, "keys", **off).ok().stderr
+    assert "note: no import compares anything" in wheelprint(project, "keys", **off).ok().stderr
     project.replace("pyproject.toml", '"exhaustive"', '"long"')
     failed = wheelprint(project, "keys")
     assert failed.code == 2
@@ -445,6 +445,16 @@ def test_no_cargo_before_the_first_build(project: Project) -> None:
     assert failed.code == 2
     assert "cargo: not found on PATH" in failed.stderr
     assert "hint: install Rust" in failed.stderr
+
+
+def test_a_program_is_never_imported_so_uv_has_to_see_all(check_out: CheckOut) -> None:
+    program = without_keys(check_out("bin-bindings"))
+    said = wheelprint(program, "keys").ok().stdout
+    assert '{ env = "RUSTFLAGS" }' in said
+    assert (
+        '{ env = "RUSTFLAGS" }'
+        not in wheelprint(program, "keys", WHEELPRINT_CACHE_KEYS="short").stdout
+    )
 
 
 def test_a_wheel_that_is_not_editable_is_replaced(check_out: CheckOut) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -154,13 +155,26 @@ def test_the_kept_program_gets_no_key(team: FolderTeam) -> None:
     team.builder.replace("pyproject.toml", "wheelprint[shared]", "wheelprint")
     team.publish()
     (kept,) = team.builder.cache.glob("team/program-*")
+    program = kept.read_bytes()
     seen = team.folder / "seen"
-    kept.write_text(f"#!/bin/sh\nenv > {seen}\n")
-    team.builder.env["WHEELPRINT_SHARED_KEY"] = "ed25519-secret:a"
-    team.builder.edit()
-    machines.synced(team.builder)
-    machines.wheelprint(team.builder, "shared", "push")
-    assert not seen.exists() or "ed25519-secret" not in seen.read_text()
+    kept.write_text(f"#!/bin/sh\nenv > {seen}\nexit 1\n")
+    variables = {"WHEELPRINT_SHARED": "read", "WHEELPRINT_SHARED_KEY": "ed25519-secret:a"}
+    team.builder.env.update(variables, WHEELPRINT_SHARED_HTTP_TOKEN="for-readers")
+    # Of other inputs than sources the store is asked.
+    team.builder.env["RUSTFLAGS"] = "--cfg one"
+    said = machines.synced(team.builder, "--reinstall-package", "pure")[1]
+    assert "it is not asked for 5 minutes" in said
+    assert "for-readers" in seen.read_text()
+    assert "ed25519-secret" not in seen.read_text()
+    # What can't be run is not kept. A program whose server is away is.
+    assert not kept.exists()
+    kept.write_bytes(program)
+    kept.chmod(0o755)
+    away = {"WHEELPRINT_SHARED_URL": "http://127.0.0.1:9/x"}
+    team.builder.env["RUSTFLAGS"] = "--cfg two"
+    said = team.builder.uv("sync", "-v", "--reinstall-package", "pure", **away).ok().output
+    assert "it is not asked for 5 minutes" in said
+    assert kept.exists()
 
 
 def test_a_header_that_the_build_script_does_not_name_counts(team: FolderTeam) -> None:
@@ -210,6 +224,23 @@ def test_paths_in_flags_are_not_published(variable: str, value: str, team: Folde
     said = machines.wheelprint(team.builder, "shared", "push").failed().output
     assert f"{variable} names /opt/" in said
     assert not team.objects("records")
+
+
+def test_a_path_dependency_with_a_build_script_is_compared(check_out: CheckOut) -> None:
+    team = FolderTeam(check_out("mixed-path-dep"))
+    team.builder.write(
+        "../shared-core/build.rs", 'fn main() { println!("cargo:rerun-if-changed=a"); }'
+    )
+    team.builder.write("../shared-core/a", "")
+    team.builder.write("../shared-core/b.h", "one\n")
+    own = f'requires-python = "=={sys.version_info[0]}.{sys.version_info[1]}.*"'
+    team.builder.replace("pyproject.toml", 'requires-python = ">=3.9"', own)
+    team.publish()
+    assert "fetched from" in machines.wheelprint(team.reader("same"), "shared", "pull").ok().output
+    other = team.reader("other")
+    other.write("../shared-core/b.h", "two\n")
+    said = machines.wheelprint(other, "shared", "pull")
+    assert (said.code, "files differ that a build script" in said.output) == (1, True)
 
 
 def test_a_key_file_may_be_named_from_the_project(team: FolderTeam) -> None:

@@ -133,9 +133,11 @@ def test_a_dead_server_fails_no_build_and_is_asked_once(nginx: Server, check_out
         said = sync(reader).output
         assert "it is not asked for 5 minutes" in said
         assert shows(reader) == "42"
-        reader.edit()
-        reader.append("Cargo.toml", "\n[package.metadata.a]\n")
-        assert "it is not asked for 5 minutes" not in sync(reader).output
+        # An edit by hand would not ask.
+        reader.env["RUSTFLAGS"] = "--cfg other"
+        said = sync(reader, "--reinstall-package", "pure").output
+        assert "stale: RUSTFLAGS" in said
+        assert "it is not asked for 5 minutes" not in said
         status = machines.wheelprint(reader, "shared", "status").ok().stdout
         assert "off" in status
     finally:
