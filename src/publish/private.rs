@@ -48,6 +48,27 @@ fn create(folder: &Path) -> Result<()> {
     builder.create(folder)
 }
 
+/// Opens a file in a private folder for writing at its end, and makes it if it is missing. A link in its
+/// place is removed.
+///
+/// # Errors
+/// The file can't be made or opened.
+pub fn open(path: &Path) -> Result<std::fs::File> {
+    if path.is_symlink() {
+        // wheelprint makes no links here, so the link and its target are not ours.
+        let _ = fs_err::remove_file(path);
+    }
+    let mut options = std::fs::OpenOptions::new();
+    // Windows locks no file that can't be read.
+    options.create(true).append(true).read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(path)
+}
+
 fn judge(seen: Result<std::fs::Metadata>) -> Result<()> {
     let refused = |cause| Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, cause));
     match seen {

@@ -7,7 +7,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use crate::publish;
+use crate::publish::{self, private};
 
 /// The file, in a tree's part of the store. Each line is an [`Event`].
 const JOURNAL: &str = "log";
@@ -51,7 +51,7 @@ impl Store {
     /// Adds an event. A failure is no reason to fail a build.
     pub(crate) fn note_event(&self, event: &Event) {
         let path = self.journal();
-        if fs::metadata(&path).is_ok_and(|meta| meta.len() > MOST) {
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.len() > MOST) {
             let text = fs::read_to_string(&path).unwrap_or_default();
             let lines: Vec<&str> = text.split_inclusive('\n').collect();
             let _ = publish::bytes(&path, lines[lines.len() / 2..].concat().as_bytes());
@@ -59,8 +59,7 @@ impl Store {
         let Ok(mut line) = serde_json::to_vec(event) else { return };
         line.push(b'\n');
         // One write, so that the lines of two processes do not mix.
-        let file = fs::OpenOptions::new().append(true).create(true).open(&path);
-        let _ = file.and_then(|mut file| file.write_all(&line));
+        let _ = private::open(&path).and_then(|mut file| file.write_all(&line));
     }
 
     /// The last events of this tree, the newest first. Lines that can't be read are left out.

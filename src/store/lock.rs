@@ -8,6 +8,7 @@ use fs_err as fs;
 use super::Store;
 use crate::error::Result;
 use crate::log;
+use crate::publish::private;
 
 /// Between two looks at a lock that is held by others.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -117,7 +118,7 @@ impl Store {
 
 /// A lock that many processes may hold.
 fn lock_shared(path: &Path) -> Option<BuildLock> {
-    let file = open(path)?;
+    let file = private::open(path).ok()?;
     file.lock_shared().ok()?;
     Some(BuildLock { _file: file, waited: false })
 }
@@ -125,7 +126,7 @@ fn lock_shared(path: &Path) -> Option<BuildLock> {
 fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
     let mut waited = false;
     loop {
-        let file = open(path)?;
+        let file = private::open(path).ok()?;
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
@@ -146,27 +147,12 @@ fn lock_file(path: &Path, what: &str) -> Option<BuildLock> {
 }
 
 pub(super) fn try_lock(path: &Path) -> TryLock {
-    let Some(file) = open(path) else { return TryLock::Free };
+    let Ok(file) = private::open(path) else { return TryLock::Free };
     match file.try_lock() {
         Ok(()) if is_at(&file, path) => TryLock::Held(BuildLock { _file: file, waited: false }),
         Ok(()) | Err(std::fs::TryLockError::WouldBlock) => TryLock::Busy,
         Err(std::fs::TryLockError::Error(_)) => TryLock::Free,
     }
-}
-
-fn open(path: &Path) -> Option<std::fs::File> {
-    if path.is_symlink() {
-        // wheelprint makes no links here, so the link and its target are not ours.
-        let _ = fs::remove_file(path);
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    options.open(path).ok()
 }
 
 /// Does the path still name this open file?
