@@ -45,6 +45,9 @@ pub const IMPORT_FOLDER: &str = "_WHEELPRINT_REBUILD";
 /// other projects, which write no files.
 pub const IMPORT_PROJECT: &str = "_WHEELPRINT_REBUILD_PROJECT";
 
+/// `wheelprint watch` sets this variable, in addition to [`IMPORT_FOLDER`].
+pub const WATCH: &str = "_WHEELPRINT_WATCH";
+
 static IMPORT: OnceLock<PathBuf> = OnceLock::new();
 
 /// Registers the folder of an import that waits for this build.
@@ -68,6 +71,18 @@ pub fn import_output(line: &[u8]) {
         let path = folder.join("output");
         let file = fs_err::OpenOptions::new().append(true).create(true).open(path);
         let _ = file.and_then(|mut file| file.write_all(line));
+    }
+}
+
+/// Does an import wait for this build?
+pub fn has_import() -> bool {
+    IMPORT.get().is_some()
+}
+
+/// Tells the waiting import how much of cargo's work is done.
+pub fn import_progress(text: &str) {
+    if let Some(folder) = IMPORT.get() {
+        let _ = fs_err::write(folder.join("progress"), text);
     }
 }
 

@@ -2,11 +2,12 @@
 
 A copy of this file is next to the import check (``_runtime_check.py``) and is loaded only for a
 rebuild. The frontend that installed the package runs the build. The variable ``GUARD`` names a
-folder, in which the backend of the project ``PROJECT`` writes two files:
+folder, in which the backend of the project ``PROJECT`` writes three files:
 
     state     started, then one of: built, failed (the user must fix an error of the compiler),
               unable (no cargo, no maturin, no permission to write)
     output    the output of maturin and cargo
+    progress  how many of cargo's steps are done, and how many there are: 3/30
 
 One call of uv also rebuilds other stale packages that the program will probably import: those that
 were imported by the last program that rebuilt this one. If that call fails, this package is rebuilt
@@ -52,13 +53,20 @@ def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
     Returns an error text with the compiler's output if the build fails. If a rebuild cannot start,
     only a warning is printed."""
     try:
-        return _run(hook, installed, stale)
+        output = rebuild(hook, installed, stale)
     except KeyboardInterrupt as error:
         _end_in_one_line(error, f"the rebuild of {installed.name} was interrupted")
         raise
+    if output is None:
+        return None
+    return (
+        f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}\n\n"
+        "hint: with WHEELPRINT_ON_STALE=ignore the module is imported as it was last built"
+    )
 
 
-def _run(hook: str, installed: Any, stale: list[Any]) -> str | None:
+def rebuild(hook: str, installed: Any, stale: list[Any]) -> str | None:
+    """The same, but returns only the compiler's output."""
     asked = time.time()
     lock, waited = _lock(installed)
     with lock:
@@ -74,7 +82,7 @@ def _run(hook: str, installed: Any, stale: list[Any]) -> str | None:
         state = check.digest_of(sorted(f"{one.key} {one.token}" for one in stale))
         output = _known_failure(path, state, asked)
         if output is None:
-            check.say(f"{installed.stale(stale)}; rebuilding")
+            announce(installed, stale)
             began = time.monotonic()
             with contextlib.ExitStack() as locks:
                 others = _others(memory, locks)
@@ -86,7 +94,7 @@ def _run(hook: str, installed: Any, stale: list[Any]) -> str | None:
                         if check.look([os.fsencode(other.path)]) != other.identity:
                             with contextlib.suppress(Exception):
                                 _settle(name, other, changes, seconds)
-                    atexit.register(_note_imports, memory)
+                    atexit.register(note_imports, memory)
                     return None
             installed.make_uv_look()
             if outcome != "failed":
@@ -95,10 +103,12 @@ def _run(hook: str, installed: Any, stale: list[Any]) -> str | None:
             check.say(f"{installed.name} could not be rebuilt ({seconds})")
             failure = f"{state}\n{time.time()}\n{output}"
             memory.write(path, failure.encode("utf-8", "replace"))
-        return (
-            f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}\n\n"
-            "hint: with WHEELPRINT_ON_STALE=ignore the module is imported as it was last built"
-        )
+        return output
+
+
+def announce(installed: Any, stale: list[Any], what: str = "rebuilding") -> None:
+    """Says why a rebuild begins."""
+    check.say(f"{installed.stale(stale)}; {what}")
 
 
 def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:
@@ -150,7 +160,7 @@ def _is_imported(maps: Any) -> bool:
     return any(name in sys.modules for name in (*maps.PACKAGES, *maps.MODULES))
 
 
-def _note_imports(memory: Any) -> None:
+def note_imports(memory: Any) -> None:
     """At the end of a program: writes which other packages it imported."""
     # An error would print a traceback.
     with contextlib.suppress(Exception):
@@ -181,7 +191,7 @@ def _others(memory: Any, locks: contextlib.ExitStack) -> list[tuple[str, Any, li
                 continue
             stale = its.compare()
             if stale:
-                check.say(f"{other.stale(stale)}; rebuilding it too")
+                announce(other, stale, "rebuilding it too")
                 found.append((maps.__name__, other, stale))
     return found
 
@@ -275,12 +285,14 @@ def _build(installed: Any, others: list[Any]) -> tuple[str, str]:
 def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
     """Calls the frontend. Returns the state of the build, its output, and the frontend's output."""
     folder = tempfile.mkdtemp(prefix="wheelprint-")
-    state, output, frontend = (
-        os.path.join(folder, name) for name in ("state", "output", "frontend")
+    state, output, progress, frontend = (
+        os.path.join(folder, name) for name in ("state", "output", "progress", "frontend")
     )
     # An import must not install a toolchain.
     environment = {**os.environ, check.GUARD: folder, "MATURIN_NO_INSTALL_RUST": "1"}
     environment[PROJECT] = installed.project
+    if _is_terminal() and not os.environ.get("NO_COLOR"):
+        environment.setdefault("CARGO_TERM_COLOR", "always")
     # The first variable is only for this import: the new wheel must contain the project's own
     # setting. With the second one uv would not make an editable install.
     for name in ("WHEELPRINT_ON_STALE", "UV_NO_EDITABLE"):
@@ -299,7 +311,7 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
             except OSError as error:
                 return "no start", "", f"{command[0]}: {error.strerror}"
         try:
-            _watch(process, output, installed.name)
+            _show(process, output, progress, installed.name)
         except BaseException:
             # On Ctrl-C, stop the frontend too, and give it time to clean up.
             _stop(process)
@@ -312,10 +324,10 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _watch(process: subprocess.Popen[bytes], output: str, name: str) -> None:
-    """Waits for the process. On a terminal, shows the seconds, the number of crates that were
-    begun, and the last line of the output meanwhile."""
-    terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+def _show(process: subprocess.Popen[bytes], output: str, progress: str, name: str) -> None:
+    """Waits for the process. On a terminal, shows the seconds, how much of cargo's work is done,
+    and the last line of the output meanwhile."""
+    terminal = _is_terminal()
     began = time.monotonic()
     shown = 0
     try:
@@ -327,9 +339,8 @@ def _watch(process: subprocess.Popen[bytes], output: str, name: str) -> None:
                 # Without colour codes, and in characters of one column each.
                 text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[^\n -~]", "", check.read(output))
                 lines = [line.strip() for line in text.split("\n") if line.strip()]
-                crates = sum(line.startswith("Compiling ") for line in lines)
-                parts = [f"{time.monotonic() - began:.0f} s"]
-                parts += [f"{crates} crate{'s' if crates > 1 else ''}"] if crates else []
+                done = check.read(progress)
+                parts = [f"{time.monotonic() - began:.0f} s", *([f"{done} crates"] if done else [])]
                 line = f"rebuilding {name} ({', '.join(parts)})  {''.join(lines[-1:])}"
                 line = line[: _columns() - 1].rstrip()
                 sys.stderr.write("\r" + line.ljust(shown))
@@ -338,6 +349,10 @@ def _watch(process: subprocess.Popen[bytes], output: str, name: str) -> None:
     finally:
         if shown:
             sys.stderr.write("\r" + " " * shown + "\r")
+
+
+def _is_terminal() -> bool:
+    return hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
 
 
 def _columns() -> int:

@@ -14,10 +14,18 @@ use crate::maturin;
 use crate::request::Environment;
 
 /// Variables that differ from call to call and say nothing about the result: the folder with
-/// prepared metadata, whether the output has colours, and what shells set (maturin or cargo may be
+/// prepared metadata, colours and progress in the output, and what shells set (maturin or cargo may be
 /// behind a script).
-const OF_ONE_CALL: [&str; 6] =
-    ["MATURIN_PEP517_METADATA_DIR", "CARGO_TERM_COLOR", "PWD", "OLDPWD", "SHLVL", "_"];
+const OF_ONE_CALL: [&str; 8] = [
+    "MATURIN_PEP517_METADATA_DIR",
+    "CARGO_TERM_COLOR",
+    "CARGO_TERM_PROGRESS_WHEN",
+    "CARGO_TERM_PROGRESS_WIDTH",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+];
 /// A file that maturin writes for pyo3, and that cargo's build reads.
 const PYO3_CONFIG: &str = "PYO3_CONFIG_FILE";
 /// Variables that decide where cargo works and what it does. Most are inputs; some only decide about

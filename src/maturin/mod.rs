@@ -8,18 +8,21 @@
 //! The process starts before all variables of the build are known. It gets the others with the call.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Because as _, Error, Result};
 use crate::inputs::environment;
-use crate::log;
 use crate::publish;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
+
+mod output;
+
+use output::{forward, pipe_errors, show, show_held};
 
 /// The supported versions. The test suite runs the lowest and the newest one.
 pub(crate) const REQUIREMENT: &str = "maturin>=1.9,<2";
@@ -278,48 +281,4 @@ pub(crate) fn run_cargo(
     let held = child.stderr.take().map(forward).unwrap_or_default();
     held.iter().for_each(|line| show(line));
     child.wait().map_err(failed)
-}
-
-/// A pipe is no terminal, so cargo must be told to use colours.
-fn pipe_errors(command: &mut Command, environment: &Environment) {
-    command.stderr(Stdio::piped());
-    if std::io::stderr().is_terminal() && environment.get("CARGO_TERM_COLOR").is_none() {
-        command.env("CARGO_TERM_COLOR", "always");
-    }
-}
-
-/// Forwards stderr line by line. Returns maturin's lines after the compiler's output.
-fn forward(stderr: ChildStderr) -> Vec<Vec<u8>> {
-    let (mut stderr, mut held, mut line) = (BufReader::new(stderr), Vec::new(), Vec::new());
-    while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-        let line = std::mem::take(&mut line);
-        let text = String::from_utf8_lossy(&line);
-        // maturin's warning is true for every project that wheelprint builds, and is no mistake.
-        if text.contains("`build-backend` in pyproject.toml is not set to `maturin`") {
-            continue;
-        }
-        if !held.is_empty() || text.contains("maturin failed") {
-            held.push(line);
-        } else {
-            show(&line);
-        }
-    }
-    held
-}
-
-/// Shows the held lines, unless cargo's own message was already shown. For any other failure they
-/// have the cause.
-fn show_held(held: &[Vec<u8>]) {
-    let is_of_cargo =
-        |line: &Vec<u8>| String::from_utf8_lossy(line).contains("Cargo build finished with");
-    if !held.iter().any(is_of_cargo) {
-        held.iter()
-            .filter(|line| !line.starts_with(b"Error: command "))
-            .for_each(|line| show(line));
-    }
-}
-
-fn show(line: &[u8]) {
-    let _ = std::io::stderr().lock().write_all(line);
-    log::import_output(line);
 }

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import stat
-import subprocess
 import sys
 import textwrap
 import time
@@ -492,53 +490,6 @@ def test_it_never_writes_into_site_packages(editable: Editable) -> None:
     editable.imports(WHEELPRINT_ON_STALE="warn")
     editable.imports(WHEELPRINT_ON_STALE="error")
     assert state() == before
-
-
-# What the user sees
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no pty here")
-@pytest.mark.parametrize("columns", [40, 100])
-def test_progress_on_a_terminal(columns: int, editable: Editable) -> None:
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    editable.project.edit()
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        editable.command(),
-        cwd=editable.venv,
-        env=editable.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        seen += piece
-    os.close(ours)
-    assert process.wait(30) == 0
-    text = seen.decode()
-    assert "; rebuilding\r\n" in text
-    first, *shown, last = text.rstrip().split("\r")
-    assert first.endswith("; rebuilding")
-    assert last.startswith(f"wheelprint: rebuilt {SAMPLE} in ")
-    lines = [line for line in shown if line.strip()]
-    assert all(line.startswith(f"rebuilding {SAMPLE} (") for line in lines), lines
-    assert any(re.search(r"\(\d+ s, \d crate", line) for line in lines), lines
-    # A line that fills the last column may wrap. The last one is wiped out whole.
-    assert max(len(line.rstrip()) for line in lines) < columns
-    assert shown[-1] == " " * len(lines[-1].rstrip())
 
 
 # Other frontends

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from . import environment
 
@@ -46,7 +50,7 @@ def seen(imported: Imported) -> dict[str, str]:
     return found
 
 
-def _hear_interrupts() -> None:
+def hear_interrupts() -> None:
     # A background process of a shell ignores interrupts, and its children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -92,8 +96,36 @@ class Editable:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             start_new_session=os.name != "nt",
-            preexec_fn=None if os.name == "nt" else _hear_interrupts,
+            preexec_fn=None if os.name == "nt" else hear_interrupts,
         )
+
+    def imports_at_terminal(self, columns: int = 80, **changes: Any) -> tuple[int, str]:
+        """The exit code of the probe, and what stderr shows of it on a terminal of that width."""
+        if sys.platform == "win32":
+            pytest.skip("no pseudo-terminals")
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            self.command(),
+            cwd=self.venv,
+            env=self.environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        seen = b""
+        # Linux ends a pseudo-terminal with an error.
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 4096):
+                seen += piece
+        os.close(ours)
+        return process.wait(30), seen.decode()
 
     def is_quiet(self, shows: str, code: str | None = None) -> None:
         """The import prints no message and starts no cargo or maturin process."""
