@@ -231,11 +231,13 @@ def test_words(check_out: CheckOut) -> None:
     project = check_out("hello-pure")
     wheel = uv_build(project)
     run = wheelprint(project, "verify", wheel, "--source", ".").ok()
-    assert run.stdout.startswith("verified: ")
+    assert run.stdout.splitlines()[0] == f"{wheel.name}: verified"
+    several = wheelprint(project, "verify", wheel, wheel, "--source", ".").ok()
+    assert several.stdout.splitlines()[-1] == "2 of 2 files verified"
     project.edit()
     run = wheelprint(project, "verify", wheel)
     assert run.code == 1
-    assert run.stdout.startswith("not verified: ")
+    assert run.stdout.splitlines()[0] == f"{wheel.name}: not verified"
     assert "  src/lib.rs changed" in run.stdout.splitlines()
     assert "\x1b" not in run.stdout
     assert "\x1b[31m" in wheelprint(project, "verify", wheel, FORCE_COLOR="1").stdout

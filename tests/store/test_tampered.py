@@ -264,7 +264,8 @@ def test_one_refused_of_several(project: Project, built: archives.Built, tmp_pat
     run = wheelprint(project, "verify", damaged, built.from_sdist)
     assert run.code == 2, run.output
     assert cause in run.stderr, run.output
-    assert "verified: " in run.stdout, run.output
+    assert f"{built.from_sdist.name}: verified\n" in run.stdout, run.output
+    assert "1 of 2 files verified" in run.stdout, run.output
     run = wheelprint(project, "verify", "--json", damaged, built.from_sdist)
     said = json.loads(run.stdout)
     assert [artifact["verified"] for artifact in said["artifacts"]] == [False, True]

@@ -106,6 +106,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
             Err(_) => {}
         }
     }
+    if verified.len() > 1 {
+        blocks.push(words::summary(&verified, &context.terminal));
+    }
     Ok(Answer::said(blocks.join("\n")).with_code(worst))
 }
 

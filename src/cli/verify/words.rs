@@ -92,12 +92,12 @@ pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
     } else {
         "it was not built from these sources".to_owned()
     };
-    let mut output = terminal.line(&[(style, state), (PLAIN, &format!(": {details}"))]);
-    let mut line = file_name(path);
-    if let Some(Package { name, folder }) = package {
-        line += &format!(" ({name} in {folder})");
+    let mut name = file_name(path);
+    if let Some(Package { name: package, folder }) = package {
+        name += &format!(" ({package} in {folder})");
     }
-    output += &terminal.line(&[(FAINT, &line)]);
+    let mut output = terminal.line(&[(PLAIN, &format!("{name}: ")), (style, state)]);
+    output += &terminal.line(&[(FAINT, &format!("  {details}"))]);
     for (style, heading, lines) in sections(verified) {
         output.push('\n');
         output += &terminal.line(&[(style, heading)]);
@@ -106,6 +106,14 @@ pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
         }
     }
     output
+}
+
+/// How many of several artifacts are verified.
+pub(super) fn summary(verified: &[Result<Verified>], terminal: &Terminal) -> String {
+    let good = verified.iter().flatten().filter(|it| it.findings.is_verified()).count();
+    let style = if good == verified.len() { GOOD } else { BAD };
+    let text = format!("{good} of {} files verified", verified.len());
+    terminal.line(&[(style, &text)])
 }
 
 /// The results as a table: each file, the package that it was compared with, and the result.
