@@ -159,11 +159,15 @@ class Installed(finder.Head):
     def project(self) -> str:
         return self.facts["project"]
 
-    def stale(self, stale: "list[Stale]") -> str:
+    def reasons(self, stale: "list[Stale]") -> str:
         """The first reasons, as text."""
         text = ", ".join(one.text for one in stale[:NAMED])
         more = len(stale) - NAMED
-        text += f" and {more} more" if more > 0 else ""
+        return text + (f" and {more} more" if more > 0 else "")
+
+    def stale(self, stale: "list[Stale]") -> str:
+        """What is stale, and why, as text."""
+        text = self.reasons(stale)
         if self.doubt:
             return f"{self.name} may be stale ({text}; wheelprint can't be asked: {self.doubt})"
         return f"{self.name} is stale: {text}"

@@ -34,6 +34,7 @@ mod template;
 mod terminal;
 mod unseen;
 mod verify;
+mod watch;
 
 use terminal::{Color, Terminal};
 
@@ -80,11 +81,17 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Log(log::Arguments),
+    Watch(watch::Arguments),
     Cache(cache::Arguments),
     Shared(shared::Arguments),
     /// Print a completion script for a shell
     Completions {
         shell: clap_complete::Shell,
+    },
+    /// Print a manual page: `wheelprint man | man -l -`
+    Man {
+        /// A command, such as `keys`, or `shared push`; without one, the page is about all
+        command: Vec<String>,
     },
 }
 
@@ -257,6 +264,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
         Command::Log(arguments) => log::run(&arguments, context),
+        Command::Watch(arguments) => watch::run(&arguments, context),
         Command::Cache(arguments) => cache::run(&arguments, context),
         Command::Shared(arguments) => shared::run(&arguments, context),
         Command::Completions { shell } => {
@@ -265,7 +273,24 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
             clap_complete::generate(shell, &mut command, "wheelprint", &mut script);
             Ok(Answer::data(String::from_utf8(script).because("completions")?))
         }
+        Command::Man { command } => manual(&command),
     }
+}
+
+/// The manual page of a command.
+fn manual(names: &[String]) -> Result<Answer> {
+    let mut command = Arguments::command();
+    command.build();
+    for name in names {
+        let Some(found) = command.find_subcommand(name) else {
+            let cause = format!("there is no command `{name}`");
+            return Err(Error::setting("wheelprint man", cause, "`wheelprint --help` lists them"));
+        };
+        command = found.clone();
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page).because("man")?;
+    Ok(Answer::data(String::from_utf8(page).because("man")?))
 }
 
 #[cfg(test)]

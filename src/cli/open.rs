@@ -36,6 +36,11 @@ pub(super) struct ProjectArguments {
 }
 
 impl ProjectArguments {
+    /// The interpreter or environment that the user named.
+    pub(super) fn python(&self) -> Option<&Path> {
+        self.python.as_deref()
+    }
+
     /// Runs a command for each requested project, as if it ran in the project's folder. Several
     /// packages are printed as a table, or as the JSON list `packages`. The exit code is the
     /// highest one.

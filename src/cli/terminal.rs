@@ -147,6 +147,10 @@ impl Terminal {
         wrapped
     }
 
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
     /// Prints a line on stderr at once.
     pub(crate) fn note(&self, text: &str) {
         self.labelled(PLAIN, "note", text);

@@ -79,10 +79,12 @@ fn cause_of(error: &Error) -> String {
     error.to_string()
 }
 
-/// Who calls, as far as its variables tell. An import asks through a frontend, pip may run below uv, and
+/// Who calls, as far as its variables tell. An import asks through a frontend, `wheelprint watch`
+/// as an import does, pip may run below uv, and
 /// tox and nox call other frontends.
 fn frontend(environment: &Environment) -> &'static str {
     let known = [
+        (log::WATCH, "watch"),
         (log::IMPORT_FOLDER, "import"),
         ("TOX_ENV_NAME", "tox"),
         ("NOX_CURRENT_SESSION", "nox"),
@@ -109,6 +111,7 @@ mod tests {
         assert_eq!(by(&["UV"]), "uv");
         assert_eq!(by(&["UV", "PIP_BUILD_TRACKER", "_PYPROJECT_HOOKS_BUILD_BACKEND"]), "pip");
         assert_eq!(by(&["UV", log::IMPORT_FOLDER]), "import");
+        assert_eq!(by(&[log::IMPORT_FOLDER, log::WATCH]), "watch");
         assert_eq!(by(&["_PYPROJECT_HOOKS_BUILD_BACKEND"]), "build");
     }
 }

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ORDINARY = "ordinary wheel"
 NONE = "no package"
 UV_RUN = "uv run"
+WATCHED = "wheelprint watch, uv run"
+UNCHANGED = "nothing saved, uv run"
 SIZES = (10, 1_000, 10_000)
 IMPORTS = 41
 EDITS = 11
@@ -89,6 +91,8 @@ def measure(ground: Ground, wanted: str) -> Iterator[Case]:
         yield from _imports(ground, sizes)
     if wanted in "edit seen by import":
         yield _edit_seen(ground)
+    if wanted in "uv run after a save":
+        yield _watched(ground)
     if wanted in "interpreter start":
         yield from _starts(ground)
 
@@ -173,6 +177,59 @@ def _edit_seen(ground: Ground) -> Case:
     }
     seconds = cases.in_turn(EDITS, contenders)
     return Case("edit seen by import", "2 files, dev", seconds, [cases.times(UV_RUN, 1.1)])
+
+
+def _watched(ground: Ground) -> Case:
+    """`uv run` after a source was saved: while `wheelprint watch` runs, and was given the time to
+    build; without it; and if nothing was saved."""
+    crate = crates.generated("minimal", 2)
+    watched, plain, unchanged = (
+        Sync(ground, "wheelprint", crate, "dev", number) for number in (4, 5, 6)
+    )
+    for side in (watched, plain, unchanged):
+        side.act()
+    log = watched.folder / "watch.log"
+    program = environment.scripts_folder(watched.folder / "scratch") / "wheelprint"
+
+    def said(count: int) -> None:
+        while (text := log.read_text(encoding="utf-8")).count("wheelprint: rebuilt") < count:
+            if process.poll() is not None:
+                sys.exit(f"wheelprint watch ended: {text}")
+            time.sleep(0.02)
+
+    def run(side: Sync, number: int) -> float:
+        began = time.perf_counter()
+        command = [find_uv(), "run", "python", "-c", crate.probe]
+        shown = measuring.run(command, side.root, side.env)
+        seconds = time.perf_counter() - began
+        if shown.strip() != crate.shows(number):
+            sys.exit(f"uv run shows {shown!r} after edit {number}")
+        return seconds
+
+    def saved(side: Sync, number: int) -> float:
+        side.crate.edit(side.root, number)
+        if side is watched:
+            said(number)
+        return run(side, number)
+
+    contenders = {
+        WATCHED: lambda number: saved(watched, number + 1),
+        UV_RUN: lambda number: saved(plain, number + 1),
+        UNCHANGED: lambda _: run(unchanged, 0),
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, "watch"], cwd=watched.root, env=watched.env, stdout=output, stderr=output
+        )
+        try:
+            while "watching" not in log.read_text(encoding="utf-8"):
+                time.sleep(0.02)
+            seconds = cases.in_turn(EDITS, contenders)
+        finally:
+            process.kill()
+            process.wait()
+    goals = [cases.times(UNCHANGED, 1.2, WATCHED)]
+    return Case("uv run after a save", "2 files, dev", seconds, goals)
 
 
 def _starts(ground: Ground) -> Iterator[Case]:

@@ -52,3 +52,13 @@ def test_another_folder_is_named(project: Project) -> None:
     assert (there.code, there.stdout) == (here.code, here.stdout)
     refused = wheelprint(project, "--directory", "no-such", "status").failed()
     assert "no-such: no such folder" in refused.stderr
+
+
+def test_manual_pages(project: Project) -> None:
+    page = wheelprint(project, "man").ok().stdout
+    assert page.startswith((".ie", ".TH", ".\\"))
+    assert ".TH wheelprint 1" in page
+    page = wheelprint(project, "man", "shared", "push").ok().stdout
+    assert "wheelprint-shared-push" in page
+    refused = wheelprint(project, "man", "shred").failed()
+    assert refused.stderr.startswith("error: wheelprint man: there is no command `shred`")
