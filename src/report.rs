@@ -60,10 +60,8 @@ pub(crate) fn reason(reason: &Reason, roots: &BTreeMap<Root, String>) -> String 
         Reason::OtherSources => "the earlier build is of other sources".to_owned(),
         Reason::WheelMissing => "the stored wheel is missing".to_owned(),
         Reason::WheelDamaged => "the stored wheel is damaged".to_owned(),
-        Reason::OtherMetadata => {
-            "the stored wheel has other metadata than the frontend prepared".to_owned()
-        }
-        Reason::NotReused => "always built, as `reuse` has it".to_owned(),
+        Reason::OtherMetadata => "the metadata changed since the frontend asked for it".to_owned(),
+        Reason::NotReused => "the setting `reuse` allows no stored wheel".to_owned(),
     }
 }
 
@@ -295,9 +293,9 @@ mod tests {
                 { "reason": "wheel-damaged", "text": "the stored wheel is damaged" },
                 {
                     "reason": "other-metadata",
-                    "text": "the stored wheel has other metadata than the frontend prepared",
+                    "text": "the metadata changed since the frontend asked for it",
                 },
-                { "reason": "not-reused", "text": "always built, as `reuse` has it" },
+                { "reason": "not-reused", "text": "the setting `reuse` allows no stored wheel" },
                 {
                     "reason": "untrusted",
                     "cause": "src/a.rs changed while it was being built",

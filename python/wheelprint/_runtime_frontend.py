@@ -65,6 +65,18 @@ def commands(installed: Any) -> list[list[str]]:
     return [install]
 
 
+def cause(said: str) -> str:
+    """The line of pip's output that has the cause, and what to do; all output of another frontend.
+
+    pip prints twenty lines if it cannot install the build requirements."""
+    missing = "Could not find a version that satisfies the requirement"
+    found = re.search(rf"(?m)^ *ERROR: ({missing} .*?)(?: \(from versions.*)?$", said)
+    if not found:
+        return said
+    hint = "`pip install wheelprint maturin` lets pip rebuild without an index, and faster"
+    return f"{found.group(1)}; {hint}"
+
+
 def can_join(installed: Any, other: Any) -> bool:
     """Whether one call of uv rebuilds both packages as two calls would: the two calls differ only
     in name and folder, and in one uv workspace they read the same configuration.

@@ -277,7 +277,7 @@ def _build(installed: Any, others: list[Any]) -> tuple[str, str]:
         "built": "the new build could not be installed:\n  ",
         "installed": "the new build was not installed where this one is:\n  ",
     }
-    said = (output if state == "unable" else "") or said
+    said = (output if state == "unable" else "") or frontend.cause(said)
     said = "\n  ".join(line for line in said.splitlines() if line.strip())
     return "not installed", causes.get(state, "it can't be rebuilt here: ") + said
 

@@ -47,7 +47,7 @@ impl Unseen {
     pub(super) fn words(&self) -> &'static str {
         match self {
             Self::MissingKeys => {
-                "does not see it; `wheelprint keys --check` names what no key covers"
+                "does not see it; `wheelprint keys --check` names the files without a cache key"
             }
             Self::LeftOut => {
                 "does not see it, because the short list of cache keys has no variables and no new \

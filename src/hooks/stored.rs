@@ -199,7 +199,7 @@ pub(super) fn deliver_promised(
     let Ok(name) = deliver(store, &entry, shell, folder)? else { return Ok(None) };
     end_promise(call);
     noted.stored(call, &entry);
-    log::info("the sources changed since maturin was asked for; the next build sees it");
+    log::info("the sources changed during this build; the next one compiles the change");
     Ok(Some(name))
 }
 

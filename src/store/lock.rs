@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fs_err as fs;
-
 use super::Store;
 use crate::error::Result;
 use crate::log;
@@ -159,7 +157,7 @@ pub(super) fn try_lock(path: &Path) -> TryLock {
 #[cfg(unix)]
 fn is_at(file: &std::fs::File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs_err::metadata(path)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
         (_, Err(error)) => error.kind() != std::io::ErrorKind::NotFound,
         (Err(_), _) => true,

@@ -120,7 +120,7 @@ def test_what_uv_does_not_see(project: Project) -> None:
     assert words(said) == [f"{name} changed"]
     assert (said["uv"]["notices"], said["next-sync"]["action"]) == (False, "nothing")
     text = wheelprint(project, "status").stdout
-    assert "does not see it; `wheelprint keys --check` names what no key covers" in text
+    assert "does not see it; `wheelprint keys --check` names the files without a cache key" in text
     assert 'does nothing; the next import finds out (on-stale = "rebuild")' in text
     installed.hears_nothing(project)
 
@@ -155,7 +155,7 @@ def test_what_the_short_list_leaves_out(project: Project) -> None:
     assert words(said) == [".cargo/config.toml is new"]
     assert said["uv"]["notices"] is False
     text = wheelprint(project, "status").stdout
-    assert "does not see it; `wheelprint keys --check` names what no key covers" in text
+    assert "does not see it; `wheelprint keys --check` names the files without a cache key" in text
     checked = wheelprint(project, "keys", "--check")
     assert checked.stdout.splitlines()[0] == ".cargo/config.toml: no cache key covers it"
     wheelprint(project, "keys", "--write").ok()

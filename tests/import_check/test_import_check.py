@@ -506,6 +506,18 @@ def test_an_install_by_pip_is_rebuilt_by_pip(editable: Editable) -> None:
     assert warned == []
 
 
+def test_pip_without_an_index_says_what_to_do_in_one_line(editable: Editable) -> None:
+    project = editable.project
+    by_pip = installed.install_with_pip(project)
+    project.edit()
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+    imported = by_pip.imports(UV=None, **nowhere)
+    assert imported.shows == OLD
+    _, warning = imported.run.stderr.splitlines()
+    assert "Could not find a version that satisfies the requirement wheelprint" in warning
+    assert warning.endswith("and faster")
+
+
 def test_config_settings_are_kept(editable: Editable) -> None:
     project = editable.project
     option = ("--config-settings", "build-args=--profile dev")
