@@ -79,6 +79,13 @@ pub fn has_import() -> bool {
     IMPORT.get().is_some()
 }
 
+/// Tells the waiting import that nothing is compiled.
+pub fn import_stored() {
+    if let Some(folder) = IMPORT.get() {
+        let _ = fs_err::write(folder.join("stored"), "");
+    }
+}
+
 /// Tells the waiting import how much of cargo's work is done.
 pub fn import_progress(text: &str) {
     if let Some(folder) = IMPORT.get() {

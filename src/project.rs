@@ -85,7 +85,7 @@ impl Project {
         let bytes = match fs_err::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let hint = "the project's folder is meant, the one with pyproject.toml";
+                let hint = "give the folder that has pyproject.toml";
                 return Err(Error::given(path, "no such file", hint));
             }
             Err(error) => return Err(error).at(path),

@@ -1,6 +1,7 @@
 //! `[tool.wheelprint]`: names, values, precedence.
 //!
-//! Every setting has the same precedence: environment, config setting, pyproject.toml, default. An
+//! Every setting has the same precedence: environment, config setting, pyproject.toml, default. Only
+//! the variable of `on-stale` counts for imports alone. An
 //! unknown name or value is an error that suggests the nearest one. It never silently becomes the
 //! default.
 
@@ -105,7 +106,7 @@ impl Settings {
         }
         let sources = Sources { table: &table, request };
         Ok(Self {
-            on_stale: sources.choice("on-stale", ON_STALE, OnStale::Rebuild)?,
+            on_stale: sources.of_an_install("on-stale", ON_STALE, OnStale::Rebuild)?,
             reuse: sources.choice("reuse", REUSE, Reuse::Editable)?,
             extra_inputs: extra_inputs(&table)?,
             remap_paths: sources.choice("remap-paths", SWITCH, false)?,
@@ -124,11 +125,26 @@ struct Sources<'a> {
 
 impl Sources<'_> {
     fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)], default: T) -> Result<T> {
+        self.variable(key, choices)?.map_or_else(|| self.declared(key, choices, default), Ok)
+    }
+
+    /// A setting that an install keeps. The variable is for the imports of a command: an install that
+    /// the command makes or renews is there for others, too. Its value is only checked.
+    fn of_an_install<T: Copy>(&self, key: &str, choices: &[(&str, T)], default: T) -> Result<T> {
+        self.variable(key, choices)?;
+        self.declared(key, choices, default)
+    }
+
+    fn variable<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let variable = format!("WHEELPRINT_{}", key.to_ascii_uppercase().replace('-', "_"));
         if let Some(value) = self.request.environment.non_empty(&variable) {
             let source = format!("environment variable {variable}");
-            return parse(source, &value.to_string_lossy(), choices);
+            return parse(source, &value.to_string_lossy(), choices).map(Some);
         }
+        Ok(None)
+    }
+
+    fn declared<T: Copy>(&self, key: &str, choices: &[(&str, T)], default: T) -> Result<T> {
         let setting = format!("{OWN_PREFIX}{key}");
         if let Some(value) = self.request.config_settings.get(&setting) {
             let source = format!("config setting {setting}");

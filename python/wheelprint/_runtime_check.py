@@ -161,8 +161,9 @@ class Installed(finder.Head):
 
     def reasons(self, stale: "list[Stale]") -> str:
         """The first reasons, as text."""
-        text = ", ".join(one.text for one in stale[:NAMED])
-        more = len(stale) - NAMED
+        texts = list(dict.fromkeys(one.text for one in stale))
+        text = ", ".join(texts[:NAMED])
+        more = len(texts) - NAMED
         return text + (f" and {more} more" if more > 0 else "")
 
     def stale(self, stale: "list[Stale]") -> str:

@@ -2,11 +2,12 @@
 
 A copy of this file is next to the import check (``_runtime_check.py``) and is loaded only for a
 rebuild. The frontend that installed the package runs the build. The variable ``GUARD`` names a
-folder, in which the backend of the project ``PROJECT`` writes three files:
+folder, in which the backend of the project ``PROJECT`` writes four files:
 
     state     started, then one of: built, failed (the user must fix an error of the compiler),
               unable (no cargo, no maturin, no permission to write)
     output    the output of maturin and cargo
+    stored    nothing was compiled
     progress  how many of cargo's steps are done, and how many there are: 3/30
 
 One call of uv also rebuilds other stale packages that the program will probably import: those that
@@ -61,7 +62,8 @@ def run(hook: str, installed: Any, stale: list[Any]) -> str | None:
         return None
     return (
         f"{installed.name} is stale and could not be rebuilt. The build said:\n\n{output}\n\n"
-        "hint: with WHEELPRINT_ON_STALE=ignore the module is imported as it was last built"
+        "hint: with WHEELPRINT_ON_STALE=ignore (and `uv run --no-sync`) the module is imported as "
+        "it was last built"
     )
 
 
@@ -88,17 +90,17 @@ def rebuild(hook: str, installed: Any, stale: list[Any]) -> str | None:
                 others = _others(memory, locks)
                 outcome, output = _build(installed, [other for _, other, _ in others])
                 seconds = f"{time.monotonic() - began:.1f} s"
-                if outcome == "installed":
-                    _settle(hook, installed, stale, seconds)
+                if outcome in ("installed", "stored"):
+                    _settle(hook, installed, stale, seconds, outcome == "stored")
                     for name, other, changes in others:
                         if check.look([os.fsencode(other.path)]) != other.identity:
                             with contextlib.suppress(Exception):
-                                _settle(name, other, changes, seconds)
+                                _settle(name, other, changes, seconds, outcome == "stored")
                     atexit.register(note_imports, memory)
                     return None
             installed.make_uv_look()
             if outcome != "failed":
-                check.say(f"warning: {installed.name} is imported as it is: {output}")
+                give_up(installed, output)
                 return None
             check.say(f"{installed.name} could not be rebuilt ({seconds})")
             failure = f"{state}\n{time.time()}\n{output}"
@@ -111,12 +113,17 @@ def announce(installed: Any, stale: list[Any], what: str = "rebuilding") -> None
     check.say(f"{installed.stale(stale)}; {what}")
 
 
-def _settle(hook: str, old: Any, stale: list[Any], seconds: str) -> None:
+def give_up(installed: Any, cause: str) -> None:
+    """Says why a rebuild could not begin."""
+    check.say(f"warning: {installed.name} is imported as it is: {cause}")
+
+
+def _settle(hook: str, old: Any, stale: list[Any], seconds: str, is_stored: bool) -> None:
     """Prints the result, and loads the new hook. Edits during the rebuild are left to the next
     import."""
     installed = check.Installed.load(hook)
     is_same = installed.facts["fingerprint"] == old.facts["fingerprint"]
-    if is_same and not old.facts["raced"]:
+    if is_stored:
         check.say(f"{installed.name} needed no build ({seconds})")
     else:
         check.say(f"rebuilt {installed.name} in {seconds}")
@@ -271,7 +278,7 @@ def _build(installed: Any, others: list[Any]) -> tuple[str, str]:
         # Without output of the compiler, that of the frontend.
         return state, output.rstrip() or said
     # Each install replaces the table.
-    if state == "installed" and check.look(table) not in (before, list(check.ABSENT)):
+    if state in ("installed", "stored") and check.look(table) not in (before, list(check.ABSENT)):
         return state, ""
     causes = {
         "built": "the new build could not be installed:\n  ",
@@ -285,8 +292,8 @@ def _build(installed: Any, others: list[Any]) -> tuple[str, str]:
 def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
     """Calls the frontend. Returns the state of the build, its output, and the frontend's output."""
     folder = tempfile.mkdtemp(prefix="wheelprint-")
-    state, output, progress, frontend = (
-        os.path.join(folder, name) for name in ("state", "output", "progress", "frontend")
+    state, stored, output, progress, frontend = (
+        os.path.join(folder, name) for name in ("state", "stored", "output", "progress", "frontend")
     )
     # An import must not install a toolchain.
     environment = {**os.environ, check.GUARD: folder, "MATURIN_NO_INSTALL_RUST": "1"}
@@ -316,8 +323,10 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
             # On Ctrl-C, stop the frontend too, and give it time to clean up.
             _stop(process)
             raise
-        outcome = check.read(state).strip() if process.returncode else "installed"
-        if outcome not in ("installed", "failed", "unable", "built"):
+        outcome = "stored" if os.path.exists(stored) else "installed"
+        if process.returncode:
+            outcome = check.read(state).strip()
+        if outcome not in ("installed", "stored", "failed", "unable", "built"):
             outcome = "no start"
         return outcome, check.read(output), check.read(frontend)
     finally:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def bring_up_to_date(hook: str, is_quiet: bool) -> str:
-    """Returns ``fresh`` (after a rebuild, too), ``failed``, or ``missing`` (there is no hook)."""
+    """Returns ``fresh``, ``rebuilt``, ``failed``, or ``missing`` (there is no hook)."""
     try:
         maps: Any = importlib.import_module(hook)
     except ModuleNotFoundError:
@@ -32,27 +32,31 @@ def bring_up_to_date(hook: str, is_quiet: bool) -> str:
     if lost:
         check.say(f"warning: {lost}")
         return "failed"
-    said: list[str] = []
+    causes: list[str] = []
     say = check.say
 
     def say_why(text: str) -> None:
-        said.append(text)
         if not is_quiet:
             say(f"{text}: {installed.reasons(stale)}")
+
+    def give_up(installed: Any, cause: str) -> None:
+        say_why(f"{installed.name} could not be rebuilt")
+        causes.append(cause)
 
     rebuild = check.load("_rebuild")
     # A change of pyproject.toml would be seen as an edit. A failed import makes it.
     check.Installed.make_uv_look = lambda _: None
     # One line for each build says all.
     rebuild.announce = lambda *_: None
+    rebuild.give_up = give_up
     check.say = say_why
     output = rebuild.rebuild(hook, installed, stale)
     # This process imports nothing that a later rebuild could expect.
     atexit.unregister(rebuild.note_imports)
-    if output is not None:
-        sys.stderr.write(f"{output}\n")
-    is_left = output is not None or any(text.startswith("warning: ") for text in said)
-    return "failed" if is_left else "fresh"
+    causes += [] if output is None else [output]
+    for text in causes:
+        sys.stderr.write(f"{text}\n")
+    return "failed" if causes else "rebuilt"
 
 
 if __name__ == "__main__":

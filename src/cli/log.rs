@@ -10,14 +10,15 @@ use super::table::{Columns, Row};
 use super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, STRONG};
 use super::{Answer, Context};
 use crate::error::Result;
+use crate::log::Level;
 use crate::store::{Event, Outcome};
 
-/// What became of the last calls for a build: when, by whom, fresh or why not, and how long it took
+/// The last builds, and calls that needed none: when, by whom, why, and how long it took
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     project: ProjectArguments,
-    /// At most so many calls
+    /// Show at most NUMBER calls
     #[arg(long, short, value_name = "NUMBER", default_value_t = 20)]
     number: usize,
     /// Print JSON (see docs/json.md)
@@ -67,7 +68,7 @@ fn table(events: &[Event], now: SystemTime, context: &Context) -> String {
             Outcome::Failed(_) => BAD,
         };
         output += &terminal.line(&[(PLAIN, &line(row)), (style, &row[3])]);
-        let why = why(event);
+        let why = why(event, context.messages == Level::Debug);
         if !why.is_empty() {
             output += &terminal.line(&[(FAINT, &format!("  {why}"))]);
         }
@@ -89,9 +90,11 @@ fn said(event: &Event, now: SystemTime) -> [String; 4] {
     [age(began(event), now), event.by.clone(), took(event.seconds), format!("{result}{kind}")]
 }
 
-fn why(event: &Event) -> String {
-    let more = event.reasons.saturating_sub(2);
-    let mut texts: Vec<String> = event.why.iter().take(2).cloned().collect();
+/// The reasons: the first two, or all that are kept.
+fn why(event: &Event, has_all: bool) -> String {
+    let shown = if has_all { event.why.len() } else { 2 };
+    let more = event.reasons.saturating_sub(shown);
+    let mut texts: Vec<String> = event.why.iter().take(shown).cloned().collect();
     if more > 0 {
         texts.push(format!("{more} more"));
     }

@@ -137,6 +137,8 @@ struct Status {
     unseen: Unseen,
     /// The folders of the installed record's roots.
     roots: BTreeMap<Root, String>,
+    /// What an import in this shell does.
+    on_stale: String,
 }
 
 impl Status {
@@ -151,7 +153,10 @@ impl Status {
             && matches!(verdict, Verdict::Stale(_));
         let unseen = if is_unseen { unseen::why(&opened, &verdict)? } else { Unseen::NoKey };
         let roots = opened.record().map(|record| record.roots.clone()).unwrap_or_default();
-        Ok(Self { opened, verdict, noticed, next, obstacle, unseen, roots })
+        let of_install = opened.call.settings().on_stale.as_str();
+        let variable = context.environment.non_empty("WHEELPRINT_ON_STALE");
+        let on_stale = variable.map_or(of_install.into(), |value| value.to_string_lossy().into());
+        Ok(Self { opened, verdict, noticed, next, obstacle, unseen, roots, on_stale })
     }
 
     fn is_fresh(&self) -> bool {
@@ -301,13 +306,13 @@ impl Status {
             return format!("{nothing}can't build: {obstacle}");
         }
         if self.is_called() == Some(false) {
-            let policy = self.opened.call.settings().on_stale.as_str();
             return match self.is_fresh() {
                 true => "does nothing".to_owned(),
                 false if self.is_of_files_alone() => {
                     "does nothing; `uv sync --reinstall` installs it".to_owned()
                 }
                 false => {
+                    let policy = &self.on_stale;
                     format!("does nothing; the next import finds out (on-stale = \"{policy}\")")
                 }
             };

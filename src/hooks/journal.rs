@@ -24,6 +24,7 @@ pub(super) struct Noted {
 impl Noted {
     /// The wheel is a stored one.
     pub(super) fn stored(&mut self, call: &Call, entry: &Entry) {
+        log::import_stored();
         let is_own = call.store.as_ref().is_some_and(|store| entry.built_in == store.root());
         self.outcome = Some(match (&entry.fetched, is_own) {
             (Some(_), _) => Outcome::Shared,

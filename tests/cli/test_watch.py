@@ -127,9 +127,21 @@ def test_an_error_is_shown_once_until_something_changes(editable: Editable, tmp_
         watch.says("wheelprint: rebuilt")
         watch.is_silent()
         project.write(SHARED, text)
-        watch.says("wheelprint: rebuilt", 2)
+        watch.says("wheelprint: mixed-path-dep needed no build (N s)")
         assert sum("could not compile" in line for line in watch.lines) == 1
         editable.is_quiet("3.0")
+
+
+def test_what_was_undone_is_said(editable: Editable, tmp_path: Path) -> None:
+    project = editable.project
+    manifest = project.read("pyproject.toml")
+    with watching(editable, tmp_path) as watch:
+        project.write("pyproject.toml", f"{manifest}\n[tool.wheelprint]\non-stal = 'warn'\n")
+        watch.says(f"wheelprint: {SAMPLE} could not be rebuilt: pyproject.toml changed")
+        watch.says("hint: did you mean `on-stale`?")
+        project.write("pyproject.toml", manifest)
+        watch.says("note: `mixed_path_dep` is installed as the sources are again")
+        watch.is_silent()
 
 
 def test_a_file_in_a_new_folder_is_seen(editable: Editable, tmp_path: Path) -> None:
@@ -171,7 +183,7 @@ def test_a_removed_environment_may_come_back(editable: Editable, tmp_path: Path)
     with watching(editable, tmp_path) as watch:
         shutil.rmtree(editable.venv)
         project.edit()
-        watch.says("warning: `mixed_path_dep` is not installed any more")
+        watch.says("warning: `mixed_path_dep` is not installed; run `uv sync`")
         project.uv("sync").ok()
         project.append(SHARED, "// once more\n")
         watch.says("wheelprint: rebuilt")

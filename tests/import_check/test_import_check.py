@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import asking, environment, installed
 from support.background import wait_for
+from support.commands import wheelprint
 from support.privileges import mode, obeying_modes
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def test_a_change_taken_back_is_found_again(editable: Editable) -> None:
     editable.imports()
     project.edit()
     project.spy.clear()
-    assert editable.imports().said == REBUILT
+    assert editable.imports().said == [REBUILT[0], f"{SAMPLE} needed no build (N s)"]
     assert not project.spy.calls("cargo")
     editable.is_quiet(NEW)
 
@@ -191,7 +192,8 @@ def test_a_rebuild_asks_the_frontend_instead(editable: Editable) -> None:
     said = editable.imports().said
     assert said[0].startswith(DOUBT), said
     assert said[0].endswith("; rebuilding"), said
-    assert said[1:] == [f"{SAMPLE} needed no build (N s)"]
+    # The earlier builds are forgotten.
+    assert said[1:] == REBUILT[1:]
     # The frontend's build has left another copy.
     editable.project.append("pyproject.toml", "# another comment\n")
     editable.is_quiet(OLD)
@@ -287,7 +289,8 @@ def test_a_build_that_fails_is_an_import_error_with_the_compilers_words(editable
     for words in ("cannot find value `lettres`", "--> ", "could not compile `shared-core`"):
         assert words in error
     assert error.rstrip().endswith(
-        "hint: with WHEELPRINT_ON_STALE=ignore the module is imported as it was last built"
+        "hint: with WHEELPRINT_ON_STALE=ignore (and `uv run --no-sync`) the module is imported as "
+        "it was last built"
     )
     assert editable.imports(WHEELPRINT_ON_STALE="ignore").run.code == 0
     assert run.stderr.count('File "') == 1
@@ -516,6 +519,17 @@ def test_pip_without_an_index_says_what_to_do_in_one_line(editable: Editable) ->
     _, warning = imported.run.stderr.splitlines()
     assert "Could not find a version that satisfies the requirement wheelprint" in warning
     assert warning.endswith("and faster")
+
+
+def test_the_variable_of_a_command_does_not_stay(editable: Editable) -> None:
+    """An install that is made or renewed meanwhile is there for other commands, too."""
+    project = editable.project
+    for policy in ("ignore", "warn", "error"):
+        project.uv("sync", "--reinstall-package", SAMPLE, WHEELPRINT_ON_STALE=policy).ok()
+        assert wheelprint(project, "status", WHEELPRINT_ON_STALE=policy).code == 0
+    project.edit()
+    assert editable.imports().said == REBUILT
+    editable.is_quiet(NEW)
 
 
 def test_config_settings_are_kept(editable: Editable) -> None:

@@ -14,6 +14,8 @@ const SCRIPT: &str = include_str!("../../../python/wheelprint/_watch.py");
 pub(super) enum Outcome {
     /// The install is what the sources make.
     Fresh,
+    /// It is now.
+    Rebuilt,
     /// These sources can't be built.
     Failed,
     /// The package is not installed, or the environment is gone.
@@ -39,6 +41,7 @@ pub(super) fn up_to_date(python: &Path, name: &str, terminal: &Terminal) -> Resu
     let answer = answer.trim_end().lines().next_back().unwrap_or_default();
     Ok(match answer {
         "fresh" => Outcome::Fresh,
+        "rebuilt" => Outcome::Rebuilt,
         "failed" => Outcome::Failed,
         "missing" => Outcome::Missing,
         _ => return Err(Error::path(python, "the import check of the project gave no answer")),

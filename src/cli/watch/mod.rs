@@ -18,7 +18,7 @@ use bring::Outcome;
 use events::Events;
 use folders::Files;
 
-/// Rebuild the editable install whenever a source is saved
+/// Rebuild the editable install whenever a source of its compiled module is saved
 ///
 /// While it runs, the next `uv run` and the next import find the build done. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
@@ -131,11 +131,18 @@ impl Watched {
                 return Ok(());
             }
             match bring::up_to_date(&self.python, &self.name, &context.terminal)? {
-                Outcome::Fresh => self.failed = None,
+                Outcome::Fresh if self.failed.take().is_some() => {
+                    let text = format!("`{}` is installed as the sources are again", self.name);
+                    context.terminal.note(&text);
+                }
+                Outcome::Fresh => {}
+                Outcome::Rebuilt => self.failed = None,
                 Outcome::Failed => self.failed = Some(files),
                 Outcome::Missing => {
-                    let text = format!("`{}` is not installed any more; `uv sync`", self.name);
+                    let text = format!("`{}` is not installed; run `uv sync`", self.name);
                     context.terminal.warn(&text);
+                    // Once, until something changes again.
+                    self.failed = Some(files);
                 }
             }
             // A new folder may have got files before it was watched.
