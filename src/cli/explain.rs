@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anstyle::Style;
 use serde_json::{Value as Json, json};
 
 use super::open::{OpenedProject, ProjectArguments};
@@ -94,6 +95,15 @@ impl Row<'_> {
     /// guessed from their digest.
     fn may_be_seen(&self) -> bool {
         self.input.key.part != Part::Environment && self.input.key.kind != Kind::Value
+    }
+
+    /// The key that covers it, or why none does.
+    fn cover(&self) -> (Style, String) {
+        match &self.key {
+            Some(key) => (GOOD, key.clone()),
+            None if self.why_not == MISSING => (BAD, MISSING.to_owned()),
+            None => (FAINT, format!("- ({})", self.why_not)),
+        }
     }
 
     fn json(&self) -> Json {
@@ -207,21 +217,30 @@ fn text(rows: &[Row], watched: &Watched, terminal: &Terminal) -> String {
     let cells = |one: &str, two: &str, three: &str| {
         format!("  {one:<name$}  {two:<state$}  {three:<reader$}  ")
     };
-    let head = cells("input", "now", "read by") + "cache key";
-    let mut output = terminal.line(&[(FAINT, &head)]);
+    let cover = widest(|row| row.cover().1.chars().count());
+    // A line that does not fit would lose the key, which is asked for.
+    let is_narrow = name + state + reader + cover + 8 > terminal.width;
+    let head = if is_narrow {
+        "  input  now\n    read by: cache key".into()
+    } else {
+        cells("input", "now", "read by") + "cache key"
+    };
+    let mut output = format!("{}\n", terminal.paint(FAINT, head));
     let mut part = None;
     for row in rows {
         if part.replace(row.input.key.part) != Some(row.input.key.part) {
             output.push('\n');
             output += &terminal.line(&[(STRONG, part_name(row.input.key.part))]);
         }
-        let (style, cover) = match &row.key {
-            Some(key) => (GOOD, key.clone()),
-            None if row.why_not == MISSING => (BAD, MISSING.to_owned()),
-            None => (FAINT, format!("- ({})", row.why_not)),
-        };
-        let start = cells(&row.name, &row.state(), row.reader);
-        output += &terminal.line(&[(PLAIN, &start), (style, &cover)]);
+        let (style, cover) = row.cover();
+        if is_narrow {
+            output += &terminal.line(&[(PLAIN, &format!("  {}  {}", row.name, row.state()))]);
+            let below = terminal.wrap(&format!("    {}: {cover}", row.reader), 6);
+            output += &format!("{}\n", terminal.paint(style, below));
+        } else {
+            let start = cells(&row.name, &row.state(), row.reader);
+            output += &terminal.line(&[(PLAIN, &start), (style, &cover)]);
+        }
     }
     if !watched.exact {
         output += &format!("\n{BEFORE_A_BUILD}\n");

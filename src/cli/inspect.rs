@@ -97,7 +97,10 @@ fn text(artifact: &InspectedArtifact, context: &Context) -> String {
     output.push('\n');
     let label = |name: &str| format!("{name:<13}");
     let mut field = |name: &str, text: &str| {
-        output += &terminal.line(&[(FAINT, &label(name)), (PLAIN, text)]);
+        // A digest is never cut, because it may be copied.
+        let line = terminal.wrap(&format!("{}{text}", label(name)), 2);
+        let (label, text) = line.split_at(label("").len());
+        output += &format!("{}{}\n", terminal.paint(FAINT, label), terminal.paint(PLAIN, text));
     };
     field("fingerprint", &record.fingerprint.sha256);
     if let Some(source) = &record.source {

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import installed, schemas
-from support.commands import wheelprint
+from support import environment, installed, schemas, terminals
+from support.commands import program, wheelprint
 from support.keys import without_keys
 from support.versions import LOWEST_MATURIN
 
@@ -229,6 +229,27 @@ def test_the_shape_is_pinned(project: Project) -> None:
     own = ("environment", "toolchain")
     said["inputs"] = [one for one in said["inputs"] if one["part"] not in own]
     schemas.snapshot("explain", said)
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_narrow_terminals_lose_nothing(columns: int, project: Project) -> None:
+    def shown(*command: str) -> str:
+        env = environment.with_changes(project.env, {"TERM": "dumb"})
+        command = (str(program(project)), *command)
+        code, text = terminals.shown(list(command), columns, project.root, env)
+        assert code == 0, text
+        return text.replace("\r\n", "\n")
+
+    project.uv("sync").ok()
+    wide = wheelprint(project, "explain").ok().stdout.split()
+    narrow = shown("explain")
+    assert "\u2026" not in narrow
+    assert {word for word in wide if word.startswith("-") or len(word) > 20} <= set(narrow.split())
+    assert max(map(len, narrow.splitlines())) <= columns
+    record = json.loads(wheelprint(project, "inspect", "--json", "mixed-path-dep").ok().stdout)[
+        "record"
+    ]
+    assert record["fingerprint"]["sha256"] in shown("inspect", "mixed-path-dep")
 
 
 def test_explain_names_the_key(project: Project) -> None:

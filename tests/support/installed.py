@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from . import environment
+from . import environment, terminals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,31 +97,8 @@ class Editable:
 
     def imports_at_terminal(self, columns: int = 80, **changes: Any) -> tuple[int, str]:
         """The exit code of the probe, and what stderr shows of it on a terminal of that width."""
-        if sys.platform == "win32":
-            pytest.skip("no pseudo-terminals")
-        import fcntl
-        import pty
-        import struct
-        import termios
-
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen(
-            self.command(),
-            cwd=self.venv,
-            env=self.environment(**changes),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        seen = b""
-        # Linux ends a pseudo-terminal with an error.
-        with contextlib.suppress(OSError):
-            while piece := os.read(ours, 4096):
-                seen += piece
-        os.close(ours)
-        return process.wait(30), seen.decode()
+        env = self.environment(**changes)
+        return terminals.shown(self.command(), columns, self.venv, env, stdout=False)
 
     def is_quiet(self, shows: str, code: str | None = None) -> None:
         """The import prints no message and starts no cargo or maturin process."""
