@@ -66,7 +66,7 @@ fn explain(opened: &OpenedProject, json: bool, context: &Context) -> Result<Answ
 
 /// The reason if a key could be added.
 const MISSING: &str = "no key covers it";
-const LEFT_OUT: &str = "left to the import check";
+const LEFT_OUT: &str = "import check";
 
 struct Row<'a> {
     input: &'a Input,
@@ -169,7 +169,7 @@ fn cover<'a>(
             };
             (seen.key_of_variable(name), why_not)
         }
-        (None, _) if name == "python" => (None, "uv compares environments itself"),
+        (None, _) if name == "python" => (None, "uv compares it itself"),
         (None, _) if name.starts_with("config setting") => (None, "uv compares it itself"),
         (None, _) => (None, "no file, no variable"),
     }
