@@ -106,7 +106,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
             Err(_) => {}
         }
     }
-    if verified.len() > 1 {
+    if verified.len() > 1 && !blocks.is_empty() {
         blocks.push(words::summary(&verified, &context.terminal));
     }
     Ok(Answer::said(blocks.join("\n")).with_code(worst))
