@@ -95,7 +95,8 @@ def rebuild(hook: str, installed: Any, stale: list[Any]) -> str | None:
                     for name, other, changes in others:
                         if check.look([os.fsencode(other.path)]) != other.identity:
                             with contextlib.suppress(Exception):
-                                _settle(name, other, changes, seconds, outcome == "stored")
+                                # The backend tells of one project only.
+                                _settle(name, other, changes, seconds, False)
                     atexit.register(note_imports, memory)
                     return None
             installed.make_uv_look()
@@ -284,6 +285,7 @@ def _build(installed: Any, others: list[Any]) -> tuple[str, str]:
         "built": "the new build could not be installed:\n  ",
         "installed": "the new build was not installed where this one is:\n  ",
     }
+    causes["stored"] = causes["installed"]
     said = (output if state == "unable" else "") or frontend.cause(said)
     said = "\n  ".join(line for line in said.splitlines() if line.strip())
     return "not installed", causes.get(state, "it can't be rebuilt here: ") + said

@@ -49,6 +49,12 @@ const CONFIG_LINES: [&str; 5] = [
     "INPUTS = \"\"\n",
 ];
 
+/// The module name of the runtime hook of a distribution.
+pub(crate) fn hook_module(distribution: &str) -> String {
+    let plain = distribution.replace(|char: char| !char.is_ascii_alphanumeric(), "_");
+    format!("_wheelprint_{}", plain.to_ascii_lowercase())
+}
+
 impl Products {
     /// The changes that make maturin's wheel self-contained and checked at import. A wheel without
     /// modules gets no hook. `inputs` gives the import table for the name of the dist-info folder.
@@ -78,10 +84,7 @@ impl Products {
         if config.modules.is_empty() && packages.is_empty() {
             return Ok(edit);
         }
-        let module = format!(
-            "_wheelprint_{}",
-            name.replace(|char: char| !char.is_ascii_alphanumeric(), "_").to_ascii_lowercase()
-        );
+        let module = hook_module(&name);
         let file = Addition::bytes;
         for top in &packages {
             edit.add.extend(self.stubs(top));

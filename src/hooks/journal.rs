@@ -80,9 +80,8 @@ fn cause_of(error: &Error) -> String {
     error.to_string()
 }
 
-/// Who calls, as far as its variables tell. An import asks through a frontend, `wheelprint watch`
-/// as an import does, pip may run below uv, and
-/// tox and nox call other frontends.
+/// Who calls, as far as its variables tell. An import asks through a frontend, and so does `wheelprint
+/// watch`. pip may run below uv, and tox and nox call other frontends.
 fn frontend(environment: &Environment) -> &'static str {
     let known = [
         (log::WATCH, "watch"),

@@ -22,6 +22,7 @@
 
 use std::path::Path;
 
+pub(crate) use crate::editable::hook_module;
 use crate::error::Result;
 use crate::log;
 use crate::maturin;

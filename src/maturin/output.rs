@@ -21,11 +21,15 @@ pub(super) fn pipe_errors(command: &mut Command, environment: &Environment) {
 /// Forwards stderr line by line. Returns maturin's lines after the compiler's output.
 pub(super) fn forward(stderr: ChildStderr) -> Vec<Vec<u8>> {
     let (mut stderr, mut held, mut line) = (BufReader::new(stderr), Vec::new(), Vec::new());
-    while read_line(&mut stderr, &mut line) {
-        let line = std::mem::take(&mut line);
-        if log::has_import() && line.ends_with(b"\r") {
+    let is_awaited = log::has_import();
+    while read_line(&mut stderr, &mut line, is_awaited) {
+        if line.ends_with(b"\r") {
             progress(&line).inspect(|progress| log::import_progress(progress));
             continue;
+        }
+        let mut line = std::mem::take(&mut line);
+        if is_awaited && line.starts_with(ERASE) {
+            line.drain(..ERASE.len());
         }
         let text = String::from_utf8_lossy(&line);
         // maturin's warning is true for every project that wheelprint builds, and is no mistake.
@@ -58,17 +62,26 @@ pub(super) fn show(line: &[u8]) {
     log::import_output(line);
 }
 
-/// Reads to the end of a line. For an import that waits, cargo's progress is a line of its own.
-fn read_line(stderr: &mut impl BufRead, line: &mut Vec<u8>) -> bool {
+/// With this cargo removes its progress from a terminal's line.
+const ERASE: &[u8] = b"\x1b[K";
+
+/// Reads to the end of a line; if the text is `split`, also to a carriage return. What was before that
+/// is replaced by what follows, as on a terminal, unless the line ends there (on Windows).
+fn read_line(stderr: &mut impl BufRead, line: &mut Vec<u8>, split: bool) -> bool {
     loop {
         let Ok(buffer) = stderr.fill_buf() else { return !line.is_empty() };
         if buffer.is_empty() {
+            // Progress is no output.
+            line.pop_if(|last| *last == b'\r');
             return !line.is_empty();
         }
-        let is_end = |byte: &u8| *byte == b'\n' || (log::has_import() && *byte == b'\r');
+        if split && line.ends_with(b"\r") && buffer[0] != b'\n' {
+            line.clear();
+        }
+        let is_end = |byte: &u8| *byte == b'\n' || (split && *byte == b'\r');
         let end = buffer.iter().position(is_end).map(|at| at + 1);
-        line.extend_from_slice(&buffer[..end.unwrap_or(buffer.len())]);
         let used = end.unwrap_or(buffer.len());
+        line.extend_from_slice(&buffer[..used]);
         stderr.consume(used);
         if end.is_some() {
             return true;
@@ -100,16 +113,26 @@ mod tests {
         }
     }
 
+    fn lines(mut text: &[u8], split: bool) -> Vec<String> {
+        let mut line = Vec::new();
+        let mut found = Vec::new();
+        while read_line(&mut text, &mut line, split) {
+            if !(split && line.ends_with(b"\r")) {
+                found.push(String::from_utf8(std::mem::take(&mut line)).unwrap());
+            }
+        }
+        found
+    }
+
     #[test]
     fn lines_end_where_they_end() {
-        let mut text = &b"one\ntwo"[..];
-        let mut line = Vec::new();
-        assert!(read_line(&mut text, &mut line));
-        assert_eq!(line, b"one\n");
-        line.clear();
-        assert!(read_line(&mut text, &mut line));
-        assert_eq!(line, b"two");
-        line.clear();
-        assert!(!read_line(&mut text, &mut line));
+        assert_eq!(lines(b"one\ntwo", false), ["one\n", "two"]);
+        assert_eq!(lines(b"one\rtwo\n", false), ["one\rtwo\n"]);
+        assert_eq!(
+            lines(b"1/3: a\r2/3: b\r   Compiling c\ntwo", true),
+            ["   Compiling c\n", "two"]
+        );
+        // Windows.
+        assert_eq!(lines(b"one\r\ntwo\r\n", true), ["one\r\n", "two\r\n"]);
     }
 }

@@ -33,6 +33,11 @@ class Imported:
         return self.run.ok().stdout.strip()
 
     @property
+    def is_renewed(self) -> bool:
+        """Whether it says that another module is installed: a new one, or one of the store."""
+        return bool(re.match(r"rebuilt |[\w-]+ needed no build", self.said[-1]))
+
+    @property
     def said(self) -> list[str]:
         """The messages of wheelprint, with seconds replaced."""
         lines = self.run.stderr.splitlines()

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, Result};
+use crate::hooks::hook_module;
 use crate::log;
 
 const SCRIPT: &str = include_str!("../../../python/wheelprint/_watch.py");
@@ -29,7 +30,7 @@ pub(super) enum Outcome {
 pub(super) fn up_to_date(python: &Path, name: &str, terminal: &Terminal) -> Result<Outcome> {
     let mut command = Command::new(python);
     // Isolated, so that no module comes from the working directory or PYTHONPATH.
-    command.args(["-I", "-c", SCRIPT, &hook(name)]);
+    command.args(["-I", "-c", SCRIPT, &hook_module(name)]);
     command.args(terminal.is_quiet().then_some("quiet"));
     command.env(log::WATCH, "1").stdin(Stdio::null()).stderr(Stdio::inherit());
     let Ok(done) = command.output() else {
@@ -46,10 +47,4 @@ pub(super) fn up_to_date(python: &Path, name: &str, terminal: &Terminal) -> Resu
         "missing" => Outcome::Missing,
         _ => return Err(Error::path(python, "the import check of the project gave no answer")),
     })
-}
-
-/// The name of the runtime hook, see `editable`.
-pub(super) fn hook(name: &str) -> String {
-    let plain = name.replace(|char: char| !char.is_ascii_alphanumeric(), "_").to_ascii_lowercase();
-    format!("_wheelprint_{plain}")
 }

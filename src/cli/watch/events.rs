@@ -19,6 +19,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 pub(super) struct Events {
     /// `None`: the system reports nothing.
     watcher: Option<RecommendedWatcher>,
+    /// Why, if the user does not know.
+    cause: Option<String>,
     reported: Receiver<notify::Result<Event>>,
     folders: BTreeSet<PathBuf>,
 }
@@ -27,26 +29,32 @@ impl Events {
     /// `is_blind`: the reports of the system are not used.
     pub(super) fn new(is_blind: bool) -> Self {
         let (sender, reported) = mpsc::channel();
-        let watcher = if is_blind { None } else { notify::recommended_watcher(sender).ok() };
-        Self { watcher, reported, folders: BTreeSet::new() }
+        let (watcher, cause) = match notify::recommended_watcher(sender) {
+            _ if is_blind => (None, None),
+            Ok(watcher) => (Some(watcher), None),
+            Err(error) => (None, Some(format!("the system reports no changes: {error}"))),
+        };
+        Self { watcher, cause, reported, folders: BTreeSet::new() }
     }
 
     /// Watches these folders, in addition to those that are watched already.
     ///
     /// # Errors
     /// The system cannot watch that many folders, or these. From now on there are only looks.
-    pub(super) fn look_at(&mut self, folders: BTreeSet<PathBuf>) -> Result<(), String> {
-        let Some(watcher) = &mut self.watcher else { return Ok(()) };
+    pub(super) fn look_at(&mut self, folders: &BTreeSet<PathBuf>) -> Result<(), String> {
+        let Some(watcher) = &mut self.watcher else {
+            return self.cause.take().map_or(Ok(()), Err);
+        };
         self.folders.retain(|folder| folder.is_dir());
         for folder in folders {
-            if self.folders.contains(&folder) || !folder.is_dir() {
+            if self.folders.contains(folder) || !folder.is_dir() {
                 continue;
             }
-            if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 self.watcher = None;
                 return Err(format!("{}: it can't be watched: {error}", folder.display()));
             }
-            self.folders.insert(folder);
+            self.folders.insert(folder.clone());
         }
         Ok(())
     }
@@ -81,6 +89,7 @@ impl Events {
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => {
                     self.watcher = None;
+                    self.cause = Some("the system reports no changes any more".to_owned());
                     return None;
                 }
             }

@@ -9,6 +9,7 @@ use super::table::Columns;
 use super::terminal::count;
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
+use crate::hooks::hook_module;
 
 mod bring;
 mod events;
@@ -71,9 +72,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 }
 
 fn watch_folders(events: &mut Events, all: &[Watched], context: &Context) {
-    let folders = all.iter().flat_map(|watched| watched.folders.iter().cloned()).collect();
-    if let Err(cause) = events.look_at(folders) {
-        context.terminal.warn(&format!("{cause}; looking every two seconds instead"));
+    for watched in all {
+        watched.watch_folders(events, context);
     }
 }
 
@@ -100,7 +100,7 @@ impl Watched {
         if !installed.editable {
             return refused(format!("`{name}` in {environment} is no editable install"));
         }
-        let hook = format!("{}.py", bring::hook(&installed.name));
+        let hook = format!("{}.py", hook_module(&installed.name));
         if !installed.dist_info.with_file_name(hook).is_file() {
             let cause =
                 format!("`{name}` has no compiled module, so no import compares its sources");
@@ -111,6 +111,12 @@ impl Watched {
         let name = installed.name.clone();
         let python = interpreter.executable.clone();
         Ok(Self { root, name, python, folders, failed: None })
+    }
+
+    fn watch_folders(&self, events: &mut Events, context: &Context) {
+        if let Err(cause) = events.look_at(&self.folders) {
+            context.terminal.warn(&format!("{cause}; looking every two seconds instead"));
+        }
     }
 
     /// Whether a change at one of these paths may be a change of its sources.
@@ -149,7 +155,7 @@ impl Watched {
             if !self.look_anew(arguments, context) {
                 return Ok(());
             }
-            let _ = events.look_at(self.folders.clone());
+            self.watch_folders(events, context);
         }
     }
 
