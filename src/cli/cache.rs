@@ -25,7 +25,7 @@ enum Command {
     Dir,
     /// What is kept for each project and its trees
     Info {
-        /// Print JSON (see docs/json.md)
+        /// Print JSON (the page "JSON" of the documentation describes it)
         #[arg(long)]
         json: bool,
     },

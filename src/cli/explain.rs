@@ -24,7 +24,7 @@ use crate::uv::key_matches::KeyMatches;
 /// For several packages it counts the inputs of each, and names those that no key covers.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Print JSON (docs/json.md)
+    /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -87,7 +87,7 @@ impl Row<'_> {
             Value::Sha256(_) => "set".to_owned(),
             Value::Text(text) => text.split(' ').take(2).collect::<Vec<_>>().join(" "),
             Value::Unreadable(_) => "unreadable".to_owned(),
-            Value::Unknown => "unknown".to_owned(),
+            Value::Unknown => "not installed".to_owned(),
         }
     }
 
@@ -263,7 +263,8 @@ fn tied(watched: &Watched) -> Vec<String> {
     watched.tied.iter().map(|tied| report::tied(tied, &watched.names)).collect()
 }
 
-const TIED: &str = "Only this tree can use the build (docs/monorepo.md, \"Many trees\"):";
+const TIED: &str =
+    "Only this tree can use the build (page \"Workspaces\", section \"Many trees\"):";
 
 const BEFORE_A_BUILD: &str = "Nothing was built yet: this is what cargo's manifests tell.";
 

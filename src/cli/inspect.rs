@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     /// The interpreter, or the environment, that the package of that name is installed in
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// Print JSON (see docs/json.md)
+    /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,
 }
@@ -159,7 +159,7 @@ fn row(input: &Input, record: &Record) -> (String, String) {
         Value::Text(text) if key.kind == Kind::Folder => (text.chars().take(SHORT).collect(), name),
         Value::Text(_) => ("special".into(), name),
         Value::Unreadable(cause) => ("unreadable".into(), format!("{name}: {cause}")),
-        Value::Unknown => ("unknown".into(), name),
+        Value::Unknown => ("not known".into(), name),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// Show at most NUMBER calls
     #[arg(long, short, value_name = "NUMBER", default_value_t = 20)]
     number: usize,
-    /// Print JSON (see docs/json.md)
+    /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,
 }

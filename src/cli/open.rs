@@ -79,13 +79,13 @@ pub(super) struct OpenedProject {
 }
 
 impl OpenedProject {
-    /// Opens a project that wheelprint builds. If the user named no folder, the nearest folder with
-    /// a pyproject.toml is used, from the working directory upwards.
+    /// Opens a project that wheelprint builds: the nearest folder with a pyproject.toml, from the
+    /// folder upwards. A folder that does not exist is an error.
     fn open(dir: &Path, python: Option<&Path>, context: &Context) -> Result<Self> {
         let here = context.project_folder(dir)?;
         let is_project = |folder: &&Path| folder.join("pyproject.toml").is_file();
         let nearest = here.ancestors().find(is_project);
-        let root = nearest.filter(|_| dir == Path::new(".")).unwrap_or(&here);
+        let root = nearest.filter(|_| here.is_dir()).unwrap_or(&here);
         let path = root.join("pyproject.toml");
         // Check that the folder is a project before anything else is examined.
         Project::load(root)?;

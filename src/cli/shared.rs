@@ -27,7 +27,7 @@ enum Command {
     Status {
         #[command(flatten)]
         project: ProjectArguments,
-        /// Print JSON (see docs/json.md)
+        /// Print JSON (the page "JSON" of the documentation describes it)
         #[arg(long)]
         json: bool,
     },
@@ -45,7 +45,7 @@ enum Command {
     List {
         #[command(flatten)]
         project: ProjectArguments,
-        /// Print JSON (see docs/json.md)
+        /// Print JSON (the page "JSON" of the documentation describes it)
         #[arg(long)]
         json: bool,
     },

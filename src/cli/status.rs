@@ -26,7 +26,7 @@ use crate::uv::uv_cache_check;
 /// Exits with 1 if what is installed is not what the sources would give.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Print JSON (docs/json.md)
+    /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -272,7 +272,7 @@ impl Status {
 
     fn uv(&self) -> String {
         let text = match &self.noticed {
-            None if self.opened.installed.is_none() => "-",
+            None if self.opened.installed.is_none() => "calls wheelprint",
             None => "unknown: it was not installed by uv, or the keys ask git",
             Some(changes) if !changes.is_empty() => {
                 return format!("sees a change: {}", report::named(changes.iter().cloned()));

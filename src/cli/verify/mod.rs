@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     source: PathBuf,
     #[command(flatten)]
     members: MemberArguments,
-    /// Print JSON (see docs/json.md)
+    /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,
 }
@@ -122,8 +122,9 @@ fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified
         return refused("not a wheel, but what was installed of one", hint);
     }
     let Some(record) = record else {
-        let hint = "it was not built by wheelprint: write `build-backend = \"wheelprint\"` into \
-                    pyproject.toml and build it again";
+        let hint = "it was not built by wheelprint: build it with `uv build`, and with \
+                    `build-backend = \"wheelprint\"` in pyproject.toml (`maturin build` calls no \
+                    backend)";
         return refused("there is no record in it", hint);
     };
     let artifact = match (text_of(&record, Part::Request, "artifact"), &kind) {

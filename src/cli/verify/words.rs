@@ -86,7 +86,7 @@ pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
             same.push(count(findings.same, "input"));
         }
         let list = if *is_archive { "its record" } else { "RECORD" };
-        format!("{} as here, every file as in {list}", same.join(" and "))
+        format!("{} as in the sources, every file as in {list}", same.join(" and "))
     } else if findings.differences.is_empty() {
         "it is not what was built".to_owned()
     } else {
