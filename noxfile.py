@@ -33,6 +33,8 @@ TEST_REQUIREMENTS = (
     *(*PURE_REQUIREMENTS, "jsonschema"),
     # These tools check every wheel that the tests make.
     *("abi3audit", "check-wheel-contents"),
+    # in-toto's own reader of statements, and the one of package URLs.
+    *("in-toto-attestation", "packageurl-python"),
     *(("twine",) if HAS_CFFI else ()),
 )
 #: Tools that build and install packages. PDM 2.29 cannot start with hishel 2.
@@ -43,6 +45,8 @@ ELSEWHERE = ("freshness", "faults", "frontends", "shared")
 #: Tests that need a missing tool are skipped.
 OPTIONAL = {
     "jsonschema": "jsonschema",
+    "in-toto-attestation": "in_toto_attestation.predicates.provenance.v1.provenance_pb2",
+    "packageurl-python": "packageurl",
     "abi3audit": "abi3audit",
     "check-wheel-contents": "check_wheel_contents",
     "twine": "twine.cli",

@@ -24,6 +24,35 @@ pub(crate) fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<Pa
     names.contains(&"Cargo.toml").then(|| names.iter().map(|name| folder.join(name)).collect())
 }
 
+/// A commit, and where its repository is.
+pub(crate) struct Commit {
+    /// The folder that git was asked about.
+    pub folder: PathBuf,
+    pub sha: String,
+    /// The folder's path in the repository, with `/`; empty for the top folder.
+    pub prefix: String,
+    /// The address of the remote `origin`.
+    pub origin: Option<String>,
+}
+
+/// The commit of a revision. `None` outside of a repository, without git, and if there is no such
+/// revision.
+pub(crate) fn commit(folder: &Path, revision: &str, environment: &Environment) -> Option<Commit> {
+    let git = environment.which("git")?;
+    let said = |arguments: &[&str]| {
+        let said = run(environment.command(&git, folder).args(arguments)).ok()?.ok()?;
+        Some(said.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
+    let revision = format!("{revision}^{{commit}}");
+    Some(Commit {
+        folder: folder.to_owned(),
+        sha: said(&[&verify[..], &[&revision]].concat())?,
+        prefix: said(&["rev-parse", "--show-prefix"])?.trim_end_matches('/').to_owned(),
+        origin: said(&["remote", "get-url", "origin"]),
+    })
+}
+
 /// A revision that was written to a folder.
 pub(crate) struct CheckedOut {
     pub folder: PathBuf,

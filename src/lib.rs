@@ -24,6 +24,7 @@ pub mod log;
 mod maturin;
 mod path_search;
 mod project;
+mod provenance;
 pub mod publish;
 #[cfg(feature = "python")]
 mod python;

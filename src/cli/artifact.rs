@@ -7,6 +7,7 @@ use std::path::Path;
 use fs_err as fs;
 use serde::Deserialize;
 
+use crate::digest;
 use crate::error::{Error, Result};
 use crate::fingerprint::record::{FILE_NAME, VERSION};
 use crate::fingerprint::{Record, Value};
@@ -23,6 +24,8 @@ pub(super) struct InspectedArtifact {
     pub name: String,
     pub version: String,
     pub record: Option<Record>,
+    /// The path of the record in the artifact, and the digest of its bytes.
+    pub record_file: Option<(String, String)>,
     pub kind: ArtifactKind,
 }
 
@@ -53,9 +56,11 @@ impl InspectedArtifact {
             let (metadata, record) = (read("METADATA", METADATA)?, read(FILE_NAME, LIMIT + 1)?);
             (metadata, record, wheel.dist_info.clone(), ArtifactKind::Wheel(Box::new(wheel)))
         };
+        let digest_of = |bytes: &Vec<u8>| (format!("{folder}/{FILE_NAME}"), digest::bytes(bytes));
+        let record_file = record.as_ref().map(digest_of);
         let record = record.map(|bytes| read_record(path, &bytes)).transpose()?;
         let (name, version) = named(&metadata.unwrap_or_default(), &folder);
-        Ok(Self { name, version, record, kind })
+        Ok(Self { name, version, record, record_file, kind })
     }
 }
 

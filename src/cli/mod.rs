@@ -27,6 +27,7 @@ mod members;
 mod names;
 mod new;
 mod open;
+mod provenance;
 mod shared;
 mod status;
 mod table;
@@ -80,6 +81,7 @@ enum Command {
     Explain(explain::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Provenance(provenance::Arguments),
     Log(log::Arguments),
     Watch(watch::Arguments),
     Cache(cache::Arguments),
@@ -263,6 +265,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
         Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Provenance(arguments) => provenance::run(&arguments, context),
         Command::Log(arguments) => log::run(&arguments, context),
         Command::Watch(arguments) => watch::run(&arguments, context),
         Command::Cache(arguments) => cache::run(&arguments, context),

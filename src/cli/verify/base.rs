@@ -15,8 +15,8 @@ use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
 /// The sources, and the packages of their uv workspace if the user asked for packages.
-pub(super) struct Sources {
-    pub base: Base,
+pub(in super::super) struct Sources {
+    pub(super) base: Base,
     selection: Option<Selection>,
 }
 
@@ -29,7 +29,11 @@ pub(super) struct Package {
 }
 
 impl Sources {
-    pub(super) fn open(given: &Path, members: &MemberArguments, context: &Context) -> Result<Self> {
+    pub(in super::super) fn open(
+        given: &Path,
+        members: &MemberArguments,
+        context: &Context,
+    ) -> Result<Self> {
         let base = Base::open(given, context)?;
         let selection = match &base {
             _ if !members.are_given() => None,
@@ -162,6 +166,18 @@ impl Tree {
         let access = if self.is_temporary { Access::ProjectOnly } else { Access::NoPrograms };
         context.call(&self.folder, artifact, &context.interpreter, access)
     }
+}
+
+/// The commit that the sources are of, if they are a revision or a folder in a git repository.
+/// Whether the folder is as in that commit is not looked at.
+pub(in super::super) fn commit_of(given: &Path, context: &Context) -> Option<git::Commit> {
+    let path = context.path(given);
+    let (folder, revision) = match path.is_dir() {
+        true => (path, "HEAD".to_owned()),
+        false if path.is_file() => return None,
+        false => split_revision(&given.to_string_lossy(), context)?,
+    };
+    git::commit(&folder, &revision, &context.environment)
 }
 
 /// Splits `FOLDER@REVISION`. A folder's name and a revision (`HEAD@{1}`) may themselves contain an

@@ -13,6 +13,7 @@ use crate::hooks::compare;
 use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, is_device, normalize};
 use crate::log::escape_controls;
 use crate::project::Project;
+use crate::report;
 use crate::request::Artifact;
 use crate::wheel::audit::LIMIT;
 
@@ -20,7 +21,8 @@ mod base;
 mod files;
 mod words;
 
-use base::{Base, Package, Sources, Tree};
+use base::{Base, Package, Tree};
+pub(super) use base::{Sources, commit_of};
 
 /// Are these wheels and sdists from these sources?
 ///
@@ -60,11 +62,15 @@ struct Findings {
     damaged: Vec<(String, String)>,
 }
 
-struct Verified {
+pub(super) struct Verified {
     path: PathBuf,
     /// The package of a workspace that it was compared with.
     package: Option<Package>,
-    record: Record,
+    pub(super) record: Record,
+    /// The path of the record in the artifact, and the digest of its bytes.
+    pub(super) record_file: (String, String),
+    /// The folder of the project that it was compared with.
+    pub(super) folder: Option<PathBuf>,
     is_archive: bool,
     findings: Findings,
 }
@@ -112,16 +118,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     Ok(Answer::said(blocks.join("\n")).with_code(worst))
 }
 
-fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified> {
+/// Compares an artifact with the sources.
+pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified> {
     let path = context.path(given);
-    let InspectedArtifact { name, record, mut kind, .. } = InspectedArtifact::open(&path)?;
+    let InspectedArtifact { name, record, record_file, mut kind, .. } =
+        InspectedArtifact::open(&path)?;
     let (package, own) = sources.of(&path, &name)?;
     let refused = |cause: &str, hint: &str| Err(Error::given(&path, cause, hint));
     if matches!(kind, ArtifactKind::Installed) {
         let hint = "give the wheel it was installed from; `wheelprint inspect` shows the record";
         return refused("not a wheel, but what was installed of one", hint);
     }
-    let Some(record) = record else {
+    let Some((record, record_file)) = record.zip(record_file) else {
         let hint = "it was not built by wheelprint: build it with `uv build`, and with \
                     `build-backend = \"wheelprint\"` in pyproject.toml (`maturin build` calls no \
                     backend)";
@@ -137,7 +145,8 @@ fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified
     if let Some(cause) = leads_astray(&record) {
         return refused(&format!("its record can't be used: {cause}"), "build it again");
     }
-    let mut findings = match own.as_ref().unwrap_or(&sources.base) {
+    let base = own.as_ref().unwrap_or(&sources.base);
+    let mut findings = match base {
         Base::Tree(tree) => in_tree(&path, &record, artifact, tree, context)?,
         Base::Stated { record: other, path: source } => match (&record.source, &other.source) {
             (Some(source), Some(other)) => {
@@ -152,8 +161,12 @@ fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified
         },
     };
     findings.damaged = kind.damage(&record);
-    let is_archive = artifact == Artifact::Sdist;
-    Ok(Verified { path: given.to_owned(), package, record, is_archive, findings })
+    let folder = match base {
+        Base::Tree(tree) => Some(tree.folder.clone()),
+        Base::Stated { .. } => None,
+    };
+    let (path, is_archive) = (given.to_owned(), artifact == Artifact::Sdist);
+    Ok(Verified { path, package, record, record_file, folder, is_archive, findings })
 }
 
 fn in_tree(
@@ -232,6 +245,21 @@ fn pass_over_left_out(findings: &mut Findings, project: &Project, tree: &Tree, r
             let cause = "sdists leave it out".to_owned();
             findings.not_compared.push(Reason::Unreadable { key, cause });
         }
+    }
+}
+
+impl Verified {
+    /// Whether it was built from these sources, and is as it was built.
+    pub(super) fn is_verified(&self) -> bool {
+        self.findings.is_verified()
+    }
+
+    /// What is different, in words.
+    pub(super) fn differences(&self) -> impl Iterator<Item = String> {
+        let damaged = self.findings.damaged.iter().map(|(name, cause)| format!("{name} {cause}"));
+        let roots = &self.record.roots;
+        let differences = self.findings.differences.iter();
+        damaged.chain(differences.map(|reason| report::reason(reason, roots)))
     }
 }
 

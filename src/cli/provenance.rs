@@ -1,0 +1,236 @@
+//! `wheelprint provenance`; docs/provenance.md describes what is written.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde_json::Value as Json;
+
+use super::members::MemberArguments;
+use super::terminal::count;
+use super::verify::{self, Sources, Verified};
+use super::{Answer, Context};
+use crate::digest;
+use crate::error::{Error, PathContext as _, Result};
+use crate::git;
+use crate::inputs::Root;
+use crate::log::escape_controls;
+use crate::provenance::builder::{Builder, repository_of_remote, repository_of_run};
+use crate::provenance::{Commit, Subject, below, crates, statement};
+use crate::publish;
+use crate::report;
+
+/// How wheels and sdists were built, as SLSA provenance to be signed
+///
+/// Each file is compared with the sources first. Of a file that was not built from them, nothing is
+/// stated, and the exit code is 1.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Wheels and sdists
+    #[arg(required = true, value_name = "ARTIFACT")]
+    artifacts: Vec<PathBuf>,
+    /// The sources: a folder with pyproject.toml (of a uv workspace its root will do),
+    /// FOLDER@REVISION for a revision that git knows, or an sdist
+    #[arg(long, default_value = ".")]
+    source: PathBuf,
+    #[command(flatten)]
+    members: MemberArguments,
+    /// Write a file for each ARTIFACT into this folder, instead of printing
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only the predicate, which GitHub's `actions/attest` asks for
+    #[arg(long)]
+    predicate: bool,
+    /// Who built them: the `builder.id` of SLSA; the default claims Build L1
+    #[arg(long, value_name = "URI")]
+    builder_id: Option<String>,
+    /// The repository of the commit, such as git+https://example.org/owner/name; the default is
+    /// that of the workflow's run, or git's remote `origin`
+    #[arg(long, value_name = "URI")]
+    repository: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
+    let Arguments { artifacts, source, members, out, predicate, builder_id, repository } =
+        arguments;
+    for (name, given) in [("--builder-id", builder_id), ("--repository", repository)] {
+        if let Some(given) = given
+            && !is_uri(given)
+        {
+            let hint = "a URI begins with a scheme, such as https:";
+            return Err(Error::setting(name, format!("`{given}` is not a URI"), hint));
+        }
+    }
+    let progress = context.terminal.progress("comparing");
+    let builder = Builder::new(builder_id.as_deref(), &context.environment);
+    let sources = Sources::open(source, members, context)?;
+    let commit = verify::commit_of(source, context);
+    let at_commit = commit.as_ref().map(|commit| AtCommit::open(commit, members, context));
+    let mut made = Vec::new();
+    let mut refused = 0;
+    for artifact in artifacts {
+        let verified = verify::verify(artifact, &sources, context)?;
+        if !verified.is_verified() {
+            let cause = report::named(verified.differences().collect::<Vec<_>>().into_iter());
+            let error = Error::given(
+                artifact,
+                format!("nothing is stated, because it was not built from these sources: {cause}"),
+                "`wheelprint verify` shows all differences; --source names other sources",
+            );
+            context.terminal.error(&error);
+            refused += 1;
+            continue;
+        }
+        let commit = at_commit.as_ref().and_then(|it| it.commit_of(artifact, context));
+        let commit = commit.map(|mut commit| {
+            commit.uri =
+                repository.as_ref().map(|uri| format!("{uri}@{}", commit.sha)).or(commit.uri);
+            commit
+        });
+        let mut made_of = state(artifact, &verified, commit.as_ref(), &builder, context)?;
+        if *predicate {
+            made_of = made_of["predicate"].take();
+        }
+        made.push((artifact, made_of));
+    }
+    drop(progress);
+    let code = u8::from(refused > 0);
+    let Some(out) = out else {
+        // Several are printed as JSON Lines, as in-toto's bundles are.
+        let text = match &made[..] {
+            [(_, only)] if artifacts.len() == 1 => format!("{only:#}\n"),
+            _ => made.iter().map(|(_, json)| format!("{json}\n")).collect(),
+        };
+        return Ok(Answer::data(text).with_code(code));
+    };
+    let ending = if *predicate { "predicate.json" } else { "intoto.json" };
+    let folder = context.path(out);
+    fs::create_dir_all(&folder).at(&folder)?;
+    for (artifact, json) in &made {
+        let path = folder.join(format!("{}.{ending}", file_name(artifact)));
+        write(&path, &format!("{json:#}\n")).at(&path)?;
+    }
+    let text = format!("{} written to {}\n", count(made.len(), "file"), context.shown(&folder));
+    Ok(Answer::said(text).with_code(code))
+}
+
+/// Writes a file that everybody may read.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = publish::beside(path)?;
+    file.write_all(text.as_bytes())?;
+    publish::share(&file)?;
+    publish::persist_synced(file, path)
+}
+
+/// The sources as they are in a commit.
+struct AtCommit<'a> {
+    commit: &'a git::Commit,
+    /// `None` if they could not be checked out; the cause was printed.
+    sources: Option<Sources>,
+}
+
+impl<'a> AtCommit<'a> {
+    fn open(commit: &'a git::Commit, members: &MemberArguments, context: &Context) -> Self {
+        let mut given = commit.folder.clone().into_os_string();
+        given.push(format!("@{}", commit.sha));
+        let sources = Sources::open(Path::new(&given), members, context);
+        let sources = sources.map_err(|error| no_commit(&commit.sha, &error.to_string(), context));
+        Self { commit, sources: sources.ok() }
+    }
+
+    /// The commit, if the artifact was built from exactly its sources.
+    fn commit_of(&self, artifact: &Path, context: &Context) -> Option<Commit> {
+        let git::Commit { sha, prefix, origin, .. } = self.commit;
+        let cause = match verify::verify(artifact, self.sources.as_ref()?, context) {
+            Ok(verified) if verified.is_verified() => {
+                let remote = || repository_of_remote(origin.as_deref()?, sha);
+                let uri = repository_of_run(sha, &context.environment).or_else(remote);
+                return Some(Commit { sha: sha.clone(), uri, folder: prefix.clone() });
+            }
+            Ok(verified) => report::named(verified.differences().collect::<Vec<_>>().into_iter()),
+            Err(error) => error.to_string(),
+        };
+        no_commit(sha, &cause, context);
+        None
+    }
+}
+
+fn no_commit(sha: &str, cause: &str, context: &Context) {
+    let short: String = sha.chars().take(12).collect();
+    let cause = escape_controls(cause);
+    context
+        .terminal
+        .warn(&format!("no commit is named, because {short} has other sources: {cause}"));
+}
+
+/// The statement about a verified artifact.
+fn state(
+    artifact: &Path,
+    verified: &Verified,
+    commit: Option<&Commit>,
+    builder: &Builder,
+    context: &Context,
+) -> Result<Json> {
+    let path = context.path(artifact);
+    let record = &verified.record;
+    let Some(folder) = &verified.folder else {
+        let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION or an sdist";
+        return Err(Error::given(path, "a wheel as --source has no Cargo.lock", hint));
+    };
+    let Some(_) = &record.source else {
+        let cause = "its record names no sources, so it can't be stated what it was built from";
+        return Err(Error::given(
+            path,
+            cause,
+            "build a wheel with `uv build`, not an editable one",
+        ));
+    };
+    let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
+    let lock = folder.join(below(workspace, "Cargo.lock"));
+    let crates = match fs::read_to_string(&lock) {
+        Ok(text) => crates::of_lock(&text).map_err(|cause| Error::path(&lock, cause))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            context.terminal.warn(&format!("{}: not there, so no crate is named", lock.display()));
+            Vec::new()
+        }
+        Err(error) => return Err(Error::io(&lock, &error)),
+    };
+    let (record_name, record_sha256) = &verified.record_file;
+    let subject = Subject {
+        name: &file_name(artifact),
+        sha256: &digest::file(&path).at(&path)?,
+        record,
+        record_name,
+        record_sha256,
+    };
+    Ok(statement(&subject, commit, &crates, builder))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Whether the text begins with a scheme (RFC 3986, 3.1).
+fn is_uri(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|it| it.is_ascii_alphanumeric() || "+-.".contains(it))
+            && !rest.is_empty()
+            && !text.contains(char::is_whitespace)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uri;
+
+    #[test]
+    fn a_uri_has_a_scheme() {
+        for text in ["https://example.org/a", "git+https://example.org/a", "urn:uuid:1"] {
+            assert!(is_uri(text), "{text}");
+        }
+        for text in ["", "example.org", "://a", "https:", "1a:b", "https://a b"] {
+            assert!(!is_uri(text), "{text}");
+        }
+    }
+}
