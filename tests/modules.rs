@@ -215,20 +215,3 @@ fn data_goes_one_way() {
         }
     }
 }
-
-/// The contract is in the module's documentation for contributors, and on a page for users.
-#[test]
-fn the_contract_is_the_same_in_both_places() {
-    let lines = |text: &str, comment: &str| -> Vec<String> {
-        let lines = text.lines().map(|line| line.trim_start_matches(comment).trim().to_owned());
-        lines.skip_while(|line| !line.starts_with("| input |")).collect()
-    };
-    let module = fs::read_to_string("src/fingerprint/mod.rs").unwrap();
-    let docs: String = module
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let page = fs::read_to_string("docs/what-counts.md").unwrap();
-    assert_eq!(lines(&docs, "//!"), lines(&page, ""));
-}

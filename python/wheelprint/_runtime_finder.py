@@ -57,6 +57,10 @@ def find_spec(
             # A rebuild may have replaced the hook.
             maps = _loaded(hook)
         spec = _find(maps, hook, name, path, target)
+        if is_ours and spec is None and name not in maps.MODULES:
+            error = _lost(maps, name)
+            if error is not None:
+                raise error
         # A folder without `__init__.py` is being replaced by an installer. Its new files must be
         # checked.
         if not is_ours or (spec is not None and spec.loader is not None) or not maps.wait():
@@ -95,6 +99,16 @@ def _find(
 # See `_runtime.py`: this removes our frames from tracebacks.
 _code = find_spec.__code__
 find_spec.__code__ = _code.replace(co_filename="<frozen importlib._bootstrap>")
+
+
+def _lost(maps: "Any", name: str) -> "ImportError | None":
+    """The error for a package whose Python files are gone, together with the project's folder."""
+    try:
+        text = maps.load("_ask").lost(maps.load("_check").Installed.load(maps.__name__))
+    except Exception:
+        # The files of the check are missing too.
+        return None
+    return ImportError(text, name=name) if text else None
 
 
 def _half_installed(maps: "Any", name: str, spec: "ModuleSpec | None") -> "ImportError | None":

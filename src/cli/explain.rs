@@ -87,7 +87,7 @@ impl Row<'_> {
             Value::Sha256(_) => "set".to_owned(),
             Value::Text(text) => text.split(' ').take(2).collect::<Vec<_>>().join(" "),
             Value::Unreadable(_) => "unreadable".to_owned(),
-            Value::Unknown => "not installed".to_owned(),
+            Value::Unknown => "not in the environment".to_owned(),
         }
     }
 

@@ -69,7 +69,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         let said = format!("{name}: nothing to change, {builder} builds this project\n");
         return Ok(Answer::said(said + &notes(&wanted)));
     }
-    let _ = terminal.show(&diff::unified(terminal, &name.to_string(), &found.text, &wanted));
+    // Without the diff nobody could answer the question.
+    if !terminal.is_quiet() || !(arguments.check || arguments.yes) {
+        let _ = terminal.show(&diff::unified(terminal, &name.to_string(), &found.text, &wanted));
+    }
     if arguments.check {
         return Ok(Answer::said(notes(&wanted)).with_code(1));
     }
@@ -87,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let command = |text: &str| terminal.paint(NAME, text);
     said += &format!("next: {}\n", command("uv sync"));
     if !arguments.undo && !found.was_built() {
-        let keys = command("wheelprint keys --write");
+        let keys = command(&terminal.called("wheelprint keys --write"));
         said += &format!("then: {keys}, which adds files that only the compiler knows\n");
     }
     Ok(Answer::said(said + &notes(&wanted)))
@@ -210,8 +213,9 @@ impl<'a> Found<'a> {
         let costly = profile::costly(&pyproject, &manifest.table);
         if !costly.is_empty() {
             let name = self.context.shown(&manifest.path);
-            let command = "wheelprint init --editable-profile dev";
-            let command = self.context.terminal.paint(NAME, command);
+            let terminal = &self.context.terminal;
+            let command = terminal.called("wheelprint init --editable-profile dev");
+            let command = terminal.paint(NAME, command);
             let costs = costly.join(", ");
             notes += &format!(
                 "{label}: {name}: profile.release: {costs}: each edit waits for that\n      \

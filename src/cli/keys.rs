@@ -178,10 +178,12 @@ fn check(
     };
     if missing.is_empty() {
         let sees = match wanted.list {
-            KeyList::Short => "uv sees the project's files, and the import check the rest",
-            KeyList::Exhaustive => "uv sees all that it can",
+            KeyList::Short => {
+                "the cache keys cover the project's files, and the import check covers the rest"
+            }
+            KeyList::Exhaustive => "the cache keys cover all that uv can see",
         };
-        let output = format!("{inputs} inputs, and {sees}\n");
+        let output = format!("{inputs} inputs: {sees}\n");
         return Ok(Answer::said(output).with_row(row(Vec::new())));
     }
     let (before, now) =

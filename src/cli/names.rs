@@ -52,7 +52,12 @@ pub(super) fn from(given: &str) -> Result<Names> {
         (is_in(DEVICES), "a device on Windows, so no folder can be called that there"),
     ];
     if let Some((_, cause)) = problems.into_iter().find(|(is_wrong, _)| *is_wrong) {
-        let hint = "take another name, such as `my-package`";
+        let hint = match given.rsplit_once(['/', '\\']) {
+            Some((_, name)) if !name.is_empty() => {
+                format!("the folder comes after the name: `wheelprint new {name} {given}`")
+            }
+            _ => "take another name, such as `my-package`".to_owned(),
+        };
         return Err(Error::setting(format!("`{given}`"), cause, hint));
     }
     Ok(Names { project: given.to_owned(), package, krate })

@@ -161,6 +161,11 @@ impl Terminal {
         if self.is_uvx { text.replace("`wheelprint ", "`uvx wheelprint ") } else { text.to_owned() }
     }
 
+    /// A command line, as the user would call it.
+    pub(crate) fn called(&self, command: &str) -> String {
+        if self.is_uvx { format!("uvx {command}") } else { command.to_owned() }
+    }
+
     /// Prints the answer to a person, see [`Self::show`].
     pub(crate) fn say(&self, text: &str) -> Result<()> {
         self.show(&self.as_called(text))

@@ -9,9 +9,9 @@ use crate::error::{self, Error, Result};
 use crate::settings::KeyList;
 
 /// The comment above the keys that wheelprint wrote and may replace.
-const MARK: &str = "`wheelprint keys --write` keeps the lines below";
+const MARK: &str = "`wheelprint keys --write` replaces the lines below";
 /// What the mark says after that in the short list.
-const REST: &str = "; the import check sees variables and the rest";
+const REST: &str = "; the import check sees what no key names";
 
 /// `[tool.uv] cache-keys`, separated by author.
 #[derive(Debug, Clone, Default, PartialEq)]

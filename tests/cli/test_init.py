@@ -36,7 +36,7 @@ cache-keys = [
 ]
 """
 COSTLY = '\n[profile.release]\nlto = "fat"\ncodegen-units = 1\n'
-MARK = "# `wheelprint keys --write` keeps the lines below"
+MARK = "# `wheelprint keys --write` replaces the lines below"
 
 
 @pytest.fixture
@@ -456,3 +456,12 @@ def test_what_uv_init_makes(project: Project) -> None:
     assert 'build-backend = "wheelprint"' in after
     wheelprint(project, "init", "--undo", "--yes", folder).ok()
     assert (folder / "pyproject.toml").read_bytes() == before
+
+
+def test_quiet(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.switch_to_maturin()
+    check = wheelprint(project, "init", "--check", "--quiet")
+    assert (check.code, check.output) == (1, "")
+    assert wheelprint(project, "init", "--yes", "--quiet").ok().output == ""
+    assert "wheelprint" in project.read("pyproject.toml")

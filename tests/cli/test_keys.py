@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conftest import CheckOut
     from support.project import Project
 
-MARK = "`wheelprint keys --write` keeps the lines below"
+MARK = "`wheelprint keys --write` replaces the lines below"
 #: What the mark of the short list says after that.
 REST = "; the import check sees variables and the rest"
 OURS = """[project]
@@ -116,7 +116,7 @@ def test_the_exhaustive_list(project: Project) -> None:
     wheelprint(project, "keys", "--write").ok()
     assert f"    # {MARK}\n" in project.read("pyproject.toml")
     checked = wheelprint(project, "keys", "--check").ok()
-    assert checked.stdout.endswith("inputs, and uv sees all that it can\n")
+    assert checked.stdout.endswith("inputs: the cache keys cover all that uv can see\n")
     assert wheelprint(project, "keys", "--check", WHEELPRINT_CACHE_KEYS="short").code == 0
     # Nothing is built for the setting.
     assert project.uv("sync", "-v").ok().verdict.startswith("fresh: ")
@@ -154,7 +154,7 @@ def test_a_usual_project_is_right_before_its_first_build(made_by: str, project: 
     assert wheelprint(project, "keys", "--check", cwd=root).code == 0
     project.uv("sync", cwd=root).ok()
     checked = wheelprint(project, "keys", "--check", cwd=root).ok()
-    assert checked.stdout.endswith("and the import check the rest\n")
+    assert checked.stdout.endswith("and the import check covers the rest\n")
     assert "uv will not notice" not in project.uv("sync", "-v", "--reinstall", cwd=root).ok().output
     assert "nothing to change" in wheelprint(project, "keys", "--write", cwd=root).ok().stdout
     assert (root / "pyproject.toml").read_text(encoding="utf-8") == text
@@ -262,7 +262,7 @@ def test_they_are_written_once_and_nothing_is_built_for_them(project: Project) -
     project.spy.assert_idle()
     installed.hears_nothing(project)
     checked = wheelprint(project, "keys", "--check").ok()
-    assert checked.stdout.endswith("uv sees the project's files, and the import check the rest\n")
+    assert checked.stdout.endswith("the cache keys cover the project's files, and the import check covers the rest\n")
 
 
 def test_line_endings_stay(project: Project) -> None:
@@ -513,8 +513,11 @@ def test_the_project_is_found_above(project: Project) -> None:
     assert here.startswith("fresh")
     said = wheelprint(project, "keys", "--write", cwd=project.path("src")).ok().stdout
     assert said.endswith("wrote ../pyproject.toml\n")
-    # One that is named is meant.
-    assert wheelprint(project, "status", "src").code == 2
+    assert wheelprint(project, "status", "src").ok().stdout == here
+    # A folder that does not exist stands for no project.
+    nowhere = wheelprint(project, "status", "nowhere")
+    assert nowhere.code == 2
+    assert "nowhere" in nowhere.stderr
 
 
 def test_undo_after_the_keys_were_written(check_out: CheckOut) -> None:

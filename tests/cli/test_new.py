@@ -33,6 +33,13 @@ def files(folder: Path) -> list[str]:
     )
 
 
+def test_a_path_is_no_name(project: Project, folder: Path) -> None:
+    run = wheelprint(project, "new", "packages/basket", cwd=folder)
+    assert run.code == 2
+    assert "`wheelprint new basket packages/basket`" in run.stderr
+    assert files(folder) == []
+
+
 def test_it_works_at_once(project: Project, folder: Path) -> None:
     run = wheelprint(project, "new", "Letter-Count", cwd=folder).ok()
     root = folder / "Letter-Count"

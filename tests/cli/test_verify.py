@@ -398,3 +398,18 @@ def test_a_manifest_in_a_folder_with_brackets(check_out: CheckOut) -> None:
     assert texts(verify(project, wheel)) == [f"{manifest} changed (comments or layout only)"]
     project.append(manifest, 'license = "MIT"\n')
     assert texts(verify(project, wheel)) == [f"{manifest} changed"]
+
+
+def test_a_record_that_was_taken_out(check_out: CheckOut, tmp_path: Path) -> None:
+    """RECORD still lists it, so somebody changed the wheel."""
+    project = check_out("bin-bindings")
+    wheel = uv_build(project)
+    target = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(target, "w") as new:
+        for info in old.infolist():
+            if not info.filename.endswith("/wheelprint.json"):
+                new.writestr(info, old.read(info))
+    run = wheelprint(project, "verify", target)
+    assert run.code == 2
+    assert "wheelprint.json is missing" in run.stderr, run.output
+    assert "somebody changed the file" in run.stderr

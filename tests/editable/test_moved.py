@@ -107,6 +107,23 @@ def test_moved_with_many_sources(project: Project, places: tuple[Path, Path]) ->
     assert "which is gone" in refused.stderr
 
 
+def test_the_python_files_are_gone_too(check_out: CheckOut, tmp_path: Path) -> None:
+    """Nothing can be imported. The error says why, after one warning at most."""
+    project = check_out("hello-pure")
+    editable = installed.install(project)
+    old, new = project.root, project.root.with_name("moved")
+    old.rename(new)
+    try:
+        text = f"hello-pure was installed from {old}, which is gone: "
+        for policy, times in {"rebuild": 2, "warn": 2, "error": 1, "ignore": 1}.items():
+            command = editable.command("import hello_pure")
+            said = project.run(*command, cwd=tmp_path, WHEELPRINT_ON_STALE=policy).failed().stderr
+            assert said.count(text) == times, said
+            assert f"ImportError: {text}" in said
+    finally:
+        new.rename(old)
+
+
 def test_the_environment_lies_elsewhere(project: Project, places: tuple[Path, Path]) -> None:
     old, new = places
     editable = installed.install(project)

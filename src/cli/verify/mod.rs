@@ -7,6 +7,7 @@ use super::artifact::{ArtifactKind, InspectedArtifact, text_of};
 use super::members::MemberArguments;
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
+use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
@@ -130,6 +131,12 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
         return refused("not a wheel, but what was installed of one", hint);
     }
     let Some((record, record_file)) = record.zip(record_file) else {
+        if let ArtifactKind::Wheel(wheel) = &mut kind
+            && let Some(damage) = wheel.damage().into_iter().find(|it| it.name.ends_with(FILE_NAME))
+        {
+            let cause = format!("{} {}", damage.name, damage.cause);
+            return refused(&cause, "somebody changed the file after it was built; build it again");
+        }
         let hint = "it was not built by wheelprint: build it with `uv build`, and with \
                     `build-backend = \"wheelprint\"` in pyproject.toml (`maturin build` calls no \
                     backend)";
