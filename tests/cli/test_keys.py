@@ -262,7 +262,7 @@ def test_they_are_written_once_and_nothing_is_built_for_them(project: Project) -
     project.spy.assert_idle()
     installed.hears_nothing(project)
     checked = wheelprint(project, "keys", "--check").ok()
-    assert checked.stdout.endswith("the cache keys cover the project's files, and the import check covers the rest\n")
+    assert "the cache keys cover the project's files" in checked.stdout
 
 
 def test_line_endings_stay(project: Project) -> None:
