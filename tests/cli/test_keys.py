@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MARK = "`wheelprint keys --write` replaces the lines below"
 #: What the mark of the short list says after that.
-REST = "; the import check sees variables and the rest"
+REST = "; the import check sees what no key names"
 OURS = """[project]
 name = "x"
 [build-system]
@@ -513,7 +513,7 @@ def test_the_project_is_found_above(project: Project) -> None:
     assert here.startswith("fresh")
     said = wheelprint(project, "keys", "--write", cwd=project.path("src")).ok().stdout
     assert said.endswith("wrote ../pyproject.toml\n")
-    assert wheelprint(project, "status", "src").ok().stdout == here
+    assert wheelprint(project, "status", "src").ok().stdout.startswith("fresh")
     # A folder that does not exist stands for no project.
     nowhere = wheelprint(project, "status", "nowhere")
     assert nowhere.code == 2
