@@ -57,9 +57,10 @@ REFUSALS = (
 class Failed(Exception):
     """The check could not be made. Nothing is known about the attestations."""
 
-    def __init__(self, cause: str, path: str | None = None, hint: str | None = None) -> None:
+    def __init__(self, about: str, cause: str, hint: str | None = None) -> None:
         super().__init__(cause)
-        self.answer = {"path": path, "cause": cause, "hint": hint}
+        #: The path or the option that it is about.
+        self.answer = {"about": about, "cause": cause, "hint": hint}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def demanded(signer: str | None, issuer: str | None) -> Signer | None:
         return None
 
     def wrong(cause: str) -> Failed:
-        return Failed(f"--signer {signer}: {cause}", hint=f"a signer is {SIGNERS}")
+        return Failed(f"--signer {signer}", cause, f"a signer is {SIGNERS}")
 
     for name, (address, own_issuer) in SERVICES.items():
         if signer.startswith(f"{address}/"):
@@ -119,13 +120,13 @@ def read(path: str) -> bytes:
     """The content of a file of a sensible size."""
     try:
         if not os.path.isfile(path):
-            raise Failed("no such file" if not os.path.exists(path) else "not a file", path)
+            raise Failed(path, "not a file" if os.path.exists(path) else "no such file")
         with open(path, "rb") as file:
             content = file.read(LIMIT + 1)
     except OSError as error:
-        raise Failed(error.strerror or str(error), path) from error
+        raise Failed(path, error.strerror or str(error)) from error
     if len(content) > LIMIT:
-        raise Failed(f"larger than {LIMIT >> 20} MiB", path)
+        raise Failed(path, f"larger than {LIMIT >> 20} MiB")
     return content
 
 
@@ -139,12 +140,12 @@ def documents(path: str) -> Iterator[dict[str, Any]]:
         except ValueError:
             found = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError) as error:
-        raise Failed(f"not JSON: {short(error)}", path, hint) from error
+        raise Failed(path, f"not JSON: {short(error)}", hint) from error
     if not found:
-        raise Failed("it is empty", path, hint)
+        raise Failed(path, "it is empty", hint)
     for document in found:
         if not isinstance(document, dict):
-            raise Failed("not an attestation", path, hint)
+            raise Failed(path, "not an attestation", hint)
         yield document
 
 
@@ -165,14 +166,14 @@ def bundles(path: str) -> Iterator[tuple[str, Any]]:
             elif "envelope" in document:
                 yield "attestation", Attestation.model_validate(document).to_bundle()
             elif "_type" in document and "subject" in document:
-                raise Failed("a statement that nobody signed", path, "sign it first")
+                raise Failed(path, "a statement that nobody signed", "sign it first")
             else:
-                raise Failed("neither an attestation (PEP 740) nor a Sigstore bundle", path)
+                raise Failed(path, "neither an attestation (PEP 740) nor a Sigstore bundle")
         except Failed:
             raise
         # The libraries read data of others here, and their errors have no common type.
         except Exception as error:
-            raise Failed(f"not a valid attestation: {short(error)}", path) from error
+            raise Failed(path, f"not a valid attestation: {short(error)}") from error
 
 
 def verifier(trust_root: str | None) -> Any:
@@ -187,13 +188,13 @@ def verifier(trust_root: str | None) -> Any:
         except Exception as error:
             cause = f"not a trust root: {short(error)}"
             hint = "--trust-root takes Sigstore's trusted_root.json"
-            raise Failed(cause, trust_root, hint) from error
+            raise Failed(trust_root, cause, hint) from error
     try:
         return Verifier.production()
     except Exception as error:
-        cause = f"Sigstore's trust root can't be fetched: {short(error.__cause__ or error)}"
+        cause = f"it can't be fetched: {short(error.__cause__ or error)}"
         hint = "without network, name a copy of trusted_root.json: --trust-root FILE"
-        raise Failed(cause, hint=hint) from error
+        raise Failed("Sigstore's trust root", cause, hint) from error
 
 
 class AnySigner:
@@ -266,7 +267,7 @@ def check(
     """Checks one attestation. ``refused`` is null if the demanded signer signed the statement."""
     parts = json.loads(bundle.to_json())
     if "dsseEnvelope" not in parts:
-        raise Failed("a signature without a statement", file, "an attestation has a statement")
+        raise Failed(file, "a signature without a statement", "an attestation has a statement")
     payload = base64.b64decode(parts["dsseEnvelope"]["payload"])
     found: dict[str, Any] = {"file": file, "format": kind, "signer": None, "time": None}
     try:
@@ -330,9 +331,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         try:
             import pypi_attestations  # noqa: F401
         except ImportError as error:
-            raise Failed(
-                f"attestations can't be checked: {short(error)}", hint=missing()
-            ) from error
+            cause = f"attestations can't be checked: {short(error)}"
+            raise Failed("--attestation", cause, missing()) from error
         found = [(file, *each) for file in request["files"] for each in bundles(file)]
         trusted = verifier(request["trust-root"])
         return {"attestations": [check(*each, trusted, wanted) for each in found]}
