@@ -14,6 +14,7 @@ import base64
 import json
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 
 TYPE_CHECKING = False
@@ -130,9 +131,8 @@ def read(path: str) -> bytes:
     return content
 
 
-def documents(path: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a file: one, or one in each line, as ``gh attestation download`` does."""
-    hint = "an attestation is a file of PEP 740, of PyPI's integrity API, or a Sigstore bundle"
+def documents(path: str, hint: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a file: one, or one in each line, as ``gh attestation`` writes them."""
     try:
         text = read(path).decode()
         try:
@@ -145,7 +145,7 @@ def documents(path: str) -> Iterator[dict[str, Any]]:
         raise Failed(path, "it is empty", hint)
     for document in found:
         if not isinstance(document, dict):
-            raise Failed(path, "not an attestation", hint)
+            raise Failed(path, "not a JSON object", hint)
         yield document
 
 
@@ -154,7 +154,8 @@ def bundles(path: str) -> Iterator[tuple[str, Any]]:
     from pypi_attestations import Attestation
     from sigstore.models import Bundle
 
-    for document in documents(path):
+    hint = "an attestation is a file of PEP 740, of PyPI's integrity API, or a Sigstore bundle"
+    for document in documents(path, hint):
         try:
             if str(document.get("mediaType")).startswith(BUNDLE):
                 yield "sigstore-bundle", Bundle.from_json(json.dumps(document))
@@ -176,25 +177,34 @@ def bundles(path: str) -> Iterator[tuple[str, Any]]:
             raise Failed(path, f"not a valid attestation: {short(error)}") from error
 
 
-def verifier(trust_root: str | None) -> Any:
-    """The library's verifier for a trust root, or for Sigstore's public one."""
+def verifiers(trust_root: str | None) -> list[Any]:
+    """The library's verifiers for the trust roots in a file, or for Sigstore's public one."""
     from sigstore.models import TrustedRoot
     from sigstore.verify import Verifier
 
-    if trust_root is not None:
-        read(trust_root)
+    if trust_root is None:
         try:
-            return Verifier(trusted_root=TrustedRoot.from_file(trust_root))
+            return [Verifier.production()]
         except Exception as error:
-            cause = f"not a trust root: {short(error)}"
-            hint = "--trust-root takes Sigstore's trusted_root.json"
-            raise Failed(trust_root, cause, hint) from error
-    try:
-        return Verifier.production()
-    except Exception as error:
-        cause = f"it can't be fetched: {short(error.__cause__ or error)}"
-        hint = "without network, name a copy of trusted_root.json: --trust-root FILE"
-        raise Failed("Sigstore's trust root", cause, hint) from error
+            cause = f"it can't be fetched: {short(error.__cause__ or error)}"
+            hint = "without network, name a copy of trusted_root.json: --trust-root FILE"
+            raise Failed("Sigstore's trust root", cause, hint) from error
+    hint = "--trust-root takes Sigstore's trusted_root.json"
+    found, errors = [], []
+    with tempfile.TemporaryDirectory(prefix="wheelprint-") as folder:
+        path = os.path.join(folder, "trusted_root.json")
+        for document in documents(trust_root, hint):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(document, file)
+            # GitHub's own root, which `gh attestation trusted-root` adds, has no log. Attestations
+            # of that kind are refused, so one usable root is enough.
+            try:
+                found.append(Verifier(trusted_root=TrustedRoot.from_file(path)))
+            except Exception as error:
+                errors.append(error)
+    if not found:
+        raise Failed(trust_root, f"not a trust root: {short(errors[0])}", hint) from errors[0]
+    return found
 
 
 class AnySigner:
@@ -261,8 +271,23 @@ def time_of(bundle: Any, parts: dict[str, Any]) -> Any:
     return stamps[0].tst_info.gen_time if len(stamps) == 1 else None
 
 
+def verified(bundle: Any, trusted: list[Any]) -> tuple[str, bytes]:
+    """The type and the content of what was signed, if one of the trust roots confirms it."""
+    from sigstore.errors import CertValidationError
+
+    errors = []
+    for verifier in trusted:
+        try:
+            return verifier.verify_dsse(bundle, AnySigner())
+        # Whatever the library raises, the attestation does not hold.
+        except Exception as error:
+            errors.append(error)
+    # The root of another authority says nothing else than that the certificate is not its own.
+    raise next((it for it in errors if not isinstance(it, CertValidationError)), errors[0])
+
+
 def check(
-    file: str, kind: str, bundle: Any, verifier: Any, wanted: Signer | None
+    file: str, kind: str, bundle: Any, trusted: list[Any], wanted: Signer | None
 ) -> dict[str, Any]:
     """Checks one attestation. ``refused`` is null if the demanded signer signed the statement."""
     parts = json.loads(bundle.to_json())
@@ -271,7 +296,7 @@ def check(
     payload = base64.b64decode(parts["dsseEnvelope"]["payload"])
     found: dict[str, Any] = {"file": file, "format": kind, "signer": None, "time": None}
     try:
-        content, payload = verifier.verify_dsse(bundle, AnySigner())
+        content, payload = verified(bundle, trusted)
         found["signer"] = signer_of(bundle)
         time = time_of(bundle, parts)
         found["time"] = time and f"{time:%Y-%m-%dT%H:%M:%SZ}"
@@ -320,6 +345,8 @@ def refusal(bundle: Any, parts: dict[str, Any], error: Exception) -> dict[str, s
 def short(text: object) -> str:
     """A text of a library in one line."""
     line = " ".join(str(text).split()) or type(text).__name__
+    # Texts of others may have halves of surrogates, which are no characters.
+    line = line.encode(errors="replace").decode()
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
@@ -334,7 +361,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             cause = f"attestations can't be checked: {short(error)}"
             raise Failed("--attestation", cause, missing()) from error
         found = [(file, *each) for file in request["files"] for each in bundles(file)]
-        trusted = verifier(request["trust-root"])
+        trusted = verifiers(request["trust-root"])
         return {"attestations": [check(*each, trusted, wanted) for each in found]}
     except Failed as failed:
         return {"error": failed.answer}

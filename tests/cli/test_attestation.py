@@ -178,15 +178,20 @@ def test_each_format_holds(built: Built, form: Callable[[Signed], Any]) -> None:
 def test_who_vouches_in_words(built: Built) -> None:
     unsigned = wheelprint(built.project, "verify", built.wheel).ok().stdout
     assert "computed here: " in unsigned
-    assert "only the builder says, unsigned: it was built from these sources with rustc" in unsigned
+    assert (
+        "only the builder says, unsigned: it was built from the sources in its record, with rustc"
+        in unsigned
+    )
     assert "signed by" not in unsigned
     path = built.write(built.sign().bundle())
     given = (built.wheel, "--attestation", path)
     anybody = built.run(*given).ok().stdout
-    assert f"signed by {WORKFLOW} (known to {authority.GITHUB}) at 2026-01-01" in anybody
+    assert f"signed by {WORKFLOW} (issuer {authority.GITHUB}) at 2026-01-01" in anybody
     assert "this file, its record, " in anybody
     assert f"commit {built.commit}" in anybody
-    assert "only the signer says: it was built from these sources with rustc" in anybody
+    assert (
+        "only the signer says: it was built from the sources in its record, with rustc" in anybody
+    )
     assert "no signer was demanded (--signer): anybody can sign" in anybody
     demanded = built.run(*given, "--signer", WORKFLOW).ok().stdout
     assert "no signer was demanded" not in demanded
@@ -377,6 +382,21 @@ BAD: dict[str, tuple[Callable[[Built], Any], str, str]] = {
 }
 
 
+def test_one_of_several_trust_roots(built: Built) -> None:
+    """`gh attestation trusted-root` writes a line for each, and GitHub's own one has no log."""
+    other = authority.Authority().trust_root(built.folder / "other").read_text()
+    no_log = json.dumps({**json.loads(other), "tlogs": []})
+    own = built.root.read_text()
+    root = built.write(f"{no_log}\n{other}\n{own}\n", "roots.jsonl")
+    assert built.verify(built.sign().bundle(), root=root)["verified"]
+    bad = built.sign(key=authority.Key()).bundle()
+    assert "not of this statement" in refused(built.verify(bad, root=root), "signature")
+    root = built.write(f"{no_log}\n{other}\n", "roots.jsonl")
+    assert "of no authority" in refused(
+        built.verify(built.sign().bundle(), root=root), "certificate"
+    )
+
+
 @pytest.mark.parametrize("name", list(BAD))
 def test_it_does_not_hold(built: Built, name: str) -> None:
     make, kind, words = BAD[name]
@@ -543,7 +563,7 @@ def test_a_folder_has_the_attestations_of_each_file(built: Built) -> None:
         ("garbage", "not JSON: "),
         ('{"mediaType"', "not JSON: "),
         ("[" * 200_000, "not JSON: "),
-        ("[]", "not an attestation"),
+        ("[]", "not a JSON object"),
         ("{}", "neither an attestation (PEP 740) nor a Sigstore bundle"),
         ('{"envelope": 1}', "not a valid attestation: "),
         ('{"attestation_bundles": [1]}', "not a valid attestation: "),

@@ -106,12 +106,13 @@ fn build(verified: &Verified, signed: Option<&Attested>) -> Option<Claim> {
     if !variables.is_empty() {
         tools.push(format!("{} set", named(variables.into_iter())));
     }
-    let with = if tools.is_empty() { String::new() } else { format!(" with {}", tools.join(", ")) };
+    let with =
+        if tools.is_empty() { String::new() } else { format!(", with {}", tools.join(", ")) };
     Some(Claim {
         claim: "build",
         by: if signed.is_some() { By::Signer } else { By::Builder },
         signer: signed.and_then(Attested::signer_name),
-        text: escape_controls(&format!("it was built from these sources{with}")),
+        text: escape_controls(&format!("it was built from the sources in its record{with}")),
     })
 }
 

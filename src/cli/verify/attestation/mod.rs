@@ -40,8 +40,8 @@ pub(super) struct Arguments {
     /// Demand that this service vouches for the signer's identity
     #[arg(long, value_name = "URL", requires = "signer")]
     issuer: Option<String>,
-    /// Trust the authorities in this trusted_root.json, and not those of the public Sigstore, which
-    /// are fetched
+    /// Trust the authorities in this trusted_root.json. The default is to fetch those of the public
+    /// Sigstore
     #[arg(long, value_name = "FILE", requires = "attestation")]
     trust_root: Option<PathBuf>,
 }
@@ -245,7 +245,7 @@ impl Attested {
     pub(super) fn signature(&self) -> String {
         let name = self.signer_name().unwrap_or_else(|| "somebody".to_owned());
         let issuer = self.signer.as_ref().and_then(|signer| signer.issuer.as_deref());
-        let issuer = issuer.map(|issuer| format!(" (known to {issuer})")).unwrap_or_default();
+        let issuer = issuer.map(|issuer| format!(" (issuer {issuer})")).unwrap_or_default();
         let time = self.time.as_ref().map(|time| format!(" at {time}")).unwrap_or_default();
         escape_controls(&format!("signed by {name}{issuer}{time}"))
     }
