@@ -35,6 +35,8 @@ TEST_REQUIREMENTS = (
     *("abi3audit", "check-wheel-contents"),
     # in-toto's own reader of statements, and the one of package URLs.
     *("in-toto-attestation", "packageurl-python"),
+    # Checks attestations.
+    *(("pypi-attestations",) if sys.version_info >= (3, 10) else ()),
     *(("twine",) if HAS_CFFI else ()),
 )
 #: Tools that build and install packages. PDM 2.29 cannot start with hishel 2.
@@ -47,6 +49,7 @@ OPTIONAL = {
     "jsonschema": "jsonschema",
     "in-toto-attestation": "in_toto_attestation.predicates.provenance.v1.provenance_pb2",
     "packageurl-python": "packageurl",
+    "pypi-attestations": "pypi_attestations",
     "abi3audit": "abi3audit",
     "check-wheel-contents": "check_wheel_contents",
     "twine": "twine.cli",

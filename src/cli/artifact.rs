@@ -80,6 +80,11 @@ impl ArtifactKind {
     }
 }
 
+/// The name of a file, without its folder.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 /// Whether the file is a `.tar.gz`, by its name or by the magic bytes of gzip (RFC 1952).
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde_json::Value as Json;
 
+use super::artifact::file_name;
 use super::members::MemberArguments;
 use super::terminal::count;
 use super::verify::{self, Sources, Verified};
@@ -13,10 +14,9 @@ use super::{Answer, Context};
 use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
 use crate::git;
-use crate::inputs::Root;
 use crate::log::escape_controls;
 use crate::provenance::builder::{Builder, repository_of_remote, repository_of_run};
-use crate::provenance::{Commit, Subject, below, crates, statement};
+use crate::provenance::{Commit, Subject, statement};
 use crate::publish;
 use crate::report;
 
@@ -185,16 +185,12 @@ fn state(
             "build a wheel with `uv build`, not an editable one",
         ));
     };
-    let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
-    let lock = folder.join(below(workspace, "Cargo.lock"));
-    let crates = match fs::read_to_string(&lock) {
-        Ok(text) => crates::of_lock(&text).map_err(|cause| Error::path(&lock, cause))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            context.terminal.warn(&format!("{}: not there, so no crate is named", lock.display()));
-            Vec::new()
-        }
-        Err(error) => return Err(Error::io(&lock, &error)),
-    };
+    let crates = verify::crates_of(folder, record)?.unwrap_or_else(|| {
+        context
+            .terminal
+            .warn(&format!("{}: no Cargo.lock, so no crate is named", folder.display()));
+        Vec::new()
+    });
     let (record_name, record_sha256) = &verified.record_file;
     let subject = Subject {
         name: &file_name(artifact),
@@ -204,10 +200,6 @@ fn state(
         record_sha256,
     };
     Ok(statement(&subject, commit, &crates, builder))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Whether the text begins with a scheme (RFC 3986, 3.1).

@@ -13,6 +13,7 @@ use crate::inputs::{Kind, Part};
 
 pub(crate) mod builder;
 pub(crate) mod crates;
+pub(crate) mod reader;
 
 use builder::Builder;
 
@@ -201,7 +202,7 @@ mod tests {
     use crate::fingerprint::{Inputs, Source};
     use crate::inputs::{Key, Place, Root};
 
-    fn record() -> Record {
+    pub(super) fn record() -> Record {
         let named = |part, kind, name: &str| Key::named(part, kind, name);
         let file = |root, path: &str| {
             Key::place(Part::Rust, Kind::File, Place { root, path: path.into() })

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
+use serde_json::Value as Json;
+
 use super::super::Context;
 use super::super::artifact::{ArtifactKind, InspectedArtifact};
 use super::super::members::{self, MemberArguments, Selection};
@@ -10,7 +13,9 @@ use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
 use crate::hooks::{Access, Call};
+use crate::inputs::Root;
 use crate::log::escape_controls;
+use crate::provenance;
 use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
@@ -129,7 +134,7 @@ impl Base {
     fn artifact(path: &Path) -> Result<Self> {
         let InspectedArtifact { record, mut kind, .. } = InspectedArtifact::open(path)?;
         let record = record.ok_or_else(|| refused(path, "there is no record in it"))?;
-        if let Some(cause) = super::leads_astray(&record) {
+        if let Some(cause) = super::hostile::leads_astray(&record) {
             return Err(refused(path, &format!("its record can't be used: {cause}")));
         }
         if let Some((name, cause)) = kind.damage(&record).first() {
@@ -178,6 +183,21 @@ pub(in super::super) fn commit_of(given: &Path, context: &Context) -> Option<git
         false => split_revision(&given.to_string_lossy(), context)?,
     };
     git::commit(&folder, &revision, &context.environment)
+}
+
+/// The crates of the Cargo.lock that belongs to a project's folder, as a statement names them.
+/// `None` if there is no such file.
+pub(in super::super) fn crates_of(folder: &Path, record: &Record) -> Result<Option<Vec<Json>>> {
+    let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
+    let lock = folder.join(provenance::below(workspace, "Cargo.lock"));
+    match fs::read_to_string(&lock) {
+        Ok(text) => {
+            let crates = provenance::crates::of_lock(&text);
+            crates.map(Some).map_err(|cause| Error::path(&lock, cause))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(&lock, &error)),
+    }
 }
 
 /// Splits `FOLDER@REVISION`. A folder's name and a revision (`HEAD@{1}`) may themselves contain an

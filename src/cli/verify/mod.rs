@@ -11,19 +11,23 @@ use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
-use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, is_device, normalize};
+use crate::inputs::{Key, Kind, Part, Root, Roots, normalize};
 use crate::log::escape_controls;
 use crate::project::Project;
 use crate::report;
 use crate::request::Artifact;
-use crate::wheel::audit::LIMIT;
 
+mod attestation;
 mod base;
+mod claims;
 mod files;
+mod hostile;
 mod words;
 
+use attestation::Attested;
 use base::{Base, Package, Tree};
-pub(super) use base::{Sources, commit_of};
+pub(super) use base::{Sources, commit_of, crates_of};
+use hostile::{leads_astray, no_manifest};
 
 /// Are these wheels and sdists from these sources?
 ///
@@ -39,6 +43,8 @@ pub(super) struct Arguments {
     source: PathBuf,
     #[command(flatten)]
     members: MemberArguments,
+    #[command(flatten)]
+    attestation: attestation::Arguments,
     /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,
@@ -74,14 +80,23 @@ pub(super) struct Verified {
     pub(super) folder: Option<PathBuf>,
     is_archive: bool,
     findings: Findings,
+    /// The attestations that the user gave for it.
+    attestations: Vec<Attested>,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
-    let Arguments { artifacts, source, members, json } = arguments;
+    let Arguments { artifacts, source, members, attestation, json } = arguments;
+    let attestations = attestation.check(artifacts, source, context)?;
     let sources = Sources::open(source, members, context)?;
-    let mut verified: Vec<Result<Verified>> =
-        artifacts.iter().map(|given| verify(given, &sources, context)).collect();
+    let verify = |given: &PathBuf| {
+        let mut verified = verify(given, &sources, context)?;
+        if let Some(attestations) = &attestations {
+            verified.attestations = attestations.of(&verified, context)?;
+        }
+        Ok(verified)
+    };
+    let mut verified: Vec<Result<Verified>> = artifacts.iter().map(verify).collect();
     drop(progress);
     if let [Err(_)] = verified[..]
         && !members.are_given()
@@ -90,7 +105,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         return Err(error);
     }
     let code = |verified: &Result<Verified>| match verified {
-        Ok(verified) => u8::from(!verified.findings.is_verified()),
+        Ok(verified) => u8::from(!verified.is_verified()),
         Err(_) => FAILED,
     };
     let worst = verified.iter().map(code).max().unwrap_or(FAILED);
@@ -173,7 +188,8 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
         Base::Stated { .. } => None,
     };
     let (path, is_archive) = (given.to_owned(), artifact == Artifact::Sdist);
-    Ok(Verified { path, package, record, record_file, folder, is_archive, findings })
+    let attestations = Vec::new();
+    Ok(Verified { path, package, record, record_file, folder, is_archive, findings, attestations })
 }
 
 fn in_tree(
@@ -256,9 +272,10 @@ fn pass_over_left_out(findings: &mut Findings, project: &Project, tree: &Tree, r
 }
 
 impl Verified {
-    /// Whether it was built from these sources, and is as it was built.
+    /// Whether it was built from these sources, is as it was built, and has no attestation that does
+    /// not hold.
     pub(super) fn is_verified(&self) -> bool {
-        self.findings.is_verified()
+        self.findings.is_verified() && self.attestations.iter().all(Attested::holds)
     }
 
     /// What is different, in words.
@@ -274,52 +291,6 @@ impl Findings {
     fn is_verified(&self) -> bool {
         self.differences.is_empty() && self.damaged.is_empty()
     }
-}
-
-/// Refuses paths that no build of ours writes: absolute ones, and paths that climb out of their
-/// root.
-fn leads_astray(record: &Record) -> Option<String> {
-    let climbs = |text: &str| text.split(['/', '\\']).any(|part| part == "..");
-    let sources = record.source.iter().flat_map(|source| source.files.keys());
-    let packed_from = record.packed.iter().flat_map(|packed| packed.source.iter());
-    let may_climb = record.roots.values().chain(sources).chain(packed_from);
-    let packed = record.packed.iter().map(|packed| (&packed.path, false));
-    let watched = record.watches.iter().filter_map(|watch| match watch {
-        Watch::Place { place, .. } => Some((&place.path, false)),
-        Watch::Glob { glob, .. } => Some((glob, true)),
-        Watch::CargoConfig
-        | Watch::ToolchainFile
-        | Watch::Variable { .. }
-        | Watch::Variables
-        | Watch::Toolchain
-        | Watch::Request => None,
-    });
-    let mut paths = may_climb.map(|path| (path, true)).chain(packed).chain(watched);
-    paths
-        .find(|(path, may_climb)| {
-            is_of_some_machine(path, cfg!(windows)) || !may_climb && climbs(path)
-        })
-        .map(|(path, _)| format!("{:?} is a place of some machine", escape_controls(path)))
-}
-
-/// Whether the path lies below no folder. On Windows that is so for drives and for devices, which
-/// have their names in every folder: reading `CON` would wait for somebody to type.
-fn is_of_some_machine(path: &str, windows: bool) -> bool {
-    let has_drive = || path.as_bytes().get(1) == Some(&b':');
-    path.starts_with(['/', '\\'])
-        || windows && (has_drive() || path.split(['/', '\\']).any(is_device))
-}
-
-/// A watched TOML file that is a device or too large for a manifest. TOML files are read whole.
-fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
-    record.watches.iter().find_map(|watch| match watch {
-        Watch::Place { look: Look::Toml(_), place, .. } => {
-            let meta = fs_err::metadata(roots.resolve(place)?).ok()?;
-            let is_one = meta.is_dir() || (meta.is_file() && meta.len() <= LIMIT);
-            (!is_one).then(|| place.path.clone())
-        }
-        _ => None,
-    })
 }
 
 /// Sorts all differences by what they say about the sources.
@@ -415,39 +386,5 @@ mod tests {
         assert!(!is(Part::Manifest, "cargo-home", "config.toml"));
         assert!(!is(Part::Toolchain, "above", "rust-toolchain.toml"));
         assert!(is(Part::Rust, "outside:1", "z.h"));
-    }
-
-    #[test]
-    fn a_record_that_names_places_of_a_machine_is_refused() {
-        let with = |root: &str, path: &str| {
-            let crate_root = Root::Crate("a".into());
-            let place = crate::inputs::Place { root: crate_root.clone(), path: path.into() };
-            let watches = [Watch::at(Look::Content, Part::Rust, place)].into();
-            let roots = [(crate_root, root.to_owned())].into();
-            leads_astray(&Record::new(&Inputs::new(), watches, roots, Vec::new()))
-        };
-        assert_eq!(with("../a", "src/lib.rs"), None);
-        for (root, path) in [("/etc", "a"), (".", "../../a"), (".", "/etc/a"), ("\\\\host", "a")] {
-            assert!(with(root, path).is_some(), "{root} {path}");
-        }
-    }
-
-    #[test]
-    fn paths_that_are_below_no_folder() {
-        for (path, windows, is) in [
-            ("src/lib.rs", true, false),
-            ("/etc/a", false, true),
-            (r"\\a", false, true),
-            ("C:/a", true, true),
-            ("C:a", true, true),
-            // Elsewhere a name like any other.
-            ("C:a", false, false),
-            ("src/CON", true, true),
-            (r"src\nul.txt", true, true),
-            ("src/aux.rs", false, false),
-            ("src/console.rs", true, false),
-        ] {
-            assert_eq!(is_of_some_machine(path, windows), is, "{path} {windows}");
-        }
     }
 }

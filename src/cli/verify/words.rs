@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use super::super::artifact::file_name;
 use super::super::table::{self, Row, Text, failure_as_json};
-use super::super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, Terminal, count};
-use super::Verified;
+use super::super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, Terminal};
+use super::attestation::Attested;
 use super::base::Package;
+use super::{Verified, claims};
 use crate::error::Result;
 use crate::freshness::Reason;
 use crate::report;
@@ -55,15 +57,22 @@ fn findings(verified: &Verified) -> Value {
     };
     let damaged = findings.damaged.iter();
     let damaged = damaged.map(|(name, cause)| json!({ "name": name, "cause": cause }));
+    let attested = |it: &Attested| {
+        let mut json = json!(it);
+        json["verified"] = it.holds().into();
+        json
+    };
     json!({
         "wheel": path.to_string_lossy(),
         "project": package,
         "source-digest": record.source.as_ref().map(|source| &source.sha256),
-        "verified": findings.is_verified(),
+        "verified": verified.is_verified(),
         "differences": list(&findings.differences),
         "built-with": list(&findings.built_with),
         "not-compared": list(&findings.not_compared),
         "damaged": damaged.collect::<Value>(),
+        "attestations": verified.attestations.iter().map(attested).collect::<Value>(),
+        "claims": claims::of(verified),
     })
 }
 
@@ -75,29 +84,30 @@ fn words(verified: &Verified, reason: &Reason) -> String {
 
 /// The result for one artifact in words.
 pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
-    let Verified { path, package, findings, is_archive, .. } = verified;
+    let Verified { path, package, findings, .. } = verified;
     let (style, state) = state(verified);
-    let details = if findings.is_verified() {
-        let mut same = Vec::new();
-        if findings.files > 0 {
-            same.push(count(findings.files, "source file"));
-        }
-        if findings.same > 0 && !is_archive {
-            same.push(count(findings.same, "input"));
-        }
-        let list = if *is_archive { "its record" } else { "RECORD" };
-        format!("{} as in the sources, every file as in {list}", same.join(" and "))
-    } else if findings.differences.is_empty() {
-        "it is not what was built".to_owned()
+    let details = if verified.is_verified() {
+        claims::lines(verified)
+    } else if !findings.differences.is_empty() {
+        vec!["it was not built from these sources".to_owned()]
+    } else if !findings.damaged.is_empty() {
+        vec!["it is not what was built".to_owned()]
     } else {
-        "it was not built from these sources".to_owned()
+        vec!["its attestation does not hold".to_owned()]
     };
     let mut name = file_name(path);
     if let Some(Package { name: package, folder }) = package {
         name += &format!(" ({package} in {folder})");
     }
     let mut output = terminal.line(&[(PLAIN, &format!("{name}: ")), (style, state)]);
-    output += &terminal.line(&[(FAINT, &format!("  {details}"))]);
+    for line in details {
+        output += &terminal.line(&[(FAINT, &format!("  {line}"))]);
+    }
+    let is_any_signer = |it: &Attested| it.holds() && !it.signer_demanded;
+    if verified.is_verified() && verified.attestations.iter().any(is_any_signer) {
+        output +=
+            &terminal.line(&[(NOTICE, "  no signer was demanded (--signer): anybody can sign")]);
+    }
     for (style, heading, lines) in sections(verified) {
         output.push('\n');
         output += &terminal.line(&[(style, heading)]);
@@ -110,7 +120,7 @@ pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
 
 /// How many of several artifacts are verified.
 pub(super) fn summary(verified: &[Result<Verified>], terminal: &Terminal) -> String {
-    let good = verified.iter().flatten().filter(|it| it.findings.is_verified()).count();
+    let good = verified.iter().flatten().filter(|it| it.is_verified()).count();
     let style = if good == verified.len() { GOOD } else { BAD };
     let text = format!("{good} of {} files verified", verified.len());
     terminal.line(&[(style, &text)])
@@ -146,15 +156,14 @@ fn row(verified: &Verified) -> Row {
 }
 
 fn state(verified: &Verified) -> (Style, &'static str) {
-    match &verified.findings {
-        findings if findings.is_verified() => (GOOD, "verified"),
-        findings if findings.differences.is_empty() => (BAD, "damaged"),
-        _ => (BAD, "not verified"),
+    let findings = &verified.findings;
+    if verified.is_verified() {
+        (GOOD, "verified")
+    } else if findings.differences.is_empty() && !findings.damaged.is_empty() {
+        (BAD, "damaged")
+    } else {
+        (BAD, "not verified")
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Everything that was found, in sections: each heading with its style, and the lines below it.
@@ -173,10 +182,12 @@ fn sections(verified: &Verified) -> Vec<(Style, &'static str, Vec<String>)> {
         }
         other => report::reason(other, &record.roots),
     });
+    let attestations = verified.attestations.iter().flat_map(Attested::problems);
     let itself = if *is_archive { "in the sdist" } else { "in the wheel" };
     let mut sections = vec![
         (BAD, itself, damaged.collect()),
         (BAD, "in the sources", all(&findings.differences)),
+        (BAD, "in the attestation", attestations.collect()),
         (NOTICE, "built with (says nothing of the sources)", all(&findings.built_with)),
         (NOTICE, "not compared", not_compared.collect()),
     ];

@@ -1,0 +1,285 @@
+//! Attestations of artifacts: signed statements. Python's libraries check the signatures
+//! (`library.rs`), and here the statements are compared with the artifacts, their records and the
+//! sources.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::Serialize;
+
+use super::Verified;
+use super::base::{commit_of, crates_of};
+use crate::cli::Context;
+use crate::cli::artifact::file_name;
+use crate::digest;
+use crate::error::{Cause, Error, PathContext as _, Result};
+use crate::log::escape_controls;
+use crate::provenance::reader::{About, Built, Compared, Difference, Part, Statement};
+use crate::report::named;
+
+mod library;
+
+pub(super) use library::Signer;
+use library::{Checked, Demand};
+
+/// The ending of files with an attestation object (PEP 740).
+const ENDING: &str = ".attestation";
+
+/// The options about attestations.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Check attestations, too: a file with a PEP 740 attestation, PyPI's provenance or Sigstore
+    /// bundles; or a folder with NAME.*.attestation for each artifact (needs the extra
+    /// `attestations`)
+    #[arg(long, value_name = "PATH")]
+    attestation: Vec<PathBuf>,
+    /// Demand this signer: github:OWNER/REPO, github:OWNER/REPO/release.yml, gitlab:GROUP/PROJECT,
+    /// each also with @refs/tags/v1; or the identity in the certificate with --issuer
+    #[arg(long, value_name = "SIGNER", requires = "attestation")]
+    signer: Option<String>,
+    /// Demand that this service vouches for the signer's identity
+    #[arg(long, value_name = "URL", requires = "signer")]
+    issuer: Option<String>,
+    /// Trust the authorities in this trusted_root.json. The default is to fetch those of the public
+    /// Sigstore
+    #[arg(long, value_name = "FILE", requires = "attestation")]
+    trust_root: Option<PathBuf>,
+}
+
+/// All attestations that the user gave.
+pub(super) struct Attestations {
+    checked: Vec<Checked>,
+    is_signer_demanded: bool,
+    /// The commit of the sources, if the user named a revision.
+    commit: Option<String>,
+}
+
+/// One attestation that is about an artifact.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Attested {
+    /// The path of the file that has it; `None` if no file has one.
+    file: Option<String>,
+    format: Option<String>,
+    pub signer: Option<Signer>,
+    pub signer_demanded: bool,
+    pub time: Option<String>,
+    predicate_type: Option<String>,
+    /// Why it does not hold.
+    problems: Vec<Problem>,
+    /// The comparison, if it is provenance of our build type.
+    #[serde(skip)]
+    pub compared: Option<Compared>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    kind: String,
+    text: String,
+}
+
+impl Arguments {
+    /// Checks all signatures. `None` if the user gave no attestation.
+    pub(super) fn check(
+        &self,
+        artifacts: &[PathBuf],
+        source: &Path,
+        context: &Context,
+    ) -> Result<Option<Attestations>> {
+        let Self { attestation, signer, issuer, trust_root } = self;
+        if attestation.is_empty() {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        for given in attestation {
+            let path = context.path(given);
+            match path.is_dir() {
+                true => files.extend(in_folder(&path, artifacts)?),
+                false => files.push(path),
+            }
+        }
+        let files = files.iter().map(|path| text(path)).collect::<Result<Vec<_>>>()?;
+        let trust_root = trust_root.as_ref().map(|path| context.path(path));
+        let demand = Demand {
+            trust_root: trust_root.as_deref().map(text).transpose()?,
+            signer: signer.as_deref(),
+            issuer: issuer.as_deref(),
+        };
+        let checked = match files[..] {
+            [] => Vec::new(),
+            _ => library::check(&files, &demand, context)?,
+        };
+        let is_revision = !context.path(source).exists();
+        let commit = is_revision.then(|| commit_of(source, context)).flatten();
+        let commit = commit.map(|commit| commit.sha);
+        Ok(Some(Attestations { checked, is_signer_demanded: signer.is_some(), commit }))
+    }
+}
+
+/// The files in a folder whose names say that they have an attestation of one of the artifacts.
+fn in_folder(folder: &Path, artifacts: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let starts: Vec<String> =
+        artifacts.iter().map(|artifact| format!("{}.", file_name(artifact))).collect();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).at(folder)? {
+        let path = entry.at(folder)?.path();
+        let name = file_name(&path);
+        if name.ends_with(ENDING) && starts.iter().any(|start| name.starts_with(start)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| Error::path(path, "its path is not UTF-8"))
+}
+
+impl Attestations {
+    /// The attestations of an artifact, compared with it. If there is none, the only entry says so.
+    pub(super) fn of(&self, verified: &Verified, context: &Context) -> Result<Vec<Attested>> {
+        let path = context.path(&verified.path);
+        let (name, sha256) = (file_name(&path), digest::file(&path).at(&path)?);
+        let folder = verified.folder.as_deref();
+        let crates = folder.map(|folder| crates_of(folder, &verified.record)).transpose()?;
+        let built = Built {
+            record: &verified.record,
+            record_name: &verified.record_file.0,
+            record_sha256: &verified.record_file.1,
+            commit: self.commit.as_deref(),
+            crates: crates.as_ref().and_then(|crates| crates.as_deref()),
+        };
+        let mut found = Vec::new();
+        let mut others = Vec::new();
+        for checked in &self.checked {
+            let statement = Statement::read(&checked.statement);
+            match statement.as_ref().map(|statement| statement.about(&name, &sha256)) {
+                Ok(About::Others(names)) => others.extend(names),
+                Ok(about) => found.push(self.attested(checked, statement, &about, &built)),
+                Err(_) => found.push(self.attested(checked, statement, &About::This, &built)),
+            }
+        }
+        if found.is_empty() {
+            others.sort();
+            others.dedup();
+            let text = match others.len() {
+                0 => "there is no attestation of this file".to_owned(),
+                _ => format!("none is about this file, but about {}", named(others.into_iter())),
+            };
+            found.push(Attested::none(self.is_signer_demanded, Problem::new("subject", &text)));
+        }
+        Ok(found)
+    }
+
+    fn attested(
+        &self,
+        checked: &Checked,
+        statement: Result<Statement, Cause>,
+        about: &About,
+        built: &Built<'_>,
+    ) -> Attested {
+        let mut attested = Attested {
+            file: Some(checked.file.clone()),
+            format: Some(checked.format.clone()),
+            signer: checked.signer.clone(),
+            time: checked.time.clone(),
+            predicate_type: statement.as_ref().ok().map(|it| it.predicate_type.clone()),
+            ..Attested::none(self.is_signer_demanded, None)
+        };
+        if let Some(refusal) = &checked.refused {
+            // The rest of it is nobody's word.
+            attested.problems.push(Problem::new(&refusal.kind, &refusal.cause));
+            return attested;
+        }
+        match about {
+            About::OtherName(name) => attested.problems.push(Problem::new(
+                "subject",
+                &format!("it is about this content, under the name {name}"),
+            )),
+            About::OtherContent(sha256) => attested.problems.push(Problem::new(
+                "subject",
+                &format!("it is about another file of this name, with sha256 {sha256}"),
+            )),
+            About::This | About::Others(_) => {}
+        }
+        let compared = statement.and_then(|statement| statement.compare(built).transpose());
+        match compared {
+            Ok(compared) => {
+                let differences = compared.iter().flat_map(|it| &it.differences);
+                attested.problems.extend(differences.map(Problem::of));
+                attested.compared = compared;
+            }
+            Err(cause) => {
+                attested.problems.push(Problem::new("statement", &cause.to_string()));
+            }
+        }
+        attested
+    }
+}
+
+impl Attested {
+    fn none(signer_demanded: bool, problem: impl Into<Option<Problem>>) -> Self {
+        Self {
+            file: None,
+            format: None,
+            signer: None,
+            signer_demanded,
+            time: None,
+            predicate_type: None,
+            problems: problem.into().into_iter().collect(),
+            compared: None,
+        }
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The identity of the signer.
+    pub(super) fn signer_name(&self) -> Option<String> {
+        self.signer.as_ref()?.identities.first().cloned()
+    }
+
+    /// Who signed, and when.
+    pub(super) fn signature(&self) -> String {
+        let name = self.signer_name().unwrap_or_else(|| "somebody".to_owned());
+        let issuer = self.signer.as_ref().and_then(|signer| signer.issuer.as_deref());
+        let issuer = issuer.map(|issuer| format!(" (issuer {issuer})")).unwrap_or_default();
+        let time = self.time.as_ref().map(|time| format!(" at {time}")).unwrap_or_default();
+        escape_controls(&format!("signed by {name}{issuer}{time}"))
+    }
+
+    /// Why it does not hold: the file that has it, and the cause.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        let file = self.file.as_deref().map(|file| escape_controls(&file_name(Path::new(file))));
+        self.problems.iter().map(move |problem| match &file {
+            Some(file) => format!("{file}: {}", problem.text),
+            None => problem.text.clone(),
+        })
+    }
+}
+
+impl Problem {
+    fn new(kind: &str, text: &str) -> Self {
+        Self { kind: kind.to_owned(), text: escape_controls(text) }
+    }
+
+    fn of(difference: &Difference) -> Self {
+        let Difference { part, name, stated, found } = difference;
+        let (kind, what, where_found) = match part {
+            Part::Record => ("record", "record", "in the artifact"),
+            Part::Dependency => ("dependency", "dependency", "by the record"),
+            Part::Parameter => ("parameter", "parameter", "by the record"),
+            Part::Commit => ("commit", "commit", "in --source"),
+        };
+        let text = match (stated, found) {
+            (Some(stated), Some(found)) => {
+                format!("{what} {name}: {stated} by the attestation, {found} {where_found}")
+            }
+            (None, _) => format!("{what} {name}: the attestation does not name it"),
+            (_, None) => format!("{what} {name}: only the attestation names it"),
+        };
+        Self::new(kind, &text)
+    }
+}
