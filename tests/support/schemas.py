@@ -49,6 +49,7 @@ _VARIABLE_PARTS = [
     (r"^(?:[A-Za-z]:)?[/\\].*[/\\](?=[^/\\]+$)", "/FOLDER/"),
     (r"^(cpython|pypy)[ -].*", "PYTHON"),
     (r"\b\d+\.\d+(\.\d+)+\b.*", "VERSION"),
+    (r"\b\d+ (source file|input)s?\b", r"N \1s"),
 ]
 
 
