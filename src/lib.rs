@@ -27,6 +27,7 @@ mod project;
 pub mod publish;
 #[cfg(feature = "python")]
 mod python;
+mod rebuild;
 mod remap;
 mod renew;
 mod report;

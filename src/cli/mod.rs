@@ -27,7 +27,9 @@ mod members;
 mod names;
 mod new;
 mod open;
+mod rebuild;
 mod shared;
+mod sources;
 mod status;
 mod table;
 mod template;
@@ -80,6 +82,7 @@ enum Command {
     Explain(explain::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Rebuild(rebuild::Arguments),
     Log(log::Arguments),
     Watch(watch::Arguments),
     Cache(cache::Arguments),
@@ -263,6 +266,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
         Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Rebuild(arguments) => rebuild::run(&arguments, context),
         Command::Log(arguments) => log::run(&arguments, context),
         Command::Watch(arguments) => watch::run(&arguments, context),
         Command::Cache(arguments) => cache::run(&arguments, context),

@@ -3,24 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::artifact::{ArtifactKind, InspectedArtifact, text_of};
+use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
 use super::members::MemberArguments;
+use super::sources::{Base, Package, Sources, Tree};
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::{Inputs, Record, Value};
 use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
-use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, is_device, normalize};
+use crate::inputs::{Key, Kind, Look, Part, Root, Roots, Watch, normalize};
 use crate::log::escape_controls;
 use crate::project::Project;
 use crate::request::Artifact;
 use crate::wheel::audit::LIMIT;
 
-mod base;
 mod files;
-mod words;
-
-use base::{Base, Package, Sources, Tree};
+pub(super) mod words;
 
 /// Are these wheels and sdists from these sources?
 ///
@@ -43,7 +41,7 @@ pub(super) struct Arguments {
 
 /// The result of a comparison.
 #[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     /// The number of equal inputs.
     same: usize,
     /// The number of source files that are equal byte by byte.
@@ -60,13 +58,13 @@ struct Findings {
     damaged: Vec<(String, String)>,
 }
 
-struct Verified {
+pub(super) struct Verified {
     path: PathBuf,
     /// The package of a workspace that it was compared with.
     package: Option<Package>,
     record: Record,
     is_archive: bool,
-    findings: Findings,
+    pub(super) findings: Findings,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
@@ -112,7 +110,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     Ok(Answer::said(blocks.join("\n")).with_code(worst))
 }
 
-fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified> {
+/// Compares one wheel or sdist with the sources.
+pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified> {
     let path = context.path(given);
     let InspectedArtifact { name, record, mut kind, .. } = InspectedArtifact::open(&path)?;
     let (package, own) = sources.of(&path, &name)?;
@@ -127,7 +126,7 @@ fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified
                     backend)";
         return refused("there is no record in it", hint);
     };
-    let artifact = match (text_of(&record, Part::Request, "artifact"), &kind) {
+    let artifact = match (record.text(Part::Request, "artifact"), &kind) {
         (Some("wheel"), ArtifactKind::Wheel(_)) => Artifact::Wheel,
         (Some("editable"), ArtifactKind::Wheel(_)) => Artifact::Editable,
         (Some("sdist"), ArtifactKind::Archive(_)) => Artifact::Sdist,
@@ -236,43 +235,9 @@ fn pass_over_left_out(findings: &mut Findings, project: &Project, tree: &Tree, r
 }
 
 impl Findings {
-    fn is_verified(&self) -> bool {
+    pub(super) fn is_verified(&self) -> bool {
         self.differences.is_empty() && self.damaged.is_empty()
     }
-}
-
-/// Refuses paths that no build of ours writes: absolute ones, and paths that climb out of their
-/// root.
-fn leads_astray(record: &Record) -> Option<String> {
-    let climbs = |text: &str| text.split(['/', '\\']).any(|part| part == "..");
-    let sources = record.source.iter().flat_map(|source| source.files.keys());
-    let packed_from = record.packed.iter().flat_map(|packed| packed.source.iter());
-    let may_climb = record.roots.values().chain(sources).chain(packed_from);
-    let packed = record.packed.iter().map(|packed| (&packed.path, false));
-    let watched = record.watches.iter().filter_map(|watch| match watch {
-        Watch::Place { place, .. } => Some((&place.path, false)),
-        Watch::Glob { glob, .. } => Some((glob, true)),
-        Watch::CargoConfig
-        | Watch::ToolchainFile
-        | Watch::Variable { .. }
-        | Watch::Variables
-        | Watch::Toolchain
-        | Watch::Request => None,
-    });
-    let mut paths = may_climb.map(|path| (path, true)).chain(packed).chain(watched);
-    paths
-        .find(|(path, may_climb)| {
-            is_of_some_machine(path, cfg!(windows)) || !may_climb && climbs(path)
-        })
-        .map(|(path, _)| format!("{:?} is a place of some machine", escape_controls(path)))
-}
-
-/// Whether the path lies below no folder. On Windows that is so for drives and for devices, which
-/// have their names in every folder: reading `CON` would wait for somebody to type.
-fn is_of_some_machine(path: &str, windows: bool) -> bool {
-    let has_drive = || path.as_bytes().get(1) == Some(&b':');
-    path.starts_with(['/', '\\'])
-        || windows && (has_drive() || path.split(['/', '\\']).any(is_device))
 }
 
 /// A watched TOML file that is a device or too large for a manifest. TOML files are read whole.
@@ -380,39 +345,5 @@ mod tests {
         assert!(!is(Part::Manifest, "cargo-home", "config.toml"));
         assert!(!is(Part::Toolchain, "above", "rust-toolchain.toml"));
         assert!(is(Part::Rust, "outside:1", "z.h"));
-    }
-
-    #[test]
-    fn a_record_that_names_places_of_a_machine_is_refused() {
-        let with = |root: &str, path: &str| {
-            let crate_root = Root::Crate("a".into());
-            let place = crate::inputs::Place { root: crate_root.clone(), path: path.into() };
-            let watches = [Watch::at(Look::Content, Part::Rust, place)].into();
-            let roots = [(crate_root, root.to_owned())].into();
-            leads_astray(&Record::new(&Inputs::new(), watches, roots, Vec::new()))
-        };
-        assert_eq!(with("../a", "src/lib.rs"), None);
-        for (root, path) in [("/etc", "a"), (".", "../../a"), (".", "/etc/a"), ("\\\\host", "a")] {
-            assert!(with(root, path).is_some(), "{root} {path}");
-        }
-    }
-
-    #[test]
-    fn paths_that_are_below_no_folder() {
-        for (path, windows, is) in [
-            ("src/lib.rs", true, false),
-            ("/etc/a", false, true),
-            (r"\\a", false, true),
-            ("C:/a", true, true),
-            ("C:a", true, true),
-            // Elsewhere a name like any other.
-            ("C:a", false, false),
-            ("src/CON", true, true),
-            (r"src\nul.txt", true, true),
-            ("src/aux.rs", false, false),
-            ("src/console.rs", true, false),
-        ] {
-            assert_eq!(is_of_some_machine(path, windows), is, "{path} {windows}");
-        }
     }
 }

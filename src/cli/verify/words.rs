@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use super::super::sources::Package;
 use super::super::table::{self, Row, Text, failure_as_json};
 use super::super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, Terminal, count};
 use super::Verified;
-use super::base::Package;
 use crate::error::Result;
 use crate::freshness::Reason;
 use crate::report;
@@ -43,7 +43,8 @@ pub(super) fn json(
     json
 }
 
-fn findings(verified: &Verified) -> Value {
+/// What was found about one artifact, as JSON.
+pub(in super::super) fn findings(verified: &Verified) -> Value {
     let Verified { path, package, record, findings, .. } = verified;
     let list = |reasons: &[Reason]| -> Value {
         let json = |reason| {
@@ -74,7 +75,7 @@ fn words(verified: &Verified, reason: &Reason) -> String {
 }
 
 /// The result for one artifact in words.
-pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
+pub(in super::super) fn text(verified: &Verified, terminal: &Terminal) -> String {
     let Verified { path, package, findings, is_archive, .. } = verified;
     let (style, state) = state(verified);
     let details = if findings.is_verified() {
