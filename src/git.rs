@@ -40,7 +40,7 @@ pub(crate) fn work_tree(folder: &Path, environment: &Environment) -> Option<Work
     }
     let git = environment.which("git")?;
     let ask = |folder: &Path, arguments: &[&str]| {
-        run(environment.command(&git, folder).args(arguments)).ok()?.ok()
+        run(plain(&git, folder, environment).args(arguments)).ok()?.ok()
     };
     let top = ask(folder, &["rev-parse", "--show-toplevel"])?;
     let top = dunce::canonicalize(top.trim_end_matches(['\r', '\n'])).ok()?;
@@ -57,14 +57,25 @@ pub(crate) fn work_tree(folder: &Path, environment: &Environment) -> Option<Work
 pub(crate) fn track_all(folder: &Path, environment: &Environment) -> Result<(), Cause> {
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     // The user's settings must not change the files.
-    let plain =
+    let settings =
         ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fsmonitor=false"];
     for arguments in [&["init", "--quiet", "--template="][..], &["add", "--all", "--force", "."]] {
-        let mut command = environment.command(&git, folder);
-        command.args(plain).args(arguments);
+        let mut command = plain(&git, folder, environment);
+        command.args(settings).args(arguments);
         run(&mut command).because("git")?.map_err(|said| said.trim().to_owned())?;
     }
     Ok(())
+}
+
+/// git without its variables: inside of a hook they name another repository.
+fn plain(git: &Path, folder: &Path, environment: &Environment) -> Command {
+    let mut command = environment.command(git, folder);
+    for (name, _) in environment.iter() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// A revision that was written to a folder.

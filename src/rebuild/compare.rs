@@ -79,11 +79,32 @@ fn of_archives(one: &mut Audit, other: &mut Audit) -> Result<Vec<Difference>, Ca
             found.push(Difference::of(name, Reason::Compression, text).harmless());
         }
     }
+    found = grouped(found);
     if found.is_empty() {
         let text = "the headers of the archive differ, and all files are the same";
         found.push(Difference::of_archive(Reason::Archive, text));
     }
     Ok(found)
+}
+
+/// Times and compression mostly differ in the same way for many files: one difference stands for
+/// them.
+fn grouped(all: Vec<Difference>) -> Vec<Difference> {
+    let can_stand_for_many =
+        |it: &Difference| it.is_harmless && matches!(it.reason, Reason::Time | Reason::Compression);
+    let (many, others): (Vec<_>, Vec<_>) = all.into_iter().partition(can_stand_for_many);
+    let mut groups: BTreeMap<(Reason, String), Vec<Difference>> = BTreeMap::new();
+    for difference in many {
+        groups.entry((difference.reason, difference.text.clone())).or_default().push(difference);
+    }
+    let groups = groups.into_iter().flat_map(|((reason, text), group)| match group.len() {
+        1 => group,
+        count => {
+            let text = format!("{count} files: {text}");
+            vec![Difference::of_archive(reason, text).harmless()]
+        }
+    });
+    groups.chain(others).collect()
 }
 
 /// What the two archives say of a file.
@@ -257,6 +278,19 @@ mod tests {
         ] {
             assert_eq!(reasons(&compared(one, other)), expected);
         }
+    }
+
+    #[test]
+    fn one_difference_stands_for_many_files() {
+        let files = |options: SimpleFileOptions| {
+            let file = |name| File(name, b"1".to_vec(), options);
+            vec![file("a/a.py"), file("a/b.py")]
+        };
+        let usual = SimpleFileOptions::default().unix_permissions(0o644);
+        let stored = usual.compression_method(CompressionMethod::Stored);
+        let found = compared(files(usual), files(stored));
+        assert_eq!(reasons(&found), [("", Reason::Compression, true)]);
+        assert_eq!(found[0].text, "2 files: Deflated, and Stored in the rebuilt wheel");
     }
 
     #[test]

@@ -115,6 +115,12 @@ impl Plan {
         for (name, value) in &recorded {
             plan.setting(name, value, given, configured);
         }
+        for (part, name) in [(Part::Toolchain, "maturin"), (Part::Request, "wheelprint")] {
+            if record.text(part, name).is_none() {
+                let cause = "the record does not say which version".to_owned();
+                plan.unavailable.push(Unavailable { name: name.to_owned(), cause });
+            }
+        }
         let is_recorded = |name: &String| recorded.iter().any(|(known, _)| name == known);
         if let Some(name) = given.keys().find(|name| !is_recorded(name)) {
             let hint = match name.starts_with(OWN_PREFIX) {
@@ -207,8 +213,11 @@ mod tests {
     }
 
     fn record(inputs: &[(Part, Kind, &str, Value)]) -> Record {
-        let inputs = inputs
+        let version = |part, name| (part, Kind::Value, name, Value::Text("1.0".to_owned()));
+        let versions = [version(Part::Toolchain, "maturin"), version(Part::Request, "wheelprint")];
+        let inputs = versions
             .iter()
+            .chain(inputs)
             .map(|(part, kind, name, value)| (Key::named(*part, *kind, *name), value.clone()));
         Record::new(&inputs.collect::<Inputs>(), BTreeSet::new(), BTreeMap::new(), Vec::new())
     }
@@ -301,6 +310,6 @@ mod tests {
         ]));
         assert_eq!(needed.rustc_field("release"), Some("1.60.0"));
         assert_eq!(needed.wheelprint.as_deref(), Some("0.1.0"));
-        assert_eq!((needed.maturin, needed.python), (None, None));
+        assert_eq!((needed.maturin.as_deref(), needed.python), (Some("1.0"), None));
     }
 }

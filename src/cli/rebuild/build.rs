@@ -33,7 +33,10 @@ impl Build<'_> {
     /// The build failed. Its output was printed.
     pub(super) fn run(&self, wheel: &Path, context: &Context) -> Result<PathBuf> {
         let output = self.working.join("wheel");
-        fs::create_dir_all(&output).at(&output)?;
+        let temporary = self.working.join("temporary");
+        for folder in [&output, &temporary] {
+            fs::create_dir_all(folder).at(folder)?;
+        }
         let constraints = self.working.join("constraints.txt");
         let pins = [("maturin", &self.needed.maturin), ("wheelprint", &self.needed.wheelprint)];
         let lines = pins
@@ -69,6 +72,10 @@ impl Build<'_> {
         environment.set("WHEELPRINT_SHARED", "off");
         environment.set("WHEELPRINT_REUSE", "never");
         environment.set("WHEELPRINT_REMAP_PATHS", plan.remaps_paths.to_string());
+        // A program that is ended by Ctrl-C leaves its temporary files behind.
+        for name in ["TMPDIR", "TMP", "TEMP"] {
+            environment.set(name, self.working.join("temporary"));
+        }
         if let Some(toolchain) = toolchain {
             environment.set("RUSTUP_TOOLCHAIN", toolchain);
         }

@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         // removes what is temporary.
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).because("signals")?;
     }
-    let rebuilt = rebuild(arguments, context, &|| interrupted.load(Ordering::Relaxed));
+    let rebuilt = rebuild(arguments, context, &interrupted);
     if interrupted.load(Ordering::Relaxed) {
         context.terminal.warn("interrupted, nothing was compared");
         return Ok(Answer::default().with_code(INTERRUPTED));
@@ -113,13 +113,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 fn rebuild(
     arguments: &Arguments,
     context: &Context,
-    is_interrupted: &dyn Fn() -> bool,
+    interrupted: &Arc<AtomicBool>,
 ) -> Result<Rebuilt> {
     let Arguments { wheel: given, source, config_setting, keep, .. } = arguments;
     let wheel = context.path(given);
     let (name, record) = opened(&wheel)?;
     let settings = config_settings(config_setting)?;
-    let working = Working::new(keep.as_deref(), context)?;
+    let working = Working::new(keep.as_deref(), interrupted, context)?;
+    let is_interrupted = || interrupted.load(Ordering::Relaxed);
     let stopped = || Err(Error::Other("interrupted".into()));
 
     let progress = context.terminal.progress("comparing the sources");
@@ -231,16 +232,21 @@ fn config_settings(given: &[String]) -> Result<ConfigSettings> {
 /// The folder that everything is written to.
 struct Working {
     folder: PathBuf,
-    /// Deletes the folder on drop.
-    _temporary: Option<tempfile::TempDir>,
+    /// Whether the folder is removed on drop.
+    is_temporary: bool,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Working {
-    fn new(keep: Option<&Path>, context: &Context) -> Result<Self> {
+    fn new(keep: Option<&Path>, interrupted: &Arc<AtomicBool>, context: &Context) -> Result<Self> {
+        let working = |folder, is_temporary| {
+            let interrupted = Arc::clone(interrupted);
+            Self { folder, is_temporary, interrupted }
+        };
         let canonical = |path: &Path| dunce::canonicalize(path).at(path);
         let Some(keep) = keep else {
-            let made = publish::temporary_folder()?;
-            return Ok(Self { folder: canonical(made.path())?, _temporary: Some(made) });
+            let folder = canonical(&publish::temporary_folder()?.keep())?;
+            return Ok(working(folder, true));
         };
         let folder = context.path(keep);
         fs::create_dir_all(&folder).at(&folder)?;
@@ -248,7 +254,24 @@ impl Working {
             let hint = "name a folder that is empty or does not exist";
             return Err(Error::given(folder, "there are files in it", hint));
         }
-        Ok(Self { folder: canonical(&folder)?, _temporary: None })
+        Ok(working(canonical(&folder)?, false))
+    }
+}
+
+impl Drop for Working {
+    /// After Ctrl-C the programs of the build are ending, and may write once more. Nobody waits for
+    /// them, because uv does not. So what they write is removed for two seconds.
+    fn drop(&mut self) {
+        if !self.is_temporary {
+            return;
+        }
+        for _ in 0..20 {
+            let is_gone = fs::remove_dir_all(&self.folder).is_ok() || !self.folder.exists();
+            if is_gone && !self.interrupted.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
     }
 }
 

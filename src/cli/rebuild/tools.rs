@@ -6,6 +6,7 @@ use fs_err as fs;
 
 use super::super::Context;
 use crate::error::{Error, Result};
+use crate::inputs::cargo_config;
 use crate::installed;
 use crate::log::escape_controls;
 use crate::rebuild::Needed;
@@ -77,6 +78,7 @@ pub(super) fn find(
         Some(uv) => Ok(Frontend::Uv(uv)),
         None => has_build(environment, context),
     };
+    let target = used_target_folder(folder, working, environment);
     let packages = match &frontend {
         Ok(Frontend::Uv(uv)) => {
             let python = python.as_deref().ok();
@@ -86,14 +88,27 @@ pub(super) fn find(
         _ => Vec::new(),
     };
     match (toolchain, python, frontend) {
-        (Ok(toolchain), Ok(python), Ok(frontend)) if packages.is_empty() => {
+        (Ok(toolchain), Ok(python), Ok(frontend)) if packages.is_empty() && target.is_none() => {
             Ok(Tools { frontend, python, toolchain })
         }
         (toolchain, python, frontend) => {
             let missing = [toolchain.err(), python.err(), frontend.err()].into_iter().flatten();
-            Err(missing.chain(packages).collect())
+            Err(missing.chain(packages).chain(target).collect())
         }
     }
+}
+
+/// A target folder of other builds that cargo's configuration names: compiled packages in it would
+/// be used instead of building them.
+fn used_target_folder(folder: &Path, working: &Path, environment: &Environment) -> Option<Missing> {
+    let folders = cargo_config::target_folders(folder, environment);
+    let is_used = |target: &PathBuf| {
+        let has_files = || fs::read_dir(target).is_ok_and(|mut inside| inside.next().is_some());
+        !target.starts_with(working) && has_files()
+    };
+    let target = folders.into_iter().find(is_used)?;
+    let what = format!("an empty target folder at {}", target.display());
+    Some(Missing::new(what, "cargo's configuration names it; remove the folder or the setting"))
 }
 
 /// uv: the one that runs this command, or the one on PATH.
@@ -161,7 +176,7 @@ fn rustc(
     if let Some((wanted, here)) = hosts
         && wanted != here
     {
-        let remedy = format!("it ran on {}, and this machine is {here}", escape_controls(&wanted));
+        let remedy = format!("it ran on {}, and this is {here}", escape_controls(&wanted));
         return Err(Missing::new(what, remedy));
     }
     let remedy = match rustup {
@@ -211,6 +226,12 @@ fn python(
         (found.identity() == *wanted).then_some(path)
     });
     found.ok_or_else(|| {
+        let platform = |identity: &str| identity.rsplit(' ').next().unwrap_or_default().to_owned();
+        let (built_on, here) = (platform(wanted), platform(&own.identity()));
+        if built_on != here {
+            let remedy = format!("it ran on {}, and this is {here}", escape_controls(&built_on));
+            return Missing::new(escape_controls(wanted), remedy);
+        }
         let install = match (uv, request) {
             (Some(_), Some(request)) => format!("`uv python install {request}`"),
             (None, _) => "run this command with that Python, or with uv on PATH".to_owned(),
