@@ -11,7 +11,10 @@ use crate::fingerprint::{Fingerprint, Inputs, Record};
 use crate::freshness::{self, Verdict};
 use crate::inputs::Part;
 use crate::report;
-use crate::wheel::record_file::{Line, RecordFile};
+use crate::wheel::record_file::RecordFile;
+
+/// The number of fields of an SBOM that are shown.
+const MOST: usize = 100;
 
 /// The differences of two RECORDs. Each was compared with the files of its own wheel, so its lines
 /// follow from these files.
@@ -20,9 +23,8 @@ pub(super) fn of_lists(name: &str, one: &[u8], other: &[u8]) -> Vec<Difference> 
     let (Some(one), Some(other)) = (parse(one), parse(other)) else {
         return vec![Difference::of(name, Reason::List, "one of them can't be read")];
     };
-    let [one, other] = [&one, &other].map(|list| list.lines().collect::<Vec<&Line>>());
-    let differing = |one: &[&Line], other: &[&Line]| -> BTreeSet<String> {
-        let lines = one.iter().filter(|line| !other.contains(line));
+    let differing = |one: &RecordFile, other: &RecordFile| -> BTreeSet<String> {
+        let lines = one.lines().filter(|line| other.get(&line.name) != Some(*line));
         lines.map(|line| line.name.clone()).collect()
     };
     let names: BTreeSet<String> =
@@ -102,6 +104,9 @@ pub(super) fn of_sboms(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Diffe
         let text = "the same in another form";
         return Some(vec![Difference::of(name, Reason::Sbom, text).harmless()]);
     }
+    let more = fields.len().saturating_sub(MOST);
+    fields.truncate(MOST);
+    let more = (more > 0).then(|| format!("and {more} more fields"));
     let found = fields.into_iter().map(|(field, one, other)| {
         let text = format!("{field}: {one}, and {other} in the rebuilt wheel");
         let difference = Difference::of(name, Reason::Sbom, text);
@@ -109,7 +114,8 @@ pub(super) fn of_sboms(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Diffe
         let is_of_the_document = ["serialNumber", "metadata.timestamp"].contains(&&*field);
         if is_of_the_document { difference.harmless() } else { difference }
     });
-    Some(found.collect())
+    let more = more.map(|text| Difference::of(name, Reason::Sbom, text));
+    Some(found.chain(more).collect())
 }
 
 /// Every value that differs, by its path: `components[3].version`.

@@ -125,7 +125,7 @@ fn told((one, other): (Option<String>, Option<String>)) -> String {
 
 /// The contents of all sections by name; further sections of one name are `NAME (2)`.
 fn sections<'a>(file: &File<'_>, bytes: &'a [u8]) -> BTreeMap<String, Section<'a>> {
-    let mut found = BTreeMap::new();
+    let (mut found, mut counts) = (BTreeMap::new(), BTreeMap::new());
     for section in file.sections() {
         let range = section.file_range().and_then(|(start, size)| {
             let start = usize::try_from(start).ok()?;
@@ -137,9 +137,9 @@ fn sections<'a>(file: &File<'_>, bytes: &'a [u8]) -> BTreeMap<String, Section<'a
             Ok(Some(segment)) => format!("{segment},{plain}"),
             _ => plain.to_owned(),
         };
-        let numbered = (2..).map(|number| format!("{plain} ({number})"));
-        let mut names = std::iter::once(plain.clone()).chain(numbered);
-        let name = names.find(|name| !found.contains_key(name)).unwrap_or(plain.clone());
+        let count: &mut usize = counts.entry(plain.clone()).or_default();
+        *count += 1;
+        let name = if *count == 1 { plain.clone() } else { format!("{plain} ({count})") };
         found.insert(name, Section { bytes, reason: reason(&plain, &section) });
     }
     found

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
-/// The ends of names that a compiler writes.
-const ENDS: [&str; 8] = [".rs", ".c", ".cc", ".cpp", ".h", ".so", ".o", ".S"];
+/// The end of a Rust source's name. The next string may follow at once.
+const RUST: &[u8] = b".rs";
+
+/// The ends of other names that a compiler writes.
+const ENDS: [&str; 7] = [".cpp", ".cc", ".c", ".h", ".so", ".o", ".S"];
 
 /// Shorter texts that begin with a slash are mostly no paths.
 const SHORTEST: usize = 6;
+const LONGEST: usize = 4096;
 
 /// Absolute paths that only one of the two has: the first such path of each, if there is one.
 pub(super) fn only_in_one(one: &[u8], other: &[u8]) -> Option<(Option<String>, Option<String>)> {
@@ -17,20 +21,17 @@ pub(super) fn only_in_one(one: &[u8], other: &[u8]) -> Option<(Option<String>, O
 }
 
 /// Strings follow each other without a mark in compiled Rust, so a path ends with the name of a
-/// source or library, or where no name goes on.
+/// source or library, or where no name goes on. Every byte is looked at once.
 fn absolute(bytes: &[u8]) -> BTreeSet<String> {
     let is_of_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@~\\:".contains(byte);
     let mut found = BTreeSet::new();
     for run in bytes.split(|byte| !is_of_path(byte)) {
-        let text = String::from_utf8_lossy(run);
-        let mut rest = &*text;
+        let mut rest = run;
         while let Some(start) = start_of_path(rest) {
-            let path = &rest[start..];
-            let end = ENDS.iter().filter_map(|end| Some(path.find(end)? + end.len())).min();
-            let (path, next) = path.split_at(end.unwrap_or(path.len()));
-            let folders = path.matches(['/', '\\']).count();
+            let (path, next) = rest[start..].split_at(length_of_path(&rest[start..]));
+            let folders = path.iter().filter(|byte| b"/\\".contains(byte)).count();
             if path.len() >= SHORTEST && folders > 1 {
-                found.insert(path.to_owned());
+                found.insert(String::from_utf8_lossy(path).into_owned());
             }
             rest = next;
         }
@@ -38,17 +39,28 @@ fn absolute(bytes: &[u8]) -> BTreeSet<String> {
     found
 }
 
-fn start_of_path(text: &str) -> Option<usize> {
-    let drive = text.as_bytes().windows(3).position(|window| {
-        window[0].is_ascii_alphabetic() && window[1] == b':' && b"/\\".contains(&window[2])
+/// Where an absolute path begins. A slash after a letter may be inside of a relative path, or follow
+/// another string. That cannot be told, so it counts.
+fn start_of_path(text: &[u8]) -> Option<usize> {
+    (0..text.len()).find(|start| match &text[*start..] {
+        [b'/', ..] => true,
+        [drive, b':', b'/' | b'\\', ..] => drive.is_ascii_alphabetic(),
+        _ => false,
+    })
+}
+
+fn length_of_path(text: &[u8]) -> usize {
+    let mut dots = (0..text.len().min(LONGEST)).filter(|at| text[*at] == b'.');
+    let end = dots.find_map(|at| {
+        if text[at..].starts_with(RUST) {
+            return Some(at + RUST.len());
+        }
+        let end = ENDS.iter().find(|end| text[at..].starts_with(end.as_bytes()))?;
+        let end = at + end.len();
+        // `.cargo` is no end.
+        text.get(end).is_none_or(|next| !next.is_ascii_alphanumeric()).then_some(end)
     });
-    // A slash after a letter is inside of a relative path, unless another string precedes it. That
-    // cannot be told, so such a path counts.
-    let root = text.find('/');
-    match (drive, root) {
-        (Some(drive), Some(root)) => Some(drive.min(root)),
-        (found, other) => found.or(other),
-    }
+    end.unwrap_or(text.len().min(LONGEST))
 }
 
 #[cfg(test)]
@@ -64,6 +76,7 @@ mod tests {
             ),
             (b"x /opt/lib/libz.so.1\0", &["/opt/lib/libz.so"]),
             (b"C:\\w\\a.rs", &["C:\\w\\a.rs"]),
+            (b"\0/root/.cargo/registry/a.rsb", &["/root/.cargo/registry/a.rs"]),
             (b"a/b text/plain /x", &[]),
         ] {
             let found: Vec<String> = absolute(bytes).into_iter().collect();
