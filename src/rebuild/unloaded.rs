@@ -56,7 +56,7 @@ fn of_elf<Elf: FileHeader<Endian = Endianness>>(
 ) -> Option<Found> {
     let (endian, header) = (file.endian(), file.elf_header());
     let mut unloaded = Vec::new();
-    let mut segments = vec![0..size_of::<Elf>()];
+    let mut segments: Vec<Range<usize>> = std::iter::once(0..size_of::<Elf>()).collect();
     for segment in file.elf_program_headers() {
         let (start, size) = segment.file_range(endian);
         if size > 0 {

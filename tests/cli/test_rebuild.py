@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from support import asking, wheels
+from support import asking, packages, wheels
 from support.archives import sorted_by_kind, uv_build
 from support.commands import program, wheelprint
 from support.killing import Started
@@ -196,6 +196,26 @@ def test_identical_from_git_and_from_an_sdist(check_out: CheckOut, temporary: Pa
     said = rebuild(project, wheel, temporary=temporary)
     assert said["result"] == "other-sources"
     assert_identical(rebuild(project, wheel, "--source", ".@HEAD", temporary=temporary))
+
+
+def test_a_project_below_its_workspace(check_out: CheckOut, temporary: Path) -> None:
+    """From the tree and through an sdist, in which maturin moves the project to the top. Also the
+    SBOMs are equal, which name the folders of packages."""
+    project = check_out("bin-bindings")
+    members = '["bindings/python", "crates/engine"]'
+    project.write("../../Cargo.toml", f'[workspace]\nmembers = {members}\nresolver = "2"\n')
+    packages.add(project, "../../crates/engine", source="pub const POWER: u32 = 90;\n")
+    project.append("Cargo.toml", '\n[dependencies]\nengine = { path = "../../crates/engine" }\n')
+    project.append("src/main.rs", "const _: u32 = engine::POWER;\n")
+    project.path("Cargo.lock").unlink()
+    project.run("cargo", "generate-lockfile", "--offline").ok()
+    of_tree = built(project)
+    _, (sdist, of_sdist) = sorted_by_kind(*uv_build(project))
+    assert of_tree.read_bytes() == of_sdist.read_bytes()
+    for source in (".", sdist):
+        assert_identical(rebuild(project, of_sdist, "--source", source, temporary=temporary))
+    project.append("../../crates/engine/src/lib.rs", "// one line\n")
+    assert rebuild(project, of_tree, temporary=temporary)["result"] == "other-sources"
 
 
 def test_other_sources_are_not_built(check_out: CheckOut, temporary: Path) -> None:
