@@ -5,6 +5,7 @@ use std::path::Path;
 use super::built::Built;
 use super::call::Call;
 use super::record::Recorded;
+use super::unpacked;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record;
 use crate::inputs;
@@ -47,7 +48,7 @@ pub(super) fn stamp(
     };
     let project = &call.project.root;
     // A wheel from an sdist names the folders of the tree, as a wheel from the tree does.
-    let in_tree = |folder: &Path| origin?.package_in_tree(folder);
+    let in_tree = |folder: &Path| unpacked::package_in_tree(origin?, folder);
     let place = |folder: &str| {
         let folder = Path::new(folder);
         in_tree(folder).or_else(|| inputs::relative(project, folder))

@@ -273,14 +273,6 @@ impl Origin {
         [below(&self.project), below(&self.top)]
     }
 
-    /// Where a package of the archive was in the tree, relative to the project. `None` if the folder
-    /// here has no packed manifest.
-    pub fn package_in_tree(&self, folder: &Path) -> Option<String> {
-        let manifest = slashed(&folder.strip_prefix(&self.root).ok()?.join("Cargo.toml"))?;
-        let source = self.files.get(&manifest)?.packed.source.as_ref()?;
-        relative(&self.project, normalize(&self.project.join(source)).parent()?)
-    }
-
     fn is_here(&self, key: &Key) -> bool {
         let path = self.tree.path_of(key).and_then(|path| relative(&self.project, &path));
         let places = path.map(|name| self.places_here(&name)).into_iter().flatten().flatten();
@@ -450,24 +442,6 @@ mod tests {
         }
         fs::write(folder.path().join(FILE_NAME), record.to_json()).unwrap();
         folder
-    }
-
-    #[test]
-    fn packages_have_the_places_of_the_tree() {
-        let mut record = record();
-        // The project lies below its workspace, so maturin moved the workspace to the top.
-        for packed in &mut record.packed {
-            if packed.path == "Cargo.toml" {
-                packed.path = "python/Cargo.toml".into();
-            }
-        }
-        record.packed.sort_by(|one, other| one.path.cmp(&other.path));
-        let folder = unpack(&record);
-        let origin = Origin::read(folder.path()).unwrap().unwrap();
-        let place = |name: &str| origin.package_in_tree(&folder.path().join(name));
-        assert_eq!(place("python").as_deref(), Some("."));
-        assert_eq!((place("core"), place("")), (None, None));
-        assert_eq!(origin.package_in_tree(Path::new("/elsewhere")), None);
     }
 
     #[test]
