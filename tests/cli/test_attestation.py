@@ -262,6 +262,18 @@ def test_another_signer(built: Built, signer: tuple[str, ...]) -> None:
     assert WORKFLOW in text, "the true signer is named"
 
 
+def test_a_workflow_that_another_repository_calls(built: Built) -> None:
+    """The certificate names the called workflow; the build is the caller's."""
+    caller = authority.Identity.github()
+    called = "https://github.com/them/tools/.github/workflows/wheels.yml@refs/tags/v9"
+    signed = built.sign(identity=authority.Identity(called, authority.GITHUB, caller.claims))
+    given = (built.wheel, "--attestation", built.write(signed.bundle()))
+    run = built.run(*given, "--signer", "github:someone/hello/release.yml").ok()
+    assert f"signed by {called} for https://github.com/someone/hello (issuer " in run.stdout
+    assert built.run(*given, "--signer", called).code == 0
+    assert built.run(*given, "--signer", "github:them/tools").code == 1
+
+
 def test_an_address_is_nothing_without_its_issuer(built: Built) -> None:
     other = authority.Identity("me@example.org", "https://github.com/login/oauth")
     text = refused(built.verify(built.sign(identity=other).bundle(), "--signer", *MAIL), "signer")

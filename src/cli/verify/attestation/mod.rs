@@ -246,8 +246,12 @@ impl Attested {
         let name = self.signer_name().unwrap_or_else(|| "somebody".to_owned());
         let issuer = self.signer.as_ref().and_then(|signer| signer.issuer.as_deref());
         let issuer = issuer.map(|issuer| format!(" (issuer {issuer})")).unwrap_or_default();
+        // A workflow of another repository that this one calls.
+        let repository = self.signer.as_ref().and_then(|signer| signer.repository.as_deref());
+        let repository = repository.filter(|it| !name.starts_with(&format!("{it}/")));
+        let repository = repository.map(|it| format!(" for {it}")).unwrap_or_default();
         let time = self.time.as_ref().map(|time| format!(" at {time}")).unwrap_or_default();
-        escape_controls(&format!("signed by {name}{issuer}{time}"))
+        escape_controls(&format!("signed by {name}{repository}{issuer}{time}"))
     }
 
     /// Why it does not hold: the file that has it, and the cause.
