@@ -40,7 +40,7 @@ pub(crate) struct Commit {
 pub(crate) fn commit(folder: &Path, revision: &str, environment: &Environment) -> Option<Commit> {
     let git = environment.which("git")?;
     let said = |arguments: &[&str]| {
-        let said = run(environment.command(&git, folder).args(arguments)).ok()?.ok()?;
+        let said = run(plain(&git, folder, environment).args(arguments)).ok()?.ok()?;
         Some(said.trim_end_matches(['\r', '\n']).to_owned())
     };
     let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
@@ -53,8 +53,64 @@ pub(crate) fn commit(folder: &Path, revision: &str, environment: &Environment) -
     })
 }
 
+/// A repository's work tree.
+pub(crate) struct WorkTree {
+    /// Its top folder.
+    pub top: PathBuf,
+    /// All files that git tracks or does not ignore, relative to the top. Submodules are folders.
+    pub files: Vec<PathBuf>,
+}
+
+/// The work tree that a folder is in. `None` outside of a repository, if git cannot be asked, or if
+/// the folder is ignored.
+pub(crate) fn work_tree(folder: &Path, environment: &Environment) -> Option<WorkTree> {
+    if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
+        return None;
+    }
+    let git = environment.which("git")?;
+    let ask = |folder: &Path, arguments: &[&str]| {
+        run(plain(&git, folder, environment).args(arguments)).ok()?.ok()
+    };
+    let top = ask(folder, &["rev-parse", "--show-toplevel"])?;
+    let top = dunce::canonicalize(top.trim_end_matches(['\r', '\n'])).ok()?;
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"];
+    let names = ask(&top, &list)?;
+    let files: Vec<PathBuf> = names.split_terminator('\0').map(PathBuf::from).collect();
+    let inside = dunce::canonicalize(folder).ok()?.strip_prefix(&top).ok()?.to_owned();
+    let is_listed = files.iter().any(|file| file.starts_with(&inside));
+    is_listed.then_some(WorkTree { top, files })
+}
+
+/// Makes a folder a repository whose index has all files in it. Cargo and maturin ask git which
+/// files a package has, and their answer differs outside of a repository.
+pub(crate) fn track_all(folder: &Path, environment: &Environment) -> Result<(), Cause> {
+    let git = environment.which("git").ok_or("git: not found on PATH")?;
+    // The user's settings must not change the files.
+    let settings =
+        ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fsmonitor=false"];
+    for arguments in [&["init", "--quiet", "--template="][..], &["add", "--all", "--force", "."]] {
+        let mut command = plain(&git, folder, environment);
+        command.args(settings).args(arguments);
+        run(&mut command).because("git")?.map_err(|said| said.trim().to_owned())?;
+    }
+    Ok(())
+}
+
+/// git without its variables: inside of a hook they name another repository.
+fn plain(git: &Path, folder: &Path, environment: &Environment) -> Command {
+    let mut command = environment.command(git, folder);
+    for (name, _) in environment.iter() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// A revision that was written to a folder.
 pub(crate) struct CheckedOut {
+    /// The top of the tree.
+    pub top: PathBuf,
     pub folder: PathBuf,
     /// The places of submodules, whose content is not checked out.
     pub submodules: Vec<PathBuf>,
@@ -99,5 +155,6 @@ pub(crate) fn check_out(
         stage.starts_with("160000").then(|| tree.join(name))
     });
     let folder = tree.join(prefix.trim_end_matches('/'));
-    Ok(CheckedOut { folder, submodules: submodules.collect() })
+    let submodules = submodules.collect();
+    Ok(CheckedOut { top: tree, folder, submodules })
 }

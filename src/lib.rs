@@ -28,6 +28,7 @@ mod provenance;
 pub mod publish;
 #[cfg(feature = "python")]
 mod python;
+mod rebuild;
 mod remap;
 mod renew;
 mod report;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::artifact::{InspectedArtifact, text_of};
+use super::artifact::InspectedArtifact;
 use super::names;
 use super::terminal::{BAD, FAINT, GOOD, NAME, PLAIN, SHORT, STRONG, count, short};
 use super::{Answer, Context};
@@ -113,7 +113,7 @@ fn text(artifact: &InspectedArtifact, context: &Context) -> String {
         ("maturin", Part::Toolchain, "maturin"),
         ("wheelprint", Part::Request, "wheelprint"),
     ] {
-        if let Some(text) = text_of(record, part, key) {
+        if let Some(text) = record.text(part, key) {
             field(name, first_words(text));
         }
     }

@@ -28,7 +28,9 @@ mod names;
 mod new;
 mod open;
 mod provenance;
+mod rebuild;
 mod shared;
+mod sources;
 mod status;
 mod table;
 mod template;
@@ -82,6 +84,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Provenance(provenance::Arguments),
+    Rebuild(rebuild::Arguments),
     Log(log::Arguments),
     Watch(watch::Arguments),
     Cache(cache::Arguments),
@@ -266,6 +269,7 @@ fn answer(command: Command, context: &Context) -> Result<Answer> {
         Command::Inspect(arguments) => inspect::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
         Command::Provenance(arguments) => provenance::run(&arguments, context),
+        Command::Rebuild(arguments) => rebuild::run(&arguments, context),
         Command::Log(arguments) => log::run(&arguments, context),
         Command::Watch(arguments) => watch::run(&arguments, context),
         Command::Cache(arguments) => cache::run(&arguments, context),

@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 
 use super::artifact::file_name;
 use super::members::MemberArguments;
+use super::sources::{self, Sources};
 use super::terminal::count;
-use super::verify::{self, Sources, Verified};
+use super::verify::{self, Verified};
 use super::{Answer, Context};
 use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
     let builder = Builder::new(builder_id.as_deref(), &context.environment);
     let sources = Sources::open(source, members, context)?;
-    let commit = verify::commit_of(source, context);
+    let commit = sources::commit_of(source, context);
     let at_commit = commit.as_ref().map(|commit| AtCommit::open(commit, members, context));
     let mut made = Vec::new();
     let mut refused = 0;
@@ -185,7 +186,7 @@ fn state(
             "build a wheel with `uv build`, not an editable one",
         ));
     };
-    let crates = verify::crates_of(folder, record)?.unwrap_or_else(|| {
+    let crates = sources::crates_of(folder, record)?.unwrap_or_else(|| {
         context
             .terminal
             .warn(&format!("{}: no Cargo.lock, so no crate is named", folder.display()));

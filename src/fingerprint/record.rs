@@ -99,6 +99,14 @@ impl Record {
         self.inputs.iter().map(|input| (input.key.clone(), input.value.clone())).collect()
     }
 
+    /// The text of an input that describes the request or the toolchain: `artifact`, `rustc`,
+    /// `maturin`, `python`.
+    pub fn text(&self, part: Part, name: &str) -> Option<&str> {
+        let key = Key::named(part, Kind::Value, name);
+        let input = self.inputs.iter().find(|input| input.key == key)?;
+        if let Value::Text(text) = &input.value { Some(text) } else { None }
+    }
+
     pub fn set(&mut self, key: &Key, value: Value) {
         for input in &mut self.inputs {
             if input.key == *key {

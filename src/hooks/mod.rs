@@ -199,7 +199,7 @@ fn make_wheel(
     noted.built(&built);
     let recorded = Recorded::of(call, origin, &before, after, tied, &built);
     learned::keep(call, &built, &recorded);
-    let stamped = stamp::stamp(call, built, &recorded, folder)?;
+    let stamped = stamp::stamp(call, origin, built, &recorded, folder)?;
     let entry =
         stored::keep(call, origin, &recorded, stamped.at_import, &folder.join(&stamped.name));
 

@@ -5,11 +5,13 @@ use std::path::Path;
 use super::built::Built;
 use super::call::Call;
 use super::record::Recorded;
+use super::unpacked;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record;
 use crate::inputs;
 use crate::publish;
 use crate::request::Artifact;
+use crate::sdist::Origin;
 use crate::wheel::{Edit, Wheel, sbom};
 
 /// A wheel with a record, in the frontend's folder.
@@ -25,6 +27,7 @@ pub(super) struct Stamped {
 /// The wheel can't be read, or the folder can't be written to.
 pub(super) fn stamp(
     call: &Call,
+    origin: Option<&Origin>,
     built: Built,
     recorded: &Recorded,
     folder: &Path,
@@ -43,7 +46,14 @@ pub(super) fn stamp(
         }
         None => Edit::default(),
     };
-    settle_sboms(&mut wheel, &mut edit, &call.project.root)?;
+    let project = &call.project.root;
+    // A wheel from an sdist names the folders of the tree, as a wheel from the tree does.
+    let in_tree = |folder: &Path| unpacked::package_in_tree(origin?, folder);
+    let place = |folder: &str| {
+        let folder = Path::new(folder);
+        in_tree(folder).or_else(|| inputs::relative(project, folder))
+    };
+    settle_sboms(&mut wheel, &mut edit, place)?;
     edit.add_to_dist_info.push((record::FILE_NAME.to_owned(), recorded.record.to_json()));
 
     let name = path
@@ -64,17 +74,21 @@ pub(super) fn stamp(
     Ok(Stamped { name, at_import: table_digest })
 }
 
-/// Replaces random values in the SBOMs that maturin generated (see `wheel::sbom`).
-fn settle_sboms(wheel: &mut Wheel, edit: &mut Edit, project: &Path) -> Result<()> {
+/// Replaces random values in the SBOMs that maturin generated (see `wheel::sbom`). `place` names a
+/// folder as seen from the project.
+fn settle_sboms(
+    wheel: &mut Wheel,
+    edit: &mut Edit,
+    place: impl Fn(&str) -> Option<String>,
+) -> Result<()> {
     let prefix = format!("{}/", wheel.dist_info);
     let generated: Vec<String> = wheel
         .files()
         .map(|(name, _)| name.to_owned())
         .filter(|name| name.strip_prefix(&prefix).is_some_and(sbom::is_generated))
         .collect();
-    let place = |folder: &str| inputs::relative(project, Path::new(folder));
     for name in generated {
-        if let Some(bytes) = sbom::settled(&wheel.read(&name)?, place) {
+        if let Some(bytes) = sbom::settled(&wheel.read(&name)?, &place) {
             edit.replace.insert(name, bytes);
         }
     }

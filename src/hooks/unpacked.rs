@@ -8,12 +8,14 @@ use crate::fingerprint::observe::Observer;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Observation, Places, Record, Value};
 use crate::freshness::{self, Verdict};
-use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, normalize, relative};
+use crate::inputs::{Key, Kind, Part, Root, Roots, Watch, normalize, relative, slashed};
 use crate::log;
 use crate::request::{Artifact, Request};
 use crate::sdist::Origin;
 use crate::sdist::restore;
 use crate::store::Entry;
+
+const MANIFEST: &str = "Cargo.toml";
 
 /// The unpacked archive that a wheel is built from; `None` if a tree is built, or after a warning.
 /// Cargo writes into the folder, so this must be read before a build.
@@ -142,6 +144,14 @@ fn name_in_tree(place: &str, name: &str) -> Option<String> {
     relative(&tree, &normalize(&tree.join(place).join(name)))
 }
 
+/// Where a package of the archive was in the tree, relative to the project. `None` if the folder here
+/// has no packed manifest.
+pub(super) fn package_in_tree(origin: &Origin, folder: &Path) -> Option<String> {
+    let manifest = slashed(&folder.strip_prefix(&origin.root).ok()?.join(MANIFEST))?;
+    let packed = origin.record.packed.iter().find(|packed| packed.path == manifest)?;
+    name_in_tree(".", packed.source.as_ref()?.strip_suffix(MANIFEST)?)
+}
+
 /// Is the input no part of the sources, so that it must be observed now?
 fn is_looked_at(key: &Key) -> bool {
     key.root.as_ref().is_some_and(|root| *root == Root::Above || root.is_elsewhere())
@@ -158,6 +168,8 @@ mod tests {
         for (place, name, expected) in [
             (".", "src/lib.rs", "src/lib.rs".to_owned()),
             ("../core", "a/../b.rs", "../core/b.rs".to_owned()),
+            (".", "", ".".to_owned()),
+            (".", "../../crates/engine/", "../../crates/engine".to_owned()),
             (&up[..], "b.rs", format!("{up}b.rs")),
         ] {
             assert_eq!(name_in_tree(place, name), Some(expected), "{place} {name}");

@@ -82,6 +82,11 @@ impl Audit {
         Ok(Self { path: path.to_owned(), archive, dist_info, sizes })
     }
 
+    /// The archive's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The size of all files as the archive states it.
     fn unpacked(&self) -> u64 {
         self.sizes.values().fold(0, |sum, size| sum.saturating_add(*size))

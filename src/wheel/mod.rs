@@ -18,6 +18,7 @@ use crate::digest::Loaded;
 use crate::error::{Cause, Damage, Error, PathContext as _, Result, because};
 
 pub mod audit;
+pub mod entries;
 pub mod record_file;
 pub mod sbom;
 mod target;

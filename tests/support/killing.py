@@ -51,6 +51,12 @@ class Started:
         """Waits for the command, which must succeed."""
         assert self._process.wait(_SECONDS) == 0, f"{self.command}\n{self.said}"
 
+    def interrupt(self) -> int:
+        """Presses Ctrl-C: all processes of the group get the signal. Returns the exit code."""
+        assert sys.platform != "win32"
+        os.killpg(self._process.pid, signal.SIGINT)
+        return self._process.wait(_SECONDS)
+
     def kill(self) -> None:
         """Kills the command and its child processes, and waits until none of them runs."""
         assert sys.platform != "win32"

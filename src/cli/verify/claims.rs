@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::super::artifact::text_of;
 use super::super::terminal::count;
 use super::Verified;
 use super::attestation::Attested;
@@ -93,7 +92,7 @@ fn build(verified: &Verified, signed: Option<&Attested>) -> Option<Claim> {
         return None;
     }
     let record = &verified.record;
-    let tool = |name| text_of(record, Part::Toolchain, name);
+    let tool = |name| record.text(Part::Toolchain, name);
     let rustc = tool("rustc").and_then(|text| text.split_whitespace().nth(1));
     let mut tools: Vec<String> =
         rustc.map(|version| format!("rustc {version}")).into_iter().collect();

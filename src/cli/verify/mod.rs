@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::artifact::{ArtifactKind, InspectedArtifact, text_of};
+use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
 use super::members::MemberArguments;
+use super::sources::{Base, Package, Sources, Tree};
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::record::FILE_NAME;
@@ -18,16 +19,13 @@ use crate::report;
 use crate::request::Artifact;
 
 mod attestation;
-mod base;
 mod claims;
 mod files;
 mod hostile;
-mod words;
+pub(super) mod words;
 
 use attestation::Attested;
-use base::{Base, Package, Tree};
-pub(super) use base::{Sources, commit_of, crates_of};
-use hostile::{leads_astray, no_manifest};
+use hostile::no_manifest;
 
 /// Are these wheels and sdists from these sources?
 ///
@@ -52,7 +50,7 @@ pub(super) struct Arguments {
 
 /// The result of a comparison.
 #[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     /// The number of equal inputs.
     same: usize,
     /// The number of source files that are equal byte by byte.
@@ -79,7 +77,7 @@ pub(super) struct Verified {
     /// The folder of the project that it was compared with.
     pub(super) folder: Option<PathBuf>,
     is_archive: bool,
-    findings: Findings,
+    pub(super) findings: Findings,
     /// The attestations that the user gave for it.
     attestations: Vec<Attested>,
 }
@@ -157,7 +155,7 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
                     backend)";
         return refused("there is no record in it", hint);
     };
-    let artifact = match (text_of(&record, Part::Request, "artifact"), &kind) {
+    let artifact = match (record.text(Part::Request, "artifact"), &kind) {
         (Some("wheel"), ArtifactKind::Wheel(_)) => Artifact::Wheel,
         (Some("editable"), ArtifactKind::Wheel(_)) => Artifact::Editable,
         (Some("sdist"), ArtifactKind::Archive(_)) => Artifact::Sdist,
@@ -288,7 +286,7 @@ impl Verified {
 }
 
 impl Findings {
-    fn is_verified(&self) -> bool {
+    pub(super) fn is_verified(&self) -> bool {
         self.differences.is_empty() && self.damaged.is_empty()
     }
 }

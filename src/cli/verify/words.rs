@@ -7,10 +7,10 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 use super::super::artifact::file_name;
+use super::super::sources::Package;
 use super::super::table::{self, Row, Text, failure_as_json};
 use super::super::terminal::{BAD, FAINT, GOOD, NOTICE, PLAIN, Terminal};
 use super::attestation::Attested;
-use super::base::Package;
 use super::{Verified, claims};
 use crate::error::Result;
 use crate::freshness::Reason;
@@ -45,7 +45,8 @@ pub(super) fn json(
     json
 }
 
-fn findings(verified: &Verified) -> Value {
+/// What was found about one artifact, as JSON.
+pub(in super::super) fn findings(verified: &Verified) -> Value {
     let Verified { path, package, record, findings, .. } = verified;
     let list = |reasons: &[Reason]| -> Value {
         let json = |reason| {
@@ -83,7 +84,7 @@ fn words(verified: &Verified, reason: &Reason) -> String {
 }
 
 /// The result for one artifact in words.
-pub(super) fn text(verified: &Verified, terminal: &Terminal) -> String {
+pub(in super::super) fn text(verified: &Verified, terminal: &Terminal) -> String {
     let Verified { path, package, findings, .. } = verified;
     let (style, state) = state(verified);
     let details = if verified.is_verified() {

@@ -8,9 +8,9 @@ use fs_err as fs;
 use serde::Serialize;
 
 use super::Verified;
-use super::base::{commit_of, crates_of};
 use crate::cli::Context;
 use crate::cli::artifact::file_name;
+use crate::cli::sources::{commit_of, crates_of};
 use crate::digest;
 use crate::error::{Cause, Error, PathContext as _, Result};
 use crate::log::escape_controls;

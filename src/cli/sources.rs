@@ -1,13 +1,14 @@
-//! The sources that `verify` compares with: a tree, a revision of one, an sdist, or another wheel.
+//! The sources that `verify` and `rebuild` compare with: a tree, a revision of one, an sdist, or
+//! another wheel.
 
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde_json::Value as Json;
 
-use super::super::Context;
-use super::super::artifact::{ArtifactKind, InspectedArtifact};
-use super::super::members::{self, MemberArguments, Selection};
+use super::Context;
+use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
+use super::members::{self, MemberArguments, Selection};
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record};
@@ -34,11 +35,17 @@ pub(super) struct Package {
 }
 
 impl Sources {
-    pub(in super::super) fn open(
-        given: &Path,
-        members: &MemberArguments,
-        context: &Context,
-    ) -> Result<Self> {
+    /// The sources of one tree. It may be the root of a uv workspace.
+    pub(super) fn of_tree(tree: Tree) -> Self {
+        Self { base: Base::Tree(tree), selection: None }
+    }
+
+    /// Opens the sources without a choice of packages.
+    pub(super) fn open_one(given: &Path, context: &Context) -> Result<Self> {
+        Ok(Self { base: Base::open(given, context)?, selection: None })
+    }
+
+    pub(super) fn open(given: &Path, members: &MemberArguments, context: &Context) -> Result<Self> {
         let base = Base::open(given, context)?;
         let selection = match &base {
             _ if !members.are_given() => None,
@@ -117,24 +124,16 @@ impl Base {
         if path.is_file() {
             return Self::artifact(&path);
         }
-        let Some((folder, revision)) = split_revision(&given.to_string_lossy(), context) else {
-            return Err(refused(&path, "no such file or folder"));
-        };
+        let (folder, revision) = split_revision(given, context)?;
         let made = temporary()?;
-        let tree = git::check_out(&folder, &revision, made.path(), &context.environment);
-        let git::CheckedOut { folder, submodules } = tree.map_err(|cause| {
-            let cause = escape_controls(&cause.to_string());
-            let hint = "name a commit, tag or branch of its repository";
-            Error::given(&folder, format!("revision {revision}: {cause}"), hint)
-        })?;
-        let (stated, _temporary) = (Inputs::new(), Some(made));
-        Ok(Self::Tree(Tree { folder, stated, submodules, is_temporary: true, _temporary }))
+        let (tree, _) = Tree::checked_out(&folder, &revision, made.path(), context)?;
+        Ok(Self::Tree(Tree { _temporary: Some(made), ..tree }))
     }
 
     fn artifact(path: &Path) -> Result<Self> {
         let InspectedArtifact { record, mut kind, .. } = InspectedArtifact::open(path)?;
         let record = record.ok_or_else(|| refused(path, "there is no record in it"))?;
-        if let Some(cause) = super::hostile::leads_astray(&record) {
+        if let Some(cause) = leads_astray(&record) {
             return Err(refused(path, &format!("its record can't be used: {cause}")));
         }
         if let Some((name, cause)) = kind.damage(&record).first() {
@@ -152,6 +151,28 @@ impl Base {
 }
 
 impl Tree {
+    /// A temporary folder with sources, which the caller deletes.
+    pub(super) fn clean(folder: PathBuf) -> Self {
+        Self { folder, is_temporary: true, ..Self::default() }
+    }
+
+    /// The tree of a revision, which is written to the folder `to`, and its top folder. The caller
+    /// deletes it.
+    pub(super) fn checked_out(
+        folder: &Path,
+        revision: &str,
+        to: &Path,
+        context: &Context,
+    ) -> Result<(Self, PathBuf)> {
+        let tree = git::check_out(folder, revision, to, &context.environment);
+        let git::CheckedOut { top, folder, submodules } = tree.map_err(|cause| {
+            let cause = escape_controls(&cause.to_string());
+            let hint = "name a commit, tag or branch of its repository";
+            Error::given(folder, format!("revision {revision}: {cause}"), hint)
+        })?;
+        Ok((Self { submodules, ..Self::clean(folder) }, top))
+    }
+
     /// The sources in another folder of the same tree.
     fn at(&self, folder: PathBuf) -> Base {
         let (submodules, is_temporary) = (self.submodules.clone(), self.is_temporary);
@@ -175,19 +196,19 @@ impl Tree {
 
 /// The commit that the sources are of, if they are a revision or a folder in a git repository.
 /// Whether the folder is as in that commit is not looked at.
-pub(in super::super) fn commit_of(given: &Path, context: &Context) -> Option<git::Commit> {
+pub(super) fn commit_of(given: &Path, context: &Context) -> Option<git::Commit> {
     let path = context.path(given);
     let (folder, revision) = match path.is_dir() {
         true => (path, "HEAD".to_owned()),
         false if path.is_file() => return None,
-        false => split_revision(&given.to_string_lossy(), context)?,
+        false => split_revision(given, context).ok()?,
     };
     git::commit(&folder, &revision, &context.environment)
 }
 
 /// The crates of the Cargo.lock that belongs to a project's folder, as a statement names them.
 /// `None` if there is no such file.
-pub(in super::super) fn crates_of(folder: &Path, record: &Record) -> Result<Option<Vec<Json>>> {
+pub(super) fn crates_of(folder: &Path, record: &Record) -> Result<Option<Vec<Json>>> {
     let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
     let lock = folder.join(provenance::below(workspace, "Cargo.lock"));
     match fs::read_to_string(&lock) {
@@ -202,14 +223,17 @@ pub(in super::super) fn crates_of(folder: &Path, record: &Record) -> Result<Opti
 
 /// Splits `FOLDER@REVISION`. A folder's name and a revision (`HEAD@{1}`) may themselves contain an
 /// @.
-fn split_revision(given: &str, context: &Context) -> Option<(PathBuf, String)> {
+pub(super) fn split_revision(given: &Path, context: &Context) -> Result<(PathBuf, String)> {
+    let text = given.to_string_lossy();
+    let given = &*text;
     let splits = given.match_indices('@').filter_map(|(at, _)| {
         let (folder, revision) = (context.path(Path::new(&given[..at])), &given[at + 1..]);
         (!revision.is_empty() && folder.is_dir()).then(|| (folder, revision.to_owned()))
     });
     let splits: Vec<(PathBuf, String)> = splits.collect();
     let is_project = |(folder, _): &&(PathBuf, String)| folder.join("pyproject.toml").is_file();
-    splits.iter().find(is_project).or(splits.first()).cloned()
+    let found = splits.iter().find(is_project).or(splits.first()).cloned();
+    found.ok_or_else(|| refused(&context.path(Path::new(given)), "no such file or folder"))
 }
 
 /// A temporary folder with a canonical path, because inputs are named by canonical paths.

@@ -1,0 +1,275 @@
+//! The sources in a folder of their own: only what belongs to them is there, so that nothing else
+//! reaches the second build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use walkdir::WalkDir;
+
+use super::super::Context;
+use super::super::members;
+use super::super::sources::{Base, Sources, Tree, split_revision};
+use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::{Record, Value};
+use crate::git;
+use crate::inputs::{Kind, Root, normalize};
+use crate::request::Environment;
+use crate::sdist::{Archive, Origin};
+
+/// Folders that tools make, and that are no sources.
+const TOOLS: [&str; 3] = [".git", ".venv", "__pycache__"];
+
+/// Sources that can be built and compared.
+pub(super) struct Clean {
+    /// For the comparison with the wheel's record.
+    pub sources: Sources,
+    /// The folder to build in.
+    folder: PathBuf,
+}
+
+/// Writes the sources of a wheel, which has this name and record, into a folder below `working`.
+pub(super) fn make(
+    given: &Path,
+    name: &str,
+    record: &Record,
+    working: &Path,
+    context: &Context,
+) -> Result<Clean> {
+    let to = working.join("tree");
+    fs::create_dir_all(&to).at(&to)?;
+    let mut path = context.path(given);
+    if path.is_file() && path.ends_with("pyproject.toml") {
+        path = context.project_folder(given)?;
+    }
+    if path.is_dir() {
+        if matches!(Origin::read(&path), Ok(Some(_))) {
+            let folder = to.join(path.file_name().unwrap_or("sdist".as_ref()));
+            copy_all(&path, &folder, working)?;
+            return Ok(Clean { sources: Sources::open_one(given, context)?, folder });
+        }
+        let member = members::below(&path, name).map(|(member, _)| member.project.root);
+        let own = member.unwrap_or_else(|| path.clone());
+        let folder = copied([&path, &own], record, &to, working, &context.environment)?;
+        return Ok(Clean::of(Tree::clean(folder)));
+    }
+    if path.is_file() {
+        let sources = Sources::open_one(given, context)?;
+        if matches!(sources.base, Base::Stated { .. }) {
+            let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION, or an sdist";
+            return Err(Error::given(path, "a wheel, which has no sources in it", hint));
+        }
+        let archive = Archive::open(&path)?;
+        let folder = to.join(&archive.top);
+        archive.unpack(&|name| Some(folder.join(name)))?;
+        return Ok(Clean { sources, folder });
+    }
+    let (folder, revision) = split_revision(given, context)?;
+    let (tree, top) = Tree::checked_out(&folder, &revision, &to, context)?;
+    track(&top, context)?;
+    Ok(Clean::of(tree))
+}
+
+impl Clean {
+    fn of(tree: Tree) -> Self {
+        let folder = tree.folder.clone();
+        Self { sources: Sources::of_tree(tree), folder }
+    }
+
+    /// The project's folder to build in. If the sources are a uv workspace, that of the package with
+    /// this name.
+    pub(super) fn project(&self, wheel: &Path, name: &str) -> Result<PathBuf> {
+        Ok(match self.sources.of(wheel, name)? {
+            // The restored tree of an sdist lies elsewhere, and can't be built.
+            (_, Some(Base::Tree(tree))) if tree.folder.starts_with(&self.folder) => tree.folder,
+            _ => self.folder.clone(),
+        })
+    }
+}
+
+/// Copies the sources of a project, and of what belongs to them beside it: path dependencies and the
+/// workspace. `folder` is what the user named: the project's folder, or that of its uv workspace.
+/// Gives the place of that folder in the copy.
+fn copied(
+    [folder, project]: [&Path; 2],
+    record: &Record,
+    to: &Path,
+    working: &Path,
+    environment: &Environment,
+) -> Result<PathBuf> {
+    let project = dunce::canonicalize(project).at(project)?;
+    let folder = dunce::canonicalize(folder).at(folder)?;
+    let beside = record.roots.iter().filter(|(root, _)| root.is_of_sources());
+    let beside = beside.map(|(_, folder)| normalize(&project.join(folder)));
+    // A record is not trusted: without a manifest the folder may be any folder.
+    let beside = beside.filter(|folder| folder.join("Cargo.toml").is_file());
+    let mut tops: BTreeMap<PathBuf, Option<Vec<PathBuf>>> = BTreeMap::new();
+    for folder in [folder.clone(), project.clone()].into_iter().chain(beside) {
+        let is_known = |top: &PathBuf| folder.starts_with(top);
+        if tops.keys().any(is_known) {
+            continue;
+        }
+        let (top, files) = match git::work_tree(&folder, environment) {
+            Some(git::WorkTree { top, files }) => (top, Some(files)),
+            None => (folder, None),
+        };
+        tops.retain(|known, _| !known.starts_with(&top));
+        tops.insert(top, files);
+    }
+    let base = common(tops.keys());
+    let place = |path: &Path| path.strip_prefix(&base).ok().map(|inside| to.join(inside));
+    for (top, files) in &tops {
+        let Some(target) = place(top) else { continue };
+        match files {
+            Some(files) => {
+                copy_listed(top, files, &target, working)?;
+                // An ignored file may be a source all the same, such as Cargo.lock.
+                for path in named(record, &project) {
+                    if let Ok(inside) = path.strip_prefix(top) {
+                        copy_listed(top, &[inside.to_owned()], &target, working)?;
+                    }
+                }
+                let tracked = git::track_all(&target, environment);
+                tracked.map_err(|cause| Error::path(&target, cause))?;
+            }
+            None => copy_all(top, &target, working)?,
+        }
+    }
+    place(&folder).ok_or_else(|| Error::path(&folder, "it has no place in the copy"))
+}
+
+/// The folder above all of these.
+fn common<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> PathBuf {
+    let mut base: Option<PathBuf> = None;
+    for folder in folders {
+        let above = folder.parent().unwrap_or(folder);
+        base = Some(match base {
+            None => above.to_owned(),
+            Some(base) => {
+                let is_above = |it: &&Path| folder.starts_with(it) && *it != folder;
+                base.ancestors().find(is_above).unwrap_or(&base).to_owned()
+            }
+        });
+    }
+    base.unwrap_or_default()
+}
+
+/// The files of the tree that a record names.
+fn named(record: &Record, project: &Path) -> BTreeSet<PathBuf> {
+    let sources = record.source.iter().flat_map(|source| source.files.keys());
+    let sources = sources.map(|name| normalize(&project.join(name)));
+    let inputs = record.pairs().filter_map(|(key, value)| {
+        let root = key.root.as_ref().filter(|root| root.is_of_sources())?;
+        let is_file = matches!(key.kind, Kind::File | Kind::Toml) && *value != Value::Absent;
+        let folder = if *root == Root::Project { "." } else { record.roots.get(root)? };
+        is_file.then(|| normalize(&project.join(folder).join(&key.name)))
+    });
+    sources.chain(inputs).collect()
+}
+
+/// Copies these files of a folder. A submodule is copied whole.
+fn copy_listed(from: &Path, files: &[PathBuf], to: &Path, working: &Path) -> Result<()> {
+    for name in files {
+        let (source, target) = (from.join(name), to.join(name));
+        let Ok(meta) = fs::symlink_metadata(&source) else { continue };
+        if meta.is_dir() {
+            copy_all(&source, &target, working)?;
+        } else if source != working && !source.starts_with(working) {
+            copy(&source, &meta, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a folder without what tools make: repositories, environments, cargo's target folders.
+fn copy_all(from: &Path, to: &Path, working: &Path) -> Result<()> {
+    let is_made_by_tools = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        TOOLS.iter().any(|tool| name == *tool)
+            || path.join("pyvenv.cfg").is_file()
+            || path.join(".rustc_info.json").is_file()
+            || name == "target" && path.join("CACHEDIR.TAG").is_file()
+    };
+    let walk = WalkDir::new(from).into_iter().filter_entry(|entry| {
+        entry.depth() == 0
+            || entry.path() != working
+                && !(entry.file_type().is_dir() && is_made_by_tools(entry.path()))
+    });
+    for entry in walk {
+        let entry = entry.map_err(|error| Error::path(from, error))?;
+        let meta = entry.metadata().map_err(|error| Error::path(entry.path(), error))?;
+        let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
+        if meta.is_dir() {
+            fs::create_dir_all(&target).at(&target)?;
+        } else {
+            copy(entry.path(), &meta, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file or a symbolic link. Sockets and the like are left out.
+fn copy(from: &Path, meta: &std::fs::Metadata, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).at(folder)?;
+    }
+    #[cfg(unix)]
+    if meta.is_symlink() {
+        if to.is_symlink() {
+            return Ok(());
+        }
+        let target = fs::read_link(from).at(from)?;
+        return fs::os::unix::fs::symlink(target, to).at(to);
+    }
+    if meta.is_file() || meta.is_symlink() && from.is_file() {
+        fs::copy(from, to).at(from)?;
+    }
+    Ok(())
+}
+
+fn track(top: &Path, context: &Context) -> Result<()> {
+    git::track_all(top, &context.environment).map_err(|cause| Error::path(top, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_above_all() {
+        for (folders, expected) in [
+            (&["/w/a"][..], "/w"),
+            (&["/w/a", "/w/core"], "/w"),
+            (&["/w/a/b", "/w/core"], "/w"),
+            (&["/w/a", "/x/core"], "/"),
+        ] {
+            let folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
+            assert_eq!(common(folders.iter()), Path::new(expected), "{folders:?}");
+        }
+    }
+
+    #[test]
+    fn what_tools_made_is_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        for name in [
+            "src/target/lib.rs",
+            "target/CACHEDIR.TAG",
+            "target/release/x",
+            ".venv/x",
+            "env/pyvenv.cfg",
+            ".git/HEAD",
+            ".cargo/config.toml",
+        ] {
+            let path = from.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        copy_all(&from, &to, &from.join("working")).unwrap();
+        let files = WalkDir::new(&to).sort_by_file_name().into_iter().flatten();
+        let files = files.filter(|entry| entry.file_type().is_file());
+        let names = files.map(|entry| entry.path().strip_prefix(&to).unwrap().to_owned());
+        let expected = [".cargo/config.toml", "src/target/lib.rs"].map(PathBuf::from);
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+    }
+}

@@ -1,0 +1,197 @@
+//! The entries of a wheel for a comparison, and whether its archive has nothing besides them.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use fs_err as fs;
+
+use super::BUFFER;
+use super::audit::Audit;
+use crate::error::Cause;
+
+/// What the archive says of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    /// The compression method, in words.
+    pub compression: String,
+    /// The time of the last change, in words.
+    pub time: String,
+    /// The Unix mode, with the file's type.
+    pub mode: Option<u32>,
+    /// SHA-256 of the compressed bytes.
+    pub packed: String,
+}
+
+/// Extra fields without effect on the content (APPNOTE.TXT, 4.5.2): sizes in 64 bits, and times.
+const PLAIN_EXTRAS: [u16; 2] = [0x0001, 0x5455];
+
+impl Audit {
+    /// All entries, in the order of the archive's list.
+    ///
+    /// # Errors
+    /// The archive can't be read.
+    pub fn entries(&mut self) -> Result<Vec<Entry>, Cause> {
+        (0..self.archive.len())
+            .map(|index| {
+                let mut entry = self.archive.by_index_raw(index)?;
+                let time = entry.last_modified().map(|time| time.to_string());
+                Ok(Entry {
+                    name: entry.name().to_owned(),
+                    compression: entry.compression().to_string(),
+                    time: time.unwrap_or_else(|| "no time".to_owned()),
+                    mode: entry.unix_mode(),
+                    packed: crate::digest::reader(&mut entry)?.0,
+                })
+            })
+            .collect()
+    }
+
+    /// The whole content of an entry.
+    ///
+    /// # Errors
+    /// There is no such entry, or it can't be read.
+    pub fn content(&mut self, name: &str) -> Result<Vec<u8>, Cause> {
+        let mut bytes = Vec::new();
+        self.archive.by_name(name)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether the archive consists of its entries and one list of them: no bytes before, between
+    /// or after them, no comments, no extra fields with a meaning, and the same name in both
+    /// headers of an entry. Installers that read such an archive in different ways get the same
+    /// files.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn is_plain(&mut self) -> Result<bool, Cause> {
+        let mut entries = Vec::new();
+        for index in 0..self.archive.len() {
+            let entry = self.archive.by_index_raw(index)?;
+            let name = entry.name_raw().to_owned();
+            entries.push((entry.header_start(), name, entry.compressed_size()));
+        }
+        entries.sort();
+        let list = self.archive.central_directory_start();
+        let mut file = std::io::BufReader::with_capacity(BUFFER, fs::File::open(self.path())?);
+        let mut expected = 0;
+        for (number, (start, name, size)) in entries.iter().enumerate() {
+            file.seek(SeekFrom::Start(*start))?;
+            let header: [u8; 30] = read(&mut file)?;
+            let (own, extra) =
+                (vec(&mut file, word(&header, 26))?, vec(&mut file, word(&header, 28))?);
+            let end = start + 30 + (own.len() + extra.len()) as u64 + size;
+            let next = entries.get(number + 1).map_or(list, |(start, ..)| *start);
+            // A data descriptor follows if bit 3 is set: with or without signature, 32 or 64 bits.
+            let has_descriptor = word(&header, 6) & 8 != 0;
+            let is_end = match next.checked_sub(end) {
+                Some(0) => !has_descriptor,
+                Some(12 | 16 | 20 | 24) => has_descriptor,
+                _ => false,
+            };
+            if *start != expected || header[..4] != *b"PK\x03\x04" || own != *name {
+                return Ok(false);
+            }
+            if !is_end || !has_plain_extras(&extra) {
+                return Ok(false);
+            }
+            expected = next;
+        }
+        file.seek(SeekFrom::Start(list))?;
+        for _ in &entries {
+            let header: [u8; 46] = read(&mut file)?;
+            vec(&mut file, word(&header, 28))?;
+            let extra = vec(&mut file, word(&header, 30))?;
+            let has_comment = word(&header, 32) != 0;
+            if header[..4] != *b"PK\x01\x02" || has_comment || !has_plain_extras(&extra) {
+                return Ok(false);
+            }
+        }
+        let mut end = Vec::new();
+        // The end record, perhaps with those of 64 bits (APPNOTE.TXT, 4.3.14 to 4.3.16).
+        file.take(99).read_to_end(&mut end)?;
+        Ok(matches!(end.len(), 22 | 98))
+    }
+}
+
+fn read<const LENGTH: usize>(file: &mut impl Read) -> Result<[u8; LENGTH], Cause> {
+    let mut bytes = [0; LENGTH];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn vec(file: &mut impl Read, length: u16) -> Result<Vec<u8>, Cause> {
+    let mut bytes = vec![0; usize::from(length)];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn word(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn has_plain_extras(mut extra: &[u8]) -> bool {
+    while let [id, high, low, length, rest @ ..] = extra {
+        let size = usize::from(u16::from_le_bytes([*low, *length]));
+        if !PLAIN_EXTRAS.contains(&u16::from_le_bytes([*id, *high])) || rest.len() < size {
+            return false;
+        }
+        extra = &rest[size..];
+    }
+    extra.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    fn archive(path: &Path, comment: &str) {
+        let mut writer = ZipWriter::new(fs::File::create(path).unwrap());
+        for name in ["a/__init__.py", "a-1.dist-info/RECORD"] {
+            writer.start_file(name, SimpleFileOptions::default()).unwrap();
+            writer.write_all(name.as_bytes()).unwrap();
+        }
+        writer.set_comment(comment).unwrap();
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn an_archive_with_more_in_it_is_not_plain() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-1-py3-none-any.whl");
+        let is_plain = || Audit::open(&path).unwrap().is_plain().unwrap();
+        archive(&path, "");
+        assert!(is_plain());
+        let mut audit = Audit::open(&path).unwrap();
+        let names: Vec<String> =
+            audit.entries().unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["a/__init__.py", "a-1.dist-info/RECORD"]);
+        assert_eq!(audit.content("a/__init__.py").unwrap(), b"a/__init__.py");
+        let plain = fs::read(&path).unwrap();
+        // Another name in the entry's own header: some installers read this one.
+        let mut other = plain.clone();
+        other[30] = b'b';
+        fs::write(&path, other).unwrap();
+        assert!(!is_plain());
+        archive(&path, "a comment");
+        assert!(!is_plain());
+    }
+
+    #[test]
+    fn extra_fields_with_a_meaning() {
+        for (extra, is) in [
+            (&b""[..], true),
+            (b"\x55\x54\x01\x00\x07", true),
+            (b"\x55\x54\x02\x00\x07", false),
+            (b"\x75\x70\x00\x00", false),
+            (b"\x01", false),
+        ] {
+            assert_eq!(has_plain_extras(extra), is, "{extra:?}");
+        }
+    }
+}
