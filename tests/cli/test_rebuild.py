@@ -450,12 +450,16 @@ def test_samples_with_pyo3(name: str, check_out: CheckOut, temporary: Path) -> N
 
 
 @pytest.mark.freshness
+@pytest.mark.skipif(sys.platform != "linux", reason="where symbols are differs")
 def test_a_path_dependency_outside_of_the_workspace(check_out: CheckOut, temporary: Path) -> None:
-    """Cargo derives names of symbols from its folder, so the module is another one."""
+    """Cargo derives names of symbols from its folder. It depends on the two folders whether only
+    the table of symbols differs, or also the order of what is loaded."""
     project = check_out("mixed-path-dep")
     project.seconds = 600
-    said = rebuild(project, built(project), "--allow-harmless", temporary=temporary)
-    assert said["result"] == "different"
-    assert {it["file"] for it in said["rebuilt"]["differences"] if not it["harmless"]} == {
-        name for name in wheels.names(built(project)) if name.endswith((".so", ".pyd"))
-    }
+    wheel = built(project)
+    said = rebuild(project, wheel, temporary=temporary)
+    assert said["result"] in ("harmless", "different")
+    module = {name for name in wheels.names(wheel) if name.endswith(".so")}
+    found = [it for it in said["rebuilt"]["differences"] if it["reason"] != "list"]
+    assert {it["file"] for it in found} == module
+    assert "symbols" in {it["reason"] for it in found}
