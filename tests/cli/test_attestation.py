@@ -114,6 +114,8 @@ def claims(found: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def built(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     project = bench.check_out("hello-pure")
+    # What an earlier test compiled stays in the checkout.
+    (bench.checkout_folder / ".gitignore").write_text("target/\n")
     asking.git(project, "init", "--quiet")
     asking.git(project, "add", "--all")
     asking.git(project, "commit", "--quiet", "--message", "start")

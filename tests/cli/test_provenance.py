@@ -29,6 +29,8 @@ packageurl = pytest.importorskip("packageurl")
 
 def committed(project: Project) -> str:
     """Commits all sources, and returns the commit."""
+    # What an earlier test compiled stays in the checkout.
+    (project.bench.checkout_folder / ".gitignore").write_text("target/\n")
     asking.git(project, "init", "--quiet")
     asking.git(project, "add", "--all")
     asking.git(project, "commit", "--quiet", "--message", "start")

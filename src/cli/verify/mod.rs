@@ -147,7 +147,7 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
         if let ArtifactKind::Wheel(wheel) = &mut kind
             && let Some(damage) = wheel.damage().into_iter().find(|it| it.name.ends_with(FILE_NAME))
         {
-            let cause = format!("{} {}", damage.name, damage.cause);
+            let cause = format!("there is no record in it, and {} {}", damage.name, damage.cause);
             return refused(&cause, "somebody changed the file after it was built; build it again");
         }
         let hint = "it was not built by wheelprint: build it with `uv build`, and with \
