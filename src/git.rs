@@ -35,22 +35,34 @@ pub(crate) struct Commit {
     pub origin: Option<String>,
 }
 
-/// The commit of a revision. `None` outside of a repository, without git, and if there is no such
-/// revision.
-pub(crate) fn commit(folder: &Path, revision: &str, environment: &Environment) -> Option<Commit> {
-    let git = environment.which("git")?;
-    let said = |arguments: &[&str]| {
-        let said = run(plain(&git, folder, environment).args(arguments)).ok()?.ok()?;
-        Some(said.trim_end_matches(['\r', '\n']).to_owned())
+/// The commit of a revision. `None` outside of a repository.
+///
+/// # Errors
+/// git can't be asked, or refuses to answer; there is no such commit.
+pub(crate) fn commit(
+    folder: &Path,
+    revision: &str,
+    environment: &Environment,
+) -> Result<Option<Commit>, Cause> {
+    if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
+        return Ok(None);
+    }
+    let git = environment.which("git").ok_or("git: not found on PATH")?;
+    let said = |arguments: &[&str]| -> Result<String, Cause> {
+        let said = run(plain(&git, folder, environment).args(arguments)).because("git")?;
+        let said = said.map_err(|said| said.trim().trim_start_matches("error: ").to_owned())?;
+        Ok(said.trim_end_matches(['\r', '\n']).to_owned())
     };
+    let prefix = said(&["rev-parse", "--show-prefix"])?.trim_end_matches('/').to_owned();
     let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
-    let revision = format!("{revision}^{{commit}}");
-    Some(Commit {
-        folder: folder.to_owned(),
-        sha: said(&[&verify[..], &[&revision]].concat())?,
-        prefix: said(&["rev-parse", "--show-prefix"])?.trim_end_matches('/').to_owned(),
-        origin: said(&["remote", "get-url", "origin"]),
-    })
+    let commit = format!("{revision}^{{commit}}");
+    let sha = said(&[&verify[..], &[&commit]].concat()).map_err(|cause| {
+        let is_silent = cause.to_string().is_empty();
+        if is_silent { format!("{revision} is no commit").into() } else { cause }
+    })?;
+    // Most repositories without this remote have none at all.
+    let origin = said(&["remote", "get-url", "origin"]).ok();
+    Ok(Some(Commit { folder: folder.to_owned(), sha, prefix, origin }))
 }
 
 /// A repository's work tree.

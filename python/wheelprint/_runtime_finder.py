@@ -108,7 +108,7 @@ def _lost(maps: "Any", name: str) -> "ImportError | None":
     except Exception:
         # The files of the check are missing too.
         return None
-    return ImportError(text, name=name) if text else None
+    return ModuleNotFoundError(text, name=name) if text else None
 
 
 def _half_installed(maps: "Any", name: str, spec: "ModuleSpec | None") -> "ImportError | None":

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::artifact::file_name;
 use super::members::MemberArguments;
-use super::sources::{self, Sources};
+use super::sources::{self, SourceArguments, Sources};
 use super::terminal::count;
 use super::verify::{self, Verified};
 use super::{Answer, Context};
@@ -30,12 +30,8 @@ pub(super) struct Arguments {
     /// Wheels and sdists
     #[arg(required = true, value_name = "ARTIFACT")]
     artifacts: Vec<PathBuf>,
-    /// The sources: a folder with pyproject.toml (of a uv workspace its root will do),
-    /// FOLDER@REVISION for a revision that git knows, or an sdist
-    #[arg(long, default_value = ".")]
-    source: PathBuf,
     #[command(flatten)]
-    members: MemberArguments,
+    sources: SourceArguments,
     /// Write a file for each ARTIFACT into this folder, instead of printing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -52,8 +48,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let Arguments { artifacts, source, members, out, predicate, builder_id, repository } =
-        arguments;
+    let Arguments { artifacts, sources, out, predicate, builder_id, repository } = arguments;
+    let SourceArguments { source, members } = sources;
     for (name, given) in [("--builder-id", builder_id), ("--repository", repository)] {
         if let Some(given) = given
             && !is_uri(given)
@@ -65,7 +61,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
     let builder = Builder::new(builder_id.as_deref(), &context.environment);
     let sources = Sources::open(source, members, context)?;
-    let commit = sources::commit_of(source, context);
+    let commit = sources::commit_of(source, context).unwrap_or_else(|error| {
+        context.terminal.warn(&format!("no commit is named: {error}"));
+        None
+    });
     let at_commit = commit.as_ref().map(|commit| AtCommit::open(commit, members, context));
     let mut made = Vec::new();
     let mut refused = 0;

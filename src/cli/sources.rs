@@ -21,9 +21,20 @@ use crate::request::Artifact;
 use crate::sdist::{Origin, restore};
 
 /// The sources, and the packages of their uv workspace if the user asked for packages.
-pub(in super::super) struct Sources {
-    pub(super) base: Base,
+pub(super) struct Sources {
+    pub base: Base,
     selection: Option<Selection>,
+}
+
+/// The arguments that say which sources artifacts are compared with.
+#[derive(Debug, clap::Args)]
+pub(super) struct SourceArguments {
+    /// The sources: a folder with pyproject.toml (of a uv workspace its root will do),
+    /// FOLDER@REVISION for a revision that git knows, or an sdist; `verify` takes a wheel, too
+    #[arg(long, default_value = ".")]
+    pub source: PathBuf,
+    #[command(flatten)]
+    pub members: MemberArguments,
 }
 
 /// The package of a workspace that an artifact belongs to.
@@ -196,14 +207,18 @@ impl Tree {
 
 /// The commit that the sources are of, if they are a revision or a folder in a git repository.
 /// Whether the folder is as in that commit is not looked at.
-pub(super) fn commit_of(given: &Path, context: &Context) -> Option<git::Commit> {
+///
+/// # Errors
+/// git can't tell, although the folder is in a repository.
+pub(super) fn commit_of(given: &Path, context: &Context) -> Result<Option<git::Commit>> {
     let path = context.path(given);
     let (folder, revision) = match path.is_dir() {
         true => (path, "HEAD".to_owned()),
-        false if path.is_file() => return None,
-        false => split_revision(given, context).ok()?,
+        false if path.is_file() => return Ok(None),
+        false => split_revision(given, context)?,
     };
     git::commit(&folder, &revision, &context.environment)
+        .map_err(|cause| Error::path(folder, escape_controls(&cause.to_string())))
 }
 
 /// The crates of the Cargo.lock that belongs to a project's folder, as a statement names them.

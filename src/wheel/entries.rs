@@ -22,6 +22,9 @@ pub struct Entry {
     pub packed: String,
 }
 
+/// Limit of the size of one file that is compared, in bytes: two of them are in memory.
+const CONTENT: u64 = 1 << 30;
+
 /// Extra fields without effect on the content (APPNOTE.TXT, 4.5.2): sizes in 64 bits, and times.
 const PLAIN_EXTRAS: [u16; 2] = [0x0001, 0x5455];
 
@@ -51,8 +54,13 @@ impl Audit {
     /// # Errors
     /// There is no such entry, or it can't be read.
     pub fn content(&mut self, name: &str) -> Result<Vec<u8>, Cause> {
+        let mut entry = self.archive.by_name(name)?;
+        if entry.size() > CONTENT {
+            return Err(format!("{name} is larger than {} GiB", CONTENT >> 30).into());
+        }
         let mut bytes = Vec::new();
-        self.archive.by_name(name)?.read_to_end(&mut bytes)?;
+        // The stated size may be wrong.
+        entry.by_ref().take(CONTENT).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

@@ -524,6 +524,12 @@ def test_the_commit_is_that_of_the_revision(built: Built) -> None:
     text = refused(built.verify(built.sign(lie).bundle(), *at_head), "commit")
     assert text == f"commit source: {'b' * 40} by the attestation, {built.commit} in --source"
 
+    # A tree has no commit, so what the attestation says of it can't be compared.
+    given = ("--attestation", built.write(built.sign().bundle()))
+    of_tree = built.run(built.wheel, *given, "--source", f"{built.project.root}@HEAD^{{tree}}")
+    assert of_tree.code == 2
+    assert "expected commit type" in of_tree.stderr
+
 
 def test_other_sources_beside_a_good_attestation(built: Built) -> None:
     built.project.edit()

@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import archives, asking
+from support import archives, asking, environment
 from support.commands import wheelprint
 
 if TYPE_CHECKING:
@@ -219,3 +219,16 @@ def test_what_can_not_be_stated(check_out: CheckOut, tmp_path: Path) -> None:
     refused = wheelprint(project, "provenance", wheel, "--out", tmp_path / "out")
     assert refused.code == 2
     assert (tmp_path / "out").read_text() == "a file\n"
+
+
+def test_git_that_can_not_be_asked(check_out: CheckOut) -> None:
+    """The statement names no commit, and somebody hears why."""
+    project = check_out("bin-bindings")
+    committed(project)
+    _, (wheel,) = archives.uv_build(project, "--wheel")
+    path = environment.path_without("git", project.env["PATH"])
+    run = wheelprint(project, "provenance", wheel, PATH=path).ok()
+    assert "no commit is named" in run.stderr
+    assert "git: not found on PATH" in run.stderr
+    predicate = validated(json.loads(run.stdout))
+    assert not any("gitCommit" in it.get("digest", {}) for it in dependencies(predicate))

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
-use super::members::MemberArguments;
-use super::sources::{Base, Package, Sources, Tree};
+use super::sources::{Base, Package, SourceArguments, Sources, Tree};
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
 use crate::fingerprint::record::FILE_NAME;
@@ -35,12 +34,8 @@ pub(super) struct Arguments {
     /// Wheels and sdists
     #[arg(required = true, value_name = "ARTIFACT")]
     artifacts: Vec<PathBuf>,
-    /// The sources: a folder with pyproject.toml (of a uv workspace its root will do),
-    /// FOLDER@REVISION for a revision that git knows, or another artifact
-    #[arg(long, default_value = ".")]
-    source: PathBuf,
     #[command(flatten)]
-    members: MemberArguments,
+    sources: SourceArguments,
     #[command(flatten)]
     attestation: attestation::Arguments,
     /// Print JSON (the page "JSON" of the documentation describes it)
@@ -84,7 +79,8 @@ pub(super) struct Verified {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let progress = context.terminal.progress("comparing");
-    let Arguments { artifacts, source, members, attestation, json } = arguments;
+    let Arguments { artifacts, sources, attestation, json } = arguments;
+    let SourceArguments { source, members } = sources;
     let attestations = attestation.check(artifacts, source, context)?;
     let sources = Sources::open(source, members, context)?;
     let verify = |given: &PathBuf| {

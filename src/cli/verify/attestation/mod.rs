@@ -110,7 +110,7 @@ impl Arguments {
             _ => library::check(&files, &demand, context)?,
         };
         let is_revision = !context.path(source).exists();
-        let commit = is_revision.then(|| commit_of(source, context)).flatten();
+        let commit = if is_revision { commit_of(source, context)? } else { None };
         let commit = commit.map(|commit| commit.sha);
         Ok(Some(Attestations { checked, is_signer_demanded: signer.is_some(), commit }))
     }
