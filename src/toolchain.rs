@@ -1,4 +1,4 @@
-//! Which rustc is in use, without running it each time.
+//! Which rustc is in use, without running it each time; and which cargo.
 //!
 //! `rustc -vV` through rustup costs tens of milliseconds. Its answer is remembered together with
 //! everything that decides it: the variables and files from which rustup chooses a toolchain, and
@@ -113,6 +113,14 @@ impl Toolchain {
     fn learned(&self) -> MutexGuard<'_, Option<Memory>> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text of `cargo -V`; `None` if there is no cargo that answers.
+pub(crate) fn cargo_version(root: &Path, environment: &Environment) -> Option<String> {
+    let program = cargo_config::cargo(environment)?;
+    let said = run(environment.command(program, root).arg("-V")).ok()?.ok()?;
+    let version = said.trim();
+    (!version.is_empty()).then(|| version.to_owned())
 }
 
 /// `None` if any of it can't be read: nothing is remembered then, and rustc is asked.

@@ -116,6 +116,9 @@ fn text(artifact: &InspectedArtifact, context: &Context) -> String {
         if let Some(text) = record.text(part, key) {
             field(name, first_words(text));
         }
+        if let ("rustc", Some(text)) = (name, &record.cargo) {
+            field("cargo", first_words(text));
+        }
     }
     let reusable = label("reusable");
     let reusable = (FAINT, &reusable[..]);
@@ -167,5 +170,6 @@ fn row(input: &Input, record: &Record) -> (String, String) {
 /// line.
 fn first_words(text: &str) -> &str {
     let first = text.split([';', '\n']).next().unwrap_or(text);
-    first.strip_prefix("rustc ").unwrap_or(first)
+    let first = first.strip_prefix("rustc ").unwrap_or(first);
+    first.strip_prefix("cargo ").unwrap_or(first)
 }

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::artifact::file_name;
 use super::members::MemberArguments;
-use super::sources::{self, SourceArguments, Sources};
+use super::sources::{self, Lock, SourceArguments, Sources};
 use super::terminal::count;
 use super::verify::{self, Verified};
 use super::{Answer, Context};
@@ -69,6 +69,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let mut made = Vec::new();
     let mut refused = 0;
     for artifact in artifacts {
+        let path = context.path(artifact);
+        let sha256 = digest::file(&path).at(&path)?;
         let verified = verify::verify(artifact, &sources, context)?;
         if !verified.is_verified() {
             let cause = report::named(verified.differences().collect::<Vec<_>>().into_iter());
@@ -87,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
                 repository.as_ref().map(|uri| format!("{uri}@{}", commit.sha)).or(commit.uri);
             commit
         });
-        let mut made_of = state(artifact, &verified, commit.as_ref(), &builder, context)?;
+        let mut made_of = state(artifact, &sha256, &verified, commit.as_ref(), &builder, context)?;
         if *predicate {
             made_of = made_of["predicate"].take();
         }
@@ -163,9 +165,11 @@ fn no_commit(sha: &str, cause: &str, context: &Context) {
         .warn(&format!("no commit is named, because {short} has other sources: {cause}"));
 }
 
-/// The statement about a verified artifact.
+/// The statement about a verified artifact with this digest. Files are read again after the
+/// comparison, so those that changed since are refused.
 fn state(
     artifact: &Path,
+    sha256: &str,
     verified: &Verified,
     commit: Option<&Commit>,
     builder: &Builder,
@@ -185,20 +189,27 @@ fn state(
             "build a wheel with `uv build`, not an editable one",
         ));
     };
-    let crates = sources::crates_of(folder, record)?.unwrap_or_else(|| {
-        context
-            .terminal
-            .warn(&format!("{}: no Cargo.lock, so no crate is named", folder.display()));
-        Vec::new()
-    });
-    let (record_name, record_sha256) = &verified.record_file;
-    let subject = Subject {
-        name: &file_name(artifact),
-        sha256: &digest::file(&path).at(&path)?,
-        record,
-        record_name,
-        record_sha256,
+    let changed = |path: &Path| Error::given(path, "it changed while it was compared", "try again");
+    let lock = Lock::of(folder, record)?;
+    let crates = match &lock {
+        Some(lock) => {
+            if !lock.is_as_in(record) {
+                return Err(changed(&lock.path));
+            }
+            lock.crates()?
+        }
+        None => {
+            let folder = folder.display();
+            context.terminal.warn(&format!("{folder}: no Cargo.lock, so no crate is named"));
+            Vec::new()
+        }
     };
+    if digest::file(&path).at(&path)? != sha256 {
+        return Err(changed(&path));
+    }
+    let (record_name, record_sha256) = &verified.record_file;
+    let subject =
+        Subject { name: &file_name(artifact), sha256, record, record_name, record_sha256 };
     Ok(statement(&subject, commit, &crates, builder))
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::Context;
 use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
 use super::members::{self, MemberArguments, Selection};
+use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record};
@@ -221,18 +222,36 @@ pub(super) fn commit_of(given: &Path, context: &Context) -> Result<Option<git::C
         .map_err(|cause| Error::path(folder, escape_controls(&cause.to_string())))
 }
 
-/// The crates of the Cargo.lock that belongs to a project's folder, as a statement names them.
-/// `None` if there is no such file.
-pub(super) fn crates_of(folder: &Path, record: &Record) -> Result<Option<Vec<Json>>> {
-    let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
-    let lock = folder.join(provenance::below(workspace, "Cargo.lock"));
-    match fs::read_to_string(&lock) {
-        Ok(text) => {
-            let crates = provenance::crates::of_lock(&text);
-            crates.map(Some).map_err(|cause| Error::path(&lock, cause))
+/// The Cargo.lock that belongs to a project's folder.
+pub(super) struct Lock {
+    pub path: PathBuf,
+    /// Its path as a record names it.
+    pub name: String,
+    pub text: String,
+}
+
+impl Lock {
+    /// `None` if there is no such file.
+    pub(super) fn of(folder: &Path, record: &Record) -> Result<Option<Self>> {
+        let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
+        let name = provenance::below(workspace, "Cargo.lock");
+        let path = folder.join(&name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(Self { path, name, text })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(&path, &error)),
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(&lock, &error)),
+    }
+
+    /// Whether the record names its digest, or does not name it.
+    pub(super) fn is_as_in(&self, record: &Record) -> bool {
+        let recorded = provenance::files(record).get(&self.name).copied();
+        recorded.is_none_or(|recorded| recorded == digest::bytes(self.text.as_bytes()))
+    }
+
+    /// Its crates, as a statement names them.
+    pub(super) fn crates(&self) -> Result<Vec<Json>> {
+        provenance::crates::of_lock(&self.text).map_err(|cause| Error::path(&self.path, cause))
     }
 }
 
@@ -261,4 +280,31 @@ fn temporary() -> Result<tempfile::TempDir> {
 fn refused(path: &Path, cause: &str) -> Error {
     let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION, an sdist or a wheel";
     Error::given(path, cause, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::fingerprint::Source;
+
+    #[test]
+    fn a_lock_file_that_changed_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("python");
+        fs::create_dir(&project).unwrap();
+        let roots = BTreeMap::from([(Root::Workspace, "..".to_owned())]);
+        let mut record = Record::new(&Inputs::new(), BTreeSet::new(), roots, Vec::new());
+        assert!(Lock::of(&project, &record).unwrap().is_none());
+        fs::write(folder.path().join("Cargo.lock"), "version = 4\n").unwrap();
+        let lock = Lock::of(&project, &record).unwrap().unwrap();
+        assert_eq!(lock.crates().unwrap(), Vec::<Json>::new());
+        assert!(lock.is_as_in(&record), "the record does not name it");
+        for (text, is_same) in [("version = 4\n", true), ("version = 3\n", false)] {
+            let files = [("../Cargo.lock".to_owned(), digest::bytes(text.as_bytes()))];
+            record.source = Some(Source::new(files.into()));
+            assert_eq!(lock.is_as_in(&record), is_same, "{text}");
+        }
+    }
 }

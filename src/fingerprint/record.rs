@@ -33,6 +33,10 @@ pub struct Record {
     /// project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// The text of `cargo -V`. It is not compared: cargo's own check of what is up to date does
+    /// not look at its version. `None` for an editable wheel and an sdist, and if cargo gave no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cargo: Option<String>,
     /// For an sdist: the files in it whose place or content differs from the tree, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packed: Vec<Packed>,
@@ -86,6 +90,7 @@ impl Record {
             inputs: Input::list(inputs),
             untrusted,
             source: None,
+            cargo: None,
             packed: Vec::new(),
         }
     }

@@ -14,8 +14,10 @@ use crate::inputs::{self, Key, Root, Roots, Watch};
 use crate::log;
 use crate::project::Project;
 use crate::report;
+use crate::request::Artifact;
 use crate::sdist::Origin;
 use crate::tied::Tied;
+use crate::toolchain;
 
 /// The record of a finished build, with what only this machine knows.
 pub(super) struct Recorded {
@@ -77,6 +79,9 @@ impl Recorded {
         };
         record.untrusted = untrusted;
         record.source = built.source.clone().or(record.source);
+        if call.request.artifact == Artifact::Wheel {
+            record.cargo = toolchain::cargo_version(root, planned);
+        }
         Self { record, roots: here, places, tied, at_import }
     }
 

@@ -174,7 +174,12 @@ pub(crate) fn below(folder: &str, name: &str) -> String {
 
 /// The programs that the record names with their version.
 fn tools(record: &Record) -> impl Iterator<Item = Json> {
-    record.pairs().filter_map(|(key, value)| {
+    let described = |name: &str, uri: String, text: &str| json!({ "name": name, "uri": uri, "annotations": { "version": text } });
+    let cargo = record.cargo.as_deref().and_then(|text| {
+        let version = text.split_whitespace().nth(1)?;
+        Some(described("cargo", crates::purl("generic", "cargo", version), text))
+    });
+    let of_inputs = record.pairs().filter_map(move |(key, value)| {
         let Value::Text(text) = value else { return None };
         let mut words = text.split_whitespace();
         let (name, uri) = match (key.part, &*key.name) {
@@ -190,8 +195,9 @@ fn tools(record: &Record) -> impl Iterator<Item = Json> {
             }
             _ => return None,
         };
-        Some(json!({ "name": name, "uri": uri, "annotations": { "version": text } }))
-    })
+        Some(described(name, uri, text))
+    });
+    of_inputs.chain(cargo)
 }
 
 #[cfg(test)]
@@ -235,6 +241,7 @@ mod tests {
         let files = [("Cargo.toml", "e"), ("src/lib.rs", "a")];
         let files = files.map(|(name, digit)| (name.to_owned(), digit.repeat(64)));
         record.source = Some(Source::new(BTreeMap::from(files)));
+        record.cargo = Some("cargo 1.95.1 (y)".into());
         record
     }
 
@@ -285,6 +292,7 @@ mod tests {
                 "pkg:generic/cpython@3.13.1",
                 "pkg:generic/rustc@1.95.0",
                 "pkg:pypi/wheelprint@0.1.0%2Ba%20b",
+                "pkg:generic/cargo@1.95.1",
             ]
         );
     }

@@ -56,11 +56,16 @@ pub(super) fn of_records(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Dif
             found.push(if is_harmless { difference.harmless() } else { difference });
         }
     }
+    if one.cargo != other.cargo {
+        let [one, other] = [&one.cargo, &other.cargo].map(|it| it.as_deref().unwrap_or("unknown"));
+        let text = format!("{one} -> {other}");
+        found.push(Difference::of(name, Reason::Record, text).harmless());
+    }
     let about_sources = |record: &Record| {
         let of_sources = record.inputs().into_iter().filter(|(key, _)| !is_of_the_build(key.part));
         let inputs = Input::list(&of_sources.collect::<Inputs>());
         let fingerprint = Fingerprint::of(&Inputs::new());
-        Record { inputs, fingerprint, ..record.clone() }
+        Record { inputs, fingerprint, cargo: None, ..record.clone() }
     };
     let (plain, plain_other) = (about_sources(&one), about_sources(&other));
     if plain != plain_other {
@@ -73,6 +78,7 @@ pub(super) fn of_records(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Dif
             inputs,
             untrusted,
             source,
+            cargo: _,
             packed,
         } = &plain;
         let parts = [

@@ -179,3 +179,181 @@ fn range(start: u64, size: u64) -> Option<Range<usize>> {
     let end = usize::try_from(start.checked_add(size)?).ok()?;
     Some(usize::try_from(start).ok()?..end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+    use crate::rebuild::module::compare;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn padded(text: &str, size: usize) -> Vec<u8> {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(size, 0);
+        bytes
+    }
+
+    /// Each difference as section, reason, and whether it is harmless.
+    fn differences(one: &[u8], other: &[u8]) -> Vec<(String, Reason, bool)> {
+        let found = compare("a", one, other).unwrap();
+        found
+            .into_iter()
+            .map(|it| (it.section.unwrap_or_default(), it.reason, it.is_harmless))
+            .collect()
+    }
+
+    fn are_harmless(one: &[u8], other: &[u8]) -> bool {
+        differences(one, other).iter().all(|(.., is_harmless)| *is_harmless)
+    }
+
+    /// A small DLL for x86-64 ("PE Format", Microsoft) with one section: a table of exports, one
+    /// entry of debug information with its data, and four bytes of something else.
+    #[derive(Clone)]
+    struct Dll {
+        /// In the file's header, in the exports, and in the debug information.
+        timestamps: [u32; 3],
+        checksum: u32,
+        debug_kind: u32,
+        debug_data: Vec<u8>,
+        others: [u8; 4],
+    }
+
+    impl Dll {
+        const CODEVIEW: u32 = 2;
+        const SECTION: u32 = 0x200;
+        const ADDRESS: u32 = 0x1000;
+
+        fn usual() -> Self {
+            let debug_data = [b"RSDS".to_vec(), vec![7; 20], b"a.pdb\0".to_vec()].concat();
+            let (timestamps, checksum, others) = ([1, 2, 3], 4, [5; 4]);
+            Self { timestamps, checksum, debug_kind: Self::CODEVIEW, debug_data, others }
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            let [of_file, of_exports, of_debug] = self.timestamps;
+            let size = self.debug_data.len() as u32;
+            let behind_entry = 40 + 28;
+            let content = [
+                words(&[0, of_exports, 0, 0, 1, 0, 0, 0, 0, 0]),
+                words(&[0, of_debug, 0, self.debug_kind, size]),
+                words(&[Self::ADDRESS + behind_entry, Self::SECTION + behind_entry]),
+                self.debug_data.clone(),
+                self.others.to_vec(),
+            ]
+            .concat();
+            let of_section = content.len() as u32;
+            let mut directories = vec![0; 32];
+            (directories[0], directories[1]) = (Self::ADDRESS, 40);
+            (directories[12], directories[13]) = (Self::ADDRESS + 40, 28);
+            let mut file = padded("MZ", 60);
+            file.extend(
+                [
+                    words(&[64]),
+                    b"PE\0\0".to_vec(),
+                    words(&[0x0001_8664, of_file, 0, 0, 0x2022_00f0]),
+                    // The optional header, of 240 bytes.
+                    words(&[0x20b, 0, 0, 0, 0, Self::ADDRESS, 0, 1, 0x1000, 0x200]),
+                    words(&[6, 0, 6, 0, 0x2000, 0x200, self.checksum, 2]),
+                    words(&[0; 9]),
+                    words(&[16]),
+                    words(&directories),
+                    padded(".rdata", 8),
+                    words(&[of_section, Self::ADDRESS, of_section, Self::SECTION, 0, 0, 0]),
+                    words(&[0x4000_0040]),
+                ]
+                .concat(),
+            );
+            file.resize(Self::SECTION as usize, 0);
+            file.extend(content);
+            file
+        }
+
+        fn with(change: impl FnOnce(&mut Self)) -> Vec<u8> {
+            let mut other = Self::usual();
+            change(&mut other);
+            other.bytes()
+        }
+    }
+
+    #[test]
+    fn times_and_ids_in_a_dll_are_harmless() {
+        let usual = Dll::usual().bytes();
+        let header = |reason| ("header".to_owned(), reason, true);
+        let times = header(Reason::Timestamp);
+        for index in 0..3 {
+            let other = Dll::with(|it| it.timestamps[index] = 9);
+            assert_eq!(differences(&usual, &other), [times.clone()], "{index}");
+        }
+        let other = Dll::with(|it| it.checksum = 9);
+        assert_eq!(differences(&usual, &other), [header(Reason::Headers)]);
+        let other = Dll::with(|it| it.debug_data[10] = 9);
+        let id = ("CodeView".to_owned(), Reason::BuildId, true);
+        assert_eq!(differences(&usual, &other), [id]);
+    }
+
+    #[test]
+    fn everything_else_in_a_dll_counts() {
+        let usual = Dll::usual().bytes();
+        let others = |it: &mut Dll| it.others[0] = 9;
+        for (what, one, other) in [
+            ("data", usual.clone(), Dll::with(others)),
+            (
+                "data and a time",
+                usual.clone(),
+                Dll::with(|it| (it.others[0], it.timestamps[0]) = (9, 9)),
+            ),
+            // Its length is in the directory, which counts.
+            ("a longer path", usual.clone(), Dll::with(|it| it.debug_data.push(0))),
+            (
+                "debug information of another kind",
+                Dll::with(|it| it.debug_kind = 13),
+                Dll::with(|it| (it.debug_kind, it.debug_data[10]) = (13, 9)),
+            ),
+            (
+                "data that is no ID, in spite of its kind",
+                Dll::with(|it| it.debug_data[0] = 0),
+                Dll::with(|it| (it.debug_data[0], it.debug_data[10]) = (0, 9)),
+            ),
+        ] {
+            assert!(!are_harmless(&one, &other), "{what}");
+            assert!(!are_harmless(&other, &one), "{what}");
+        }
+        let data = (".rdata".to_owned(), Reason::Data, false);
+        assert_eq!(differences(&usual, &Dll::with(others)), [data]);
+    }
+
+    /// A small library for macOS on arm64 ("OS X ABI Mach-O File Format Reference", Apple).
+    fn dylib(uuid: [u8; 16], text: [u8; 8]) -> Vec<u8> {
+        const COMMANDS: u32 = 72 + 80 + 24;
+        const TEXT: u32 = 32 + COMMANDS;
+        let name = |name: &str| padded(name, 16);
+        [
+            words(&[0xfeed_facf, 0x0100_000c, 0, 6, 2, COMMANDS, 0, 0]),
+            words(&[0x19, 72 + 80]),
+            name("__TEXT"),
+            words(&[0, 0, 0x4000, 0, 0, 0, TEXT + 8, 0, 5, 5, 1, 0]),
+            [name("__text"), name("__TEXT")].concat(),
+            words(&[TEXT, 0, 8, 0, TEXT, 2, 0, 0, 0x8000_0400, 0, 0, 0]),
+            words(&[0x1b, 24]),
+            uuid.to_vec(),
+            text.to_vec(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn only_the_uuid_of_a_dylib_is_harmless() {
+        let usual = dylib([1; 16], [2; 8]);
+        let uuid = ("LC_UUID".to_owned(), Reason::BuildId, true);
+        assert_eq!(differences(&usual, &dylib([3; 16], [2; 8])), [uuid]);
+        let code = ("__TEXT,__text".to_owned(), Reason::Code, false);
+        assert_eq!(differences(&usual, &dylib([1; 16], [3; 8])), [code]);
+        assert!(!are_harmless(&usual, &dylib([3; 16], [3; 8])));
+        let longer = [usual.clone(), vec![0]].concat();
+        assert!(!are_harmless(&usual, &longer));
+        // The same bytes in a file of another format.
+        assert!(!are_harmless(&usual, &Dll::usual().bytes()));
+    }
+}

@@ -43,6 +43,9 @@ pub(crate) struct Payload {
     /// See [`Record::source`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
+    /// See [`Record::cargo`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cargo: Option<String>,
 }
 
 /// The wheel of a build, without the record, and without paths of the machine that made it.
@@ -92,6 +95,7 @@ impl Payload {
             salt,
             inputs,
             source: record.source.clone(),
+            cargo: record.cargo.clone(),
         }
     }
 
@@ -143,7 +147,7 @@ impl Payload {
         };
         let inputs = self.inputs.iter().map(|input| (input.key.clone(), value(input))).collect();
         let record = Record::new(&inputs, self.watches.clone(), self.roots.clone(), Vec::new());
-        Record { source: self.source.clone(), ..record }
+        Record { source: self.source.clone(), cargo: self.cargo.clone(), ..record }
     }
 }
 

@@ -111,9 +111,11 @@ def test_wheel_and_sdist_of_a_commit(check_out: CheckOut) -> None:
     with zipfile.ZipFile(wheel) as archive:
         record = archive.read(byproduct["name"])
     assert byproduct["digest"] == {"sha256": hashlib.sha256(record).hexdigest()}
-    assert {"rustc", "maturin", "python"} <= {
-        it.get("name") for it in dependencies(made[files.index(wheel)]["predicate"])
-    }
+    tools = {it.get("name"): it for it in dependencies(made[files.index(wheel)]["predicate"])}
+    assert {"rustc", "maturin", "python"} <= tools.keys()
+    cargo = project.run("cargo", "-V").ok().stdout.strip()
+    assert tools["cargo"]["annotations"] == {"version": cargo}
+    assert tools["cargo"]["uri"] == f"pkg:generic/cargo@{cargo.split()[1]}"
 
 
 def test_settings_and_variables_are_named_by_digest(check_out: CheckOut) -> None:

@@ -93,9 +93,12 @@ fn build(verified: &Verified, signed: Option<&Attested>) -> Option<Claim> {
     }
     let record = &verified.record;
     let tool = |name| record.text(Part::Toolchain, name);
-    let rustc = tool("rustc").and_then(|text| text.split_whitespace().nth(1));
-    let mut tools: Vec<String> =
-        rustc.map(|version| format!("rustc {version}")).into_iter().collect();
+    let version = |text: &str| text.split_whitespace().nth(1).map(str::to_owned);
+    let programs = [("rustc", tool("rustc")), ("cargo", record.cargo.as_deref())];
+    let mut tools: Vec<String> = programs
+        .iter()
+        .filter_map(|(name, text)| Some(format!("{name} {}", version((*text)?)?)))
+        .collect();
     tools.extend(tool("maturin").map(|version| format!("maturin {version}")));
     let is_set = |value: &Value| !matches!(value, Value::Absent | Value::Unknown);
     let variables = record.pairs().filter(|(key, value)| {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Verified;
 use crate::cli::Context;
 use crate::cli::artifact::file_name;
-use crate::cli::sources::{commit_of, crates_of};
+use crate::cli::sources::{Lock, commit_of};
 use crate::digest;
 use crate::error::{Cause, Error, PathContext as _, Result};
 use crate::log::escape_controls;
@@ -142,13 +142,14 @@ impl Attestations {
         let path = context.path(&verified.path);
         let (name, sha256) = (file_name(&path), digest::file(&path).at(&path)?);
         let folder = verified.folder.as_deref();
-        let crates = folder.map(|folder| crates_of(folder, &verified.record)).transpose()?;
+        let lock = folder.map(|folder| Lock::of(folder, &verified.record)).transpose()?.flatten();
+        let crates = lock.as_ref().map(Lock::crates).transpose()?;
         let built = Built {
             record: &verified.record,
             record_name: &verified.record_file.0,
             record_sha256: &verified.record_file.1,
             commit: self.commit.as_deref(),
-            crates: crates.as_ref().and_then(|crates| crates.as_deref()),
+            crates: crates.as_deref(),
         };
         let mut found = Vec::new();
         let mut others = Vec::new();
