@@ -7,15 +7,14 @@ import json
 import os
 import shutil
 import sys
-import sysconfig
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from support import archives, asking, environment
-from support.commands import wheelprint
+from support import archives, asking
+from support.commands import program_with_libraries, wheelprint
 from support.schemas import check
 
 # Not all Pythons can have these.
@@ -123,15 +122,7 @@ def built(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     _, (wheel, sdist) = archives.uv_build(project)
     run = wheelprint(project, "provenance", wheel).ok()
     folder = tmp_path_factory.mktemp("attestations")
-    # wheelprint beside the libraries of the environment of the tests.
-    venv = folder / "venv"
-    python = environment.python_in(venv)
-    project.uv("venv", venv).ok()
-    project.uv("pip", "install", "--python", python, "wheelprint").ok()
-    packages = next(venv.glob("**/site-packages"))
-    libraries = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
-    (packages / "libraries.pth").write_text("\n".join(libraries))
-    program = next(path for path in venv.glob("*/wheelprint*") if path.is_file())
+    program = program_with_libraries(project, folder)
     trusted = authority.Authority()
     yield Built(
         *(project, wheel, sdist, commit, json.loads(run.stdout), program),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -23,6 +24,18 @@ def program(project: Project) -> Path:
     """The path of the command."""
     name = "wheelprint.exe" if sys.platform == "win32" else "wheelprint"
     return environment.scripts_folder(project.bench.venv()) / name
+
+
+def program_with_libraries(project: Project, folder: Path) -> Path:
+    """The command in an environment of its own, beside the libraries that the tests have."""
+    venv = folder / "venv"
+    python = environment.python_in(venv)
+    project.uv("venv", venv).ok()
+    project.uv("pip", "install", "--python", python, "wheelprint").ok()
+    packages = next(venv.glob("**/site-packages"))
+    libraries = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
+    (packages / "libraries.pth").write_text("\n".join(libraries))
+    return next(path for path in venv.glob("*/wheelprint*") if path.is_file())
 
 
 def wheelprint(
