@@ -183,6 +183,7 @@ fn range(start: u64, size: u64) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::Reason;
+    use crate::rebuild::difference::Difference;
     use crate::rebuild::module::compare;
 
     fn words(words: &[u32]) -> Vec<u8> {
@@ -355,5 +356,32 @@ mod tests {
         assert!(!are_harmless(&usual, &longer));
         // The same bytes in a file of another format.
         assert!(!are_harmless(&usual, &Dll::usual().bytes()));
+    }
+
+    proptest::proptest! {
+        /// Damaged and hostile files are compared without a panic. A change of code or data is never
+        /// harmless, whatever the headers say.
+        #[test]
+        fn files_with_other_bytes(
+            is_dll: bool,
+            changes in proptest::collection::vec((0_usize..4096, 0_u8..=255), 1..4),
+            length in 0_usize..4096,
+        ) {
+            let usual =
+                if is_dll { Dll::usual().bytes() } else { dylib([1; 16], [2; 8]) };
+            let mut other = usual.clone();
+            for (at, byte) in changes {
+                let at = at % usual.len();
+                other[at] = byte;
+            }
+            let counts = usual.len() - 4..;
+            let cut = other[..length.min(other.len())].to_vec();
+            for (one, other) in [(&usual, &other), (&other, &usual), (&usual, &cut), (&cut, &usual)] {
+                let harmless = |found: Vec<Difference>| found.iter().all(|it| it.is_harmless);
+                if one != other && compare("a", one, other).is_some_and(harmless) {
+                    proptest::prop_assert_eq!(one.get(counts.clone()), other.get(counts.clone()));
+                }
+            }
+        }
     }
 }
