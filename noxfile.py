@@ -42,7 +42,7 @@ TEST_REQUIREMENTS = (
 #: Tools that build and install packages. PDM 2.29 cannot start with hishel 2.
 FRONTENDS = ("hatch", "hishel<2", "nox", "pdm", "pipx", "tox", "virtualenv")
 #: Markers of tests that have their own session.
-ELSEWHERE = ("freshness", "faults", "frontends", "shared")
+ELSEWHERE = ("slow", "freshness", "faults", "frontends", "shared")
 #: Requirements without wheels for some Pythons, and the module that shows whether a tool works.
 #: Tests that need a missing tool are skipped.
 OPTIONAL = {
@@ -85,6 +85,20 @@ def tests(session: nox.Session) -> None:
     session.run(
         *("pytest", "-m", " and ".join(f"not {marker}" for marker in ELSEWHERE)),
         *(session.posargs or AT_A_TIME),
+        env={"WHEELPRINT_DIST": str(dist)},
+    )
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Further cases of what `tests` checks: more layouts, samples, tools, and cold builds.
+
+    Arguments go to pytest in place of `-n 2`."""
+    others = [f"not {marker}" for marker in ELSEWHERE if marker != "slow"]
+    session.install(*TEST_REQUIREMENTS)
+    dist = _build_wheel(session, "--profile", TEST_PROFILE)
+    session.run(
+        *("pytest", "-m", " and ".join(["slow", *others]), *(session.posargs or AT_A_TIME)),
         env={"WHEELPRINT_DIST": str(dist)},
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, made, other_trees, samples, smoke, toolchains
+from support import asking, made, other_trees, samples, sets, toolchains
 from support.spy import Spy
 from support.tree import Tree
 from support.versions import LOWEST_MATURIN
@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "shared: everything in tests/shared; `nox -s shared`")
     config.addinivalue_line("markers", "frontends: three times each; `nox -s frontends` runs it")
     config.addinivalue_line("markers", "first_build: no other tree of the project was built")
+    config.addinivalue_line("markers", "slow: other places and further cases; `nox -s slow`")
     config.addinivalue_line("markers", "smoke: a few minutes of each promise; `nox -s smoke`")
     config.pluginmanager.register(made)
 
@@ -52,8 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in OWN_SESSIONS:
             item.add_marker(item.path.parent.name)
-        if smoke.is_smoke(item.nodeid):
-            item.add_marker(pytest.mark.smoke)
+        for name, tests in (("smoke", sets.SMOKE), ("slow", sets.SLOW)):
+            if sets.is_in(tests, item.nodeid):
+                item.add_marker(name)
     if Spy.supported():
         return
     for item in items:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import samples, smoke, wheels
+from support import samples, sets, wheels
 from support.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 MATURIN = "maturin"
 
 
-def test_each_test_of_the_smoke_set_is_one() -> None:
+@pytest.mark.parametrize(
+    ("name", "of_set"), [("smoke", sets.SMOKE), ("slow", sets.SLOW)], ids=["smoke", "slow"]
+)
+def test_each_test_of_a_set_is_one(name: str, of_set: tuple[str, ...]) -> None:
     tests = Path(__file__).parents[1]
     pytest_command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [*pytest_command, "-m", "smoke", *(str(tests / name) for name in smoke.TESTS)],
+        [*pytest_command, "-m", name, *(str(tests / test) for test in of_set)],
         cwd=tests.parent,
         capture_output=True,
         text=True,
