@@ -46,6 +46,7 @@ def find_spec(
     hook: str, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
 ) -> "ModuleSpec | None":
     """Finds a mapped module, or a package together with the folders that the build added to it."""
+    global done
     while True:
         maps = _loaded(hook)
         is_ours = name in maps.MODULES or name in maps.PACKAGES
@@ -65,7 +66,7 @@ def find_spec(
         # checked.
         if not is_ours or (spec is not None and spec.loader is not None) or not maps.wait():
             break
-        _check_again()
+        done = False
     if is_ours and (spec is None or spec.loader is None):
         error = _half_installed(maps, name, spec)
         if error is not None:
@@ -139,21 +140,23 @@ def _is_there(maps: "Any") -> bool:
 
 def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
     """Makes loading retry, because an installer may remove a file after it was found."""
-    origin, loader = str(spec.origin), spec.loader
+    origin, loader = [os.fsencode(str(spec.origin))], spec.loader
 
     def patiently(call: "Any") -> "Any":
         def called(*args: "Any") -> "Any":
+            global done
             while True:
-                before = _identity(origin)
+                # Inode and size.
+                before = look(origin)[1:]
                 try:
                     return call(*args)
                 except (ImportError, OSError):
                     # Retry only if the file was missing or was replaced. Otherwise the error is
                     # the module's own.
-                    if before == _identity(origin) is not None or not maps.wait():
+                    if before == look(origin)[1:] != [*ABSENT[1:]] or not maps.wait():
                         raise
                 # The new file was not checked.
-                _check_again()
+                done = False
                 error = _check(hook, spec.name)
                 if error is not None:
                     raise error
@@ -164,11 +167,6 @@ def _load_patiently(maps: "Any", hook: str, spec: "ModuleSpec") -> None:
     for name in ("create_module", "get_code"):
         if hasattr(loader, name):
             setattr(loader, name, patiently(getattr(loader, name)))
-
-
-def _identity(path: str) -> "list[int] | None":
-    seen = look([os.fsencode(path)])
-    return None if seen == [*ABSENT] else seen[1:]
 
 
 def _loaded(hook: str) -> "Any":
@@ -256,20 +254,16 @@ class Head:
             self.cache = os.path.join(os.devnull, "imports")
 
     def environment(self) -> str:
-        """The digest of the variables that may count; empty if none is set.
-
-        The backend computes the same digest for a build."""
+        """The digest of the variables that may count, as the backend computes it for a build."""
         never = tuple(name for name in self.exceptions if name.endswith("_"))
-        found = [
-            f"{name}={os.environ[name]}"
-            for name in os.environ
-            if name in self.names
-            or (
-                name.startswith(self.prefixes)
-                and not (name in self.exceptions or name.startswith(never))
-            )
-        ]
-        return digest_of(sorted(found))
+
+        def counts(name: str) -> bool:
+            is_of_family = name.startswith(self.prefixes) and name not in self.exceptions
+            return name in self.names or (is_of_family and not name.startswith(never))
+
+        return digest_of(
+            sorted(f"{name}={os.environ[name]}" for name in os.environ if counts(name))
+        )
 
 
 class Memory:
@@ -319,12 +313,6 @@ def _warn(text: str) -> None:
     if not _has_warned and sys.stderr is not None:
         _has_warned = True
         sys.stderr.write(f"wheelprint: warning: {text}\n")
-
-
-def _check_again() -> None:
-    """Makes the next import check again, because the checked files were replaced."""
-    global done
-    done = False
 
 
 def _stored(maps: "ModuleType", name: str) -> str:
