@@ -95,17 +95,19 @@ pub(super) fn of_packages(
     let (mut rows, mut packages) = (Vec::new(), Vec::new());
     for (name, root, answer) in broken.chain(answers) {
         let answer = answer.unwrap_or_else(|error| {
-            let mut json = failure_as_json(&error);
-            json["project"] = json!({ "name": name, "root": root });
+            let json = failure_as_json(&error);
             let row = Row::failed(&error);
             Answer { json: Some(json), row, code: FAILED, ..Answer::default() }
         });
         code = code.max(answer.code);
+        let mut json = answer.json.unwrap_or_default();
+        if let Some(object) = json.as_object_mut() {
+            object.remove("schema");
+            object.entry("project").or_insert_with(|| json!({ "name": name, "root": root }));
+        }
+        packages.push(json);
         let name = (STRONG, name.unwrap_or("-").to_owned());
         rows.push(answer.row.after([name, (PLAIN, selection.place(root))]));
-        let mut json = answer.json.unwrap_or_default();
-        json.as_object_mut().map(|object| object.remove("schema"));
-        packages.push(json);
     }
     if as_json {
         let others = selection.others().map(|member| {

@@ -204,6 +204,22 @@ def test_status_of_all(project: Project) -> None:
     schemas.snapshot("status-all-packages", value)
 
 
+@pytest.mark.parametrize("command", ["log", "shared status"])
+def test_json_of_all_names_each_package(command: str, project: Project, tmp_path: Path) -> None:
+    package(project, "app")
+    url = (tmp_path / "shared").as_uri()
+    options = ("--all-packages", "--json")
+    run = wheelprint(project, *command.split(), *options, WHEELPRINT_SHARED_URL=url).ok()
+    value = said(run, command.replace(" ", "-"))
+    names = [one["project"]["name"] for one in value["packages"]]
+    assert names == ["Pure.One", "two"]
+    assert [one["project"]["name"] for one in value["others"]] == ["app"]
+    one = wheelprint(
+        project, *command.split(), "--json", "--package", "two", WHEELPRINT_SHARED_URL=url
+    )
+    assert "project" not in said(one.ok(), command.replace(" ", "-"))
+
+
 def test_explain_of_all(project: Project) -> None:
     package(project, "app")
     run = wheelprint(project, "explain", "--all-packages").ok()

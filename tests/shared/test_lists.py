@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support import machines
+from support import machines, schemas
 from support.machines import FolderTeam
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def team(check_out: CheckOut) -> FolderTeam:
 
 def status(project: Project) -> dict[str, object]:
     said = machines.wheelprint(project, "shared", "status", "--json").ok().stdout
+    schemas.check("shared-status", json.loads(said))
     return json.loads(said)  # type: ignore[no-any-return]
 
 
