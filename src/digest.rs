@@ -14,6 +14,9 @@ const PIECES: usize = 3;
 /// Files of this size are hashed by a thread of their own.
 pub const LARGE: u64 = 1 << 20;
 
+/// The largest file that is read whole, in bytes.
+const WHOLE: u64 = 64 << 20;
+
 /// The digest of bytes in memory.
 pub fn bytes(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -25,6 +28,24 @@ pub fn bytes(bytes: &[u8]) -> String {
 /// The file can't be opened or read.
 pub fn file(path: &Path) -> std::io::Result<String> {
     Ok(reader(fs::File::open(path)?)?.0)
+}
+
+/// The content of a file of a sensible size, which is read whole. Reading a device or a pipe may
+/// never end.
+///
+/// # Errors
+/// It is no file, is too large, or can't be read.
+pub fn content(path: &Path) -> std::io::Result<Vec<u8>> {
+    let meta = fs::metadata(path)?;
+    let wrong = match meta.len() {
+        _ if !meta.is_file() => Some("not a file".to_owned()),
+        size if size > WHOLE => Some(format!("larger than {} MiB", WHOLE >> 20)),
+        _ => None,
+    };
+    match wrong {
+        Some(wrong) => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, wrong)),
+        None => fs::read(path),
+    }
 }
 
 /// The digest of everything a reader returns, and the number of bytes.

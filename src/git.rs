@@ -13,13 +13,10 @@ pub(crate) fn tracked(folder: &Path, environment: &Environment) -> Option<Vec<Pa
     if !folder.ancestors().any(|folder| folder.join(".git").exists()) {
         return None;
     }
-    let output = environment
-        .command(environment.which("git")?, folder)
-        .args(["ls-files", "-z", "--cached"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    let names = String::from_utf8(output.stdout).ok()?;
+    let git = environment.which("git")?;
+    let list = ["ls-files", "-z", "--cached"];
+    let output = plain(&git, folder, environment).args(list).output().ok()?;
+    let names = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;
     let names: Vec<&str> = names.split_terminator('\0').collect();
     names.contains(&"Cargo.toml").then(|| names.iter().map(|name| folder.join(name)).collect())
 }
@@ -108,15 +105,54 @@ pub(crate) fn track_all(folder: &Path, environment: &Environment) -> Result<(), 
     Ok(())
 }
 
-/// git without its variables: inside of a hook they name another repository.
+/// git as it answers about any folder, also one that came from somebody else: without the variables
+/// of a hook, which name another repository; without replacements of objects (`git replace`), because
+/// a commit must be what its name says; and without programs and servers that the configuration of
+/// the repository names.
 fn plain(git: &Path, folder: &Path, environment: &Environment) -> Command {
     let mut command = environment.command(git, folder);
     for (name, _) in environment.iter() {
-        if name.as_encoded_bytes().starts_with(b"GIT_") {
-            command.env_remove(name);
+        let name = name.as_encoded_bytes();
+        // The user's own settings, such as `safe.directory`.
+        let is_setting = name.starts_with(b"GIT_CONFIG");
+        if name.starts_with(b"GIT_") && !is_setting {
+            command.env_remove(String::from_utf8_lossy(name).as_ref());
         }
     }
+    command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_TERMINAL_PROMPT", "0");
+    // A partial clone would get missing objects from its remote.
+    command.env("GIT_ALLOW_PROTOCOL", "none").env("GIT_NO_LAZY_FETCH", "1");
+    command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
     command
+}
+
+/// Settings that switch off the filters which the repository's own configuration defines, because a
+/// filter is a program. Those of the user and of the system stay.
+fn without_filters(
+    git: &Path,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Vec<String>, Cause> {
+    let list = ["config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^filter\."];
+    let output = plain(git, folder, environment).args(list).output().because("git")?;
+    // 1: there is none.
+    if !matches!(output.status.code(), Some(0 | 1)) {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned().into());
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut fields = said.split_terminator('\0');
+    let mut settings = Vec::new();
+    while let (Some(scope), Some(name)) = (fields.next(), fields.next()) {
+        let is_of_repository = matches!(scope, "local" | "worktree");
+        if let Some((driver, _)) = name.rsplit_once('.')
+            && is_of_repository
+        {
+            for (end, value) in [("smudge", ""), ("process", ""), ("required", "false")] {
+                settings.extend(["-c".to_owned(), format!("{driver}.{end}={value}")]);
+            }
+        }
+    }
+    Ok(settings)
 }
 
 /// A revision that was written to a folder.
@@ -124,13 +160,14 @@ pub(crate) struct CheckedOut {
     /// The top of the tree.
     pub top: PathBuf,
     pub folder: PathBuf,
-    /// The places of submodules, whose content is not checked out.
-    pub submodules: Vec<PathBuf>,
+    /// The places whose content is no part of the revision, and why.
+    pub left_out: Vec<(PathBuf, &'static str)>,
 }
 
 /// Writes the tree of a revision into an empty folder, like a checkout: git applies its line
-/// endings and filters. The result has the place of `folder` in that tree. The repository and its
-/// index do not change.
+/// endings and the filters of the user. The result has the place of `folder` in that tree. The
+/// repository and its index do not change. A symbolic link that leads out of the tree is left out,
+/// because what it leads to is no part of the revision.
 pub(crate) fn check_out(
     folder: &Path,
     revision: &str,
@@ -140,9 +177,10 @@ pub(crate) fn check_out(
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     let tree = to.join("tree");
     fs_err::create_dir_all(&tree)?;
+    let without_filters = without_filters(&git, folder, environment)?;
     let command = || {
-        let mut command = environment.command(&git, folder);
-        command.env("GIT_INDEX_FILE", to.join("index")).env("GIT_TERMINAL_PROMPT", "0");
+        let mut command = plain(&git, folder, environment);
+        command.env("GIT_INDEX_FILE", to.join("index")).args(&without_filters);
         command
     };
     let run = |command: &mut Command| -> Result<String, Cause> {
@@ -162,11 +200,24 @@ pub(crate) fn check_out(
     let write = ["-C", &top, "checkout-index", "--all", "--force"];
     run(command().env("GIT_WORK_TREE", &tree).args(write))?;
     let listed = run(command().args(["-C", &top, "ls-files", "--stage", "-z"]))?;
-    let submodules = listed.split('\0').filter_map(|line| {
-        let (stage, name) = line.split_once('\t')?;
-        stage.starts_with("160000").then(|| tree.join(name))
-    });
+    let of_mode = |mode: &str| -> Vec<PathBuf> {
+        let entries = listed.split('\0').filter_map(|line| line.split_once('\t'));
+        let entries = entries.filter(|(stage, _)| stage.starts_with(mode));
+        entries.map(|(_, name)| tree.join(name)).collect()
+    };
+    let (links, submodules) = (of_mode("120000"), of_mode("160000"));
+    let inside = dunce::canonicalize(&tree)?;
+    let leads_outside = |link: &&PathBuf| {
+        link.is_symlink() && !dunce::canonicalize(link).is_ok_and(|it| it.starts_with(&inside))
+    };
+    // All are looked at before one is removed: a link may lead through another.
+    let outside: Vec<PathBuf> = links.iter().filter(leads_outside).cloned().collect();
+    for link in &outside {
+        fs_err::remove_file(link)?;
+    }
     let folder = tree.join(prefix.trim_end_matches('/'));
-    let submodules = submodules.collect();
-    Ok(CheckedOut { top: tree, folder, submodules })
+    let with = |paths: Vec<PathBuf>, why| paths.into_iter().map(move |path| (path, why));
+    let submodules = with(submodules, "lies in a submodule, which a revision does not hold");
+    let outside = with(outside, "is behind a link that leads out of the revision");
+    Ok(CheckedOut { top: tree, folder, left_out: submodules.chain(outside).collect() })
 }

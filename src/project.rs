@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexSet;
 use serde::Deserialize;
 
+use crate::digest;
 use crate::error::{self, Error, PathContext as _, Result};
 use crate::request::Request;
 
@@ -82,7 +83,7 @@ impl Project {
     /// path, line and field.
     pub fn load(root: &Path) -> Result<Self> {
         let path = root.join("pyproject.toml");
-        let bytes = match fs_err::read(&path) {
+        let bytes = match digest::content(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let hint = "give the folder that has pyproject.toml";

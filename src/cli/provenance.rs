@@ -17,7 +17,7 @@ use crate::error::{Error, PathContext as _, Result};
 use crate::git;
 use crate::log::escape_controls;
 use crate::provenance::builder::{Builder, repository_of_remote, repository_of_run};
-use crate::provenance::{Commit, Subject, statement};
+use crate::provenance::{Commit, Subject, below, statement};
 use crate::publish;
 use crate::report;
 
@@ -58,6 +58,15 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
             return Err(Error::setting(name, format!("`{given}` is not a URI"), hint));
         }
     }
+    if out.is_some()
+        && let Some((again, _)) = artifacts.iter().enumerate().find_map(|(index, artifact)| {
+            let is_same = |earlier: &&PathBuf| file_name(earlier) == file_name(artifact);
+            Some((artifact, artifacts[..index].iter().find(is_same)?))
+        })
+    {
+        let hint = "give them in two calls, each with an --out of its own";
+        return Err(Error::given(again, "another file of this name is given too", hint));
+    }
     let progress = context.terminal.progress("comparing");
     let builder = Builder::new(builder_id.as_deref(), &context.environment);
     let sources = Sources::open(source, members, context)?;
@@ -67,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     });
     let at_commit = commit.as_ref().map(|commit| AtCommit::open(commit, members, context));
     let mut made = Vec::new();
-    let mut refused = 0;
+    let mut refused = Vec::new();
     for artifact in artifacts {
         let path = context.path(artifact);
         let sha256 = digest::file(&path).at(&path)?;
@@ -80,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
                 "`wheelprint verify` shows all differences; --source names other sources",
             );
             context.terminal.error(&error);
-            refused += 1;
+            refused.push(artifact);
             continue;
         }
         let commit = at_commit.as_ref().and_then(|it| it.commit_of(artifact, context));
@@ -96,7 +105,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
         made.push((artifact, made_of));
     }
     drop(progress);
-    let code = u8::from(refused > 0);
+    let code = u8::from(!refused.is_empty());
     let Some(out) = out else {
         // Several are printed as JSON Lines, as in-toto's bundles are.
         let text = match &made[..] {
@@ -108,8 +117,13 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let ending = if *predicate { "predicate.json" } else { "intoto.json" };
     let folder = context.path(out);
     fs::create_dir_all(&folder).at(&folder)?;
+    let place = |artifact: &Path| folder.join(format!("{}.{ending}", file_name(artifact)));
+    // What an earlier call stated of another file of this name.
+    for path in refused.iter().map(|artifact| place(artifact)).filter(|path| path.is_file()) {
+        fs::remove_file(&path).at(&path)?;
+    }
     for (artifact, json) in &made {
-        let path = folder.join(format!("{}.{ending}", file_name(artifact)));
+        let path = place(artifact);
         write(&path, &format!("{json:#}\n")).at(&path)?;
     }
     let text = format!("{} written to {}\n", count(made.len(), "file"), context.shown(&folder));
@@ -143,11 +157,13 @@ impl<'a> AtCommit<'a> {
     /// The commit, if the artifact was built from exactly its sources.
     fn commit_of(&self, artifact: &Path, context: &Context) -> Option<Commit> {
         let git::Commit { sha, prefix, origin, .. } = self.commit;
-        let cause = match verify::verify(artifact, self.sources.as_ref()?, context) {
+        let sources = self.sources.as_ref()?;
+        let cause = match verify::verify(artifact, sources, context) {
             Ok(verified) if verified.is_verified() => {
                 let remote = || repository_of_remote(origin.as_deref()?, sha);
                 let uri = repository_of_run(sha, &context.environment).or_else(remote);
-                return Some(Commit { sha: sha.clone(), uri, folder: prefix.clone() });
+                let folder = below(prefix, &sources.place_of(verified.folder.as_deref()?)?);
+                return Some(Commit { sha: sha.clone(), uri, folder });
             }
             Ok(verified) => report::named(verified.differences().collect::<Vec<_>>().into_iter()),
             Err(error) => error.to_string(),

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde_json::Value as Json;
 
 use super::Context;
@@ -15,7 +14,7 @@ use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Inputs, Record};
 use crate::git;
 use crate::hooks::{Access, Call};
-use crate::inputs::Root;
+use crate::inputs::{self, Root};
 use crate::log::escape_controls;
 use crate::provenance;
 use crate::request::Artifact;
@@ -70,6 +69,14 @@ impl Sources {
         Ok(Self { base, selection })
     }
 
+    /// A folder's path relative to the folder that the user named.
+    pub(super) fn place_of(&self, folder: &Path) -> Option<String> {
+        match &self.base {
+            Base::Tree(tree) => inputs::relative(&tree.folder, folder),
+            Base::Stated { .. } => None,
+        }
+    }
+
     /// The package that an artifact of this name belongs to, and its sources if they are not the
     /// base itself. If the user asked for packages, it must be one of them. If not, the root of a
     /// workspace stands for all packages below it.
@@ -106,8 +113,8 @@ pub(super) struct Tree {
     pub folder: PathBuf,
     /// Inputs that cannot be observed in the folder. The record of an sdist states them.
     pub stated: Inputs,
-    /// Submodules that the checked-out revision names but does not contain.
-    pub submodules: Vec<PathBuf>,
+    /// What the checked-out revision names but does not contain, and why.
+    pub left_out: Vec<(PathBuf, &'static str)>,
     /// Whether the folder is temporary, so that nothing of it must be kept.
     is_temporary: bool,
     /// Deletes the temporary folder on drop.
@@ -177,26 +184,26 @@ impl Tree {
         context: &Context,
     ) -> Result<(Self, PathBuf)> {
         let tree = git::check_out(folder, revision, to, &context.environment);
-        let git::CheckedOut { top, folder, submodules } = tree.map_err(|cause| {
+        let git::CheckedOut { top, folder, left_out } = tree.map_err(|cause| {
             let cause = escape_controls(&cause.to_string());
             let hint = "name a commit, tag or branch of its repository";
             Error::given(folder, format!("revision {revision}: {cause}"), hint)
         })?;
-        Ok((Self { submodules, ..Self::clean(folder) }, top))
+        Ok((Self { left_out, ..Self::clean(folder) }, top))
     }
 
     /// The sources in another folder of the same tree.
     fn at(&self, folder: PathBuf) -> Base {
-        let (submodules, is_temporary) = (self.submodules.clone(), self.is_temporary);
-        Base::Tree(Self { folder, submodules, is_temporary, ..Self::default() })
+        let (left_out, is_temporary) = (self.left_out.clone(), self.is_temporary);
+        Base::Tree(Self { folder, left_out, is_temporary, ..Self::default() })
     }
 
     /// The tree that an sdist was made from, restored in a temporary folder.
     fn restored(record: &Record, restore: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<Base> {
         let made = temporary()?;
         let (folder, stated) = (restore(made.path())?, record.inputs());
-        let (submodules, _temporary) = (Vec::new(), Some(made));
-        Ok(Base::Tree(Self { folder, stated, submodules, is_temporary: true, _temporary }))
+        let _temporary = Some(made);
+        Ok(Base::Tree(Self { folder, stated, is_temporary: true, _temporary, ..Self::default() }))
     }
 
     /// Opens the folder as for a build of `artifact`. No program that the sources name is executed.
@@ -236,7 +243,8 @@ impl Lock {
         let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
         let name = provenance::below(workspace, "Cargo.lock");
         let path = folder.join(&name);
-        match fs::read_to_string(&path) {
+        let text = |bytes| String::from_utf8(bytes).map_err(std::io::Error::other);
+        match digest::content(&path).and_then(text) {
             Ok(text) => Ok(Some(Self { path, name, text })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(&path, &error)),
@@ -285,6 +293,8 @@ fn refused(path: &Path, cause: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+
+    use fs_err as fs;
 
     use super::*;
     use crate::fingerprint::Source;

@@ -72,8 +72,8 @@ pub(crate) struct Built<'a> {
     /// The path of the record in the file.
     pub(crate) record_name: &'a str,
     pub(crate) record_sha256: &'a str,
-    /// The commit of the sources, if they were named by a revision.
-    pub(crate) commit: Option<&'a str>,
+    /// The commit of the sources and the project's folder in it, if they were named by a revision.
+    pub(crate) commit: Option<(&'a str, &'a str)>,
     /// The crates of the sources' Cargo.lock, as `crates::of_lock` gives them; `None` if there is
     /// no such file.
     pub(crate) crates: Option<&'a [Json]>,
@@ -164,10 +164,7 @@ impl Predicate {
         }
         self.compare_dependencies(built, &mut compared);
         let mut stated = self.build_definition.external_parameters.clone();
-        // The commit is a dependency, too, and is compared there.
-        for name in ["source", "folder"] {
-            stated.remove(name);
-        }
+        self.compare_source(stated.remove("source"), stated.remove("folder"), built, &mut compared);
         let (stated, found) = (flat(&stated.into()), flat(&parameters(built.record, None)));
         for name in stated.keys().chain(found.keys().filter(|name| !stated.contains_key(*name))) {
             let (stated, found) = (stated.get(name), found.get(name));
@@ -177,6 +174,53 @@ impl Predicate {
             }
         }
         compared
+    }
+
+    /// Compares the repository, the commit and the folder. The repository is known from nowhere else,
+    /// so its two places are compared with each other, and a commit in its address with the commit.
+    fn compare_source(
+        &self,
+        source: Option<Json>,
+        folder: Option<Json>,
+        built: &Built<'_>,
+        compared: &mut Compared,
+    ) {
+        let commits: Vec<(&String, Option<&str>)> = self
+            .build_definition
+            .resolved_dependencies
+            .iter()
+            .filter(|it| it.name.as_deref() == Some("source"))
+            .filter_map(|it| Some((it.digest.get("gitCommit")?, it.uri.as_deref())))
+            .collect();
+        let text = |json: &Option<Json>| match json {
+            None => None,
+            Some(Json::String(text)) => Some(text.clone()),
+            Some(other) => Some(other.to_string()),
+        };
+        let (source, folder) = (text(&source), text(&folder));
+        let (source, folder) = (source.as_deref(), folder.as_deref());
+        if commits.is_empty() && source.is_some() {
+            compared.differ(Part::Parameter, "source", source, None);
+        }
+        for (commit, uri) in &commits {
+            let named = uri.and_then(|uri| uri.rsplit_once('@')).map(|(_, reference)| reference);
+            let is_commit =
+                |it: &str| it.len() >= 40 && it.bytes().all(|it| it.is_ascii_hexdigit());
+            let is_other = named.is_some_and(|named| is_commit(named) && named != *commit);
+            if *uri != source || is_other {
+                compared.differ(Part::Parameter, "source", source, *uri);
+            }
+        }
+        let Some((sha, place)) = built.commit else { return };
+        if commits.is_empty() {
+            compared.differ(Part::Commit, "source", None, Some(sha));
+        }
+        for (commit, _) in commits.iter().filter(|(commit, _)| *commit != sha) {
+            compared.differ(Part::Commit, "source", Some(commit), Some(sha));
+        }
+        if folder.unwrap_or_default() != place {
+            compared.differ(Part::Parameter, "folder", folder, Some(place));
+        }
     }
 
     fn compare_dependencies(&self, built: &Built<'_>, compared: &mut Compared) {
@@ -195,9 +239,6 @@ impl Predicate {
                 && let Some(commit) = it.digest.get("gitCommit")
             {
                 compared.commit = Some(commit.clone());
-                if built.commit.is_some_and(|found| found != commit) {
-                    compared.differ(Part::Commit, "source", Some(commit), built.commit);
-                }
                 continue;
             }
             let key = (it.uri.is_some(), it.id().to_owned());
@@ -244,16 +285,21 @@ impl Resource {
     }
 }
 
-/// The values in an object by their path: `variables.CFLAGS`.
+/// The values in an object by their path: `variables.CFLAGS`. A dot in a name is written `\.`, so that
+/// no two values have one path.
 fn flat(json: &Json) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
     let mut open = vec![(String::new(), json)];
     while let Some((path, json)) = open.pop() {
         match json {
-            Json::Object(object) => open.extend(object.iter().map(|(name, json)| {
-                let dot = if path.is_empty() { "" } else { "." };
-                (format!("{path}{dot}{name}"), json)
-            })),
+            Json::Object(object) if !object.is_empty() => {
+                open.extend(object.iter().map(|(name, json)| {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    let name = name.replace('\\', r"\\").replace('.', r"\.");
+                    (format!("{path}{dot}{name}"), json)
+                }));
+            }
+            _ if path.is_empty() => {}
             Json::String(text) => drop(flat.insert(path, text.clone())),
             other => drop(flat.insert(path, other.to_string())),
         }
@@ -288,7 +334,7 @@ mod tests {
             record,
             record_name: "a.dist-info/wheelprint.json",
             record_sha256: "11",
-            commit: Some("99"),
+            commit: Some(("99", "python")),
             crates: Some(crates),
         };
         let compared = Statement::read(&made.to_string()).unwrap().compare(&built);
@@ -367,6 +413,65 @@ mod tests {
         *less.pointer_mut("/predicate/runDetails/byproducts").unwrap() = json!([]);
         let expected = [(Part::Record, "a.dist-info/wheelprint.json".to_owned())];
         assert_eq!(differences(&less, &record, &crates), expected);
+    }
+
+    #[test]
+    fn repository_commit_and_folder_must_agree() {
+        let record = record();
+        let sha = "9".repeat(40);
+        let subject = Subject {
+            name: "a.whl",
+            sha256: "00",
+            record: &record,
+            record_name: "a.dist-info/wheelprint.json",
+            record_sha256: "11",
+        };
+        let builder = Builder { id: "https://example.org/us".into(), invocation: None };
+        let made = |uri: Option<&str>, folder: &str| {
+            let uri = uri.map(str::to_owned);
+            let commit = Commit { sha: sha.clone(), uri, folder: folder.into() };
+            statement(&subject, Some(&commit), &[], &builder)
+        };
+        let compare = |made: &Json, commit| {
+            let (record_name, record_sha256) = ("a.dist-info/wheelprint.json", "11");
+            let crates = Some(&[][..]);
+            let built = Built { record: &record, record_name, record_sha256, commit, crates };
+            let compared = Statement::read(&made.to_string()).unwrap().compare(&built);
+            let found = compared.unwrap().unwrap().differences.into_iter();
+            found.map(|it| (it.part, it.name)).collect::<Vec<_>>()
+        };
+        let parameter = |name: &str| (Part::Parameter, name.to_owned());
+        let at = |reference: &str| format!("git+https://example.org/a@{reference}");
+        let tag = at("refs/tags/v1");
+        for commit in [None, Some((&*sha, "python"))] {
+            for uri in [None, Some(&*tag), Some(&*at(&sha))] {
+                assert_eq!(compare(&made(uri, "python"), commit), [], "{uri:?}");
+            }
+            let other = made(Some(&at(&"8".repeat(40))), "python");
+            assert_eq!(compare(&other, commit), [parameter("source")]);
+            let mut other = made(Some(&tag), "python");
+            other["predicate"]["buildDefinition"]["externalParameters"]["source"] =
+                at("main").into();
+            assert_eq!(compare(&other, commit), [parameter("source")]);
+        }
+        assert_eq!(compare(&made(None, ""), Some((&sha, "python"))), [parameter("folder")]);
+        assert_eq!(compare(&made(None, "python"), Some((&sha, ""))), [parameter("folder")]);
+        assert_eq!(compare(&made(None, ""), Some((&sha, ""))), []);
+        let other = "8".repeat(40);
+        let commit = |it: &Json| compare(it, Some((&*other, "python")));
+        assert_eq!(commit(&made(None, "python")), [(Part::Commit, "source".to_owned())]);
+        let none = statement(&subject, None, &[], &builder);
+        assert_eq!(compare(&none, None), []);
+        assert_eq!(commit(&none), [(Part::Commit, "source".to_owned()), parameter("folder")]);
+    }
+
+    #[test]
+    fn a_dot_in_a_name_hides_no_value() {
+        let one = flat(&json!({ "a": { "b": 1 }, "c": {}, "d\\.e": "x" }));
+        let other = flat(&json!({ "a.b": 1, "c": {}, "d\\": { "e": "x" } }));
+        assert_eq!(one.keys().collect::<Vec<_>>(), ["a.b", "c", r"d\\\.e"]);
+        assert_eq!(other.keys().collect::<Vec<_>>(), [r"a\.b", "c", r"d\\.e"]);
+        assert_eq!(flat(&json!({})).len(), 0);
     }
 
     #[test]

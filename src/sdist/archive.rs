@@ -47,6 +47,17 @@ pub struct Archive {
 type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
 type Entry<'a> = tar::Entry<'a, Reader>;
 
+/// Whether some system takes this name for `.git`: names differ in case, and Windows drops dots and
+/// spaces at the end, has short names (`git~1`), and names streams after a colon. macOS leaves out
+/// characters without width.
+pub(super) fn is_git_folder(name: &str) -> bool {
+    let has_width = |it: &char| !matches!(it, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let name: String = name.chars().filter(has_width).collect();
+    let name = name.split(':').next().unwrap_or_default();
+    let name = name.trim_end_matches(['.', ' ']);
+    [".git", "git~1"].iter().any(|git| name.eq_ignore_ascii_case(git))
+}
+
 impl Archive {
     /// Reads a whole archive.
     ///
@@ -120,6 +131,12 @@ impl Archive {
                 return Err(refused(path, format!("{name:?} has something in it")));
             }
             _ => return Err(refused(path, format!("{name:?} is a link or no file"))),
+        }
+        if name.split('/').any(is_git_folder) {
+            return Err(refused(
+                path,
+                format!("{name:?}: a repository of git, which may name programs"),
+            ));
         }
         let leads_outside = name.starts_with('/')
             || name.contains(['\\', '\0'])

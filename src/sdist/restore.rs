@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
+use super::archive::is_git_folder;
 use super::{Archive, Origin, PKG_INFO};
 use crate::error::{Damage, Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
@@ -119,9 +120,12 @@ impl Layout {
         Ok(Self { base, project })
     }
 
+    /// `None` for a file outside, and for one of a repository: git would run programs that it names.
     fn place(&self, packed: &Packed) -> Option<PathBuf> {
         let path = normalize(&self.project.join(packed.source.as_ref()?));
-        path.starts_with(&self.base).then_some(path)
+        let inside = path.strip_prefix(&self.base).ok()?;
+        let is_of_git = inside.iter().any(|part| is_git_folder(&part.to_string_lossy()));
+        (!is_of_git).then_some(path)
     }
 
     fn restore(&self, packed: &Packed) -> Result<()> {

@@ -4,6 +4,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use fs_err as fs;
 
+use zip::CompressionMethod;
+
 use super::BUFFER;
 use super::audit::Audit;
 use crate::error::Cause;
@@ -76,18 +78,24 @@ impl Audit {
         for index in 0..self.archive.len() {
             let entry = self.archive.by_index_raw(index)?;
             let name = entry.name_raw().to_owned();
-            entries.push((entry.header_start(), name, entry.compressed_size()));
+            let method = match entry.compression() {
+                CompressionMethod::Stored => 0,
+                CompressionMethod::Deflated => 8,
+                _ => return Ok(false),
+            };
+            let (crc, sizes) = (entry.crc32(), [entry.size(), entry.compressed_size()]);
+            entries.push((entry.header_start(), name, Stated { method, crc, sizes }));
         }
         entries.sort();
         let list = self.archive.central_directory_start();
         let mut file = std::io::BufReader::with_capacity(BUFFER, fs::File::open(self.path())?);
         let mut expected = 0;
-        for (number, (start, name, size)) in entries.iter().enumerate() {
+        for (number, (start, name, stated)) in entries.iter().enumerate() {
             file.seek(SeekFrom::Start(*start))?;
             let header: [u8; 30] = read(&mut file)?;
             let (own, extra) =
                 (vec(&mut file, word(&header, 26))?, vec(&mut file, word(&header, 28))?);
-            let end = start + 30 + (own.len() + extra.len()) as u64 + size;
+            let end = start + 30 + (own.len() + extra.len()) as u64 + stated.sizes[1];
             let next = entries.get(number + 1).map_or(list, |(start, ..)| *start);
             // A data descriptor follows if bit 3 is set: with or without signature, 32 or 64 bits.
             let has_descriptor = word(&header, 6) & 8 != 0;
@@ -99,7 +107,7 @@ impl Audit {
             if *start != expected || header[..4] != *b"PK\x03\x04" || own != *name {
                 return Ok(false);
             }
-            if !is_end || !has_plain_extras(&extra) {
+            if !is_end || !has_plain_extras(&extra) || !stated.is_in(&header, &extra) {
                 return Ok(false);
             }
             expected = next;
@@ -121,6 +129,41 @@ impl Audit {
     }
 }
 
+/// What the list says of an entry's content.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Stated {
+    method: u16,
+    crc: u32,
+    /// Unpacked and packed.
+    sizes: [u64; 2],
+}
+
+impl Stated {
+    /// Whether the entry's own header says the same (APPNOTE.TXT, 4.3.7). Programs that unpack while
+    /// they read know only that one. It leaves out CRC and sizes if a data descriptor follows.
+    fn is_in(&self, header: &[u8; 30], extra: &[u8]) -> bool {
+        const DESCRIPTOR: u16 = 8;
+        // Bits for the effort of deflate, and for names in UTF-8.
+        const WITHOUT_EFFECT: u16 = 2 | 4 | 0x800;
+        let flags = word(header, 6);
+        let number =
+            |at: usize| u32::from(word(header, at)) | u32::from(word(header, at + 2)) << 16;
+        // Sizes of 64 bits are in an extra field (4.5.3).
+        let mut large = field(extra, 1).unwrap_or_default().chunks_exact(8);
+        let mut size = |at: usize| match number(at) {
+            u32::MAX => large.next().and_then(|it| it.try_into().ok()).map(u64::from_le_bytes),
+            size => Some(size.into()),
+        };
+        let (unpacked, packed) = (size(22), size(18));
+        let is_left_out =
+            flags & DESCRIPTOR != 0 && number(14) == 0 && [unpacked, packed] == [Some(0), Some(0)];
+        let is_same = number(14) == self.crc && [unpacked, packed] == self.sizes.map(Some);
+        flags & !(DESCRIPTOR | WITHOUT_EFFECT) == 0
+            && word(header, 8) == self.method
+            && (is_same || is_left_out)
+    }
+}
+
 fn read<const LENGTH: usize>(file: &mut impl Read) -> Result<[u8; LENGTH], Cause> {
     let mut bytes = [0; LENGTH];
     file.read_exact(&mut bytes)?;
@@ -135,6 +178,18 @@ fn vec(file: &mut impl Read, length: u16) -> Result<Vec<u8>, Cause> {
 
 fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+/// The content of the extra field with this ID.
+fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
+    while let [id, high, low, length, rest @ ..] = extra {
+        let (content, next) = rest.split_at_checked(u16::from_le_bytes([*low, *length]).into())?;
+        if u16::from_le_bytes([*id, *high]) == wanted {
+            return Some(content);
+        }
+        extra = next;
+    }
+    None
 }
 
 fn has_plain_extras(mut extra: &[u8]) -> bool {
@@ -188,6 +243,32 @@ mod tests {
         assert!(!is_plain());
         archive(&path, "a comment");
         assert!(!is_plain());
+        // Flags (encrypted), method, CRC and sizes in the entry's own header.
+        for at in [6, 8, 14, 18, 22] {
+            let mut other = plain.clone();
+            other[at] ^= 1;
+            fs::write(&path, other).unwrap();
+            assert!(!Audit::open(&path).is_ok_and(|mut it| it.is_plain().unwrap_or(true)), "{at}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_64_bits_are_in_an_extra_field() {
+        let stated = Stated { method: 8, crc: 7, sizes: [1 << 33, 5] };
+        let mut header = [0; 30];
+        (header[8], header[14]) = (8, 7);
+        header[18..26].fill(0xff);
+        let extra = [&[1, 0, 16, 0][..], &(1_u64 << 33).to_le_bytes(), &5_u64.to_le_bytes()];
+        assert!(stated.is_in(&header, &extra.concat()));
+        assert!(!stated.is_in(&header, &[]));
+        let other = Stated { sizes: [1 << 33, 6], ..stated };
+        assert!(!other.is_in(&header, &extra.concat()));
+        // Left out, because a data descriptor follows.
+        let mut header = [0; 30];
+        (header[6], header[8]) = (8, 8);
+        assert!(other.is_in(&header, &[]));
+        header[14] = 1;
+        assert!(!other.is_in(&header, &[]));
     }
 
     #[test]

@@ -125,8 +125,10 @@ fn copied(
                 copy_listed(top, files, &target, working)?;
                 // An ignored file may be a source all the same, such as Cargo.lock.
                 for path in named(record, &project) {
-                    if let Ok(inside) = path.strip_prefix(top) {
-                        copy_listed(top, &[inside.to_owned()], &target, working)?;
+                    if let Ok(inside) = path.strip_prefix(top)
+                        && !path.starts_with(working)
+                    {
+                        copy_named(top, inside, &target)?;
                     }
                 }
                 let tracked = git::track_all(&target, environment);
@@ -178,6 +180,33 @@ fn copy_listed(from: &Path, files: &[PathBuf], to: &Path, working: &Path) -> Res
             copy(&source, &meta, &target)?;
         }
     }
+    Ok(())
+}
+
+/// Copies a file that the record names, unless the copy has it. A link in its path that leads out of
+/// the copy is replaced by what the record names of it: the record is not trusted, and nothing is
+/// written behind such a link.
+fn copy_named(from: &Path, name: &Path, to: &Path) -> Result<()> {
+    let source = from.join(name);
+    if !fs::metadata(&source).is_ok_and(|meta| meta.is_file()) {
+        return Ok(());
+    }
+    let inside = dunce::canonicalize(to).at(to)?;
+    let mut target = to.to_owned();
+    for part in name {
+        target.push(part);
+        if target.is_symlink()
+            && !dunce::canonicalize(&target).is_ok_and(|it| it.starts_with(&inside))
+        {
+            fs::remove_file(&target).at(&target)?;
+        }
+    }
+    if fs::symlink_metadata(&target).is_ok() {
+        return Ok(());
+    }
+    let folder = target.parent().unwrap_or(to);
+    fs::create_dir_all(folder).at(folder)?;
+    fs::copy(&source, &target).at(&source)?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::digest;
@@ -23,12 +24,16 @@ pub(super) fn compare(
     let mut same = 0;
     for (name, stated) in &source.files {
         let path = normalize(&project.join(name));
-        let found = match digest::file(&path) {
-            Ok(digest) => Value::Sha256(digest),
-            Err(error) if error.kind() != ErrorKind::PermissionDenied && !path.exists() => {
-                Value::Absent
-            }
-            Err(error) => Value::Unreadable(error.kind().to_string()),
+        let found = match fs::metadata(&path).map(|meta| meta.is_file()) {
+            // Reading a device or a pipe may never end.
+            Ok(false) => Value::Unreadable("not a file".into()),
+            is_file => match is_file.and_then(|_| digest::file(&path)) {
+                Ok(digest) => Value::Sha256(digest),
+                Err(error) if error.kind() != ErrorKind::PermissionDenied && !path.exists() => {
+                    Value::Absent
+                }
+                Err(error) => Value::Unreadable(error.kind().to_string()),
+            },
         };
         match difference(name, stated, found) {
             None => same += 1,

@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let verify = |given: &PathBuf| {
         let mut verified = verify(given, &sources, context)?;
         if let Some(attestations) = &attestations {
-            verified.attestations = attestations.of(&verified, context)?;
+            verified.attestations = attestations.of(&verified, &sources, context)?;
         }
         Ok(verified)
     };
@@ -206,13 +206,12 @@ fn in_tree(
     let mut findings = compare(record, &observed, &roots);
     if let Some(source) = &record.source {
         pass_over_left_out(&mut findings, call.project(), tree, &roots);
-        let lies_below = |name: &&String| {
+        let missing = source.files.keys().find_map(|name| {
             let path = normalize(&tree.folder.join(name));
-            tree.submodules.iter().any(|folder| path.starts_with(folder))
-        };
-        if let Some(name) = source.files.keys().find(lies_below) {
-            let name = escape_controls(name);
-            let cause = format!("{name} lies in a submodule, which a revision does not hold");
+            let (_, why) = tree.left_out.iter().find(|(place, _)| path.starts_with(place))?;
+            Some(format!("{} {why}", escape_controls(name)))
+        });
+        if let Some(cause) = missing {
             return refused(&cause, "check the revision out and give the folder as --source");
         }
         let told = findings.differences.iter().filter_map(Reason::key);

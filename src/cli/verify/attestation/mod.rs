@@ -10,10 +10,12 @@ use serde::Serialize;
 use super::Verified;
 use crate::cli::Context;
 use crate::cli::artifact::file_name;
-use crate::cli::sources::{Lock, commit_of};
+use crate::cli::sources::{Lock, Sources, commit_of};
 use crate::digest;
 use crate::error::{Cause, Error, PathContext as _, Result};
+use crate::git;
 use crate::log::escape_controls;
+use crate::provenance::below;
 use crate::provenance::reader::{About, Built, Compared, Difference, Part, Statement};
 use crate::report::named;
 
@@ -51,7 +53,7 @@ pub(super) struct Attestations {
     checked: Vec<Checked>,
     is_signer_demanded: bool,
     /// The commit of the sources, if the user named a revision.
-    commit: Option<String>,
+    commit: Option<git::Commit>,
 }
 
 /// One attestation that is about an artifact.
@@ -111,7 +113,6 @@ impl Arguments {
         };
         let is_revision = !context.path(source).exists();
         let commit = if is_revision { commit_of(source, context)? } else { None };
-        let commit = commit.map(|commit| commit.sha);
         Ok(Some(Attestations { checked, is_signer_demanded: signer.is_some(), commit }))
     }
 }
@@ -138,17 +139,26 @@ fn text(path: &Path) -> Result<&str> {
 
 impl Attestations {
     /// The attestations of an artifact, compared with it. If there is none, the only entry says so.
-    pub(super) fn of(&self, verified: &Verified, context: &Context) -> Result<Vec<Attested>> {
+    pub(super) fn of(
+        &self,
+        verified: &Verified,
+        sources: &Sources,
+        context: &Context,
+    ) -> Result<Vec<Attested>> {
         let path = context.path(&verified.path);
         let (name, sha256) = (file_name(&path), digest::file(&path).at(&path)?);
         let folder = verified.folder.as_deref();
         let lock = folder.map(|folder| Lock::of(folder, &verified.record)).transpose()?.flatten();
         let crates = lock.as_ref().map(Lock::crates).transpose()?;
+        let place = folder.and_then(|folder| sources.place_of(folder));
+        let place =
+            self.commit.as_ref().zip(place).map(|(commit, place)| below(&commit.prefix, &place));
+        let commit = self.commit.as_ref().map(|commit| &*commit.sha);
         let built = Built {
             record: &verified.record,
             record_name: &verified.record_file.0,
             record_sha256: &verified.record_file.1,
-            commit: self.commit.as_deref(),
+            commit: commit.zip(place.as_deref()),
             crates: crates.as_deref(),
         };
         let mut found = Vec::new();
