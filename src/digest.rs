@@ -48,6 +48,15 @@ pub fn content(path: &Path) -> std::io::Result<Vec<u8>> {
     }
 }
 
+/// Like [`content`], for text in UTF-8.
+///
+/// # Errors
+/// Those of [`content`]; it is not UTF-8.
+pub fn text(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(content(path)?)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+}
+
 /// The digest of everything a reader returns, and the number of bytes.
 ///
 /// # Errors

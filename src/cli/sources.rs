@@ -243,8 +243,7 @@ impl Lock {
         let workspace = record.roots.get(&Root::Workspace).map_or("", String::as_str);
         let name = provenance::below(workspace, "Cargo.lock");
         let path = folder.join(&name);
-        let text = |bytes| String::from_utf8(bytes).map_err(std::io::Error::other);
-        match digest::content(&path).and_then(text) {
+        match digest::text(&path) {
             Ok(text) => Ok(Some(Self { path, name, text })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(&path, &error)),

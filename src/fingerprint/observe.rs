@@ -11,6 +11,7 @@ use super::item::{self, Item, Observation, Places, Probe, is_absence};
 use super::snapshot::{self, Snapshot};
 use super::walk;
 use super::{Inputs, Value};
+use crate::digest;
 use crate::inputs::{Key, Look, Roots, Watch, cargo_config};
 use crate::request::{Environment, Request};
 use crate::settings::Settings;
@@ -160,7 +161,7 @@ impl<'a> Observer<'a> {
                 Probe::Content(path, stat) => content(self.digests.file(path, *stat)),
                 Probe::Meaning(path, view) => {
                     content(self.digests.derived(path, None, &format!("{view:?}"), |path| {
-                        Ok(view.digest(&fs_err::read(path)?))
+                        Ok(view.digest(&digest::content(path)?))
                     }))
                 }
             };

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::item::{Item, Spot};
 use super::walk;
+use crate::digest;
 use crate::git;
 use crate::inputs::is_built;
 use crate::request::Environment;
@@ -60,7 +61,7 @@ impl Rules {
 
 fn manifest(folder: &Path) -> Table {
     // An unreadable manifest is an input of its own, which reports the problem.
-    let text = fs_err::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let text = digest::text(&folder.join("Cargo.toml")).unwrap_or_default();
     text.parse().unwrap_or_default()
 }
 

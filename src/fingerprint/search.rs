@@ -12,7 +12,7 @@ use crate::inputs::{Key, Kind, Root, View};
 /// own name.
 pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let folder = spot.path;
-    let own = fs_err::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let own = digest::text(&folder.join("Cargo.toml")).unwrap_or_default();
     let own: toml::Table = own.parse().unwrap_or_default();
     let named = own.get("package").and_then(|package| package.get("workspace"));
     let mut candidates = Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let project = spot.roots.get(&Root::Workspace).map(|folder| folder.join("Cargo.toml"));
     // One that is no workspace is as good as not there, whatever else it says. One that can't be read
     // may be a workspace; where not even its folder can be entered, it is not there for cargo either.
-    let is_workspace = |path: &Path| match fs_err::read_to_string(path) {
+    let is_workspace = |path: &Path| match digest::text(path) {
         Ok(text) => text.parse::<toml::Table>().map_or(true, |it| it.contains_key("workspace")),
         Err(_) => path.is_file(),
     };

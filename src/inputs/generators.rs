@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::target::Target;
 use super::{Look, Part, Roots, Watch};
+use crate::digest;
 use crate::project::Project;
 
 /// Watches for the files that the binding generators read when maturin calls them.
 pub fn watches(project: &Project, target: &Target, roots: &mut Roots) -> BTreeSet<Watch> {
     let Some(folder) = target.manifest.parent() else { return BTreeSet::new() };
     let mut paths = ["cbindgen.toml", "uniffi.toml"].map(|file| folder.join(file)).to_vec();
-    let text = fs_err::read_to_string(&target.manifest).unwrap_or_default();
+    let text = digest::text(&target.manifest).unwrap_or_default();
     let is_cffi = match project.maturin.bindings.as_deref() {
         Some(bindings) => bindings == "cffi",
         None => !text.contains("pyo3") && !text.contains("uniffi"),
@@ -35,8 +36,7 @@ fn declared_modules(folder: &Path) -> Vec<PathBuf> {
         .map(walkdir::DirEntry::into_path)
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect();
-    let texts: Vec<String> =
-        files.iter().filter_map(|path| fs_err::read_to_string(path).ok()).collect();
+    let texts: Vec<String> = files.iter().filter_map(|path| digest::text(path).ok()).collect();
     let is_declared = |path: &PathBuf| {
         let named = if path.ends_with("mod.rs") { path.parent() } else { Some(path.as_path()) };
         named.and_then(Path::file_stem).is_some_and(|stem| {

@@ -190,7 +190,7 @@ pub fn is_built(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(folder) = path.parent() else { return false };
     let ignores_itself =
-        || fs_err::read_to_string(folder.join(".gitignore")).is_ok_and(|rules| rules.trim() == "*");
+        || crate::digest::text(&folder.join(".gitignore")).is_ok_and(|rules| rules.trim() == "*");
     // The name must be NAME-VERSION, because such a folder may have other files too.
     let has_version = || {
         let version = name.split_once('-').map_or("", |(_, rest)| rest);

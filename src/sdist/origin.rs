@@ -376,7 +376,7 @@ impl Found {
         let is_toml = packed.path.ends_with(".toml") || packed.path.ends_with("Cargo.lock");
         let text = packed.original.clone().or_else(|| {
             // Read now, because cargo may write Cargo.lock later.
-            is_toml.then(|| fs_err::read_to_string(&path).ok()).flatten()
+            is_toml.then(|| digest::text(&path).ok()).flatten()
         });
         Self { packed: packed.clone(), state, text }
     }

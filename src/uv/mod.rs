@@ -15,6 +15,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::digest;
 use crate::project::normalize_name;
 use crate::request::{ConfigSettings, ConfigValue};
 
@@ -78,7 +79,7 @@ pub(crate) fn usual_keys() -> Vec<CacheKey> {
 pub(crate) fn build_settings(root: &Path) -> (ConfigSettings, Vec<(String, String)>) {
     let documents: Vec<toml::Table> = root
         .ancestors()
-        .filter_map(|folder| fs_err::read_to_string(folder.join("pyproject.toml")).ok())
+        .filter_map(|folder| digest::text(&folder.join("pyproject.toml")).ok())
         .map(|text| text.parse().unwrap_or_default())
         .collect();
     let own = documents.first().and_then(|own| own.get("project")?.get("name")?.as_str());

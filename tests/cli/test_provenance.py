@@ -234,3 +234,41 @@ def test_git_that_can_not_be_asked(check_out: CheckOut) -> None:
     assert "git: not found on PATH" in run.stderr
     predicate = validated(json.loads(run.stdout))
     assert not any("gitCommit" in it.get("digest", {}) for it in dependencies(predicate))
+
+
+def test_two_files_of_one_name(check_out: CheckOut, tmp_path: Path) -> None:
+    """Their statements would have one name, too. A statement of an earlier file does not stay."""
+    project = check_out("bin-bindings")
+    _, (wheel,) = archives.uv_build(project, "--wheel")
+    other = tmp_path / "other" / wheel.name
+    other.parent.mkdir()
+    other.write_bytes(wheel.read_bytes())
+    out = tmp_path / "out"
+    run = wheelprint(project, "provenance", wheel, other, "--out", out)
+    assert run.code == 2
+    assert "another file of this name is given too" in run.stderr
+    assert not out.exists()
+    wheelprint(project, "provenance", wheel, "--out", out).ok()
+    assert [path.name for path in out.iterdir()] == [f"{wheel.name}.intoto.json"]
+    project.edit()
+    assert wheelprint(project, "provenance", other, "--out", out).code == 1
+    assert list(out.iterdir()) == []
+
+
+def test_the_folder_of_a_package_of_a_workspace(check_out: CheckOut) -> None:
+    """It is that of the package, also if the root of the workspace is given."""
+    project = check_out("bin-bindings")
+    inner = project.root / "packages" / "one"
+    inner.mkdir(parents=True)
+    for entry in list(project.root.iterdir()):
+        if entry.name not in ("packages", "target"):
+            entry.rename(inner / entry.name)
+    project.write("pyproject.toml", '[tool.uv.workspace]\nmembers = ["packages/*"]\n')
+    project.write(".gitignore", "target/\n")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "one"]):
+        asking.git(project, *command, cwd=project.root)
+    _, (wheel,) = archives.uv_build(project, "--wheel", "packages/one")
+    for source in (".", "packages/one", ".@HEAD", "packages/one@HEAD"):
+        run = wheelprint(project, "provenance", wheel, "--source", source).ok()
+        definition = json.loads(run.stdout)["predicate"]["buildDefinition"]
+        assert definition["externalParameters"]["folder"] == "packages/one", source

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +15,7 @@ import pytest
 from support import asking, packages, wheels
 from support.archives import sorted_by_kind, uv_build
 from support.commands import program, wheelprint
+from support.forged import changed_record, rewritten
 from support.killing import Started
 from support.schemas import check, snapshot
 
@@ -84,63 +83,6 @@ def built(project: Project, **changes: Any) -> Path:
     """A wheel from the tree, as uv builds it."""
     _, (wheel,) = uv_build(project, "--wheel", **changes)
     return wheel
-
-
-def rewritten(
-    wheel: Path, folder: Path, change: Callable[[str, bytes], bytes], time: int = 0
-) -> Path:
-    """The same wheel with other contents and a RECORD that fits them."""
-    folder.mkdir(exist_ok=True)
-    target = folder / wheel.name
-    lines = []
-    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(target, "w") as new:
-        for info in old.infolist():
-            content = change(info.filename, old.read(info))
-            if info.filename.endswith(".dist-info/RECORD"):
-                content = "".join([*lines, f"{info.filename},,\n"]).encode()
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
-            lines.append(f"{info.filename},sha256={digest.decode()},{len(content)}\n")
-            if time:
-                info.date_time = (time, 1, 1, 0, 0, 0)
-                info.compress_type = zipfile.ZIP_STORED
-            new.writestr(info, content)
-    return target
-
-
-def changed_record(wheel: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The same wheel with a changed record, whose fingerprint fits."""
-    record = wheels.record(wheel)
-    change(record)
-    record["fingerprint"] = fingerprint(record["inputs"])
-    text = json.dumps(record).encode()
-
-    def other(name: str, content: bytes) -> bytes:
-        return text if name.endswith("/wheelprint.json") else content
-
-    return rewritten(wheel, folder, other)
-
-
-def fingerprint(inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The digests of the page "The record"."""
-
-    def digest(fields: list[tuple[str, str]]) -> str:
-        found = hashlib.sha256()
-        for text in (text for field in fields for text in field):
-            found.update(len(text.encode()).to_bytes(8, "little") + text.encode())
-        return found.hexdigest()
-
-    fields: dict[str, list[tuple[str, str]]] = {}
-    for entry in inputs:
-        of_part = fields.setdefault(entry["part"], [("tag", entry["part"])])
-        of_part += [("kind", entry["kind"].title()), ("root", entry.get("root", ""))]
-        of_part += [("name", entry["name"])]
-        if "view" in entry:
-            of_part.append(("view", entry["view"].title()))
-        value = entry["value"]
-        of_part += list(value.items()) if isinstance(value, dict) else [(value, "")]
-    parts = {part: digest(of_part) for part, of_part in fields.items()}
-    whole = [("tag", "wheelprint fingerprint 1"), *parts.items()]
-    return {"sha256": digest(whole), "parts": parts}
 
 
 def other_rustc(version: str) -> Callable[[dict[str, Any]], None]:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import archives, environment, wheels
+from support import archives, environment, forged, wheels
 from support.background import wait_for
 from support.commands import wheelprint
 from support.project import CALL_HOOK
@@ -385,25 +385,10 @@ def test_a_long_list_of_files(check_out: CheckOut, tmp_path: Path) -> None:
         stated.update(dict.fromkeys(names, nothing))
         record["packed"] += [{"path": n, "sha256": nothing, "source": n} for n in names]
         record["packed"].sort(key=lambda packed: packed["path"].encode())
-        record["source"]["sha256"] = source_digest(stated)
+        record["source"]["sha256"] = forged.source_digest(stated)
         files["wheelprint.json"] = json.dumps(record).encode()
 
     bad = archives.rewritten(sdist, tmp_path / "bad", change)
     start = time.monotonic()
     assert verify(project, bad).code == 1
     assert time.monotonic() - start < 20
-
-
-def source_digest(files: dict[str, str]) -> str:
-    """As docs/record.md has it."""
-    digest = hashlib.sha256()
-
-    def add(*fields: str) -> None:
-        for field in fields:
-            data = field.encode()
-            digest.update(len(data).to_bytes(8, "little") + data)
-
-    add("tag", "wheelprint source 1")
-    for name in sorted(files, key=str.encode):
-        add("path", name, "sha256", files[name])
-    return digest.hexdigest()

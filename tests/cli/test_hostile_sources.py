@@ -1,0 +1,219 @@
+"""Sources and records of a hostile author: no program is run, and nothing is written elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import archives, asking, forged
+from support.commands import wheelprint
+
+if TYPE_CHECKING:
+    from conftest import CheckOut
+    from support.project import Project
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and shell scripts")
+
+
+@pytest.fixture
+def project(check_out: CheckOut) -> Project:
+    """A project whose folder is a repository with one commit."""
+    project = check_out("bin-bindings")
+    project.write(".gitignore", "/target/\n/dist/\n")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "one"]):
+        git(project, *command)
+    return project
+
+
+def git(project: Project, *arguments: str) -> str:
+    return asking.git(project, *arguments, cwd=project.root).strip()
+
+
+def built(project: Project, kind: str = "--wheel") -> Path:
+    _, (artifact,) = archives.uv_build(project, kind)
+    return artifact
+
+
+def watch_package(record: dict[str, Any]) -> None:
+    """Has the files of a package listed, for which git is asked."""
+    watch = {"watch": "place", "look": "package", "part": "rust", "root": "project", "path": ""}
+    record["watches"].append(watch)
+
+
+def programs(project: Project, marker: Path) -> None:
+    """Programs that git runs for a folder: a monitor of files, hooks, and filters."""
+    script = project.root / ".git" / "program"
+    script.write_text(f'#!/bin/sh\necho "$0" >> "{marker}"\ncat\n')
+    script.chmod(0o755)
+    hooks = project.root / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-index-change", "post-checkout", "reference-transaction"):
+        shutil.copy(script, hooks / name)
+    git(project, "config", "core.fsmonitor", str(script))
+    git(project, "config", "extensions.worktreeConfig", "true")
+    for scope, name in (("--local", "one"), ("--worktree", "two.more")):
+        for key in ("smudge", "clean"):
+            git(project, "config", scope, f"filter.{name}.{key}", str(script))
+    info = project.root / ".git" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "attributes").write_text("*.rs filter=one\n*.toml filter=two.more\n")
+
+
+def test_no_program_of_a_repository_is_run(project: Project, tmp_path: Path) -> None:
+    wheel = built(project)
+    packages = forged.changed_record(wheel, tmp_path / "packages", watch_package)
+    marker = tmp_path / "was run"
+    programs(project, marker)
+    git(project, "checkout", "HEAD", "--", "src/main.rs")
+    assert marker.exists(), "the programs are such that git runs"
+    marker.unlink()
+    for source in (".", ".@HEAD"):
+        for command in ("verify", "provenance"):
+            run = wheelprint(project, command, wheel, "--source", source).ok()
+            assert "no commit is named" not in run.stderr
+        wheelprint(project, "verify", packages, "--source", source)
+        assert not marker.exists(), marker.read_text()
+
+
+def test_a_repository_in_an_sdist(project: Project, tmp_path: Path) -> None:
+    """git would take the unpacked files for a repository, and run the program in its settings."""
+    wheel, sdist = built(project), built(project, "--sdist")
+    marker = tmp_path / "was run"
+    config = f'[core]\n\trepositoryformatversion = 0\n\tfsmonitor = "echo >> {marker}; false"\n'
+    contents = {"HEAD": "ref: refs/heads/main\n", "objects/x": "", "refs/x": "", "config": config}
+
+    def of_name(name: str) -> Path:
+        repository = {f"{name}/{file}": text.encode() for file, text in contents.items()}
+
+        def change(record: dict[str, Any]) -> None:
+            watch_package(record)
+            for path, content in repository.items():
+                sha256 = hashlib.sha256(content).hexdigest()
+                record["source"]["files"][path] = sha256
+                record["packed"].append({"path": path, "sha256": sha256, "source": path})
+            record["packed"].sort(key=lambda packed: packed["path"])
+
+        def add(files: dict[str, bytes]) -> None:
+            record = forged.fitting(json.loads(files["wheelprint.json"]), change)
+            files.update(repository)
+            files["wheelprint.json"] = record
+
+        return archives.rewritten(sdist, tmp_path / "sdist", add)
+
+    packages = forged.changed_record(wheel, tmp_path / "packages", watch_package)
+    for name in (".git", "sub/.GIT", ".git.", ".g\u200cit"):
+        hostile = of_name(name)
+        for artifact in (hostile, packages):
+            run = wheelprint(project, "verify", artifact, "--source", hostile)
+            assert run.code == 2, run.output
+            assert "a repository of git, which may name programs" in run.stderr
+    # Unpacked by somebody else's hand.
+    folder = archives.unpack(of_name(".git"), tmp_path / "unpacked")
+    wheelprint(project, "verify", packages, "--source", folder)
+    assert not marker.exists()
+
+
+def test_a_commit_is_what_its_name_says(project: Project) -> None:
+    """`git replace` has other content shown under the name of a commit."""
+    honest = git(project, "rev-parse", "HEAD")
+    project.edit()
+    git(project, "commit", "--quiet", "--all", "-m", "two")
+    other = git(project, "rev-parse", "HEAD")
+    wheel = built(project)
+    git(project, "replace", honest, other)
+    for command in ("verify", "provenance"):
+        assert wheelprint(project, command, wheel, "--source", f".@{other}").code == 0
+        assert wheelprint(project, command, wheel, "--source", f".@{honest}").code == 1
+
+
+def test_a_link_that_leads_out_of_a_revision(project: Project, tmp_path: Path) -> None:
+    """What it leads to is no part of the revision."""
+    source = project.root / "src" / "main.rs"
+    shutil.move(source, tmp_path / "main.rs")
+    source.symlink_to(tmp_path / "main.rs")
+    project.write("other.txt", "")
+    (project.root / "src" / "inside.txt").symlink_to("../other.txt")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", "links")
+    wheel = built(project)
+    wheelprint(project, "verify", wheel).ok()
+    run = wheelprint(project, "verify", wheel, "--source", ".@HEAD")
+    assert run.code == 2
+    assert "src/main.rs is behind a link that leads out of the revision" in run.stderr
+    run = wheelprint(project, "provenance", wheel).ok()
+    assert "no commit is named" in run.stderr
+
+
+def test_the_variables_of_a_git_hook_name_no_repository(project: Project, tmp_path: Path) -> None:
+    wheel = built(project)
+    copy = tmp_path / "copy"
+    shutil.copytree(project.root, copy, ignore=shutil.ignore_patterns("target"))
+    project.edit()
+    git(project, "commit", "--quiet", "--all", "-m", "two")
+    hook = {"GIT_DIR": str(copy / ".git"), "GIT_WORK_TREE": str(copy)}
+    assert wheelprint(project, "verify", wheel, "--source", ".@HEAD", **hook).code == 1
+    wheelprint(project, "verify", wheel, "--source", ".@HEAD~", **hook).ok()
+
+
+def test_devices_are_not_read(project: Project, tmp_path: Path) -> None:
+    wheel = built(project)
+
+    def zero(record: dict[str, Any]) -> None:
+        record["source"]["files"]["../" * 20 + "dev/zero"] = "0" * 64
+
+    project.seconds = 60
+    hostile = forged.changed_record(wheel, tmp_path / "zero", zero)
+    run = wheelprint(project, "verify", hostile)
+    assert run.code == 1
+    assert "dev/zero can't be relied on: not a file" in run.stdout
+    for name, words in (("README.md", "README.md"), ("pyproject.toml", "not a file")):
+        if not (project.root / name).exists():
+            continue
+        content = (project.root / name).read_bytes()
+        (project.root / name).unlink()
+        (project.root / name).symlink_to("/dev/zero")
+        run = wheelprint(project, "verify", wheel)
+        assert run.code in (1, 2)
+        assert words in run.output
+        (project.root / name).unlink()
+        (project.root / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("where", ["outside", "beside"])
+def test_rebuild_writes_nothing_behind_a_link(where: str, project: Project, tmp_path: Path) -> None:
+    """A record names files behind a link that leads out of the tree: absolute, or relative."""
+    outside = tmp_path / "data"
+    (outside / "deep").mkdir(parents=True)
+    for name in ("notes.txt", "deep/more.txt"):
+        (outside / name).write_text("precious\n")
+    target = outside if where == "outside" else Path(os.path.relpath(outside, project.root))
+    (project.root / "out").symlink_to(target)
+    project.write("out.txt", "")
+    wheel = built(project)
+    sha256 = hashlib.sha256(b"precious\n").hexdigest()
+
+    def change(record: dict[str, Any]) -> None:
+        record["source"]["files"].update({"out/notes.txt": sha256, "out/deep": sha256})
+
+    hostile = forged.changed_record(wheel, tmp_path / "hostile", change)
+    run = wheelprint(project, "rebuild", hostile, UV=project.bench.uv)
+    assert run.code in (1, 2), run.output
+    for name in ("notes.txt", "deep/more.txt"):
+        assert (outside / name).read_text() == "precious\n"
+    # The honest wheel of the same tree.
+    run = wheelprint(project, "rebuild", wheel, UV=project.bench.uv).ok()
+    assert "identical" in run.stdout
+
+
+def test_rebuild_of_read_only_sources(project: Project) -> None:
+    wheel = built(project)
+    for path in project.root.glob("src/*"):
+        path.chmod(0o444)
+    run = wheelprint(project, "rebuild", wheel, UV=project.bench.uv).ok()
+    assert "identical" in run.stdout
