@@ -40,8 +40,10 @@ def main() -> None:
     repository, revision = sys.argv[1:]
     readme, pyproject = Path("README.md"), Path("pyproject.toml")
     text = readme.read_text(encoding="utf-8")
-    readme.write_text(absolute(text, repository, revision), encoding="utf-8")
-    with pyproject.open("a", encoding="utf-8") as file:
+    # Line ends must be those of other systems, because wheels name the digests of these files.
+    with readme.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(absolute(text, repository, revision))
+    with pyproject.open("a", encoding="utf-8", newline="\n") as file:
         file.write(urls(repository, revision))
 
 

@@ -23,22 +23,22 @@ pub(super) struct Arguments {
 enum Command {
     /// Print the store's folder
     Dir,
-    /// What is kept for each project and its trees
+    /// List the builds and trees of each project, with their sizes
     Info {
         /// Print JSON (the page "JSON" of the documentation describes it)
         #[arg(long)]
         json: bool,
     },
-    /// Remove what belongs to trees that are gone, and what nobody needs any more
+    /// Remove files of deleted trees, and files that nobody needs any more
     Prune,
-    /// Remove everything of a project: the builds of all its trees, and what is kept for this tree
+    /// Remove all builds of a project, and this tree's own files
     Clean {
         /// The folder of one tree of the project; the working directory if none is given
         dir: Option<PathBuf>,
         /// Remove everything of all projects
         #[arg(long, conflicts_with = "dir")]
         all: bool,
-        /// Don't ask (--all does)
+        /// Do not ask before --all removes everything
         #[arg(long, short)]
         yes: bool,
     },

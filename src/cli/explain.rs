@@ -19,7 +19,7 @@ use crate::uv::CacheKey;
 use crate::uv::derive::Wanted;
 use crate::uv::key_matches::KeyMatches;
 
-/// Every input: what it is, who reads it, which key covers it
+/// List every input with its value, the tool that reads it, and its cache key
 ///
 /// For several packages it counts the inputs of each, and names those that no key covers.
 #[derive(Debug, clap::Args)]

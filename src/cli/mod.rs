@@ -63,10 +63,10 @@ struct Everywhere {
     /// Whether to print in colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
-    /// Print only errors, and what programs read: JSON, `cache dir`, scripts, public keys
+    /// Print only errors and machine-readable output: JSON, `cache dir`, scripts, public keys
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print what is done, too
+    /// Print each step, too
     #[arg(long, short, global = true)]
     verbose: bool,
     /// Run in this folder

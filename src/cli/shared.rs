@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Where it is, what may be done there, and how often it had a build
+    /// Show the address, what may be done there, and how often it had a build
     Status {
         #[command(flatten)]
         project: ProjectArguments,

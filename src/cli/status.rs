@@ -23,7 +23,7 @@ use crate::uv::uv_cache_check;
 
 /// Fresh or stale, every reason, and whether uv would notice
 ///
-/// Exits with 1 if what is installed is not what the sources would give.
+/// Exits with 1 if the installed package is stale.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Print JSON (the page "JSON" of the documentation describes it)

@@ -77,6 +77,7 @@ def test_scripts_of_the_workflow(check_out: CheckOut, tmp_path: Path) -> None:
     project.env.update(
         PATH=f"{project.bench.uv.parent}:{project.env['PATH']}",
         PROJECT="source/.",
+        SOURCE=f"source/.@{commit}",
         PYTHONS=sys.executable,
         MAKES_SDIST="true",
         WHEELPRINT="wheelprint",
@@ -92,7 +93,7 @@ def test_scripts_of_the_workflow(check_out: CheckOut, tmp_path: Path) -> None:
         return project.run(*command, cwd=work, output=work / "dist", **changes)
 
     run("Build").ok()
-    run("Compare with the commit, and state how they were built").ok()
+    run("Compare with the sources, and state how they were built").ok()
     names = sorted(path.name for path in work.glob("dist/*.whl"))
     names += [path.name for path in work.glob("dist/*.tar.gz")]
     assert len(names) == 2
@@ -109,19 +110,36 @@ def test_scripts_of_the_workflow(check_out: CheckOut, tmp_path: Path) -> None:
     root = trusted.trust_root(tmp_path / "root")
     stand_in.write_text(UVX.format(python=sys.executable, program=program, root=root))
     stand_in.chmod(0o755)
-    check = "Convert it for PyPI, and check it"
-    for name in names:
-        stated = statement(work, name)
-        source_of = stated["predicate"]["buildDefinition"]["resolvedDependencies"][0]
-        assert source_of["digest"] == {"gitCommit": commit}
-        for repository, is_good in (("someone/hello", True), ("someone/other", False)):
+    for repository, is_good in (("someone/hello", True), ("someone/other", False)):
+        for name in names:
+            stated = statement(work, name)
+            source_of = stated["predicate"]["buildDefinition"]["resolvedDependencies"][0]
+            assert source_of["digest"] == {"gitCommit": commit}
             signed = trusted.sign(stated, authority.Identity.github(repository, commit=commit))
             bundle = tmp_path / "bundle.json"
             bundle.write_text(json.dumps(signed.bundle()))
             path = f"{tools}:{project.env['PATH']}"
-            said = run(check, PATH=path, FILE=name, BUNDLE=str(bundle))
-            assert (said.code == 0) is is_good, said.output
-            shutil.rmtree(work / "attestations")
+            run("Convert it for PyPI", PATH=path, FILE=name, BUNDLE=str(bundle)).ok()
+            # Each file has a job of its own.
+            (work / "attestations").rename(tmp_path / f"attestation-{name}")
+        (work / "attestations").mkdir()
+        for folder in tmp_path.glob("attestation-*"):
+            for file in folder.iterdir():
+                file.rename(work / "attestations" / file.name)
+            folder.rmdir()
+        said = run("Compare files, sources and attestations", PATH=path)
+        assert (said.code == 0) is is_good, said.output
+        shutil.rmtree(work / "attestations")
+
+    # A file that the commit does not have reaches the wheel.
+    (source / "src" / "main.rs").write_text("fn main() {}\n")
+    shutil.rmtree(work / "dist")
+    run("Build").ok()
+    said = run("Compare with the sources, and state how they were built")
+    assert said.code == 1, said.output
+    asking.git(project, "checkout", "--", ".", cwd=source)
+    shutil.rmtree(work / "dist")
+    run("Build").ok()
 
     # Another machine has no compiled packages.
     shutil.rmtree(source / "target", ignore_errors=True)

@@ -26,7 +26,7 @@ pub(super) mod words;
 use attestation::Attested;
 use hostile::no_manifest;
 
-/// Are these wheels and sdists from these sources?
+/// Check whether wheels and sdists were built from these sources
 ///
 /// With --package or --all-packages each file is compared with the package of its name.
 #[derive(Debug, clap::Args)]
