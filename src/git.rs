@@ -1,9 +1,10 @@
 //! Asking git about a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Because as _, Cause};
+use crate::publish::is_git_folder;
 use crate::request::{Environment, run};
 
 /// The files of a package that git tracks. `None` where cargo does not use git's list (cargo
@@ -84,7 +85,14 @@ pub(crate) fn work_tree(folder: &Path, environment: &Environment) -> Option<Work
     let top = dunce::canonicalize(top.trim_end_matches(['\r', '\n'])).ok()?;
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"];
     let names = ask(&top, &list)?;
-    let files: Vec<PathBuf> = names.split_terminator('\0').map(PathBuf::from).collect();
+    // git checks no names that are in its index already.
+    let is_below = |path: &PathBuf| {
+        path.components().all(|part| {
+            matches!(part, Component::Normal(name) if !is_git_folder(&name.to_string_lossy()))
+        })
+    };
+    let files: Vec<PathBuf> =
+        names.split_terminator('\0').map(PathBuf::from).filter(is_below).collect();
     let inside = dunce::canonicalize(folder).ok()?.strip_prefix(&top).ok()?.to_owned();
     let is_listed = files.iter().any(|file| file.starts_with(&inside));
     is_listed.then_some(WorkTree { top, files })
@@ -126,35 +134,6 @@ fn plain(git: &Path, folder: &Path, environment: &Environment) -> Command {
     command
 }
 
-/// Settings that switch off the filters which the repository's own configuration defines, because a
-/// filter is a program. Those of the user and of the system stay.
-fn without_filters(
-    git: &Path,
-    folder: &Path,
-    environment: &Environment,
-) -> Result<Vec<String>, Cause> {
-    let list = ["config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^filter\."];
-    let output = plain(git, folder, environment).args(list).output().because("git")?;
-    // 1: there is none.
-    if !matches!(output.status.code(), Some(0 | 1)) {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned().into());
-    }
-    let said = String::from_utf8_lossy(&output.stdout);
-    let mut fields = said.split_terminator('\0');
-    let mut settings = Vec::new();
-    while let (Some(scope), Some(name)) = (fields.next(), fields.next()) {
-        let is_of_repository = matches!(scope, "local" | "worktree");
-        if let Some((driver, _)) = name.rsplit_once('.')
-            && is_of_repository
-        {
-            for (end, value) in [("smudge", ""), ("process", ""), ("required", "false")] {
-                settings.extend(["-c".to_owned(), format!("{driver}.{end}={value}")]);
-            }
-        }
-    }
-    Ok(settings)
-}
-
 /// A revision that was written to a folder.
 pub(crate) struct CheckedOut {
     /// The top of the tree.
@@ -164,10 +143,13 @@ pub(crate) struct CheckedOut {
     pub left_out: Vec<(PathBuf, &'static str)>,
 }
 
-/// Writes the tree of a revision into an empty folder, like a checkout: git applies its line
-/// endings and the filters of the user. The result has the place of `folder` in that tree. The
+/// Writes the tree of a revision into an empty folder, as a fresh clone would check it out: git applies
+/// the line endings and filters of the user. The result has the place of `folder` in that tree. The
 /// repository and its index do not change. A symbolic link that leads out of the tree is left out,
 /// because what it leads to is no part of the revision.
+///
+/// The objects are copied into a repository of our own, which gives each one the name of its content.
+/// So no setting of the other repository counts, and a damaged or forged object is missing.
 pub(crate) fn check_out(
     folder: &Path,
     revision: &str,
@@ -177,29 +159,48 @@ pub(crate) fn check_out(
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     let tree = to.join("tree");
     fs_err::create_dir_all(&tree)?;
-    let without_filters = without_filters(&git, folder, environment)?;
-    let command = || {
-        let mut command = plain(&git, folder, environment);
-        command.env("GIT_INDEX_FILE", to.join("index")).args(&without_filters);
-        command
-    };
     let run = |command: &mut Command| -> Result<String, Cause> {
         let said = run(command).because("git")?.map_err(|said| said.trim().to_owned())?;
         Ok(said.trim_end_matches(['\r', '\n']).to_owned())
     };
-    let prefix = run(command().args(["rev-parse", "--show-prefix"]))?;
+    let theirs = |arguments: &[&str]| {
+        let mut command = plain(&git, folder, environment);
+        command.args(arguments);
+        command
+    };
+    let prefix = run(&mut theirs(&["rev-parse", "--show-prefix"]))?;
+    let prefix = prefix.trim_end_matches('/');
+    if !is_end_of(prefix, &dunce::canonicalize(folder)?) {
+        return Err("the settings of its repository name another folder as work tree".into());
+    }
     let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
-    let object = run(command().args(verify).arg(format!("{revision}^{{tree}}")));
+    let named = |kind| run(theirs(&verify).arg(format!("{revision}^{{{kind}}}")));
+    let object = named("commit").or_else(|_| named("tree"));
     let object = object.map_err(|said| match said.to_string().is_empty() {
         true => "there is no such revision".into(),
         false => said,
     })?;
-    run(command().args(["read-tree", &object]))?;
-    // Run git at the top: in a subfolder it would write only that subfolder.
-    let top = run(command().args(["rev-parse", "--show-toplevel"]))?;
-    let write = ["-C", &top, "checkout-index", "--all", "--force"];
-    run(command().env("GIT_WORK_TREE", &tree).args(write))?;
-    let listed = run(command().args(["-C", &top, "ls-files", "--stage", "-z"]))?;
+
+    let file = |name: &str| fs_err::File::create(to.join(name)).map(fs_err::File::into_parts);
+    let opened = |name: &str| fs_err::File::open(to.join(name)).map(fs_err::File::into_parts);
+    let list = ["rev-list", "--objects", "--no-walk", &object];
+    run(theirs(&list).stdout(file("objects")?.0))?;
+    let pack = ["pack-objects", "--quiet", "--stdout"];
+    run(theirs(&pack).stdin(opened("objects")?.0).stdout(file("pack")?.0))?;
+    let format = run(&mut theirs(&["rev-parse", "--show-object-format"]));
+    let format = format!("--object-format={}", format.as_deref().unwrap_or("sha1"));
+    let init = ["init", "--quiet", "--template=", &format, "repository"];
+    run(plain(&git, to, environment).args(init))?;
+    let ours = |arguments: &[&str]| {
+        let mut command = plain(&git, &tree, environment);
+        command.env("GIT_DIR", to.join("repository/.git")).env("GIT_WORK_TREE", &tree);
+        command.env("GIT_INDEX_FILE", to.join("index")).args(arguments);
+        command
+    };
+    run(ours(&["index-pack", "--stdin"]).stdin(opened("pack")?.0))?;
+    run(&mut ours(&["read-tree", &object]))?;
+    run(&mut ours(&["checkout-index", "--all", "--force"]))?;
+    let listed = run(&mut ours(&["ls-files", "--stage", "-z"]))?;
     let of_mode = |mode: &str| -> Vec<PathBuf> {
         let entries = listed.split('\0').filter_map(|line| line.split_once('\t'));
         let entries = entries.filter(|(stage, _)| stage.starts_with(mode));
@@ -215,9 +216,15 @@ pub(crate) fn check_out(
     for link in &outside {
         fs_err::remove_file(link)?;
     }
-    let folder = tree.join(prefix.trim_end_matches('/'));
+    let folder = tree.join(prefix);
     let with = |paths: Vec<PathBuf>, why| paths.into_iter().map(move |path| (path, why));
     let submodules = with(submodules, "lies in a submodule, which a revision does not hold");
     let outside = with(outside, "is behind a link that leads out of the revision");
     Ok(CheckedOut { top: tree, folder, left_out: submodules.chain(outside).collect() })
+}
+
+/// Whether a folder's path ends with this one. Some systems ignore case.
+fn is_end_of(prefix: &str, folder: &Path) -> bool {
+    let folder = folder.to_string_lossy().replace('\\', "/").to_lowercase();
+    prefix.is_empty() || folder.ends_with(&format!("/{}", prefix.to_lowercase()))
 }

@@ -163,6 +163,17 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
 
 /// Makes a link to a folder that needs no privilege; on Windows this is a junction. Returns false
 /// if the link cannot be made: Wine has no junctions.
+/// Whether some system takes this name for `.git`: names differ in case, and Windows drops dots and
+/// spaces at the end, has short names (`git~1`), and names streams after a colon. macOS leaves out
+/// characters without width.
+pub(crate) fn is_git_folder(name: &str) -> bool {
+    let has_width = |it: &char| !matches!(it, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let name: String = name.chars().filter(has_width).collect();
+    let name = name.split(':').next().unwrap_or_default();
+    let name = name.trim_end_matches(['.', ' ']);
+    [".git", "git~1"].iter().any(|git| name.eq_ignore_ascii_case(git))
+}
+
 #[cfg(test)]
 pub fn link_to_folder(target: &Path, link: &Path) -> bool {
     #[cfg(unix)]

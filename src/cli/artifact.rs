@@ -89,8 +89,11 @@ pub(super) fn file_name(path: &Path) -> String {
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut start = [0; 2];
-    let mut begins =
-        || fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok();
+    // Opening a pipe would wait for its other end.
+    let mut begins = || {
+        path.is_file()
+            && fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+    };
     [".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end)) || (begins() && start == [0x1f, 0x8b])
 }
 

@@ -133,13 +133,19 @@ impl Context {
             // A temporary folder: the user has no settings for it.
             Access::ProjectOnly => Default::default(),
         };
+        let mut counted = Environment::default();
         for (name, value) in variables {
-            environment.set(&name, value);
+            match access {
+                Access::All => environment.set(&name, value),
+                // The sources name them. They are compared, and no program gets them.
+                Access::NoPrograms | Access::ProjectOnly => counted.set(&name, value),
+            }
         }
         let has_settings = !config_settings.is_empty();
         let (root, interpreter) = (root.to_owned(), interpreter.clone());
         let request = Request { artifact, root, config_settings, interpreter, environment };
-        let call = Call::open(request, has_settings, access)?;
+        let mut call = Call::open(request, has_settings, access)?;
+        call.count(&counted);
         // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
         messages::set_level(self.messages);
         Ok(call)

@@ -79,6 +79,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
     let mut refused = Vec::new();
     for artifact in artifacts {
         let path = context.path(artifact);
+        if !fs::metadata(&path).at(&path)?.is_file() {
+            return Err(Error::given(path, "not a file", "a wheel or an sdist is a file"));
+        }
         let sha256 = digest::file(&path).at(&path)?;
         let verified = verify::verify(artifact, &sources, context)?;
         if !verified.is_verified() {
@@ -162,7 +165,12 @@ impl<'a> AtCommit<'a> {
             Ok(verified) if verified.is_verified() => {
                 let remote = || repository_of_remote(origin.as_deref()?, sha);
                 let uri = repository_of_run(sha, &context.environment).or_else(remote);
-                let folder = below(prefix, &sources.place_of(verified.folder.as_deref()?)?);
+                let place = sources.place_of(verified.folder.as_deref()?)?;
+                if place.split('/').next() == Some("..") {
+                    no_commit(sha, "the package lies outside of it", context);
+                    return None;
+                }
+                let folder = below(prefix, &place);
                 return Some(Commit { sha: sha.clone(), uri, folder });
             }
             Ok(verified) => report::named(verified.differences().collect::<Vec<_>>().into_iter()),

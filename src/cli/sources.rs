@@ -93,6 +93,10 @@ impl Sources {
             },
         };
         let root = member.project.root;
+        if !tree.holds(&root) {
+            let cause = format!("its package in {folder} is no part of the revision or the sdist");
+            return Err(Error::given(file, cause, "check the sources out and name the folder"));
+        }
         let base = (root != tree.folder).then(|| tree.at(root));
         Ok((Some(Package { name: member.name, folder }), base))
     }
@@ -115,6 +119,9 @@ pub(super) struct Tree {
     pub stated: Inputs,
     /// What the checked-out revision names but does not contain, and why.
     pub left_out: Vec<(PathBuf, &'static str)>,
+    /// Everything of a revision or an sdist is below it. `None`: sources of this machine may be
+    /// anywhere.
+    top: Option<PathBuf>,
     /// Whether the folder is temporary, so that nothing of it must be kept.
     is_temporary: bool,
     /// Deletes the temporary folder on drop.
@@ -189,21 +196,38 @@ impl Tree {
             let hint = "name a commit, tag or branch of its repository";
             Error::given(folder, format!("revision {revision}: {cause}"), hint)
         })?;
-        Ok((Self { left_out, ..Self::clean(folder) }, top))
+        let own = Self { left_out, top: Some(top.clone()), ..Self::clean(folder) };
+        Ok((own, top))
+    }
+
+    /// Whether a folder is part of the sources.
+    fn holds(&self, folder: &Path) -> bool {
+        self.top.as_ref().is_none_or(|top| {
+            dunce::canonicalize(folder).is_ok_and(|folder| folder.starts_with(top))
+        })
     }
 
     /// The sources in another folder of the same tree.
     fn at(&self, folder: PathBuf) -> Base {
-        let (left_out, is_temporary) = (self.left_out.clone(), self.is_temporary);
-        Base::Tree(Self { folder, left_out, is_temporary, ..Self::default() })
+        let (left_out, top) = (self.left_out.clone(), self.top.clone());
+        let is_temporary = self.is_temporary;
+        Base::Tree(Self { folder, left_out, top, is_temporary, ..Self::default() })
     }
 
     /// The tree that an sdist was made from, restored in a temporary folder.
     fn restored(record: &Record, restore: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<Base> {
         let made = temporary()?;
         let (folder, stated) = (restore(made.path())?, record.inputs());
+        let top = Some(made.path().to_owned());
         let _temporary = Some(made);
-        Ok(Base::Tree(Self { folder, stated, is_temporary: true, _temporary, ..Self::default() }))
+        Ok(Base::Tree(Self {
+            folder,
+            stated,
+            top,
+            is_temporary: true,
+            _temporary,
+            ..Self::default()
+        }))
     }
 
     /// Opens the folder as for a build of `artifact`. No program that the sources name is executed.

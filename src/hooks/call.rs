@@ -54,6 +54,12 @@ pub struct Call {
     pub(super) checked_backend: OnceCell<Option<PathBuf>>,
 }
 
+/// A folder that other users can't write to, and whose parents have no configuration of theirs.
+fn folder_of_system(environment: &Environment) -> PathBuf {
+    let windows = environment.non_empty("SystemRoot").map(PathBuf::from);
+    windows.filter(|folder| cfg!(windows) && folder.is_dir()).unwrap_or_else(|| "/".into())
+}
+
 impl Call {
     /// Reads the project, and opens the store.
     ///
@@ -89,7 +95,9 @@ impl Call {
                 let memory = store.as_ref().map(|store| toolchain_memory(store.folder()));
                 Toolchain::load(request.root.clone(), memory)
             }
-            Access::NoPrograms | Access::ProjectOnly => Toolchain::load(std::env::temp_dir(), None),
+            Access::NoPrograms | Access::ProjectOnly => {
+                Toolchain::load(folder_of_system(&request.environment), None)
+            }
         };
         Ok(Self {
             request,
@@ -106,6 +114,11 @@ impl Call {
             checked_backend: OnceCell::new(),
             credentials,
         })
+    }
+
+    /// Compares these variables with those of a build, too.
+    pub fn count(&mut self, variables: &Environment) {
+        self.counted = self.counted.with(variables);
     }
 
     /// The same call for another artifact.

@@ -17,6 +17,7 @@ use super::PKG_INFO;
 use crate::digest;
 use crate::error::{Cause, Error, PathContext as _, Result, because};
 use crate::fingerprint::record::FILE_NAME;
+use crate::publish::is_git_folder;
 
 /// Limit of the unpacked size, in bytes.
 const LIMIT: u64 = 8 << 30;
@@ -46,17 +47,6 @@ pub struct Archive {
 
 type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
 type Entry<'a> = tar::Entry<'a, Reader>;
-
-/// Whether some system takes this name for `.git`: names differ in case, and Windows drops dots and
-/// spaces at the end, has short names (`git~1`), and names streams after a colon. macOS leaves out
-/// characters without width.
-pub(super) fn is_git_folder(name: &str) -> bool {
-    let has_width = |it: &char| !matches!(it, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
-    let name: String = name.chars().filter(has_width).collect();
-    let name = name.split(':').next().unwrap_or_default();
-    let name = name.trim_end_matches(['.', ' ']);
-    [".git", "git~1"].iter().any(|git| name.eq_ignore_ascii_case(git))
-}
 
 impl Archive {
     /// Reads a whole archive.

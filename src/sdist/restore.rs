@@ -7,12 +7,12 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
-use super::archive::is_git_folder;
 use super::{Archive, Origin, PKG_INFO};
 use crate::error::{Damage, Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Record};
 use crate::inputs::normalize;
+use crate::publish::is_git_folder;
 
 /// How many folders up a record may lead.
 pub const DEPTH: usize = 64;

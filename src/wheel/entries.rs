@@ -24,6 +24,9 @@ pub struct Entry {
     pub packed: String,
 }
 
+/// The flag for names in UTF-8 (4.4.4).
+const UTF8: u16 = 0x800;
+
 /// Limit of the size of one file that is compared, in bytes: two of them are in memory.
 const CONTENT: u64 = 1 << 30;
 
@@ -101,9 +104,16 @@ impl Audit {
             let has_descriptor = word(&header, 6) & 8 != 0;
             let is_end = match next.checked_sub(end) {
                 Some(0) => !has_descriptor,
-                Some(12 | 16 | 20 | 24) => has_descriptor,
+                Some(length @ (12 | 16 | 20 | 24)) => {
+                    file.seek(SeekFrom::Start(end))?;
+                    has_descriptor && stated.is_described(&vec(&mut file, length as u16)?)
+                }
                 _ => false,
             };
+            // Without the flag for UTF-8 programs read such a name in different ways.
+            if !name.is_ascii() && word(&header, 6) & UTF8 == 0 {
+                return Ok(false);
+            }
             if *start != expected || header[..4] != *b"PK\x03\x04" || own != *name {
                 return Ok(false);
             }
@@ -115,7 +125,10 @@ impl Audit {
         file.seek(SeekFrom::Start(list))?;
         for _ in &entries {
             let header: [u8; 46] = read(&mut file)?;
-            vec(&mut file, word(&header, 28))?;
+            let name = vec(&mut file, word(&header, 28))?;
+            if !name.is_ascii() && word(&header, 8) & UTF8 == 0 {
+                return Ok(false);
+            }
             let extra = vec(&mut file, word(&header, 30))?;
             let has_comment = word(&header, 32) != 0;
             if header[..4] != *b"PK\x01\x02" || has_comment || !has_plain_extras(&extra) {
@@ -143,8 +156,8 @@ impl Stated {
     /// they read know only that one. It leaves out CRC and sizes if a data descriptor follows.
     fn is_in(&self, header: &[u8; 30], extra: &[u8]) -> bool {
         const DESCRIPTOR: u16 = 8;
-        // Bits for the effort of deflate, and for names in UTF-8.
-        const WITHOUT_EFFECT: u16 = 2 | 4 | 0x800;
+        // Bits for the effort of deflate.
+        const WITHOUT_EFFECT: u16 = 2 | 4 | UTF8;
         let flags = word(header, 6);
         let number =
             |at: usize| u32::from(word(header, at)) | u32::from(word(header, at + 2)) << 16;
@@ -155,12 +168,32 @@ impl Stated {
             size => Some(size.into()),
         };
         let (unpacked, packed) = (size(22), size(18));
-        let is_left_out =
-            flags & DESCRIPTOR != 0 && number(14) == 0 && [unpacked, packed] == [Some(0), Some(0)];
+        // The end of stored bytes can't be seen without their length.
+        let is_left_out = flags & DESCRIPTOR != 0
+            && self.method != 0
+            && number(14) == 0
+            && [unpacked, packed] == [Some(0), Some(0)];
         let is_same = number(14) == self.crc && [unpacked, packed] == self.sizes.map(Some);
         flags & !(DESCRIPTOR | WITHOUT_EFFECT) == 0
             && word(header, 8) == self.method
             && (is_same || is_left_out)
+    }
+}
+
+impl Stated {
+    /// Whether a data descriptor says the same (4.3.9): with or without signature, sizes of 32 or 64
+    /// bits.
+    fn is_described(&self, descriptor: &[u8]) -> bool {
+        let fields = match descriptor.len() {
+            16 | 24 => descriptor.strip_prefix(b"PK\x07\x08"),
+            _ => Some(descriptor),
+        };
+        let [unpacked, packed] = self.sizes;
+        let sizes = match descriptor.len() {
+            12 | 16 => [packed, unpacked].map(|size| (size as u32).to_le_bytes().to_vec()),
+            _ => [packed, unpacked].map(|size| size.to_le_bytes().to_vec()),
+        };
+        fields == Some(&[&self.crc.to_le_bytes()[..], &sizes.concat()].concat())
     }
 }
 

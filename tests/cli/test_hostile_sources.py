@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,12 +58,16 @@ def programs(project: Project, marker: Path) -> None:
         shutil.copy(script, hooks / name)
     git(project, "config", "core.fsmonitor", str(script))
     git(project, "config", "extensions.worktreeConfig", "true")
-    for scope, name in (("--local", "one"), ("--worktree", "two.more")):
-        for key in ("smudge", "clean"):
-            git(project, "config", scope, f"filter.{name}.{key}", str(script))
+    git(project, "config", "--worktree", "filter.two.more.smudge", str(script))
+    drivers = ("one", "a=b")
+    sections = [f'[filter "{name}"]\n\tsmudge = {script}\n\tclean = {script}\n' for name in drivers]
+    with (project.root / ".git" / "config").open("a") as file:
+        file.write("".join(sections))
     info = project.root / ".git" / "info"
     info.mkdir(exist_ok=True)
-    (info / "attributes").write_text("*.rs filter=one\n*.toml filter=two.more\n")
+    (info / "attributes").write_text(
+        "*.rs filter=one\n*.toml filter=two.more\nCargo.lock filter=a=b\n"
+    )
 
 
 def test_no_program_of_a_repository_is_run(project: Project, tmp_path: Path) -> None:
@@ -70,7 +75,7 @@ def test_no_program_of_a_repository_is_run(project: Project, tmp_path: Path) -> 
     packages = forged.changed_record(wheel, tmp_path / "packages", watch_package)
     marker = tmp_path / "was run"
     programs(project, marker)
-    git(project, "checkout", "HEAD", "--", "src/main.rs")
+    git(project, "checkout-index", "--all", "--force")
     assert marker.exists(), "the programs are such that git runs"
     marker.unlink()
     for source in (".", ".@HEAD"):
@@ -79,6 +84,75 @@ def test_no_program_of_a_repository_is_run(project: Project, tmp_path: Path) -> 
             assert "no commit is named" not in run.stderr
         wheelprint(project, "verify", packages, "--source", source)
         assert not marker.exists(), marker.read_text()
+
+
+def test_another_work_tree_in_the_settings_of_a_repository(project: Project) -> None:
+    """A second repository in it has settings of its own."""
+    wheel = built(project)
+    inner = project.root / "inner"
+    inner.mkdir()
+    asking.git(project, "init", "--quiet", cwd=inner)
+    git(project, "config", "core.worktree", "../inner")
+    run = wheelprint(project, "verify", wheel, "--source", ".@HEAD")
+    assert run.code == 2 or "verified" in run.stdout
+    assert not (inner / "src").exists()
+
+
+def test_variables_that_the_sources_name_reach_no_program(project: Project, tmp_path: Path) -> None:
+    wheel = built(project)
+    marker = tmp_path / "was run"
+    for name in ("rustc", "git"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\necho "$0" >> "{marker}"\n')
+        program.chmod(0o755)
+    cache = tmp_path / "cache"
+    lines = (
+        "[tool.uv.extra-build-variables]",
+        f'bin-bindings = {{ RUSTC = "{program.parent}/rustc", PATH = "{program.parent}",'
+        f' WHEELPRINT_CACHE_DIR = "{cache}" }}',
+    )
+    project.append("pyproject.toml", "\n" + "\n".join(lines) + "\n")
+    for command in ("verify", "provenance"):
+        wheelprint(project, command, wheel, "--source", ".")
+        wheelprint(project, command, wheel, "--source", ".@HEAD")
+    assert not marker.exists(), marker.read_text()
+    assert not cache.exists()
+
+
+def test_an_object_with_other_content(project: Project) -> None:
+    """git does not look at the content of a file's object when it writes the file."""
+    honest = git(project, "rev-parse", "HEAD:src/main.rs")
+    project.edit()
+    other = git(project, "hash-object", "-w", "src/main.rs")
+    wheel = built(project)
+    objects = project.root / ".git" / "objects"
+    target = objects / honest[:2] / honest[2:]
+    target.chmod(0o644)
+    target.write_bytes((objects / other[:2] / other[2:]).read_bytes())
+    assert git(project, "show", "HEAD:src/main.rs") == project.read("src/main.rs").strip()
+    run = wheelprint(project, "verify", wheel, "--source", ".@HEAD")
+    assert run.code == 2, run.output
+    assert "revision HEAD: " in run.stderr
+
+
+def test_a_package_outside_of_the_revision(project: Project, tmp_path: Path) -> None:
+    """A workspace may have members outside of its repository. No commit has them."""
+    wheel = built(project)
+    work = tmp_path / "workspace"
+    work.mkdir()
+    members = os.path.relpath(project.root, work)
+    for text in (members, str(project.root)):
+        (work / "pyproject.toml").write_text(f'[tool.uv.workspace]\nmembers = ["{text}"]\n')
+        for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "one"]):
+            asking.git(project, *command, cwd=work)
+        run = wheelprint(project, "provenance", wheel, "--source", work).ok()
+        assert "no commit is named" in run.stderr
+        assert "gitCommit" not in run.stdout
+        for command in (["verify"], ["provenance"]):
+            run = wheelprint(project, *command, wheel, "--source", f"{work}@HEAD")
+            assert run.code in (1, 2), run.output
+        (work / "pyproject.toml").unlink()
 
 
 def test_a_repository_in_an_sdist(project: Project, tmp_path: Path) -> None:
@@ -168,6 +242,12 @@ def test_devices_are_not_read(project: Project, tmp_path: Path) -> None:
         record["source"]["files"]["../" * 20 + "dev/zero"] = "0" * 64
 
     project.seconds = 60
+    pipe = tmp_path / wheel.name
+    os.mkfifo(pipe)
+    for command in ("verify", "provenance", "inspect", "rebuild"):
+        run = wheelprint(project, command, pipe)
+        assert run.code == 2, run.output
+        assert "not a file" in run.stderr
     hostile = forged.changed_record(wheel, tmp_path / "zero", zero)
     run = wheelprint(project, "verify", hostile)
     assert run.code == 1
@@ -209,6 +289,15 @@ def test_rebuild_writes_nothing_behind_a_link(where: str, project: Project, tmp_
     # The honest wheel of the same tree.
     run = wheelprint(project, "rebuild", wheel, UV=project.bench.uv).ok()
     assert "identical" in run.stdout
+    # A folder that was tracked, and is a link now. git still lists its files.
+    for name in ("notes.txt", "deep/more.txt"):
+        project.write(f"tracked/{name}", "tracked\n")
+    git(project, "add", "tracked")
+    shutil.rmtree(project.root / "tracked")
+    (project.root / "tracked").symlink_to(target)
+    wheelprint(project, "rebuild", wheel, UV=project.bench.uv)
+    for name in ("notes.txt", "deep/more.txt"):
+        assert (outside / name).read_text() == "precious\n"
 
 
 def test_rebuild_of_read_only_sources(project: Project) -> None:
@@ -217,3 +306,39 @@ def test_rebuild_of_read_only_sources(project: Project) -> None:
         path.chmod(0o444)
     run = wheelprint(project, "rebuild", wheel, UV=project.bench.uv).ok()
     assert "identical" in run.stdout
+
+
+def index(entries: dict[str, int]) -> bytes:
+    """git's list of files (gitformat-index, version 2), with names that git itself would refuse."""
+    content = b"DIRC" + struct.pack(">LL", 2, len(entries))
+    for name, mode in sorted(entries.items()):
+        entry = struct.pack(">10L20sH", *[0] * 6, mode, 0, 0, 0, bytes(20), len(name.encode()))
+        # Mode is the seventh number.
+        entry += name.encode()
+        content += entry + b"\0" * (8 - len(entry) % 8)
+    return content + hashlib.sha1(content).digest()
+
+
+def test_rebuild_of_a_repository_with_a_hostile_index(project: Project, tmp_path: Path) -> None:
+    """It lists files behind a link, and above the repository."""
+    outside = tmp_path / "data"
+    outside.mkdir()
+    (outside / "notes.txt").write_text("precious\n")
+    (project.root / "out").symlink_to(outside)
+    (project.root.parent / "above.txt").write_text("above\n")
+    wheel = built(project)
+    names = git(project, "ls-files").splitlines()
+    hidden = ("out/notes.txt", "../above.txt", ".git/config")
+    entries = dict.fromkeys([*names, *hidden], 0o100644)
+    marker = tmp_path / "was run"
+    git(project, "config", "filter.one.clean", f"echo >> {marker}; cat")
+    project.write(".gitattributes", "*.rs filter=one\n")
+    entries["out"] = 0o120000
+    (project.root / ".git" / "index").write_bytes(index(entries))
+    assert "../above.txt" in git(project, "ls-files").splitlines()
+    keep = tmp_path / "keep"
+    run = wheelprint(project, "rebuild", wheel, "--keep", keep, UV=project.bench.uv)
+    assert "built again with rustc" in run.stdout
+    assert (outside / "notes.txt").read_text() == "precious\n"
+    assert not list(keep.rglob("above.txt"))
+    assert not marker.exists()

@@ -14,11 +14,12 @@ use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::{Record, Value};
 use crate::git;
 use crate::inputs::{Kind, Root, normalize};
+use crate::publish::is_git_folder;
 use crate::request::Environment;
 use crate::sdist::{Archive, Origin};
 
 /// Folders that tools make, and that are no sources.
-const TOOLS: [&str; 3] = [".git", ".venv", "__pycache__"];
+const TOOLS: [&str; 2] = [".venv", "__pycache__"];
 
 /// Sources that can be built and compared.
 pub(super) struct Clean {
@@ -172,41 +173,55 @@ fn named(record: &Record, project: &Path) -> BTreeSet<PathBuf> {
 /// Copies these files of a folder. A submodule is copied whole.
 fn copy_listed(from: &Path, files: &[PathBuf], to: &Path, working: &Path) -> Result<()> {
     for name in files {
-        let (source, target) = (from.join(name), to.join(name));
+        let source = from.join(name);
         let Ok(meta) = fs::symlink_metadata(&source) else { continue };
+        // git lists files that were tracked before a link took the place of their folder.
+        let mut above = name.ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
+        if source.starts_with(working) || above.any(|folder| from.join(folder).is_symlink()) {
+            continue;
+        }
+        let target = room(name, to)?;
         if meta.is_dir() {
             copy_all(&source, &target, working)?;
-        } else if source != working && !source.starts_with(working) {
+        } else {
             copy(&source, &meta, &target)?;
         }
     }
     Ok(())
 }
 
-/// Copies a file that the record names, unless the copy has it. A link in its path that leads out of
-/// the copy is replaced by what the record names of it: the record is not trusted, and nothing is
-/// written behind such a link.
-fn copy_named(from: &Path, name: &Path, to: &Path) -> Result<()> {
-    let source = from.join(name);
-    if !fs::metadata(&source).is_ok_and(|meta| meta.is_file()) {
-        return Ok(());
+/// The place of a file in the copy `to`, with the folders above it. A link among these that leads out
+/// of the copy is removed: neither a record nor git's index is trusted, and nothing is written behind
+/// such a link.
+fn room(name: &Path, to: &Path) -> Result<PathBuf> {
+    let mut folder = to.to_owned();
+    for part in name.parent().unwrap_or(name) {
+        folder.push(part);
+        remove_if_outside(&folder, to)?;
     }
-    let inside = dunce::canonicalize(to).at(to)?;
-    let mut target = to.to_owned();
-    for part in name {
-        target.push(part);
-        if target.is_symlink()
-            && !dunce::canonicalize(&target).is_ok_and(|it| it.starts_with(&inside))
-        {
-            fs::remove_file(&target).at(&target)?;
+    fs::create_dir_all(&folder).at(&folder)?;
+    Ok(to.join(name))
+}
+
+fn remove_if_outside(link: &Path, to: &Path) -> Result<()> {
+    if link.is_symlink() {
+        let inside = dunce::canonicalize(to).at(to)?;
+        if !dunce::canonicalize(link).is_ok_and(|target| target.starts_with(&inside)) {
+            fs::remove_file(link).at(link)?;
         }
     }
-    if fs::symlink_metadata(&target).is_ok() {
-        return Ok(());
+    Ok(())
+}
+
+/// Copies a file that the record names, unless the copy has it. If only a link to it is there, which
+/// leads out of the copy, the file takes the place of the link.
+fn copy_named(from: &Path, name: &Path, to: &Path) -> Result<()> {
+    let source = from.join(name);
+    if fs::metadata(&source).is_ok_and(|meta| meta.is_file()) {
+        let target = room(name, to)?;
+        remove_if_outside(&target, to)?;
+        copy_file(&source, &target)?;
     }
-    let folder = target.parent().unwrap_or(to);
-    fs::create_dir_all(folder).at(folder)?;
-    fs::copy(&source, &target).at(&source)?;
     Ok(())
 }
 
@@ -222,6 +237,7 @@ fn copy_all(from: &Path, to: &Path, working: &Path) -> Result<()> {
     let walk = WalkDir::new(from).into_iter().filter_entry(|entry| {
         entry.depth() == 0
             || entry.path() != working
+                && !is_git_folder(&entry.file_name().to_string_lossy())
                 && !(entry.file_type().is_dir() && is_made_by_tools(entry.path()))
     });
     for entry in walk {
@@ -244,13 +260,21 @@ fn copy(from: &Path, meta: &std::fs::Metadata, to: &Path) -> Result<()> {
     }
     #[cfg(unix)]
     if meta.is_symlink() {
-        if to.is_symlink() {
+        if fs::symlink_metadata(to).is_ok() {
             return Ok(());
         }
         let target = fs::read_link(from).at(from)?;
         return fs::os::unix::fs::symlink(target, to).at(to);
     }
     if meta.is_file() || meta.is_symlink() && from.is_file() {
+        copy_file(from, to)?;
+    }
+    Ok(())
+}
+
+/// Copies a file to a place where nothing is yet.
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    if fs::symlink_metadata(to).is_err() {
         fs::copy(from, to).at(from)?;
     }
     Ok(())
