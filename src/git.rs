@@ -134,6 +134,9 @@ fn plain(git: &Path, folder: &Path, environment: &Environment) -> Command {
     command
 }
 
+/// The cause of [`check_out`] if the repository has no such revision.
+pub(crate) const NO_REVISION: &str = "there is no such revision";
+
 /// A revision that was written to a folder.
 pub(crate) struct CheckedOut {
     /// The top of the tree.
@@ -177,7 +180,7 @@ pub(crate) fn check_out(
     let named = |kind| run(theirs(&verify).arg(format!("{revision}^{{{kind}}}")));
     let object = named("commit").or_else(|_| named("tree"));
     let object = object.map_err(|said| match said.to_string().is_empty() {
-        true => "there is no such revision".into(),
+        true => NO_REVISION.into(),
         false => said,
     })?;
 

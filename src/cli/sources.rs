@@ -193,7 +193,11 @@ impl Tree {
         let tree = git::check_out(folder, revision, to, &context.environment);
         let git::CheckedOut { top, folder, left_out } = tree.map_err(|cause| {
             let cause = escape_controls(&cause.to_string());
-            let hint = "name a commit, tag or branch of its repository";
+            // For example a partial clone, or a damaged repository.
+            let hint = match &*cause {
+                git::NO_REVISION => "name a commit, tag or branch of its repository",
+                _ => "can git check it out? A folder with its files can be named, too",
+            };
             Error::given(folder, format!("revision {revision}: {cause}"), hint)
         })?;
         let own = Self { left_out, top: Some(top.clone()), ..Self::clean(folder) };

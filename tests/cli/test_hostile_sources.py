@@ -134,6 +134,7 @@ def test_an_object_with_other_content(project: Project) -> None:
     run = wheelprint(project, "verify", wheel, "--source", ".@HEAD")
     assert run.code == 2, run.output
     assert "revision HEAD: " in run.stderr
+    assert "hint: can git check it out?" in run.stderr
 
 
 def test_a_package_outside_of_the_revision(project: Project, tmp_path: Path) -> None:
