@@ -103,8 +103,7 @@ pub(crate) fn work_tree(folder: &Path, environment: &Environment) -> Option<Work
 pub(crate) fn track_all(folder: &Path, environment: &Environment) -> Result<(), Cause> {
     let git = environment.which("git").ok_or("git: not found on PATH")?;
     // The user's settings must not change the files.
-    let settings =
-        ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fsmonitor=false"];
+    let settings = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"];
     for arguments in [&["init", "--quiet", "--template="][..], &["add", "--all", "--force", "."]] {
         let mut command = plain(&git, folder, environment);
         command.args(settings).args(arguments);
@@ -120,11 +119,10 @@ pub(crate) fn track_all(folder: &Path, environment: &Environment) -> Result<(), 
 fn plain(git: &Path, folder: &Path, environment: &Environment) -> Command {
     let mut command = environment.command(git, folder);
     for (name, _) in environment.iter() {
-        let name = name.as_encoded_bytes();
-        // The user's own settings, such as `safe.directory`.
-        let is_setting = name.starts_with(b"GIT_CONFIG");
-        if name.starts_with(b"GIT_") && !is_setting {
-            command.env_remove(String::from_utf8_lossy(name).as_ref());
+        let is_named = |start: &[u8]| name.as_encoded_bytes().starts_with(start);
+        // GIT_CONFIG has the user's own settings, such as `safe.directory`.
+        if is_named(b"GIT_") && !is_named(b"GIT_CONFIG") {
+            command.env_remove(name);
         }
     }
     command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_TERMINAL_PROMPT", "0");
@@ -173,12 +171,18 @@ pub(crate) fn check_out(
     };
     let prefix = run(&mut theirs(&["rev-parse", "--show-prefix"]))?;
     let prefix = prefix.trim_end_matches('/');
-    if !is_end_of(prefix, &dunce::canonicalize(folder)?) {
+    let place = run(&mut theirs(&["rev-parse", "--is-inside-work-tree", "--is-bare-repository"]))?;
+    let is_outside = place.lines().all(|answer| answer == "false");
+    if is_outside || !is_end_of(prefix, &dunce::canonicalize(folder)?) {
         return Err("the settings of its repository name another folder as work tree".into());
     }
     let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
-    let named = |kind| run(theirs(&verify).arg(format!("{revision}^{{{kind}}}")));
-    let object = named("commit").or_else(|_| named("tree"));
+    let named = |kind| run(theirs(&verify).arg(format!("{revision}{kind}")));
+    let object = named("^{commit}").or_else(|cause| {
+        // The user may name a tree. That of a commit which can't be read is none.
+        let tree = named("^{tree}")?;
+        if named("")? == tree { Ok(tree) } else { Err(cause) }
+    });
     let object = object.map_err(|said| match said.to_string().is_empty() {
         true => NO_REVISION.into(),
         false => said,
@@ -190,6 +194,7 @@ pub(crate) fn check_out(
     run(theirs(&list).stdout(file("objects")?.0))?;
     let pack = ["pack-objects", "--quiet", "--stdout"];
     run(theirs(&pack).stdin(opened("objects")?.0).stdout(file("pack")?.0))?;
+    // An old git knows no other format, and not the question.
     let format = run(&mut theirs(&["rev-parse", "--show-object-format"]));
     let format = format!("--object-format={}", format.as_deref().unwrap_or("sha1"));
     let init = ["init", "--quiet", "--template=", &format, "repository"];

@@ -45,7 +45,7 @@ impl Store {
         })
     }
 
-    /// The target folder for builds of unpacked archives: one per project, apart from the project's
+    /// The target folder for builds of unpacked archives: one for each tree, apart from the tree's
     /// own.
     pub(crate) fn archive_target(&self) -> PathBuf {
         self.folder.join(TARGET)

@@ -3,7 +3,6 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use fs_err as fs;
-
 use zip::CompressionMethod;
 
 use super::BUFFER;
@@ -106,7 +105,7 @@ impl Audit {
                 Some(0) => !has_descriptor,
                 Some(length @ (12 | 16 | 20 | 24)) => {
                     file.seek(SeekFrom::Start(end))?;
-                    has_descriptor && stated.is_described(&vec(&mut file, length as u16)?)
+                    has_descriptor && stated.is_described(&vec(&mut file, u16::try_from(length)?)?)
                 }
                 _ => false,
             };
@@ -178,9 +177,7 @@ impl Stated {
             && word(header, 8) == self.method
             && (is_same || is_left_out)
     }
-}
 
-impl Stated {
     /// Whether a data descriptor says the same (4.3.9): with or without signature, sizes of 32 or 64
     /// bits.
     fn is_described(&self, descriptor: &[u8]) -> bool {
@@ -189,11 +186,12 @@ impl Stated {
             _ => Some(descriptor),
         };
         let [unpacked, packed] = self.sizes;
-        let sizes = match descriptor.len() {
-            12 | 16 => [packed, unpacked].map(|size| (size as u32).to_le_bytes().to_vec()),
-            _ => [packed, unpacked].map(|size| size.to_le_bytes().to_vec()),
-        };
-        fields == Some(&[&self.crc.to_le_bytes()[..], &sizes.concat()].concat())
+        let width = if matches!(descriptor.len(), 12 | 16) { 4 } else { 8 };
+        let fits = |size: u64| width == 8 || u32::try_from(size).is_ok();
+        let sizes = [packed, unpacked].map(|size| size.to_le_bytes()[..width].to_vec());
+        fits(packed)
+            && fits(unpacked)
+            && fields == Some(&[&self.crc.to_le_bytes()[..], &sizes.concat()].concat())
     }
 }
 
@@ -302,6 +300,25 @@ mod tests {
         assert!(other.is_in(&header, &[]));
         header[14] = 1;
         assert!(!other.is_in(&header, &[]));
+    }
+
+    #[test]
+    fn a_data_descriptor_says_what_the_list_says() {
+        let stated = Stated { method: 8, crc: 7, sizes: [9, 5] };
+        let narrow = [[7, 0, 0, 0], [5, 0, 0, 0], [9, 0, 0, 0]].concat();
+        let wide = [&narrow[..8], &[0; 4], &narrow[8..], &[0; 4]].concat();
+        for fields in [&narrow, &wide] {
+            assert!(stated.is_described(fields));
+            let signed = [b"PK\x07\x08", &fields[..]].concat();
+            assert!(stated.is_described(&signed));
+            for at in 0..signed.len() {
+                let mut other = signed.clone();
+                other[at] ^= 1;
+                assert!(!stated.is_described(&other), "{at}");
+            }
+        }
+        let large = Stated { sizes: [9 + (1 << 32), 5], ..stated };
+        assert!(!large.is_described(&narrow));
     }
 
     #[test]
