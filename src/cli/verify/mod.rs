@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     sources: SourceArguments,
     #[command(flatten)]
-    attestation: attestation::Arguments,
+    attestation: attestation::AttestationArguments,
     /// Print JSON (the page "JSON" of the documentation describes it)
     #[arg(long)]
     json: bool,

@@ -29,7 +29,7 @@ const ENDING: &str = ".attestation";
 
 /// The options about attestations.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct AttestationArguments {
     /// Check attestations, too: a file with a PEP 740 attestation, PyPI's provenance or Sigstore
     /// bundles; or a folder with NAME.*.attestation for each artifact (needs the extra
     /// `attestations`)
@@ -80,7 +80,7 @@ struct Problem {
     text: String,
 }
 
-impl Arguments {
+impl AttestationArguments {
     /// Checks all signatures. `None` if the user gave no attestation.
     pub(super) fn check(
         &self,
