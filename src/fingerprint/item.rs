@@ -115,3 +115,16 @@ impl Observation {
 pub(super) fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
+
+/// A path, or one that can't be read and why.
+pub(super) type Walked = Result<PathBuf, (Option<PathBuf>, String)>;
+
+/// A link that leads nowhere is there all the same. The walkers' own messages hold absolute paths;
+/// records must not.
+pub(super) fn failed(path: Option<PathBuf>, error: Option<&std::io::Error>) -> Walked {
+    match (path, error) {
+        (Some(path), Some(error)) if is_absence(error) => Ok(path),
+        (path, Some(error)) => Err((path, error.kind().to_string())),
+        (path, None) => Err((path, "a loop of links".to_owned())),
+    }
+}

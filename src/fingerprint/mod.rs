@@ -11,6 +11,7 @@ use crate::digest::Tagged;
 use crate::inputs::{Key, Part, Root};
 
 pub mod at_import;
+mod by_rules;
 mod expand;
 mod item;
 pub mod observe;

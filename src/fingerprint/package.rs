@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ignore::WalkBuilder;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{DirEntry, WalkBuilder};
 use toml::{Table, Value};
 
 use super::item::{Item, Spot};
-use super::walk;
+use super::{by_rules, walk};
 use crate::digest;
 use crate::git;
 use crate::inputs::is_built;
@@ -109,31 +109,24 @@ pub(super) fn files(spot: &Spot<'_>, looked: &Looked<'_>, items: &mut Vec<Item>)
     let dots = rules.has_include
         || folder.ancestors().any(|folder| folder.join(".git").exists())
         || is_unpacked;
-    let walk = WalkBuilder::new(folder)
-        .hidden(false)
-        .ignore(false)
-        .follow_links(true)
-        .git_ignore(tracked.is_some())
-        .git_exclude(tracked.is_some())
-        .git_global(tracked.is_some())
-        .filter_entry({
-            let roots = spot.roots.clone();
-            // A nested package does not belong to this package. Neither does `target`, even if
-            // cargo does not build there.
-            move |entry| {
-                let path = entry.path();
-                let is_target = || entry.depth() == 1 && entry.file_name() == "target";
-                let is_passed_over =
-                    !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
-                let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
-                let is_package = || path.join("Cargo.toml").is_file();
-                !walk::is_junk_of(path, entry.file_type(), &roots)
-                    && (entry.depth() == 0
-                        || !(is_passed_over || !is_file && (is_target() || is_package())))
-            }
-        })
-        .build();
-    let walked = walk.map(walk::ignored_path);
+    let mut walk = WalkBuilder::new(folder);
+    walk.hidden(false).ignore(false).follow_links(true);
+    let by_git = tracked.is_some();
+    walk.git_ignore(by_git).git_exclude(by_git).git_global(by_git);
+    let roots = spot.roots.clone();
+    // A nested package does not belong to this package. Neither does `target`, even if cargo does
+    // not build there.
+    let is_source = move |entry: &DirEntry| {
+        let path = entry.path();
+        let is_target = || entry.depth() == 1 && entry.file_name() == "target";
+        let is_passed_over = !dots && entry.file_name().as_encoded_bytes().starts_with(b".");
+        let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
+        let is_package = || path.join("Cargo.toml").is_file();
+        !walk::is_junk_of(path, entry.file_type(), &roots)
+            && (entry.depth() == 0
+                || !(is_passed_over || !is_file && (is_target() || is_package())))
+    };
+    let walked = by_rules::paths(folder, walk, is_source).into_iter();
     let walked = walked.filter(|path| !path.as_ref().is_ok_and(|path| is_built(path)));
     // Add files that git tracks although an ignore rule matches them.
     let tracked = outside_of_packages(folder, tracked.unwrap_or_default());

@@ -4,11 +4,11 @@ use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder};
 use walkdir::WalkDir;
 
-use super::Value;
-use super::item::{self, Item, Probe, Spot, is_absence};
+use super::item::{self, Item, Probe, Spot, Walked, failed, is_absence};
+use super::{Value, by_rules};
 use crate::digest;
 use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
@@ -70,14 +70,10 @@ pub(super) fn files_and_links<'a>(
 /// The files of a Python package, by the walk of maturin's `write_python_part`.
 pub(super) fn python(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let roots = spot.roots.clone();
-    let walk = WalkBuilder::new(spot.path)
-        .hidden(false)
-        .parents(false)
-        .git_global(false)
-        .git_exclude(false)
-        .filter_entry(move |entry| !is_junk_of(entry.path(), entry.file_type(), &roots))
-        .build();
-    push_files(spot, walk.map(ignored_path).collect(), false, items);
+    let mut walk = WalkBuilder::new(spot.path);
+    walk.hidden(false).parents(false).git_global(false).git_exclude(false);
+    let is_source = move |entry: &DirEntry| !is_junk_of(entry.path(), entry.file_type(), &roots);
+    push_files(spot, by_rules::paths(spot.path, walk, is_source), false, items);
 }
 
 /// Files that match one of the globs, which all begin in one folder: that is walked once.
@@ -189,36 +185,8 @@ fn matcher(glob: &str) -> Option<GlobMatcher> {
     Some(glob.compile_matcher())
 }
 
-/// A path, or one that can't be read and why.
-pub(super) type Walked = Result<PathBuf, (Option<PathBuf>, String)>;
-
-pub(super) fn ignored_path(entry: Result<ignore::DirEntry, ignore::Error>) -> Walked {
-    entry.map(ignore::DirEntry::into_path).or_else(|error| {
-        let path = match &error {
-            ignore::Error::WithPath { path, .. } => Some(path.clone()),
-            ignore::Error::WithDepth { err, .. } => match err.as_ref() {
-                ignore::Error::WithPath { path, .. } => Some(path.clone()),
-                _ => None,
-            },
-            ignore::Error::Loop { child, .. } => Some(child.clone()),
-            _ => None,
-        };
-        failed(path, error.io_error())
-    })
-}
-
 fn walked(error: &walkdir::Error) -> Walked {
     failed(error.path().map(Path::to_owned), error.io_error())
-}
-
-/// A link that leads nowhere is there all the same. The walkers' own messages hold absolute paths;
-/// records must not.
-fn failed(path: Option<PathBuf>, error: Option<&std::io::Error>) -> Walked {
-    match (path, error) {
-        (Some(path), Some(error)) if is_absence(error) => Ok(path),
-        (path, Some(error)) => Err((path, error.kind().to_string())),
-        (path, None) => Err((path, "a loop of links".to_owned())),
-    }
 }
 
 /// `by_meaning`: the package's own manifests count so, a comment in one is no change to anybody.
