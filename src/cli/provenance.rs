@@ -1,5 +1,6 @@
 //! `wheelprint provenance`; docs/provenance.md describes what is written.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
-    let Arguments { artifacts, sources, out, predicate, builder_id, repository } = arguments;
-    let SourceArguments { source, members } = sources;
+    check(arguments)?;
+    let progress = context.terminal.progress("comparing");
+    let stated = state_all(arguments, context)?;
+    drop(progress);
+    let code = u8::from(!stated.refused.is_empty());
+    let answer = match &arguments.out {
+        Some(out) => {
+            let folder = context.path(out);
+            stated.write_into(&folder, arguments.predicate)?;
+            let files = count(stated.made.len(), "file");
+            Answer::said(format!("{files} written to {}\n", context.shown(&folder)))
+        }
+        None => Answer::data(stated.text()),
+    };
+    Ok(answer.with_code(code))
+}
+
+/// Refuses arguments that can't be right.
+fn check(arguments: &Arguments) -> Result<()> {
+    let Arguments { artifacts, out, builder_id, repository, .. } = arguments;
     for (name, given) in [("--builder-id", builder_id), ("--repository", repository)] {
         if let Some(given) = given
             && !is_uri(given)
@@ -58,26 +77,34 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
             return Err(Error::setting(name, format!("`{given}` is not a URI"), hint));
         }
     }
+    let mut names = BTreeSet::new();
     if out.is_some()
-        && let Some((again, _)) = artifacts.iter().enumerate().find_map(|(index, artifact)| {
-            let is_same = |earlier: &&PathBuf| file_name(earlier) == file_name(artifact);
-            Some((artifact, artifacts[..index].iter().find(is_same)?))
-        })
+        && let Some(again) = artifacts.iter().find(|artifact| !names.insert(file_name(artifact)))
     {
         let hint = "give them in two calls, each with an --out of its own";
         return Err(Error::given(again, "another file of this name is given too", hint));
     }
-    let progress = context.terminal.progress("comparing");
-    let builder = Builder::new(builder_id.as_deref(), &context.environment);
+    Ok(())
+}
+
+/// What was stated of the files.
+struct Stated<'a> {
+    made: Vec<(&'a Path, Json)>,
+    /// The files that were not built from the sources.
+    refused: Vec<&'a Path>,
+}
+
+fn state_all<'a>(arguments: &'a Arguments, context: &Context) -> Result<Stated<'a>> {
+    let SourceArguments { source, members } = &arguments.sources;
+    let builder = Builder::new(arguments.builder_id.as_deref(), &context.environment);
     let sources = Sources::open(source, members, context)?;
     let commit = sources::commit_of(source, context).unwrap_or_else(|error| {
         context.terminal.warn(&format!("no commit is named: {error}"));
         None
     });
     let at_commit = commit.as_ref().map(|commit| AtCommit::open(commit, members, context));
-    let mut made = Vec::new();
-    let mut refused = Vec::new();
-    for artifact in artifacts {
+    let mut stated = Stated { made: Vec::new(), refused: Vec::new() };
+    for artifact in &arguments.artifacts {
         let path = context.path(artifact);
         if !fs::metadata(&path).at(&path)?.is_file() {
             return Err(Error::given(path, "not a file", "a wheel or an sdist is a file"));
@@ -92,45 +119,47 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
                 "`wheelprint verify` shows all differences; --source names other sources",
             );
             context.terminal.error(&error);
-            refused.push(artifact);
+            stated.refused.push(artifact);
             continue;
         }
-        let commit = at_commit.as_ref().and_then(|it| it.commit_of(artifact, context));
-        let commit = commit.map(|mut commit| {
-            commit.uri =
-                repository.as_ref().map(|uri| format!("{uri}@{}", commit.sha)).or(commit.uri);
-            commit
-        });
-        let mut made_of = state(artifact, &sha256, &verified, commit.as_ref(), &builder, context)?;
-        if *predicate {
-            made_of = made_of["predicate"].take();
+        let mut commit = at_commit.as_ref().and_then(|it| it.commit_of(artifact, context));
+        if let (Some(commit), Some(uri)) = (&mut commit, &arguments.repository) {
+            commit.uri = Some(format!("{uri}@{}", commit.sha));
         }
-        made.push((artifact, made_of));
+        let mut json = state(artifact, &sha256, &verified, commit.as_ref(), &builder, context)?;
+        if arguments.predicate {
+            json = json["predicate"].take();
+        }
+        stated.made.push((artifact, json));
     }
-    drop(progress);
-    let code = u8::from(!refused.is_empty());
-    let Some(out) = out else {
-        // Several are printed as JSON Lines, as in-toto's bundles are.
-        let text = match &made[..] {
-            [(_, only)] if artifacts.len() == 1 => format!("{only:#}\n"),
-            _ => made.iter().map(|(_, json)| format!("{json}\n")).collect(),
-        };
-        return Ok(Answer::data(text).with_code(code));
-    };
-    let ending = if *predicate { "predicate.json" } else { "intoto.json" };
-    let folder = context.path(out);
-    fs::create_dir_all(&folder).at(&folder)?;
-    let place = |artifact: &Path| folder.join(format!("{}.{ending}", file_name(artifact)));
-    // What an earlier call stated of another file of this name.
-    for path in refused.iter().map(|artifact| place(artifact)).filter(|path| path.is_file()) {
-        fs::remove_file(&path).at(&path)?;
+    Ok(stated)
+}
+
+impl Stated<'_> {
+    /// Several are printed as JSON Lines, as in-toto's bundles are.
+    fn text(&self) -> String {
+        match &self.made[..] {
+            [(_, only)] if self.refused.is_empty() => format!("{only:#}\n"),
+            made => made.iter().map(|(_, json)| format!("{json}\n")).collect(),
+        }
     }
-    for (artifact, json) in &made {
-        let path = place(artifact);
-        write(&path, &format!("{json:#}\n")).at(&path)?;
+
+    /// Writes a file for each of them. What an earlier call stated of another file with the name of
+    /// a refused one is removed.
+    fn write_into(&self, folder: &Path, is_predicate: bool) -> Result<()> {
+        let ending = if is_predicate { "predicate.json" } else { "intoto.json" };
+        fs::create_dir_all(folder).at(folder)?;
+        let place = |artifact: &Path| folder.join(format!("{}.{ending}", file_name(artifact)));
+        let refused = self.refused.iter().map(|artifact| place(artifact));
+        for path in refused.filter(|path| path.is_file()) {
+            fs::remove_file(&path).at(&path)?;
+        }
+        for (artifact, json) in &self.made {
+            let path = place(artifact);
+            write(&path, &format!("{json:#}\n")).at(&path)?;
+        }
+        Ok(())
     }
-    let text = format!("{} written to {}\n", count(made.len(), "file"), context.shown(&folder));
-    Ok(Answer::said(text).with_code(code))
 }
 
 /// Writes a file that everybody may read.

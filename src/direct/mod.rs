@@ -18,7 +18,7 @@ use crate::inputs::{Key, Kind, Part};
 mod cargo_call;
 mod recorder;
 
-pub(crate) use cargo_call::CargoCall;
+pub(crate) use cargo_call::{CargoCall, Compiled};
 pub(crate) use recorder::Recorder;
 
 /// Files by which cargo finds out what a package builds, if the manifest does not say it.

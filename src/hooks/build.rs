@@ -13,11 +13,13 @@ use crate::direct::Recorder;
 use crate::editable;
 use crate::error::Result;
 use crate::inputs::cargo_config;
+use crate::inputs::target::Target;
 use crate::log;
 use crate::maturin::{self, HookProcess};
 use crate::project::Layout;
 use crate::publish;
-use crate::request::Artifact;
+use crate::request::{Artifact, Environment};
+use crate::store::Store;
 use crate::wheel::Wheel;
 
 /// What exists only until maturin's hook, or cargo, is called.
@@ -73,14 +75,7 @@ pub(super) fn prepare(
         brought::bring(call, store, target)?;
     }
     let environment = match (&call.store, &target, &target_lock) {
-        (Some(store), Some(target), Some(_)) => {
-            pyo3_config::restore(store, target);
-            let links = store.programs(&target.metadata.target_directory);
-            interpreter.plan.with_links(&links).unwrap_or_else(|error| {
-                log::warn(format_args!("PATH of this build has no stable value: {error}"));
-                interpreter.plan.environment.clone()
-            })
-        }
+        (Some(store), Some(target), Some(_)) => stable(store, target, &interpreter),
         _ => interpreter.plan.environment.clone(),
     };
     // Another package may have written pyo3's configuration until the lock was taken.
@@ -102,6 +97,16 @@ pub(super) fn prepare(
         _target_lock: target_lock,
     };
     Ok(Some((preparation, start)))
+}
+
+/// The environment for cargo, with values that are equal in each build of this target folder.
+fn stable(store: &Store, target: &Target, interpreter: &BuildInterpreter) -> Environment {
+    pyo3_config::restore(store, target);
+    let links = store.programs(&target.metadata.target_directory);
+    interpreter.plan.with_links(&links).unwrap_or_else(|error| {
+        log::warn(format_args!("PATH of this build has no stable value: {error}"));
+        interpreter.plan.environment.clone()
+    })
 }
 
 fn places(call: &Call, layout: &Layout) -> Result<Option<editable::Before>> {

@@ -11,7 +11,7 @@ use super::call::{BuildInterpreter, Call};
 use super::lookup::Stale;
 use super::obstacle::or_obstacle;
 use crate::digest::Loaded;
-use crate::direct::{self, Kept, Made, Way};
+use crate::direct::{self, Compiled, Kept, Made, Way};
 use crate::editable::Before;
 use crate::error::{Cause, PathContext as _, Result};
 use crate::inputs::{cargo_config, environment};
@@ -156,11 +156,7 @@ pub(super) fn build(
         Ok(None)
     };
     let keep = |failures, way| {
-        if let Some(store) = &call.store {
-            let path = store.kept_call(&inputs).call;
-            let kept = Kept { inputs: inputs.clone(), failures, way };
-            sealed::write(&path, &kept).unwrap_or_else(log::debug);
-        }
+        keep(call, Kept { inputs: inputs.clone(), failures, way });
     };
     let folder = publish::temporary_folder()?;
     let mut path = folder.path().join(&made.wheel);
@@ -172,16 +168,8 @@ pub(super) fn build(
     let compiled = made.call.repeat(&preparation.environment, &given, &hook, meanwhile);
     let compiled = or_obstacle(call, compiled)
         .inspect_err(|_| keep(failures + 1, Way::Directly(Box::new(made.clone()))))?;
-    let folders = [&made.metadata.target_directory]
-        .into_iter()
-        .chain(&made.metadata.build_directory)
-        .map(|folder| folder.as_path())
-        .collect::<Vec<_>>();
-    if compiled.has_unknown_messages {
-        return through_maturin("a message of cargo is not known");
-    }
-    if !compiled.is_in(&folders) || !compiled.files.contains(&made.artifact) {
-        return through_maturin("cargo works in another folder now");
+    if let Some(cause) = difference(&compiled, &made) {
+        return through_maturin(cause);
     }
     let version = environment::maturin_version(&call.request.interpreter);
     let writes_all = version.is_none_or(|version| is_before(&version, [1, 12]));
@@ -222,6 +210,28 @@ pub(super) fn build(
         has_older_metadata: false,
         folder,
     }))
+}
+
+/// Keeps what is known of this call of cargo for later builds.
+fn keep(call: &Call, kept: Kept) {
+    if let Some(store) = &call.store {
+        let path = store.kept_call(&kept.inputs).call;
+        sealed::write(&path, &kept).unwrap_or_else(log::debug);
+    }
+}
+
+/// How cargo worked differently from the earlier build.
+fn difference(compiled: &Compiled, made: &Made) -> Option<&'static str> {
+    let folders: Vec<&Path> = [&made.metadata.target_directory]
+        .into_iter()
+        .chain(&made.metadata.build_directory)
+        .map(|folder| folder.as_path())
+        .collect();
+    if compiled.has_unknown_messages {
+        return Some("a message of cargo is not known");
+    }
+    let is_same = compiled.is_in(&folders) && compiled.files.contains(&made.artifact);
+    (!is_same).then_some("cargo works in another folder now")
 }
 
 /// Is this version of maturin before that one?

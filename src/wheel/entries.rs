@@ -26,6 +26,9 @@ pub struct Entry {
 /// The flag for names in UTF-8 (4.4.4).
 const UTF8: u16 = 0x800;
 
+/// The flag for a data descriptor behind the content (4.4.4).
+const DESCRIPTOR: u16 = 8;
+
 /// Limit of the size of one file that is compared, in bytes: two of them are in memory.
 const CONTENT: u64 = 1 << 30;
 
@@ -99,18 +102,9 @@ impl Audit {
                 (vec(&mut file, word(&header, 26))?, vec(&mut file, word(&header, 28))?);
             let end = start + 30 + (own.len() + extra.len()) as u64 + stated.sizes[1];
             let next = entries.get(number + 1).map_or(list, |(start, ..)| *start);
-            // A data descriptor follows if bit 3 is set: with or without signature, 32 or 64 bits.
-            let has_descriptor = word(&header, 6) & 8 != 0;
-            let is_end = match next.checked_sub(end) {
-                Some(0) => !has_descriptor,
-                Some(length @ (12 | 16 | 20 | 24)) => {
-                    file.seek(SeekFrom::Start(end))?;
-                    has_descriptor && stated.is_described(&vec(&mut file, u16::try_from(length)?)?)
-                }
-                _ => false,
-            };
-            // Without the flag for UTF-8 programs read such a name in different ways.
-            if !name.is_ascii() && word(&header, 6) & UTF8 == 0 {
+            let flags = word(&header, 6);
+            let is_end = stated.is_end(&mut file, end, next, flags)?;
+            if !is_clear(name, flags) {
                 return Ok(false);
             }
             if *start != expected || header[..4] != *b"PK\x03\x04" || own != *name {
@@ -122,23 +116,32 @@ impl Audit {
             expected = next;
         }
         file.seek(SeekFrom::Start(list))?;
-        for _ in &entries {
-            let header: [u8; 46] = read(&mut file)?;
-            let name = vec(&mut file, word(&header, 28))?;
-            if !name.is_ascii() && word(&header, 8) & UTF8 == 0 {
-                return Ok(false);
-            }
-            let extra = vec(&mut file, word(&header, 30))?;
-            let has_comment = word(&header, 32) != 0;
-            if header[..4] != *b"PK\x01\x02" || has_comment || !has_plain_extras(&extra) {
-                return Ok(false);
-            }
-        }
-        let mut end = Vec::new();
-        // The end record, perhaps with those of 64 bits (APPNOTE.TXT, 4.3.14 to 4.3.16).
-        file.take(99).read_to_end(&mut end)?;
-        Ok(matches!(end.len(), 22 | 98))
+        is_plain_list(file, entries.len())
     }
+}
+
+/// Whether the list at the end of an archive has nothing but its entries.
+fn is_plain_list(mut file: impl Read, entries: usize) -> Result<bool, Cause> {
+    for _ in 0..entries {
+        let header: [u8; 46] = read(&mut file)?;
+        let name = vec(&mut file, word(&header, 28))?;
+        let extra = vec(&mut file, word(&header, 30))?;
+        let has_comment = word(&header, 32) != 0;
+        let is_plain =
+            header[..4] == *b"PK\x01\x02" && !has_comment && is_clear(&name, word(&header, 8));
+        if !is_plain || !has_plain_extras(&extra) {
+            return Ok(false);
+        }
+    }
+    let mut end = Vec::new();
+    // The end record, perhaps with those of 64 bits (APPNOTE.TXT, 4.3.14 to 4.3.16).
+    file.take(99).read_to_end(&mut end)?;
+    Ok(matches!(end.len(), 22 | 98))
+}
+
+/// Whether all programs read a name alike. Without the flag for UTF-8 they do not.
+fn is_clear(name: &[u8], flags: u16) -> bool {
+    name.is_ascii() || flags & UTF8 != 0
 }
 
 /// What the list says of an entry's content.
@@ -154,7 +157,6 @@ impl Stated {
     /// Whether the entry's own header says the same (APPNOTE.TXT, 4.3.7). Programs that unpack while
     /// they read know only that one. It leaves out CRC and sizes if a data descriptor follows.
     fn is_in(&self, header: &[u8; 30], extra: &[u8]) -> bool {
-        const DESCRIPTOR: u16 = 8;
         // Bits for the effort of deflate.
         const WITHOUT_EFFECT: u16 = 2 | 4 | UTF8;
         let flags = word(header, 6);
@@ -176,6 +178,25 @@ impl Stated {
         flags & !(DESCRIPTOR | WITHOUT_EFFECT) == 0
             && word(header, 8) == self.method
             && (is_same || is_left_out)
+    }
+
+    /// Whether only a data descriptor, if there is one, lies between the content and the next header.
+    fn is_end(
+        &self,
+        file: &mut (impl Read + Seek),
+        end: u64,
+        next: u64,
+        flags: u16,
+    ) -> Result<bool, Cause> {
+        let has_descriptor = flags & DESCRIPTOR != 0;
+        Ok(match next.checked_sub(end) {
+            Some(0) => !has_descriptor,
+            Some(length @ (12 | 16 | 20 | 24)) => {
+                file.seek(SeekFrom::Start(end))?;
+                has_descriptor && self.is_described(&vec(file, u16::try_from(length)?)?)
+            }
+            _ => false,
+        })
     }
 
     /// Whether a data descriptor says the same (4.3.9): with or without signature, sizes of 32 or 64
