@@ -45,7 +45,7 @@ fn endless_rules(folder: &Path) -> Option<PathBuf> {
         let is_special =
             fs_err::metadata(rules).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
         // A link to it is a usual way to have no rules.
-        is_special && fs_err::canonicalize(rules).map_or(true, |it| it != Path::new("/dev/null"))
+        is_special && !dunce::canonicalize(rules).is_ok_and(|it| it == Path::new("/dev/null"))
     })
 }
 
