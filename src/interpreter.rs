@@ -201,6 +201,9 @@ impl StableInterpreter {
         let mut purelib = Command::new(&python);
         purelib.args([
             "-I",
+            // Windows writes to a pipe in a code page, which may lack letters of the path.
+            "-X",
+            "utf8",
             "-c",
             "import sysconfig; print(sysconfig.get_path('purelib'), end='')",
         ]);

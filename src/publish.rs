@@ -122,10 +122,14 @@ pub fn bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Replaces a file that the user wrote. Its permissions stay, and a symbolic link stays a link.
 ///
 /// # Errors
-/// The file does not exist, or the errors of [`beside`] and [`persist_synced`].
+/// The file does not exist; Windows says that it is read-only, as a program for versions leaves a file
+/// that is not checked out; or the errors of [`beside`] and [`persist_synced`].
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let path = dunce::canonicalize(path)?;
     let permissions = fs_err::metadata(&path)?.permissions();
+    if cfg!(windows) && permissions.readonly() {
+        return Err(Error::new(std::io::ErrorKind::PermissionDenied, "it is read-only"));
+    }
     let mut file = beside(&path)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(permissions)?;
@@ -161,8 +165,6 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
         .or_else(|error| if meta.is_symlink() { fs_err::remove_dir(path) } else { Err(error) })
 }
 
-/// Makes a link to a folder that needs no privilege; on Windows this is a junction. Returns false
-/// if the link cannot be made: Wine has no junctions.
 /// Whether some system takes this name for `.git`: names differ in case, and Windows drops dots and
 /// spaces at the end, has short names (`git~1`), and names streams after a colon. macOS leaves out
 /// characters without width.
@@ -174,6 +176,8 @@ pub(crate) fn is_git_folder(name: &str) -> bool {
     [".git", "git~1"].iter().any(|git| name.eq_ignore_ascii_case(git))
 }
 
+/// Makes a link to a folder that needs no privilege; on Windows this is a junction. Returns false
+/// if the link cannot be made: Wine has no junctions.
 #[cfg(test)]
 pub fn link_to_folder(target: &Path, link: &Path) -> bool {
     #[cfg(unix)]

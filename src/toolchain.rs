@@ -23,7 +23,9 @@ use crate::stat_cache::Stat;
 struct Memory {
     /// Digest of what rustup resolves from.
     circumstances: String,
-    programs: Vec<(PathBuf, Stat)>,
+    /// Without stat values, as on Windows, rustc is asked each time. Its programs are known all the
+    /// same: an import compares their content.
+    programs: Vec<(PathBuf, Option<Stat>)>,
     version: String,
 }
 
@@ -56,8 +58,10 @@ impl Toolchain {
         let program = cargo_config::rustc(root, environment).ok_or("not found on PATH")?;
         let circumstances = circumstances(&program, root, environment);
         let known = self.known().filter(|known| {
+            let is_same =
+                |(path, stat): &(PathBuf, Option<Stat>)| stat.is_some() && stat_of(path) == *stat;
             Some(&known.circumstances) == circumstances.as_ref()
-                && known.programs.iter().all(|(path, stat)| stat_of(path).as_ref() == Some(stat))
+                && known.programs.iter().all(is_same)
         });
         if let Some(known) = known {
             return Ok(known.version);
@@ -80,11 +84,10 @@ impl Toolchain {
         {
             let inner = format!("rustc{}", std::env::consts::EXE_SUFFIX);
             let inner = Path::new(sysroot.trim()).join("bin").join(inner);
-            let with_stat = |path: PathBuf| stat_of(&path).map(|stat| (path, stat));
-            if let Some(programs) = [program, inner].map(with_stat).into_iter().collect() {
-                let version = version.clone();
-                *self.learned() = Some(Memory { circumstances, programs, version });
-            }
+            let with_stat = |path: PathBuf| (path.clone(), stat_of(&path));
+            let programs = [program, inner].map(with_stat).into();
+            let version = version.clone();
+            *self.learned() = Some(Memory { circumstances, programs, version });
         }
         Ok(version)
     }

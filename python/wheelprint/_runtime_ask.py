@@ -17,7 +17,7 @@ __import__(_name)
 check: "Any" = sys.modules[_name]
 
 # Longer than the resolution of any file system's clock. A file that changed more recently may
-# change again without a new timestamp.
+# change again without a new timestamp. `stat_cache.rs` has the same.
 AT_REST = 2 * 10**9
 # How often files may change while the backend looks at them.
 TRIES = 3
@@ -78,6 +78,7 @@ def state_of(path: bytes, state: str, seen: "list[int]") -> str:
     """The present state of a path, in the form that the table has for it (``State`` in the source
     code of wheelprint)."""
     kind = state.partition(" ")[0]
+    path = reachable(path, os.name == "nt")
     if kind == "stat":
         return "stat {} {} {}".format(*seen)
     try:
@@ -100,6 +101,15 @@ def state_of(path: bytes, state: str, seen: "list[int]") -> str:
     except OSError:
         pass
     return "another"
+
+
+def reachable(path: bytes, windows: bool) -> bytes:
+    """The path in a form that Windows opens however long it is. The backend sees long paths."""
+    if not windows or len(path) < 248 or path.startswith(b"\\\\?\\"):
+        return path
+    path = path.replace(b"/", b"\\")
+    is_share = path.startswith(b"\\\\")
+    return b"\\\\?\\UNC\\" + path[2:] if is_share else b"\\\\?\\" + path
 
 
 def digest(path: bytes) -> str:
@@ -150,6 +160,7 @@ def ask(installed: "Any") -> "list[bytes]":
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            creationflags=check.no_window(),
         )
     except OSError as error:
         raise LookupError(f"{command[0]}: {error.strerror}") from None

@@ -294,6 +294,11 @@ def privately(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
+def no_window() -> int:
+    """Flags for starting a program: on Windows, no console of its own if this program has none."""
+    return 0x08000000 if os.name == "nt" and sys.stderr is None else 0
+
+
 def upward(folder: str) -> "list[str]":
     """The folder, and the folders above it."""
     found = [folder]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 import sysconfig
 import time
@@ -23,8 +22,10 @@ _name = __name__[: -len("_frontend")] + "_check"
 __import__(_name)
 check: Any = sys.modules[_name]
 
-# What Windows lets nobody remove while it is loaded, and how long a virus scanner may read it.
+# What Windows lets nobody remove while it is loaded, and how long a virus scanner may read it. pip
+# moves a program that runs out of the way; uv stops at it.
 LOADED = (".pyd", ".dll")
+PROGRAM = ".exe"
 WAITS = (0.1, 0.4)
 
 
@@ -34,11 +35,14 @@ def commands(installed: Any) -> list[list[str]]:
     Raises LookupError with the cause if none can be called."""
     if not os.access(installed.project, os.W_OK):
         raise LookupError(f"{installed.project} can't be written to")
-    held = in_use(installed)
+    by_uv = installed.installer() == "uv"
+    held = in_use(installed, (*LOADED, PROGRAM) if by_uv else LOADED)
+    if held.lower().endswith(PROGRAM):
+        text = f"{held} runs, and uv can't replace it: run `uv sync` before it, or start it by "
+        raise LookupError(text + "`python -m`")
     if held:
         text = f"{held} is in use: a program that has imported it still runs. End it, and "
         raise LookupError(text + "import again")
-    by_uv = installed.installer() == "uv"
     settings = _settings(installed) if by_uv else {}
     lost = [name for name in installed.facts["config-settings"] if name not in settings]
     if lost:
@@ -115,13 +119,15 @@ def _workspace(installed: Any) -> str:
     return ""
 
 
-def in_use(installed: Any, opened: Any = open, waits: tuple[float, ...] = WAITS) -> str:
-    """A module of the package that a program has loaded, if there is one. Windows lets nobody
-    remove such a file: a frontend would stop at it, when half of the package is removed."""
+def in_use(
+    installed: Any, endings: tuple[str, ...], opened: Any = open, waits: tuple[float, ...] = WAITS
+) -> str:
+    """A file of the package with such an ending that a program has loaded, if there is one. Windows
+    lets nobody remove it: a frontend would stop at it, when half of the package is removed."""
     # Path, digest and size. A path with a comma is in quotes; on Windows none contains a quote.
     lines = installed.recorded("RECORD").split("\n")
     names = [line.rsplit(",", 2)[0].strip('"') for line in lines]
-    paths = [os.path.join(installed.site, one) for one in names if one.lower().endswith(LOADED)]
+    paths = [os.path.join(installed.site, one) for one in names if one.lower().endswith(endings)]
     return next((path for path in paths if _is_held(path, opened, waits)), "")
 
 
@@ -147,10 +153,13 @@ def _find_uv() -> str:
     home = os.path.expanduser("~")
     beside = [os.path.dirname(sys.executable), os.path.join(home, ".local", "bin")]
     beside.append(os.path.join(os.environ.get("CARGO_HOME") or os.path.join(home, ".cargo"), "bin"))
-    found = shutil.which("uv") or shutil.which("uv", path=os.pathsep.join(beside))
-    if found is None:
-        raise LookupError("uv, which installed it, is not on PATH")
-    return found
+    # On Windows `shutil.which` begins with the working directory, which may have anybody's uv.exe.
+    names = ("uv.exe", "uv.cmd", "uv.bat") if os.name == "nt" else ("uv",)
+    for folder in [*os.environ.get("PATH", "").split(os.pathsep), *beside]:
+        for path in (os.path.join(folder, name) for name in names):
+            if folder and os.path.isfile(path) and os.access(path, os.X_OK):
+                return path
+    raise LookupError("uv, which installed it, is not on PATH")
 
 
 def _environment(installed: Any) -> tuple[str, str]:

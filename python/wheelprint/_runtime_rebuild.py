@@ -316,6 +316,7 @@ def _call(installed: Any, command: list[str]) -> tuple[str, str, str]:
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=said,
+                    creationflags=check.no_window(),
                 )
             except OSError as error:
                 return "no start", "", f"{command[0]}: {error.strerror}"
@@ -344,9 +345,12 @@ def _show(process: subprocess.Popen[bytes], output: str, progress: str, name: st
     try:
         while True:
             try:
-                process.wait(GLANCE if terminal else None)
+                # On Windows a wait without an end can't be interrupted.
+                process.wait(GLANCE if terminal or os.name == "nt" else None)
                 break
             except subprocess.TimeoutExpired:
+                if not terminal:
+                    continue
                 # Without colour codes, and in characters of one column each.
                 text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[^\n -~]", "", check.read(output))
                 lines = [line.strip() for line in text.split("\n") if line.strip()]

@@ -66,7 +66,9 @@ impl Terminal {
         color: Color,
         is_quiet: bool,
     ) -> Self {
-        let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
+        // Windows shows escape sequences as text unless it is told not to. An old one can't be told.
+        let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb")
+            || anstyle_query::windows::enable_ansi_colors() == Some(false);
         let is_off = environment.non_empty("NO_COLOR").is_some();
         let is_on = environment.non_empty("FORCE_COLOR").is_some_and(|value| value != "0");
         let colour = |is_terminal: bool| match color {

@@ -48,6 +48,9 @@ pub(crate) fn start_publishing(
     // An interrupt of the frontend is not meant for it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    // CREATE_NEW_PROCESS_GROUP and CREATE_NO_WINDOW.
+    #[cfg(windows)]
+    std::os::windows::process::CommandExt::creation_flags(&mut command, 0x0800_0200);
     command.spawn()
 }
 

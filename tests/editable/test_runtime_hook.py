@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,7 @@ def test_a_mapped_module_comes_from_its_folder_and_others_do_not_concern_it(hook
         ({"pkg.editable/pkg/_core.pyd"}, 2, ""),
         # Windows can replace what is read and not loaded.
         ({"pkg/__init__.py"}, 9, ""),
+        ({"../Scripts/pkg.exe"}, 9, "../Scripts/pkg.exe"),
     ],
 )
 def test_a_module_that_is_in_use_is_named(
@@ -132,7 +134,10 @@ def test_a_module_that_is_in_use_is_named(
     check = loaded("_runtime_check.py")
     monkeypatch.setitem(sys.modules, "_runtime_check", check)
     frontend = loaded("_runtime_frontend.py")
-    names = ["pkg/__init__.py", "pkg.editable/pkg/_core.pyd", "a, b.DLL"]
+    scripts, tmp_path = tmp_path / "Scripts", tmp_path / "site"
+    scripts.mkdir()
+    tmp_path.mkdir()
+    names = ["pkg/__init__.py", "pkg.editable/pkg/_core.pyd", "a, b.DLL", "../Scripts/pkg.exe"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"old")
@@ -143,7 +148,7 @@ def test_a_module_that_is_in_use_is_named(
     tried = dict.fromkeys(held, 0)
 
     def opened(path: str, mode: str) -> io.IOBase:
-        name = Path(path).relative_to(tmp_path).as_posix()
+        name = Path(os.path.relpath(path, tmp_path)).as_posix()
         if name in tried:
             tried[name] += 1
             if tried[name] <= times:
@@ -152,9 +157,28 @@ def test_a_module_that_is_in_use_is_named(
 
     installed = SimpleNamespace(site=str(tmp_path), facts={"dist-info": "pkg-1.dist-info"})
     installed.recorded = partial(check.Installed.recorded, installed)
-    place = frontend.in_use(installed, opened, (0, 0))
+    place = frontend.in_use(installed, (".pyd", ".dll", ".exe"), opened, (0, 0))
     assert place == (str(tmp_path / found) if found else "").replace("/", frontend.os.sep)
+    # pip replaces a program that runs.
+    of_pip = frontend.in_use(installed, frontend.LOADED, opened, (0, 0))
+    assert not of_pip.endswith(".exe")
     assert all((tmp_path / name).read_bytes() == b"old" for name in names)
+
+
+def test_windows_opens_long_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "_runtime_finder", loaded("_runtime_finder.py"))
+    monkeypatch.setitem(sys.modules, "_runtime_check", loaded("_runtime_check.py"))
+    ask = loaded("_runtime_ask.py")
+    long = b"/".join([b"folder"] * 40)
+    in_windows = long.replace(b"/", b"\\")
+    for path, expected in (
+        (b"C:/short", b"C:/short"),
+        (b"C:/" + long, b"\\\\?\\C:\\" + in_windows),
+        (b"\\\\server\\share\\" + in_windows, b"\\\\?\\UNC\\server\\share\\" + in_windows),
+        (b"\\\\?\\C:\\" + in_windows, b"\\\\?\\C:\\" + in_windows),
+    ):
+        assert ask.reachable(path, windows=True) == expected
+        assert ask.reachable(path, windows=False) == path
 
 
 def test_a_change_while_the_backend_looks_is_not_remembered(
