@@ -1,9 +1,9 @@
 //! `[tool.wheelprint]`: names, values, precedence.
 //!
-//! Every setting has the same precedence: environment, config setting, pyproject.toml, default. Only
-//! the variable of `on-stale` counts for imports alone. An
-//! unknown name or value is an error that suggests the nearest one. It never silently becomes the
-//! default.
+//! The precedence is: environment, config setting, pyproject.toml, default. Not every setting has each
+//! of these (docs/settings.md, "Where to set them"). The variable `WHEELPRINT_ON_STALE` counts for
+//! imports only. An unknown name or value is an error that suggests the nearest one. It never silently
+//! becomes the default.
 
 mod shared;
 

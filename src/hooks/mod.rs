@@ -7,6 +7,7 @@
 //! | `unpacked` | the origin of an unpacked sdist, if one is built |
 //! | `lookup`, `stored` | the lookup in the store: a stored wheel, or the reasons for a build |
 //! | `build` | the preparation of a build; then the wheel that maturin made |
+//! | `built` | the types of both |
 //! | `before`, `after` | the two looks at the tree, and what changed in between |
 //! | `record` | the record |
 //! | `stamp` | the wheel with the record in it |
@@ -17,8 +18,8 @@
 //! `brought`, `stored_copy`, `untracked`, `units`, `note`, `sources`, `remapped`, `pyo3_config`, `tied`,
 //! `prepared`, `archive_target`, `obstacle`, `requires`, `at_import` and `uv_hint` each do one thing for
 //! these stages. `shared` asks the store that a team shares, `shared_find` finds a build there, and
-//! `shared_publish` publishes one, which `shared_limits` may forbid. `import_verdict` answers imports of editable installs. `inspect`,
-//! `compare`, `wanted` and `shared_commands` answer commands.
+//! `shared_publish` publishes one, which `shared_limits` may forbid. `import_verdict` answers imports of
+//! editable installs. `inspect`, `compare`, `wanted` and `shared_commands` answer commands.
 
 use std::path::Path;
 
