@@ -24,7 +24,7 @@ use memory::{Memory, Name, Sha256};
 
 /// Nanoseconds.
 const SECOND: i128 = 1_000_000_000;
-/// Longer than any file system's timestamp granularity.
+/// Longer than any file system's timestamp granularity. `_runtime_ask.py` has the same.
 const AT_REST: Duration = Duration::from_secs(2);
 
 /// The stat values of a file. Times are in nanoseconds.

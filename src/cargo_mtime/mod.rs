@@ -74,9 +74,10 @@ pub(crate) fn invalidate_stale_units(
     remaining
 }
 
-/// Leaves nothing of the packages that can be edited: what they were compiled to, and cargo's word
-/// for it. For a target folder in which one package after the other is built that bears the same
-/// name, with times that say nothing. `is_apart`: nothing else is built there.
+/// Removes what the packages that can be edited were compiled to, and their fingerprints. It is called
+/// for the target folder in which unpacked sdists are built: one package after the other with the same
+/// name, and with times that do not tell which is newer. Without it, cargo could take the module of an
+/// earlier sdist. `is_apart`: nothing else is built there.
 pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &mut Remaining) {
     forget_by_name(target, remaining);
     let is_left = |unit: &Unit| target.can_be_edited(unit);

@@ -26,9 +26,9 @@ impl Remaining {
         self.any || self.units.contains(unit)
     }
 
-    /// Of the units that cargo took from earlier builds every one should have been looked at before
-    /// the build. Where it was not, the build is not to be relied on, and the unit gets no note. A
-    /// layout of cargo's may be such that some of its units are seen after a build only.
+    /// Called after a build. Every unit that cargo took from an earlier build should have been looked at
+    /// before it. If one was not, which an unknown layout of cargo's folder could cause, it may be out of
+    /// date: then the build is not relied on, and the unit gets no note.
     pub(crate) fn check(&self, found: &mut Discovered) {
         let unseen = found.kept.iter().filter(|(folder, _)| !self.looked_at.contains(*folder));
         let mut packages = BTreeSet::new();

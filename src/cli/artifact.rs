@@ -220,7 +220,7 @@ mod tests {
             let place = crate::inputs::Place { root: crate_root.clone(), path: path.into() };
             let watches = [Watch::at(Look::Content, Part::Rust, place)].into();
             let roots = [(crate_root, root.to_owned())].into();
-            leads_astray(&Record::new(&Inputs::new(), watches, roots, Vec::new()))
+            leads_astray(&Record::new(&Inputs::new(), watches, roots))
         };
         assert_eq!(with("../a", "src/lib.rs"), None);
         for (root, path) in [("/etc", "a"), (".", "../../a"), (".", "/etc/a"), ("\\\\host", "a")] {

@@ -144,8 +144,7 @@ impl Context {
         let has_settings = !config_settings.is_empty();
         let (root, interpreter) = (root.to_owned(), interpreter.clone());
         let request = Request { artifact, root, config_settings, interpreter, environment };
-        let mut call = Call::open(request, has_settings, access)?;
-        call.count(&counted);
+        let call = Call::open(request, has_settings, access)?.with_counted(&counted);
         // `WHEELPRINT_LOG` is meant for builds, so commands ignore it.
         messages::set_level(self.messages);
         Ok(call)

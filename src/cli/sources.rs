@@ -332,7 +332,7 @@ mod tests {
         let project = folder.path().join("python");
         fs::create_dir(&project).unwrap();
         let roots = BTreeMap::from([(Root::Workspace, "..".to_owned())]);
-        let mut record = Record::new(&Inputs::new(), BTreeSet::new(), roots, Vec::new());
+        let mut record = Record::new(&Inputs::new(), BTreeSet::new(), roots);
         assert!(Lock::of(&project, &record).unwrap().is_none());
         fs::write(folder.path().join("Cargo.lock"), "version = 4\n").unwrap();
         let lock = Lock::of(&project, &record).unwrap().unwrap();

@@ -40,7 +40,7 @@ pub(super) fn paths(
 
 /// The first file of rules in this folder that is a pipe, a device or a socket.
 fn endless_rules(folder: &Path) -> Option<PathBuf> {
-    let names = [".gitignore", ".ignore"].map(|name| folder.join(name));
+    let names = [".gitignore", ".ignore", ".git/info/exclude"].map(|name| folder.join(name));
     names.into_iter().find(|rules| {
         let is_special =
             fs_err::metadata(rules).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());

@@ -144,11 +144,11 @@ impl<'a> Observer<'a> {
             }
             Watch::CargoConfig => {
                 let folder = path.parent();
-                matches!(name, "config" | "config.toml")
+                cargo_config::CONFIG_NAMES.contains(&name)
                     && (folder == home.as_deref()
                         || folder.is_some_and(|folder| folder.ends_with(".cargo")))
             }
-            Watch::ToolchainFile => matches!(name, "rust-toolchain" | "rust-toolchain.toml"),
+            Watch::ToolchainFile => cargo_config::TOOLCHAIN_NAMES.contains(&name),
             Watch::Variable { .. } | Watch::Variables | Watch::Toolchain | Watch::Request => false,
         })
     }

@@ -9,9 +9,8 @@ use toml::{Table, Value};
 
 use super::item::{Item, Spot};
 use super::{by_rules, walk};
-use crate::digest;
 use crate::git;
-use crate::inputs::is_built;
+use crate::inputs::{is_built, read_toml};
 use crate::request::Environment;
 
 /// `include` and `exclude` of a Cargo.toml. If they are not understood, more files count than cargo
@@ -61,8 +60,7 @@ impl Rules {
 
 fn manifest(folder: &Path) -> Table {
     // An unreadable manifest is an input of its own, which reports the problem.
-    let text = digest::text(&folder.join("Cargo.toml")).unwrap_or_default();
-    text.parse().unwrap_or_default()
+    read_toml(&folder.join("Cargo.toml")).unwrap_or_default()
 }
 
 /// The list that a package inherits from its workspace.

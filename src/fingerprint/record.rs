@@ -76,19 +76,14 @@ impl From<Flat> for Input {
 }
 
 impl Record {
-    pub fn new(
-        inputs: &Inputs,
-        watches: BTreeSet<Watch>,
-        roots: BTreeMap<Root, String>,
-        untrusted: Vec<String>,
-    ) -> Self {
+    pub fn new(inputs: &Inputs, watches: BTreeSet<Watch>, roots: BTreeMap<Root, String>) -> Self {
         Self {
             wheelprint: VERSION,
             fingerprint: Fingerprint::of(inputs),
             roots,
             watches,
             inputs: Input::list(inputs),
-            untrusted,
+            untrusted: Vec::new(),
             source: None,
             cargo: None,
             packed: Vec::new(),
@@ -168,7 +163,7 @@ mod tests {
             Key::named(Part::Toolchain, Kind::Value, "rustc"),
             Value::Text("rustc 1.0".into()),
         )]);
-        Record::new(&inputs, BTreeSet::from([Watch::Toolchain]), BTreeMap::new(), Vec::new())
+        Record::new(&inputs, BTreeSet::from([Watch::Toolchain]), BTreeMap::new())
     }
 
     #[test]

@@ -5,15 +5,14 @@ use std::path::Path;
 use super::Value;
 use super::item::{Item, Probe, Spot, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Root, View};
+use crate::inputs::{Key, Kind, Root, View, read_toml};
 
 /// Cargo looks upwards for the manifest with the package's workspace (cargo `workspace.rs`). Those
 /// that are there count by what a member would take from them; the project's own is watched by its
 /// own name.
 pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let folder = spot.path;
-    let own = digest::text(&folder.join("Cargo.toml")).unwrap_or_default();
-    let own: toml::Table = own.parse().unwrap_or_default();
+    let own = read_toml(&folder.join("Cargo.toml")).unwrap_or_default();
     let named = own.get("package").and_then(|package| package.get("workspace"));
     let mut candidates = Vec::new();
     if let Some(named) = named.and_then(toml::Value::as_str) {
@@ -25,8 +24,8 @@ pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
         }
     }
     let project = spot.roots.get(&Root::Workspace).map(|folder| folder.join("Cargo.toml"));
-    // One that is no workspace is as good as not there, whatever else it says. One that can't be read
-    // may be a workspace; where not even its folder can be entered, it is not there for cargo either.
+    // A manifest without `[workspace]` counts as absent. An unreadable one may be a workspace. If even
+    // its folder can't be entered, cargo does not find it either.
     let is_workspace = |path: &Path| match digest::text(path) {
         Ok(text) => text.parse::<toml::Table>().map_or(true, |it| it.contains_key("workspace")),
         Err(_) => path.is_file(),

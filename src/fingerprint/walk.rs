@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 use super::item::{self, Item, Probe, Spot, Walked, failed, is_absence};
 use super::{Value, by_rules};
 use crate::digest;
-use crate::inputs::{Key, Kind, Part, Place, Root, Roots, View, slashed};
+use crate::inputs::{Key, Kind, MARKS, Part, Place, Root, Roots, View, slashed};
 use crate::settings::LONGEST_GLOB;
 use crate::stat_cache::Stat;
 
@@ -119,7 +119,7 @@ pub(super) fn globs(part: Part, root: &Root, globs: &[&str], roots: &Roots, item
 
 /// Do they begin in the same folder, below the same root?
 pub(super) fn begin_alike(one: &str, other: &str) -> bool {
-    // By their text, as what is found is matched: as paths `a/./b` and `a/b` are equal.
+    // Compared as text, because globs match text. `Path` treats `a/./b` and `a/b` as equal.
     let start = |glob: &str| start_of_glob(glob, Path::new("")).0.into_os_string();
     start(one) == start(other)
 }
@@ -226,8 +226,8 @@ pub(super) fn push_files(
     }));
 }
 
-/// A file by its content. What is none is there, and that is all: reading a pipe would wait for
-/// somebody to write.
+/// A file counts by its content. A pipe or a device counts by its presence only, because reading it
+/// may never end.
 fn file(
     spot: &Spot<'_>,
     inside: &str,
@@ -264,7 +264,8 @@ pub(super) fn is_made(path: &Path, roots: &Roots) -> bool {
     path.file_name().is_some_and(|name| name == PYTHONS_CACHE) || roots.is_products(path)
 }
 
-/// Folders that hold products, not sources: they say so themselves. Nobody named them.
+/// Whether this is a folder of products, not of sources: git's, Python's cache, one of the build's, or
+/// one with a file that marks a cache or an environment.
 pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
     is_junk_of(path, None, roots)
 }
@@ -275,8 +276,7 @@ pub(super) fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots
     path.file_name().is_some_and(|name| name == ".git" || name == PYTHONS_CACHE)
         || (!is_file
             && (roots.is_products(path)
-                || path.is_dir()
-                    && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file())))
+                || path.is_dir() && MARKS.iter().any(|mark| path.join(mark).is_file())))
 }
 
 /// What is not worth a look before each build, though some script might watch it.

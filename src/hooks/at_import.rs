@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
 use super::call::Call;
 use super::untracked;
 use crate::editable;
@@ -13,7 +11,7 @@ use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
-use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
+use crate::inputs::{Look, Part, Place, Root, Roots, Watch, read_toml};
 use crate::project::{self, Project};
 use crate::store::{self, Entry};
 
@@ -188,8 +186,7 @@ impl Call {
         let own = self.project.name.as_deref().map(project::normalize_name);
         let mut found = BTreeSet::new();
         for folder in self.project.root.ancestors() {
-            let text = fs::read_to_string(folder.join("pyproject.toml")).unwrap_or_default();
-            let document: toml::Table = text.parse().unwrap_or_default();
+            let document = read_toml(&folder.join("pyproject.toml")).unwrap_or_default();
             let uv = document.get("tool").and_then(|tool| tool.get("uv"));
             let packages = uv.and_then(|uv| uv.get("extra-build-variables"));
             for (name, variables) in packages.and_then(toml::Value::as_table).into_iter().flatten()

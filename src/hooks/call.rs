@@ -116,9 +116,10 @@ impl Call {
         })
     }
 
-    /// Compares these variables with those of a build, too.
-    pub fn count(&mut self, variables: &Environment) {
-        self.counted = self.counted.with(variables);
+    /// The same call, which compares these variables with those of a build, too.
+    #[must_use]
+    pub fn with_counted(self, variables: &Environment) -> Self {
+        Self { counted: self.counted.with(variables), ..self }
     }
 
     /// The same call for another artifact.

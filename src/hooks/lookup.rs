@@ -129,17 +129,20 @@ pub(super) fn search(
                 (freshness::compare(record.pairs(), &record.untrusted, inputs), Some(at))
             }
         };
-        let mut reasons = match verdict {
+        let reasons = match verdict {
             Verdict::Fresh { inputs } if store.has_wheel(&entry) => {
                 let found = Found::Fresh { entry: Box::new(entry), line: report::fresh(inputs) };
                 return Lookup { found, look: look.map(|at| looks.swap_remove(at)), damaged };
             }
-            Verdict::Fresh { .. } => Vec::new(),
-            Verdict::Stale(reasons) => reasons,
+            Verdict::Fresh { .. } => vec![Reason::WheelMissing],
+            Verdict::Stale(mut reasons) => {
+                // A wheel in which only the metadata changed would be renewed.
+                if renew::only_metadata_files(&reasons).is_some() && !store.has_wheel(&entry) {
+                    reasons.push(Reason::WheelMissing);
+                }
+                reasons
+            }
         };
-        if renew::only_metadata_files(&reasons).is_some() && !store.has_wheel(&entry) {
-            reasons.push(Reason::WheelMissing);
-        }
         let stale = Stale { reasons, nearest: Some(Box::new(entry)) };
         if nearest.as_ref().is_none_or(|(nearest, _)| stale.rank() < nearest.rank()) {
             nearest = Some((stale, look));

@@ -73,7 +73,7 @@ impl Recorded {
                 (record, Places::new())
             }
             None => {
-                let record = Record::new(&after.inputs, after.watches, roots, Vec::new());
+                let record = Record::new(&after.inputs, after.watches, roots);
                 (record, after.places.into_iter().flatten().collect())
             }
         };

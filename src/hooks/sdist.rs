@@ -130,7 +130,8 @@ fn archive_record(
         .map(|name| format!("{name} changed while it was packed"))
         .collect();
     untrusted.extend(unreadable(&inputs, &places));
-    let mut record = Record::new(&inputs, watches, places, untrusted);
+    let mut record = Record::new(&inputs, watches, places);
+    record.untrusted = untrusted;
     record.source = Some(packing.source);
     record.packed = packing.packed;
     Ok(record)

@@ -146,12 +146,8 @@ fn compare<'a>(
     payload: &'a Payload,
     key: Option<String>,
 ) -> Result<Match<'a>, Miss> {
-    let named = Record::new(
-        &Default::default(),
-        payload.watches().clone(),
-        payload.roots().clone(),
-        Vec::new(),
-    );
+    let (watches, named) = (payload.watches().clone(), payload.roots().clone());
+    let named = Record::new(&Default::default(), watches, named);
     let roots = roots_of(call, &named);
     let observed = call.observer().observe(payload.watches(), &roots);
     let record = payload.record(&observed);
@@ -164,7 +160,8 @@ fn compare<'a>(
         let cause = format!("{}{more}", first.unwrap_or_default());
         return Err(Miss { distance: reasons.len(), ..Miss::new("other-inputs", cause) });
     }
-    let own = shared::untold(&roots, None).map_err(|cause| Miss::new("other-inputs", cause))?;
+    let own = shared::untold(&roots, &record.roots, None)
+        .map_err(|cause| Miss::new("other-inputs", cause))?;
     if own != payload.untold {
         let cause = "files differ that a build script may read without telling cargo";
         return Err(Miss { distance: 1, ..Miss::new("other-inputs", cause) });

@@ -26,7 +26,7 @@ pub(super) fn made(call: &Call, record: &Record, roots: &Roots) -> Made {
         .then(|| c_compiler(&call.plan.environment, &call.project.root))
         .flatten();
     let began = SystemTime::UNIX_EPOCH + nanoseconds(call.began);
-    let (untold, is_known) = match untold(roots, Some(began)) {
+    let (untold, is_known) = match untold(roots, &record.roots, Some(began)) {
         Ok(untold) => (untold, true),
         Err(cause) => {
             log::debug(format_args!("this build can't be shared: {cause}"));
@@ -46,7 +46,7 @@ pub(super) fn obstacle(call: &Call, entry: &Entry) -> Option<String> {
         return Some(format!("it depends on where its tree lies ({why})"));
     }
     // It was made before the shared store was set up, or of an unpacked archive.
-    let runs_nothing = || matches!(untold(&entry.roots, None), Ok(None));
+    let runs_nothing = || matches!(untold(&entry.roots, &record.roots, None), Ok(None));
     if !entry.made.is_known && (compiles_c(record, &entry.roots) || !runs_nothing()) {
         let cause = "it is not known what its build scripts read";
         return Some(format!("{cause}; with WHEELPRINT_REUSE=never the next build is made anew"));

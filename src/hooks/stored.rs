@@ -408,8 +408,7 @@ mod tests {
         ] {
             let mut roots = Roots::default();
             roots.add(Root::Project, maker.root());
-            let record =
-                Record::new(&Inputs::new(), Default::default(), Default::default(), Vec::new());
+            let record = Record::new(&Inputs::new(), Default::default(), Default::default());
             let finished = Finished {
                 built_in: maker.root().to_owned(),
                 tied: Vec::new(),

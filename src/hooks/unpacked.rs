@@ -52,7 +52,7 @@ pub(super) fn record_of_tree(
     let inputs = origin.inputs(seen, here);
     let watches = origin.watches(by_cargo, here);
     let roots = origin.roots(&watches);
-    let mut record = Record::new(&inputs, watches, roots, Vec::new());
+    let mut record = Record::new(&inputs, watches, roots);
     record.source = Some(origin.source());
     record
 }

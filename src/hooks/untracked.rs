@@ -3,18 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fs_err as fs;
-
 use super::call::Call;
-use crate::inputs::{Root, Roots, Watch, extra, metadata};
+use crate::inputs::{Root, Roots, Watch, extra, metadata, read_toml};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;
 use crate::settings::Settings;
 
 /// The names of the project's Python module and package, as maturin chooses them.
 pub(super) fn layout(project: &Project, manifest: &Path) -> Layout {
-    let table: toml::Table =
-        fs::read_to_string(manifest).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let table = read_toml(manifest).unwrap_or_default();
     let name = |table_name: &str| {
         table.get(table_name).and_then(|table| table.get("name")).and_then(toml::Value::as_str)
     };

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
-use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, environment};
+use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, cargo_config, environment};
 use crate::settings::{KeyList, OnStale};
 use crate::uv::derive::Wanted;
 
@@ -104,13 +104,13 @@ fn add_watch(project: &Path, watch: &Watch, roots: &Roots, wanted: &mut Wanted) 
         }
         Watch::CargoConfig => {
             for folder in above(project) {
-                let names = ["config", "config.toml"];
+                let names = cargo_config::CONFIG_NAMES;
                 absent.extend(names.map(|name| folder.join(".cargo").join(name)));
             }
         }
         Watch::ToolchainFile => {
             for folder in above(project) {
-                let names = ["rust-toolchain", "rust-toolchain.toml"];
+                let names = cargo_config::TOOLCHAIN_NAMES;
                 absent.extend(names.map(|name| folder.join(name)));
             }
         }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::entries::read_toml;
+use super::read_toml;
 use super::{Root, normalize};
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -145,8 +145,15 @@ pub fn given(project: &Project, request: &Request) -> Vec<String> {
     values
 }
 
-fn text(table: &toml::Table, section: &str, key: &str) -> Option<String> {
-    Some(table.get(section)?.get(key)?.as_str()?.to_owned())
+/// The value of a setting, or the values if it is a list.
+fn texts(table: &toml::Table, section: &str, key: &str) -> Vec<String> {
+    let value = table.get(section).and_then(|section| section.get(key));
+    let values = match value {
+        Some(toml::Value::Array(values)) => &values[..],
+        Some(value) => std::slice::from_ref(value),
+        None => &[],
+    };
+    values.iter().filter_map(toml::Value::as_str).map(str::to_owned).collect()
 }
 
 /// The values of a setting in these files, each with the folder that it is relative to: the one that
@@ -157,9 +164,10 @@ fn relative_to<'a>(
     section: &'a str,
     key: &'a str,
 ) -> impl Iterator<Item = (&'a Path, String)> {
-    configs.iter().filter_map(move |config| {
+    configs.iter().flat_map(move |config| {
         let folder = config.parent().and_then(Path::parent).unwrap_or(root);
-        Some((folder, text(&read_toml(config)?, section, key)?))
+        let table = read_toml(config).unwrap_or_default();
+        texts(&table, section, key).into_iter().map(move |value| (folder, value))
     })
 }
 
@@ -176,21 +184,45 @@ pub fn lock_files(
     environment: &Environment,
     workspace_root: &Path,
 ) -> Vec<PathBuf> {
-    let (section, key) = ("resolver", "lockfile-path");
-    let root = &request.root;
     let mut files = vec![workspace_root.join("Cargo.lock")];
-    files.extend(environment.non_empty("CARGO_RESOLVER_LOCKFILE_PATH").map(|path| root.join(path)));
+    let named = environment.non_empty("CARGO_RESOLVER_LOCKFILE_PATH");
+    files.extend(named.map(|path| request.root.join(path)));
+    files.extend(paths_in(project, request, environment, "resolver", "lockfile-path"));
+    files.into_iter().map(|file| normalize(&file)).collect()
+}
+
+/// The target specifications (`.json` files) that the configuration names in `build.target`.
+pub fn target_specifications(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+) -> Vec<PathBuf> {
+    let targets = paths_in(project, request, environment, "build", "target").into_iter();
+    targets.filter(|path| path.extension().is_some_and(|it| it == "json")).collect()
+}
+
+/// The paths that a setting has, in all configuration files and in what `--config` gives.
+fn paths_in(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    section: &str,
+    key: &str,
+) -> Vec<PathBuf> {
+    let root = &request.root;
+    let mut paths = Vec::new();
     let mut configs = config_paths(root, environment);
     for value in given(project, request) {
-        let table = value.parse::<toml::Table>().ok();
-        files.extend(table.and_then(|table| text(&table, section, key)).map(|it| root.join(it)));
+        if let Ok(table) = value.parse::<toml::Table>() {
+            paths.extend(texts(&table, section, key).into_iter().map(|path| root.join(path)));
+        }
         let file = root.join(value);
         configs.extend(included(&file));
         configs.push(file);
     }
     let named = relative_to(&configs, root, section, key);
-    files.extend(named.map(|(folder, path)| folder.join(path)));
-    files.into_iter().map(|file| normalize(&file)).collect()
+    paths.extend(named.map(|(folder, path)| folder.join(path)));
+    paths
 }
 
 /// The folders that variables and configuration files name for builds, found without running cargo.

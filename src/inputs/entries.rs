@@ -4,6 +4,8 @@ use std::fs::FileType;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::digest;
+
 /// The folders in a folder, sorted; none of one that can't be read.
 pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
     folders(folder).unwrap_or_default()
@@ -60,7 +62,8 @@ fn entries_that(
     Ok(paths)
 }
 
-/// Reads a file of cargo. If it can't be read, cargo will report that.
+/// Reads a manifest or a configuration file. If it can't be read, the program that it belongs to will
+/// report that. A pipe or a device is not read.
 pub fn read_toml(path: &Path) -> Option<toml::Table> {
-    fs_err::read_to_string(path).ok()?.parse().ok()
+    digest::text(path).ok()?.parse().ok()
 }

@@ -32,16 +32,28 @@ const PREFIXES: &[&str] = &[
 ];
 
 /// Exceptions in the families, which do not change what is compiled. They control display,
-/// downloads or publishing, name a location, or are set by cargo itself for the programs it runs.
+/// downloads or publishing, or name a location.
 #[rustfmt::skip]
 const NOT: &[&str] = &[
     "CARGO_HOME", "CARGO_LOG", "CARGO_TERM_", "CARGO_ALIAS_", "CARGO_BUILD_JOBS", "CARGO_MAKEFLAGS",
     "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRY_", "CARGO_REGISTRIES_", "CARGO_CACHE_",
-    "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_MANIFEST_", "CARGO_PRIMARY_PACKAGE",
-    "CARGO_TARGET_TMPDIR",
     "MATURIN_PEP517_METADATA_DIR", "MATURIN_NON_INTERACTIVE", "MATURIN_NO_INSTALL_RUST",
     "MATURIN_PYPI_TOKEN", "MATURIN_PASSWORD", "MATURIN_USERNAME",
     "MATURIN_REPOSITORY", "MATURIN_REPOSITORY_",
+];
+
+/// Variables that cargo sets for the programs it runs, whatever the environment has. Their sources, the
+/// manifests, are inputs.
+const SET_BY_CARGO: &[&str] = &[
+    "CARGO_PKG_",
+    "CARGO_BIN_NAME",
+    "CARGO_BIN_EXE_",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
 ];
 
 /// Variables with which frontends, shells and cargo describe their own place. They count for a
@@ -59,7 +71,7 @@ pub fn families_at_import() -> [Vec<&'static str>; 3] {
     let mut exact: Vec<_> = EXACT.iter().copied().filter(|name| counts_at_import(name)).collect();
     // The variable only selects a rustc, and rustc's version is compared.
     exact.push("RUSTUP_TOOLCHAIN");
-    [exact, PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
+    [exact, PREFIXES.to_vec(), [NOT, SET_BY_CARGO, NOT_AT_IMPORT].concat()]
 }
 
 /// The name that Python's `os.environ` has for a variable: on Windows in capitals.
@@ -87,7 +99,12 @@ pub fn is_well_known(name: &str) -> bool {
         return true;
     }
     let in_family = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    in_family && !NOT.iter().any(|not| is_exception(name, not))
+    in_family && !is_set_by_cargo(name) && !NOT.iter().any(|not| is_exception(name, not))
+}
+
+/// Whether cargo sets this variable for rustc and build scripts.
+pub fn is_set_by_cargo(name: &str) -> bool {
+    SET_BY_CARGO.iter().any(|set| is_exception(name, set))
 }
 
 /// Whether the exception `not` applies to a variable. One that ends in `_` is a prefix.
@@ -112,13 +129,7 @@ pub fn maturin_version(interpreter: &Interpreter) -> Option<String> {
     if !interpreter.sys_path.iter().any(|folder| folder.join("wheelprint/__init__.py").is_file()) {
         return None;
     }
-    interpreter.sys_path.iter().find_map(|folder| {
-        fs_err::read_dir(folder).ok()?.flatten().find_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let version = name.strip_prefix("maturin-")?.strip_suffix(".dist-info")?;
-            Some(version.to_owned())
-        })
-    })
+    version_of(interpreter, "maturin")
 }
 
 /// The version of a package that this interpreter can import, from its dist-info folder.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::entries::read_toml;
+use super::read_toml;
 use super::{Look, Part, Place, Root, Roots, View, Watch, slashed};
 use crate::project::{Layout, Project};
 use crate::request::Artifact;

@@ -25,10 +25,14 @@ pub mod target;
 pub mod units;
 mod view;
 
+pub use entries::read_toml;
 use paths::{below, is_one_folder};
 pub use paths::{is_device, normalize, relative, slashed};
 pub use roots::{Root, Roots};
 pub use view::View;
+
+/// Files that mark a folder as a cache or as a virtual environment: nothing below it is a source.
+pub const MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
 
 /// The parts of a fingerprint. Each has its own digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

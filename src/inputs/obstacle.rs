@@ -146,11 +146,21 @@ fn of_manifest(request: &Request, manifest: &Path, said: &str) -> Error {
         return wrong(&path, Some(position), cause, "correct that line".to_owned());
     }
     let versions = said.lines().find_map(|line| line.trim().split_once("which didn't match: "));
-    let hint = match versions {
-        Some((_, versions)) => format!("choose a version that there is: {versions}"),
-        None => "correct it; `cargo metadata` says the same at more length".to_owned(),
+    let hint = match (locked_package(&cause), versions) {
+        (Some(package), _) => {
+            format!("Cargo.lock names a version that is not there: `cargo update {package}`")
+        }
+        (None, Some((_, versions))) => format!("choose a version that there is: {versions}"),
+        (None, None) => "correct it; `cargo metadata` says the same at more length".to_owned(),
     };
     wrong(manifest, None, cause, hint)
+}
+
+/// The package whose version in Cargo.lock cannot be chosen:
+/// ``the requirement `log = "^0.4"` (locked to 0.4.99)``.
+fn locked_package(cause: &str) -> Option<&str> {
+    let (requirement, _) = cause.split_once("` (locked to ")?;
+    requirement.rsplit_once('`')?.1.split(' ').next()
 }
 
 /// Of what cargo, rustc or rustup said on stderr: the first line of the error, and the first of each
@@ -184,6 +194,17 @@ fn place(said: &str) -> Option<(&str, (u32, u32))> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_in_the_lock_file_that_is_not_there() {
+        let cause =
+            "failed to select a version for the requirement `log = \"^0.4\"` (locked to 0.4.99)";
+        assert_eq!(locked_package(cause), Some("log"));
+        assert_eq!(
+            locked_package("failed to select a version for the requirement `log = \"^9\"`"),
+            None
+        );
+    }
 
     #[test]
     fn the_essential_line_of_what_cargo_and_rustup_say() {

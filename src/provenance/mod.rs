@@ -237,7 +237,7 @@ mod tests {
             (Root::Project, ".".to_owned()),
             (Root::Crate("core".into()), "../core".to_owned()),
         ]);
-        let mut record = Record::new(&inputs, BTreeSet::new(), roots, Vec::new());
+        let mut record = Record::new(&inputs, BTreeSet::new(), roots);
         let files = [("Cargo.toml", "e"), ("src/lib.rs", "a")];
         let files = files.map(|(name, digit)| (name.to_owned(), digit.repeat(64)));
         record.source = Some(Source::new(BTreeMap::from(files)));

@@ -171,7 +171,7 @@ mod tests {
             (Key::named(Part::Rust, Kind::File, "src/lib.rs"), sha(source)),
         ]);
         let roots = BTreeMap::from([(Root::Project, root.to_owned())]);
-        Record::new(&inputs, BTreeSet::new(), roots, Vec::new()).to_json()
+        Record::new(&inputs, BTreeSet::new(), roots).to_json()
     }
 
     #[test]

@@ -219,7 +219,7 @@ mod tests {
             .iter()
             .chain(inputs)
             .map(|(part, kind, name, value)| (Key::named(*part, *kind, *name), value.clone()));
-        Record::new(&inputs.collect::<Inputs>(), BTreeSet::new(), BTreeMap::new(), Vec::new())
+        Record::new(&inputs.collect::<Inputs>(), BTreeSet::new(), BTreeMap::new())
     }
 
     fn variables(all: &[(&str, &str)]) -> Environment {

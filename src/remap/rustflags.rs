@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use super::{Rustc, SEPARATOR};
 use crate::error::Cause;
 use crate::inputs::cargo_config;
-use crate::inputs::target::read_toml;
+use crate::inputs::read_toml;
 use crate::project::{Project, argument};
 use crate::request::{Environment, Request};
 

@@ -427,7 +427,7 @@ mod tests {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let roots = [(Root::Project, "."), (Root::Crate("core".into()), "../core")];
         let roots = roots.map(|(root, place)| (root, place.to_owned())).into();
-        let mut record = Record::new(&Inputs::new(), BTreeSet::new(), roots, Vec::new());
+        let mut record = Record::new(&Inputs::new(), BTreeSet::new(), roots);
         (record.source, record.packed) = (Some(source), files);
         record
     }

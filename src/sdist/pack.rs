@@ -14,7 +14,7 @@ use super::{Archive, PKG_INFO};
 use crate::digest;
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Source};
-use crate::inputs::{is_built, normalize, relative};
+use crate::inputs::{is_built, normalize, read_toml, relative};
 use crate::stat_cache::Digests;
 
 /// Where the files of an archive come from.
@@ -110,8 +110,7 @@ fn places(name: &str, top: &Path, project: &Path) -> Vec<PathBuf> {
 
 /// Paths of readmes and licences in a manifest that have this file name.
 fn named_by_manifest(manifest: &Path, file: &std::ffi::OsStr) -> Vec<PathBuf> {
-    let text = fs::read_to_string(manifest).unwrap_or_default();
-    let table: toml::Table = text.parse().unwrap_or_default();
+    let table = read_toml(manifest).unwrap_or_default();
     let folder = manifest.parent().unwrap_or(manifest);
     ["package", "project"]
         .into_iter()

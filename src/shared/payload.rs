@@ -146,7 +146,7 @@ impl Payload {
             _ => input.value.clone(),
         };
         let inputs = self.inputs.iter().map(|input| (input.key.clone(), value(input))).collect();
-        let record = Record::new(&inputs, self.watches.clone(), self.roots.clone(), Vec::new());
+        let record = Record::new(&inputs, self.watches.clone(), self.roots.clone());
         Record { source: self.source.clone(), cargo: self.cargo.clone(), ..record }
     }
 }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn payload(inputs: Inputs) -> Payload {
-        let record = Record::new(&inputs, BTreeSet::new(), BTreeMap::new(), Vec::new());
+        let record = Record::new(&inputs, BTreeSet::new(), BTreeMap::new());
         let wheel = PublishedWheel { sha256: "0".into(), size: 1, file_name: "p.whl".into() };
         let made = Made { seconds: Some(1.0), ..Made::default() };
         Payload::new("r".into(), &record, wheel, Machine::default(), &made, "salt".into())

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
 use crate::digest::{self, Tagged};
+use crate::inputs::{MARKS, read_toml};
 
 /// More sources than this have no list of their own: to read them would take too long.
 const MOST: usize = 20_000;
@@ -34,8 +33,7 @@ pub(crate) fn list_of_sources(request: &str, manifest: &Path) -> Option<String> 
 /// The folder of the workspace, or of the package if it is alone.
 fn top_folder(manifest: &Path) -> Option<PathBuf> {
     let is_workspace = |folder: &&Path| {
-        let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-        text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("workspace"))
+        read_toml(&folder.join("Cargo.toml")).is_some_and(|table| table.contains_key("workspace"))
     };
     let own = manifest.parent()?;
     Some(own.ancestors().find(is_workspace).unwrap_or(own).to_path_buf())
@@ -45,8 +43,7 @@ fn top_folder(manifest: &Path) -> Option<PathBuf> {
 fn sources(top: &Path) -> Option<Vec<PathBuf>> {
     let is_wanted = |entry: &walkdir::DirEntry| {
         let name = entry.file_name().to_string_lossy();
-        let is_written =
-            || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|file| entry.path().join(file).exists());
+        let is_written = || MARKS.iter().any(|mark| entry.path().join(mark).exists());
         entry.depth() == 0
             || !entry.file_type().is_dir()
             || !(name.starts_with('.')
@@ -70,6 +67,8 @@ fn sources(top: &Path) -> Option<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use fs_err as fs;
+
     use super::*;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {

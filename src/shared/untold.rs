@@ -4,6 +4,7 @@
 //! for example. On one machine the same holds for cargo itself, as long as its target folder is there. A
 //! machine that has none, and would compile all, must not get a build with another header.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::time::Duration;
@@ -13,7 +14,7 @@ use fs_err as fs;
 
 use crate::digest::{self, Tagged};
 use crate::error::{Because as _, Cause, Result};
-use crate::inputs::Roots;
+use crate::inputs::{Root, Roots, read_toml};
 
 /// Folders of tools, and of what a build writes.
 const FOLDERS: [&str; 4] = [".git", ".venv", "node_modules", "target"];
@@ -23,15 +24,20 @@ const NAMES: [&str; 4] = ["pyproject.toml", "uv.lock", "Cargo.toml", "Cargo.lock
 const ENDINGS: [&str; 9] = ["py", "pyi", "pyc", "md", "rst", "so", "pyd", "dylib", "whl"];
 
 /// The digest of the files that git may track in the packages of a project that have a build script, or are
-/// procedural macros. `None` if there is no such package. `before`: the files must be older than this.
+/// procedural macros. `None` if there is no such package. Only the roots in a record (`named`) count: other
+/// machines do not know the rest. `before`: the files must be older than this.
 ///
 /// # Errors
 /// A file can't be read, or was written since.
-pub(crate) fn untold(roots: &Roots, before: Option<SystemTime>) -> Result<Option<String>, Cause> {
+pub(crate) fn untold(
+    roots: &Roots,
+    named: &BTreeMap<Root, String>,
+    before: Option<SystemTime>,
+) -> Result<Option<String>, Cause> {
     let mut tagged = Tagged::new("shared untold 1");
     let mut is_empty = true;
     for (root, folder) in roots.iter() {
-        if !root.is_of_sources() || !runs_at_build(folder) {
+        if !root.is_of_sources() || !named.contains_key(root) || !runs_at_build(folder) {
             continue;
         }
         is_empty = false;
@@ -70,8 +76,7 @@ fn last_change(meta: &std::fs::Metadata) -> std::io::Result<SystemTime> {
 
 /// Has the package code that cargo runs?
 fn runs_at_build(folder: &Path) -> bool {
-    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-    let Ok(manifest) = text.parse::<toml::Table>() else { return false };
+    let Some(manifest) = read_toml(&folder.join("Cargo.toml")) else { return false };
     let of = |table: &str, key: &str| manifest.get(table).and_then(|it| it.get(key));
     let is_macro = ["proc-macro", "proc_macro"]
         .iter()
@@ -115,7 +120,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::inputs::Root;
 
     const SCRIPT: [(&str, &str); 4] = [
         ("Cargo.toml", "[package]\nname = 'a'"),
@@ -133,7 +137,21 @@ mod tests {
         }
         let mut roots = Roots::default();
         roots.add(Root::Project, folder.path());
-        untold(&roots, None).unwrap()
+        untold(&roots, &project(), None).unwrap()
+    }
+
+    /// The roots of a record that names the project alone.
+    fn project() -> BTreeMap<Root, String> {
+        BTreeMap::from([(Root::Project, ".".to_owned())])
+    }
+
+    #[test]
+    fn a_package_that_the_record_does_not_name_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("Cargo.toml"), "[lib]\nproc-macro = true").unwrap();
+        let mut roots = Roots::default();
+        roots.add(Root::Crate("vendored".into()), folder.path());
+        assert_eq!(untold(&roots, &project(), None).unwrap(), None);
     }
 
     #[test]
@@ -175,8 +193,8 @@ mod tests {
         let mut roots = Roots::default();
         roots.add(Root::Project, folder.path());
         let now = SystemTime::now();
-        assert!(untold(&roots, Some(now + Duration::from_secs(60))).is_ok());
-        let error = untold(&roots, Some(now - Duration::from_secs(60))).unwrap_err();
+        assert!(untold(&roots, &project(), Some(now + Duration::from_secs(60))).is_ok());
+        let error = untold(&roots, &project(), Some(now - Duration::from_secs(60))).unwrap_err();
         assert!(error.to_string().contains("was written during the build"), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 //! ```text
 //! projects/NAME-HASH/entries/KIND-FINGERPRINT.json       record, roots, which wheel
 //!                    entries/KIND-FINGERPRINT-TREE.json  a build that only this tree can use
+//!                    entries/KIND-untrusted-TREE.json    a build with a gap in its inputs: no wheel
 //!                    wheels/SHA256/FILENAME.whl
 //!                    trees/TREE/                         for one folder with the project:
 //!                        root                            its path
@@ -17,6 +18,7 @@
 //!                        direct-INPUTS.json, .whl        see `direct`
 //!                        said                            the last report about uv's keys
 //!                        log                             the last calls, see `journal`
+//!                        missed                          see `team`: what its shared store lacks
 //!                        archives/SHA256                 sdists made from it, by digest of record
 //!                        archive-target/                 the target folder for building them
 //! notes/TARGET.json                                       see `cargo_mtime`
@@ -39,6 +41,7 @@
 //! path.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 
@@ -76,7 +79,7 @@ const ROOT: &str = "root";
 const PROJECTS: &str = "projects";
 /// The folder of a project's trees.
 const TREES: &str = "trees";
-/// The folder of the store, see `STORE` in `_runtime_check.py`. Another layout gets another name.
+/// The folder of the store, see `STORE` in `_runtime_finder.py`. Another layout gets another name.
 const FOLDER: &str = "wheelprint-v1";
 /// A file that tells backup programs to leave the store out (<https://bford.info/cachedir/>).
 const TAG: &str = "CACHEDIR.TAG";
@@ -239,6 +242,13 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Is this a SHA-256? Then it can be a file name in the store.
+/// The time since a file was written. If the clock was turned back, that time is in the future, and the
+/// distance counts.
+fn age(path: &Path) -> std::io::Result<Duration> {
+    let modified = fs::metadata(path)?.modified()?;
+    Ok(modified.elapsed().unwrap_or_else(|error| error.duration()))
+}
+
 fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -290,7 +300,7 @@ mod tests {
     pub(super) fn record(value: &str) -> Record {
         let key = Key::named(Part::Request, Kind::Value, "x");
         let inputs = Inputs::from([(key, Value::Text(value.into()))]);
-        Record::new(&inputs, Default::default(), Default::default(), Vec::new())
+        Record::new(&inputs, Default::default(), Default::default())
     }
 
     pub(super) fn filled(folder: &Path, values: &[&str]) -> Store {

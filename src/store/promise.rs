@@ -8,7 +8,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use super::{Entry, EntryKind, Store, TREES};
+use super::{Entry, EntryKind, Store, TREES, age};
 use crate::digest::Tagged;
 use crate::publish::sealed;
 use crate::request::Request;
@@ -70,11 +70,7 @@ pub(super) fn fingerprints(project: &Path) -> Vec<String> {
 
 /// A promise, if it counts now.
 fn read(path: &Path) -> Option<Promise> {
-    let made = fs::metadata(path).ok()?.modified().ok()?;
-    // If the clock was turned back, this time is in the future. The distance then counts as the
-    // age.
-    let age = made.elapsed().unwrap_or_else(|error| error.duration());
-    if age <= PROMISE { sealed::read(path).ok() } else { None }
+    if age(path).ok()? <= PROMISE { sealed::read(path).ok() } else { None }
 }
 
 fn key(request: &Request) -> String {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, short_hash};
+use super::{Store, age, short_hash};
 use crate::publish::{self, private, sealed};
 
 /// The folder of the shared store's part.
@@ -192,8 +192,5 @@ impl Store {
 }
 
 fn is_younger(path: &Path, than: Duration) -> bool {
-    let modified = fs::metadata(path).and_then(|meta| meta.modified());
-    // If the clock was turned back, the time is in the future. The distance then counts as the age.
-    let age = |time: SystemTime| time.elapsed().unwrap_or_else(|error| error.duration());
-    modified.is_ok_and(|time| age(time) < than)
+    age(path).is_ok_and(|age| age < than)
 }

@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::CacheKey;
 use super::key_matches::{KeyMatches, is_wild, matches, split};
-use crate::inputs::{normalize, relative};
+use crate::inputs::{MARKS, normalize, relative};
 use crate::settings::KeyList;
 
 /// Well-known variables that users set for a project. Other variables are named by the crates and
@@ -344,7 +344,7 @@ fn has_packages(folder: &Path) -> bool {
 fn is_junk(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     [".git", "node_modules", "__pycache__"].iter().any(|junk| name == *junk)
-        || ["CACHEDIR.TAG", "pyvenv.cfg"].iter().any(|mark| folder.join(mark).is_file())
+        || MARKS.iter().any(|mark| folder.join(mark).is_file())
 }
 
 /// Folders below watched folders that no build reads (see [`is_junk`]). A build script that watches

@@ -268,6 +268,18 @@ def test_devices_are_not_read(project: Project, tmp_path: Path) -> None:
         assert words in run.output
         (project.root / name).unlink()
         (project.root / name).write_bytes(content)
+    # What the files of a package are found by, and what cargo's configuration includes.
+    packages = forged.changed_record(wheel, tmp_path / "packages", watch_package)
+    exclude = project.root / ".git/info/exclude"
+    for rules in (project.root / ".gitignore", exclude):
+        rules.unlink(missing_ok=True)
+        os.mkfifo(rules)
+        run = wheelprint(project, "verify", packages)
+        assert run.code == 1
+        assert "git's rules are not in a regular file" in run.stdout
+        rules.unlink()
+    project.write(".cargo/config.toml", 'include = ["/dev/zero"]\n')
+    assert wheelprint(project, "verify", wheel).code == 1
 
 
 @pytest.mark.parametrize("where", ["outside", "beside"])

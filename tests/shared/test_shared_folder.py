@@ -12,7 +12,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from support import background, machines
+from support import background, machines, packages
 from support.machines import FolderTeam
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spy
 
 FETCHED = "wheelprint: fetched from file://"
+MACRO = """#[proc_macro]
+pub fn seven(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    "7".parse().unwrap()
+}
+"""
 
 
 @pytest.fixture
@@ -76,6 +81,20 @@ def test_other_sources_are_not_served(team: FolderTeam) -> None:
     editable, said = machines.synced(reader)
     assert "has no build of these inputs" not in said or "stale" in said
     assert editable.imports().shows == "43"
+
+
+def test_a_vendored_macro(team: FolderTeam) -> None:
+    """Cargo.lock pins vendored sources, so a build with them serves other machines."""
+    project = team.builder
+    packages.vendor_everything(project)
+    folder = packages.add_vendored(project, "vend", "1.0.0", MACRO)
+    project.append(f"{folder}/Cargo.toml", "[lib]\nproc-macro = true\n")
+    packages.depend_on(project, 'vend = "1.0.0"')
+    packages.answer(project, "vend::seven!()")
+    team.publish()
+    editable, said = machines.synced(team.reader())
+    assert FETCHED in said, said
+    assert editable.imports().shows == "7"
 
 
 def test_nothing_published_names_this_machine(team: FolderTeam) -> None:

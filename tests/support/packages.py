@@ -66,7 +66,8 @@ def give_helper_a_script(project: Project, *instructions: str, found: str) -> No
 def vendor_everything(project: Project) -> None:
     """Vendors all packages of the lock file, without checksums of their files."""
     said = project.run("cargo", "metadata", "--format-version", "1").ok().stdout
-    lock = project.read("../../Cargo.lock")
+    places = ("Cargo.lock", "../../Cargo.lock")
+    lock = project.read(next(place for place in places if project.path(place).exists()))
     for source in set(re.findall(r'"manifest_path":"([^"]*/registry/src/[^"]*)/Cargo.toml"', said)):
         name, _, version = source.rsplit("/", 1)[1].rpartition("-")
         entry = rf'name = "{name}"\nversion = "{version}"\nsource = .*\nchecksum = "(.*)"'

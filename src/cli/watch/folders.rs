@@ -11,10 +11,7 @@ use super::nearest_folder;
 use crate::cli::open::OpenedProject;
 use crate::cli::terminal::Terminal;
 use crate::error::Result;
-
-/// Files by which tools mark folders that hold no sources: cargo's target folders and virtual
-/// environments.
-const MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
+use crate::inputs::MARKS;
 
 /// All files in some folders, with their times and sizes.
 pub(super) type Files = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;

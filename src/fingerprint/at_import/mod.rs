@@ -1,7 +1,7 @@
 //! The table that an editable install compares at import (docs/design.md, D9).
 //!
 //! The table needs no judgement: it has paths of this machine, each with a [`State`], and a digest of
-//! the environment. `python/wheelprint/_runtime_check.py` compares it. An import that finds a
+//! the environment. `_runtime_finder.py` and `_runtime_ask.py` compare it. An import that finds a
 //! difference asks the backend what the difference means (`hooks::import_verdict`), so no rule of what
 //! counts exists twice. The table may hold more than what counts, and never less.
 
@@ -38,7 +38,8 @@ impl Observer<'_> {
                         Look::Content if path.is_dir() => {
                             found.add_folders(&path, usize::MAX, roots, &is_made);
                         }
-                        Look::DirEntries => found.add_folders(&path, 1, roots, &is_made),
+                        // A folder in it may become a program by a `main.rs` (`search::listing`).
+                        Look::DirEntries => found.add_folders(&path, 2, roots, &is_made),
                         Look::Package => {
                             found.add_folders(&path, usize::MAX, roots, &is_junk);
                             if !package::Rules::read(&path).has_include {
@@ -211,6 +212,27 @@ mod tests {
     use super::super::testing::with_observer;
     use super::*;
     use crate::inputs::{Place, Root};
+
+    /// A folder below `src/bin` becomes a program by one more file.
+    #[test]
+    fn a_program_that_a_folder_becomes_is_seen() {
+        let project = tempfile::tempdir().unwrap();
+        let tool = project.path().join("src/bin/tool");
+        fs::create_dir_all(&tool).unwrap();
+        let mut roots = Roots::default();
+        roots.add(Root::Project, project.path());
+        let place = Place { root: Root::Project, path: "src/bin".to_owned() };
+        let watches = BTreeSet::from([Watch::at(Look::DirEntries, Part::Rust, place)]);
+        let table = || {
+            with_observer(project.path(), &Environment::default(), |observer| {
+                observer.names_at_import(&watches, &roots).paths
+            })
+        };
+        let before = table();
+        assert!(table() == before);
+        fs::write(tool.join("main.rs"), "").unwrap();
+        assert!(table() != before);
+    }
 
     /// What changes between the two looks at the tree must differ from the table.
     #[test]

@@ -11,7 +11,7 @@ use crate::digest;
 use crate::fingerprint::record::Input;
 use crate::fingerprint::{Inputs, item, walk};
 use crate::inputs::target::entries;
-use crate::inputs::{Roots, Watch, environment, normalize};
+use crate::inputs::{MARKS, Roots, Watch, environment, normalize};
 use crate::request::Environment;
 use crate::stat_cache::Stat;
 
@@ -19,8 +19,6 @@ use crate::stat_cache::Stat;
 const FORMAT: &str = "wheelprint check 2";
 /// Separates names of variables, because no name contains it.
 const BETWEEN_NAMES: &str = "=";
-/// Names of files that mark their folder as another tool's products or as a virtual environment.
-const MARKS: [&str; 2] = ["CACHEDIR.TAG", "pyvenv.cfg"];
 /// The only name in a folder that is left out: Python makes it at an import.
 const PYTHONS_CACHE: &str = "__pycache__";
 
@@ -300,7 +298,7 @@ impl AtImport {
     }
 }
 
-/// The digest that `Installed.environment` in `_runtime_check.py` computes, too; empty if no such
+/// The digest that `Head.environment` in `_runtime_finder.py` computes, too; empty if no such
 /// variable is set. If the two differ, the backend is asked once.
 fn environment_digest(
     names: &[String],

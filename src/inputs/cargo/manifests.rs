@@ -4,9 +4,8 @@
 use std::path::Path;
 
 use super::super::cargo_metadata::Package;
-use super::super::entries::read_toml;
 use super::super::target::Target;
-use super::super::{Look, Part, Place, Root, View, Watch, cargo_config, normalize};
+use super::super::{Look, Part, Place, Root, View, Watch, cargo_config, normalize, read_toml};
 use super::Discovered;
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
@@ -92,16 +91,68 @@ pub(super) fn add_named_files(
     names.extend(
         environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
     );
+    let mut paths = cargo_config::target_specifications(project, request, environment);
     for name in names {
         let path = project.root.join(&name);
         if path.is_file() || name.ends_with(".toml") || name.ends_with(".json") {
-            let mut paths = vec![normalize(&path)];
             paths.extend(cargo_config::included(&path));
-            for path in paths {
-                if let Some(place) = found.roots.name(&path) {
-                    found.watches.insert(Watch::at(Look::Content, Part::Manifest, place));
-                }
-            }
+            paths.push(path);
+        }
+    }
+    for path in paths {
+        if let Some(place) = found.roots.name(&normalize(&path)) {
+            found.watches.insert(Watch::at(Look::Content, Part::Manifest, place));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+    use crate::request::{Artifact, ConfigSettings, Interpreter};
+
+    #[test]
+    fn a_target_specification_is_found_wherever_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("project");
+        fs::create_dir_all(root.join(".cargo")).unwrap();
+        fs::write(root.join("Cargo.toml"), "[package]\nname = 'a'\nversion = '1.0.0'\n").unwrap();
+        let pyproject = "[project]\nname = 'a'\nversion = '1.0.0'\n[tool.maturin]\n";
+        for (config, settings, variable, expected) in [
+            ("target = 'one.json'", "", "", &["one.json"][..]),
+            (
+                "target = ['one.json', 'in/two.json', 'wasm32-wasip1']",
+                "",
+                "",
+                &["in/two.json", "one.json"],
+            ),
+            ("", "config = [\"build.target = 'one.json'\"]", "", &["one.json"]),
+            ("", "target = 'one.json'", "", &["one.json"]),
+            ("", "", "one.json", &["one.json"]),
+            ("target = 'wasm32-wasip1'", "", "", &[]),
+        ] {
+            fs::write(root.join(".cargo/config.toml"), format!("[build]\n{config}\n")).unwrap();
+            fs::write(root.join("pyproject.toml"), format!("{pyproject}{settings}\n")).unwrap();
+            let mut environment = Environment::default();
+            environment.set("CARGO_BUILD_TARGET", variable);
+            let request = Request {
+                artifact: Artifact::Editable,
+                root: root.clone(),
+                config_settings: ConfigSettings::default(),
+                interpreter: Interpreter::default(),
+                environment: environment.clone(),
+            };
+            let mut found = Discovered::default();
+            found.roots.add(Root::Project, &root);
+            let project = Project::load(&root).unwrap();
+            add_named_files(&project, &request, &environment, &mut found);
+            let at = |path: &&str| {
+                let place = Place { root: Root::Project, path: (*path).to_owned() };
+                Watch::at(Look::Content, Part::Manifest, place)
+            };
+            assert_eq!(found.watches, expected.iter().map(at).collect(), "{config} {settings}");
         }
     }
 }

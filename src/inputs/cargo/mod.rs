@@ -14,7 +14,7 @@ use super::dep_info::BuildScript;
 use super::generators;
 use super::target::{Modules, Target};
 use super::units::{self, Reader, Unit, UnitKind, Units};
-use super::{Look, Part, Root, Roots, View, Watch, below, is_one_folder, normalize};
+use super::{Look, Part, Root, Roots, View, Watch, below, environment, is_one_folder, normalize};
 use crate::log;
 use crate::project::Project;
 use crate::request::{Environment, Request};
@@ -116,7 +116,7 @@ fn add_compiled(
                 found.kept.insert(unit.folder.clone(), unit.package.clone());
             }
         }
-        // Cargo's own list has the same files, links resolved; what is not among them is kept.
+        // Cargo's list names the same files with links resolved. Only files that are new are added.
         let known: BTreeSet<PathBuf> = found
             .watches
             .iter()
@@ -225,10 +225,10 @@ impl Discovered {
     }
 }
 
-/// What one unit was made from: by rustc's dep-info the sources, under the names they were asked
-/// for by, and the variables that `env!` and `option_env!` read; by cargo's fingerprint and the
-/// script's output what a build script named. Of the registry's units only the variables: what
-/// they read is as good an input, and their sources are pinned by Cargo.lock.
+/// Adds what one unit was made from. rustc's dep-info names the sources, under the names by which they
+/// were asked for, and the variables that `env!` and `option_env!` read. Cargo's fingerprint and the
+/// script's output name what a build script watches. Of units of a registry only the variables are
+/// added, because Cargo.lock pins their sources.
 fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &mut Discovered) {
     let mut watches = BTreeSet::new();
     let packages: Vec<&Package> = target.packages_named(&unit.package).collect();
@@ -335,15 +335,8 @@ fn goes_up_from_a_link(path: &Path) -> bool {
 }
 
 fn add_variable(name: String, watches: &mut BTreeSet<Watch>) {
-    // cargo sets these for rustc itself, whatever the environment says; their sources, the
-    // manifests, are inputs already.
-    let set_by_cargo = match name.strip_prefix("CARGO_") {
-        None => name == "CARGO",
-        Some("CRATE_NAME" | "MANIFEST_DIR" | "MANIFEST_PATH") => true,
-        Some("PRIMARY_PACKAGE" | "TARGET_TMPDIR") => true,
-        Some(rest) => rest.starts_with("PKG_"),
-    };
-    if !set_by_cargo {
+    // Cargo names itself in `CARGO`.
+    if name != "CARGO" && !environment::is_set_by_cargo(&name) {
         watches.insert(Watch::Variable { name });
     }
 }

@@ -25,7 +25,7 @@ mod folders;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use crate::inputs::entries::{entries, read_toml, subfolders};
+pub use crate::inputs::entries::{entries, subfolders};
 pub use folders::Modules;
 use folders::is_profile;
 
