@@ -204,12 +204,19 @@ mod tests {
         assert_eq!(load().rustc(&environment).unwrap(), "rustc 1");
         assert_eq!(calls(), 2, "remembered");
 
+        let mut without_stat = load().remembered.unwrap();
+        without_stat.programs.iter_mut().for_each(|(_, stat)| *stat = None);
+        let on_windows = Toolchain { remembered: Some(without_stat), ..load() };
+        assert!(on_windows.deciding(&environment).contains(&program));
+        assert_eq!(on_windows.rustc(&environment).unwrap(), "rustc 1");
+        assert_eq!(calls(), 4, "asked again");
+
         let mut damaged = fs::read(&memory).unwrap();
         *damaged.last_mut().unwrap() ^= 1;
         fs::write(&memory, damaged).unwrap();
         assert_eq!(load().rustc(&environment).unwrap(), "rustc 1");
-        assert_eq!(calls(), 4, "a damaged memory counts as none");
+        assert_eq!(calls(), 6, "a damaged memory counts as none");
         Toolchain::load(folder.to_owned(), None).rustc(&environment).unwrap();
-        assert_eq!(calls(), 5, "without a memory only the version is asked for");
+        assert_eq!(calls(), 7, "without a memory only the version is asked for");
     }
 }
