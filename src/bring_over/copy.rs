@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::origin::Origin;
+use super::origin::OtherTree;
 use super::portable::Portable;
 
 use crate::inputs::target::{Target, entries};
@@ -34,9 +34,9 @@ pub(crate) fn make_target_folder(root: &Path) -> Result<()> {
 }
 
 /// Copies units, and gives the number of bytes. If that fails, nothing of what was copied is left.
-pub(super) fn all(units: &[Portable], origin: &Origin, to: &Target) -> Result<u64> {
+pub(super) fn all(units: &[Portable], origin: &OtherTree, to: &Target) -> Result<u64> {
     let written = Mutex::new(Vec::new());
-    let copy = Copy { origin, to, written: &written };
+    let copy = UnitCopier { origin, to, written: &written };
     let copied = units.par_iter().map(|unit| copy.unit(unit)).try_reduce(|| 0, |a, b| Ok(a + b));
     if copied.is_err() {
         // The fingerprint of a unit was written last, and is removed first.
@@ -52,13 +52,13 @@ pub(super) fn all(units: &[Portable], origin: &Origin, to: &Target) -> Result<u6
     copied
 }
 
-struct Copy<'a> {
-    origin: &'a Origin,
+struct UnitCopier<'a> {
+    origin: &'a OtherTree,
     to: &'a Target,
     written: &'a Mutex<Vec<PathBuf>>,
 }
 
-impl Copy<'_> {
+impl UnitCopier<'_> {
     /// Cargo believes a unit by the file with the value of its fingerprint, so that comes last.
     fn unit(&self, unit: &Portable) -> Result<u64> {
         let is_run = unit.unit.kind == UnitKind::Run;

@@ -34,13 +34,13 @@ mod pyo3;
 pub(crate) use copy::make_target_folder;
 
 use lock::CargoLock;
-pub(crate) use origin::Origin;
+pub(crate) use origin::OtherTree;
 use origin::{Mark, remove_mark};
 
 /// What was brought over.
 #[derive(Debug)]
 pub(crate) struct Brought {
-    pub from: Origin,
+    pub from: OtherTree,
     pub units: usize,
     pub bytes: u64,
 }
@@ -70,7 +70,7 @@ pub(crate) enum Nothing {
 /// # Errors
 /// Nothing was brought over. The build goes on, and compiles what it needs.
 pub(crate) fn bring_over(
-    from: impl FnOnce() -> Vec<Origin>,
+    from: impl FnOnce() -> Vec<OtherTree>,
     to: &Target,
 ) -> Result<Brought, Nothing> {
     let package = to.package().filter(|_| to.knows_all_packages);
@@ -97,7 +97,7 @@ pub(crate) fn bring_over(
 }
 
 fn bring_from(
-    origin: &Origin,
+    origin: &OtherTree,
     package: &str,
     to: &Target,
     here: &BTreeSet<PathBuf>,
@@ -115,7 +115,7 @@ fn bring_from(
     let used = units::used(&units, package, since).ok_or(Nothing::NoOrigin)?;
     let mark = Mark::read(&origin.build_root).map_err(Nothing::Failed)?;
     // Its own units may have been brought there from further trees.
-    let origins: BTreeSet<Origin> = [origin.clone()].into_iter().chain(mark.origins).collect();
+    let origins: BTreeSet<OtherTree> = [origin.clone()].into_iter().chain(mark.origins).collect();
     let place = |path: &Path| origin.moved(path, to);
     let (mut portable, pyo3) = portable::select(&used, to, origin, &origins);
     // A unit that was compiled here may differ from the other tree's, and what was built with that
@@ -152,7 +152,7 @@ fn last_built(units: &[Arc<Unit>], package: &str) -> Option<SystemTime> {
     products.filter(|unit| !unit.value().is_empty()).filter_map(|unit| unit.built()).max()
 }
 
-impl Origin {
+impl OtherTree {
     /// The profile folders of the last build of the package: the host's units lie apart from those
     /// of a triple.
     fn profiles_used(&self, package: &str, profile: &str) -> Vec<PathBuf> {
@@ -190,10 +190,10 @@ impl Suspects {
             return Ok(None);
         }
         let origins = origins.iter().filter(|origin| !origin.is_of(to));
-        Ok(Some(Self::new(origins, &Origin::of(to))))
+        Ok(Some(Self::new(origins, &OtherTree::of(to))))
     }
 
-    fn new<'a>(origins: impl Iterator<Item = &'a Origin>, own: &Origin) -> Self {
+    fn new<'a>(origins: impl Iterator<Item = &'a OtherTree>, own: &OtherTree) -> Self {
         Self { paths: origin::paths(origins), own: origin::paths([own]) }
     }
 
@@ -313,9 +313,9 @@ mod tests {
             tree(&folder.path().join(name))
         });
         build(&one);
-        let brought = bring_over(|| vec![Origin::of(&two), Origin::of(&one)], &two).unwrap();
-        assert_eq!((brought.units, &brought.from), (4, &Origin::of(&one)));
-        let paths = origin::paths([&Origin::of(&one)]);
+        let brought = bring_over(|| vec![OtherTree::of(&two), OtherTree::of(&one)], &two).unwrap();
+        assert_eq!((brought.units, &brought.from), (4, &OtherTree::of(&one)));
+        let paths = origin::paths([&OtherTree::of(&one)]);
         let named = files(&two, |_| true)
             .into_iter()
             .filter(|file| !paths.places_in(&fs::read(file).unwrap()).is_empty());
@@ -343,7 +343,7 @@ mod tests {
         assert!(said.contains("Compiling serde_core") && said.contains("Fresh itoa"), "{said}");
         assert!(Suspects::of(&two).unwrap().is_none());
 
-        let again = bring_over(|| vec![Origin::of(&one)], &two).unwrap_err();
+        let again = bring_over(|| vec![OtherTree::of(&one)], &two).unwrap_err();
         assert!(matches!(again, Nothing::BuiltBefore), "{again}");
     }
 
@@ -358,12 +358,12 @@ mod tests {
         // Compiled code that contains the path.
         let library = files(&one, |path| path.contains("libitoa-") && path.ends_with(".rlib"));
         add_path(&library[0], one.build_root());
-        assert_eq!(bring_over(|| vec![Origin::of(&one)], &two).unwrap().units, 3);
+        assert_eq!(bring_over(|| vec![OtherTree::of(&one)], &two).unwrap().units, 3);
 
         // A file that the build script of serde_core made: its run and its library stay.
         let made = files(&one, |path| path.ends_with("private.rs"));
         add_path(&made[0], one.build_root());
-        assert_eq!(bring_over(|| vec![Origin::of(&one)], &three).unwrap().units, 1);
+        assert_eq!(bring_over(|| vec![OtherTree::of(&one)], &three).unwrap().units, 1);
         build(&three);
     }
 
@@ -376,17 +376,17 @@ mod tests {
         });
         build(&one);
         let lock = CargoLock::try_exclusive(&one.build_root().join("release")).unwrap();
-        let nothing = bring_over(|| vec![Origin::of(&one)], &two).unwrap_err();
+        let nothing = bring_over(|| vec![OtherTree::of(&one)], &two).unwrap_err();
         assert!(matches!(nothing, Nothing::NoOrigin), "{nothing}");
         assert!(!two.build_root().exists());
         drop(lock);
 
-        bring_over(|| vec![Origin::of(&one)], &two).unwrap();
+        bring_over(|| vec![OtherTree::of(&one)], &two).unwrap();
         assert!(two.build_root().join("CACHEDIR.TAG").is_file());
         // As a killed copy leaves it: the value of the fingerprint is not there yet.
         let value = files(&two, |path| path.ends_with("/lib-itoa"));
         fs::remove_file(&value[0]).unwrap();
-        assert_eq!(bring_over(|| vec![Origin::of(&one)], &two).unwrap().units, 1);
+        assert_eq!(bring_over(|| vec![OtherTree::of(&one)], &two).unwrap().units, 1);
         assert!(!build(&two).contains("Compiling itoa"));
     }
 
@@ -403,7 +403,7 @@ mod tests {
         let done = cargo.args(["build", "--release", "-p", "serde_core"]).output().unwrap();
         assert!(done.status.success(), "{done:?}");
         build(&one);
-        bring_over(|| vec![Origin::of(&one)], &two).unwrap();
+        bring_over(|| vec![OtherTree::of(&one)], &two).unwrap();
         let said = build(&two);
         assert!(said.contains("Compiling serde v") && said.contains("Fresh itoa v"), "{said}");
     }
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn trees_whose_paths_begin_alike() {
         let origin =
-            |(tree, build): (&str, &str)| Origin { build_root: build.into(), tree: tree.into() };
+            |(tree, build): (&str, &str)| OtherTree { build_root: build.into(), tree: tree.into() };
         const APP: (&str, &str) = ("/w/app", "/w/app/target");
         const FEATURE: (&str, &str) = ("/w/app-feature", "/w/app-feature/target");
         const INSIDE: (&str, &str) = ("/w/app/trees/x", "/w/app/trees/x/target");

@@ -13,7 +13,7 @@ use crate::publish::sealed;
 
 /// Another tree of the project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Origin {
+pub(crate) struct OtherTree {
     /// The folder that its profile folders with cargo's units are in.
     pub build_root: PathBuf,
     /// Its own folder.
@@ -23,7 +23,7 @@ pub(crate) struct Origin {
 /// Lies in the folder with the profile folders. `cargo clean` removes it with them.
 pub(super) const MARK: &str = "wheelprint-brought";
 
-impl Origin {
+impl OtherTree {
     pub(super) fn of(target: &Target) -> Self {
         let (build_root, tree) = (target.build_root(), &target.metadata.workspace_root);
         Self { build_root: build_root.to_owned(), tree: tree.clone() }
@@ -41,9 +41,9 @@ impl Origin {
 }
 
 /// The paths that show that something belongs to one of some trees.
-pub(super) fn paths<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> Paths {
+pub(super) fn paths<'a>(origins: impl IntoIterator<Item = &'a OtherTree>) -> Paths {
     let mut paths = Vec::new();
-    for Origin { build_root, tree } in origins {
+    for OtherTree { build_root, tree } in origins {
         let as_named = |path: &PathBuf| [Some(path.clone()), dunce::canonicalize(path).ok()];
         paths.extend(as_named(build_root).into_iter().flatten());
         // `/` is a part of every path. The separator at the end excludes a folder whose name only
@@ -57,7 +57,7 @@ pub(super) fn paths<'a>(origins: impl IntoIterator<Item = &'a Origin>) -> Paths 
 /// What was brought into a target folder and may contain a path of the tree that it comes from.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Mark {
-    pub origins: BTreeSet<Origin>,
+    pub origins: BTreeSet<OtherTree>,
     /// Cargo's folders for their fingerprints.
     pub units: BTreeSet<PathBuf>,
     /// Folders of the other trees, see `pyo3`.

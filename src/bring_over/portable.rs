@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::origin::{self, Origin};
+use super::origin::{self, OtherTree};
 use super::pyo3;
 use crate::error::Cause;
 use crate::inputs::target::{Target, entries};
@@ -45,8 +45,8 @@ pub(super) struct Portable<'a> {
 pub(super) fn select<'a>(
     used: &[&'a Unit],
     to: &Target,
-    origin: &Origin,
-    origins: &BTreeSet<Origin>,
+    origin: &OtherTree,
+    origins: &BTreeSet<OtherTree>,
 ) -> (Vec<Portable<'a>>, BTreeSet<PathBuf>) {
     let paths = origin::paths(origins);
     let roots = origins.iter().flat_map(|it| path_search::spellings(&it.build_root)).collect();
@@ -87,8 +87,8 @@ pub(super) fn with_dependencies(mut found: Vec<Portable<'_>>) -> Vec<Portable<'_
 
 struct Check<'a> {
     to: &'a Target,
-    origin: &'a Origin,
-    origins: &'a BTreeSet<Origin>,
+    origin: &'a OtherTree,
+    origins: &'a BTreeSet<OtherTree>,
     paths: Paths,
     /// The build folders of the origins, in all spellings.
     roots: BTreeSet<Vec<u8>>,

@@ -26,7 +26,7 @@ use crate::wheel::{Addition, Edit, Wheel};
 
 mod products;
 
-pub(crate) use products::{Before, Products, is_native};
+pub(crate) use products::{PlacesBefore, Products, is_native};
 
 /// Sources of the runtime hook and of the modules that it loads, as they are copied into wheels.
 pub(crate) const RUNTIME: [&str; 7] = [

@@ -18,7 +18,7 @@ use crate::wheel::Content;
 const NATIVE: &[&str] = &["so", "pyd", "dll", "dylib", "pdb", "dwp"];
 
 /// The state of the places that maturin may write to, before it runs.
-pub(crate) struct Before {
+pub(crate) struct PlacesBefore {
     pub(super) layout: Layout,
     /// Targets of `include = [{ from = "out-dir", to = ... }]`, each with the last part of its
     /// glob.
@@ -46,14 +46,14 @@ struct Stamp {
 
 /// The files that maturin wrote into the tree.
 pub(crate) struct Products {
-    pub(super) before: Before,
+    pub(super) before: PlacesBefore,
     /// Where each file is now, and its path relative to the Python source folder.
     files: Vec<(PathBuf, String)>,
     /// The module, if cargo alone made it.
     module: Option<(Arc<Loaded>, String)>,
 }
 
-impl Before {
+impl PlacesBefore {
     /// Reads the state of the places that maturin may write to.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ impl Products {
 
     /// Removes the empty folders that the build made for this path.
     fn remove_empty_folders(&self, path: &Path) {
-        let Before { layout, folders, .. } = &self.before;
+        let PlacesBefore { layout, folders, .. } = &self.before;
         let made =
             |folder: &&Path| folder.starts_with(&layout.python_root) && !folders.contains(*folder);
         let mut folder = path.parent();
@@ -306,7 +306,7 @@ mod tests {
         fs::create_dir_all(package.join("_core/own")).unwrap();
         let link = package.join("_core/own/link");
         let has_link = crate::publish::link_to_folder(&package, &link);
-        let mut before = Before {
+        let mut before = PlacesBefore {
             layout: layout(root),
             out_dir: Vec::new(),
             files: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::units;
-use crate::bring_over::{self, Nothing, Origin, Suspects};
+use crate::bring_over::{self, Nothing, OtherTree, Suspects};
 use crate::cargo_mtime::Note;
 use crate::editable::Products;
 use crate::error::{Cause, Error, PathContext as _, Result};
@@ -38,11 +38,11 @@ pub(super) fn bring(call: &Call, store: &Store, target: &Target) -> Result<()> {
 }
 
 /// The trees of these notes, if their compiled C code would be the same here.
-fn origins(notes: Vec<Note>, system: &str) -> Vec<Origin> {
+fn origins(notes: Vec<Note>, system: &str) -> Vec<OtherTree> {
     let notes = notes.into_iter();
     notes
         .filter(|note| note.build_root.is_dir() && note.system == system)
-        .map(|note| Origin { build_root: note.build_root, tree: note.workspace_root })
+        .map(|note| OtherTree { build_root: note.build_root, tree: note.workspace_root })
         .collect()
 }
 

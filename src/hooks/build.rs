@@ -29,7 +29,7 @@ pub(super) struct Start {
     /// The earlier build that cargo alone will repeat, if maturin need not be called.
     direct: Option<Repeatable>,
     /// The places in the tree that maturin may write to, for an editable wheel.
-    places: Option<editable::Before>,
+    places: Option<editable::PlacesBefore>,
 }
 
 /// Makes everything ready for maturin's hook, or for cargo alone if it `may_be_direct`. `stale` has the
@@ -109,9 +109,9 @@ fn stable(store: &Store, target: &Target, interpreter: &BuildInterpreter) -> Env
     })
 }
 
-fn places(call: &Call, layout: &Layout) -> Result<Option<editable::Before>> {
+fn places(call: &Call, layout: &Layout) -> Result<Option<editable::PlacesBefore>> {
     Ok(match call.request.artifact {
-        Artifact::Editable => Some(editable::Before::look(&call.project, layout.clone())?),
+        Artifact::Editable => Some(editable::PlacesBefore::look(&call.project, layout.clone())?),
         Artifact::Wheel | Artifact::Sdist => None,
     })
 }

@@ -12,7 +12,7 @@ use super::lookup::Stale;
 use super::obstacle::or_obstacle;
 use crate::digest::Loaded;
 use crate::direct::{self, Compiled, Kept, Made, Way};
-use crate::editable::Before;
+use crate::editable::PlacesBefore;
 use crate::error::{Cause, PathContext as _, Result};
 use crate::inputs::{cargo_config, environment};
 use crate::log;
@@ -147,7 +147,7 @@ pub(super) fn can_be_called(
 pub(super) fn build(
     order: &Order<'_>,
     earlier: Repeatable,
-    places: Before,
+    places: PlacesBefore,
 ) -> Result<Option<Built>> {
     let Order { call, preparation, .. } = *order;
     let Repeatable { made, inputs, failures, wheel: without_module } = earlier;

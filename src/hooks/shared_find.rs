@@ -18,7 +18,7 @@ use crate::publish;
 use crate::report;
 use crate::request::{Artifact, Environment};
 use crate::settings::Shared;
-use crate::shared::{self, Made, Payload, Session};
+use crate::shared::{self, Payload, Session, SharingFacts};
 use crate::store::{Counted, EntryKind, Fetched, Finished, Store};
 use crate::wheel::{Edit, Wheel};
 
@@ -210,7 +210,7 @@ fn take(
         roots,
         at_import: is_editable.then(|| "other".to_owned()),
         fetched: Some(Fetched { url: shared.url.clone(), key }),
-        made: Made { seconds: payload.seconds, ..Made::default() },
+        made: SharingFacts { seconds: payload.seconds, ..SharingFacts::default() },
     };
     let kind = EntryKind::Artifact(call.request.artifact);
     if store.publish(kind, finished, &whole).is_none() {

@@ -11,16 +11,16 @@ use crate::inputs::{Key, Kind, Root, Roots, environment};
 use crate::log;
 use crate::report;
 use crate::settings;
-use crate::shared::{Made, c_compiler, is_of_c, untold};
+use crate::shared::{SharingFacts, c_compiler, is_of_c, untold};
 use crate::stat_cache;
 use crate::store::Entry;
 
 /// What is noted of a build that was just made. Only who publishes looks at more than the time.
-pub(super) fn made(call: &Call, record: &Record, roots: &Roots) -> Made {
+pub(super) fn made(call: &Call, record: &Record, roots: &Roots) -> SharingFacts {
     let nanoseconds = |time: i128| Duration::from_nanos(time.max(0).cast_unsigned() as u64);
     let seconds = Some(nanoseconds(stat_cache::now() - call.began).as_secs_f64());
     if !call.settings.shared.as_ref().is_some_and(|shared| shared.may_write) {
-        return Made { seconds, ..Made::default() };
+        return SharingFacts { seconds, ..SharingFacts::default() };
     }
     let c_compiler = compiles_c(record, roots)
         .then(|| c_compiler(&call.plan.environment, &call.project.root))
@@ -34,7 +34,7 @@ pub(super) fn made(call: &Call, record: &Record, roots: &Roots) -> Made {
         }
     };
     let job = settings::job(&call.request.environment);
-    Made { seconds, job, c_compiler, untold, is_known }
+    SharingFacts { seconds, job, c_compiler, untold, is_known }
 }
 
 /// Why this build can't be shared. Whether other machines have what it needs is another question

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::lookup::Found;
 use super::shared::in_use;
 use super::shared_find::{lists, request};
-use super::stored_copy::Copy;
+use super::stored_copy::WheelCopy;
 use super::{shared_limits, stored};
 use crate::editable;
 use crate::error::{Because as _, Cause, Error, Result};
@@ -159,7 +159,7 @@ fn prepare(call: &Call, store: &Store, shared: &Shared, entry: &Entry) -> Result
     if let Some(obstacle) = shared_limits::obstacle(call, entry) {
         return Err(obstacle.into());
     }
-    let mut copy = Copy::of(store, entry)?.map_err(|_| "its wheel is gone")?;
+    let mut copy = WheelCopy::of(store, entry)?.map_err(|_| "its wheel is gone")?;
     let libc = call.request.interpreter.libc.clone();
     let c_compiler = entry.made.c_compiler.clone();
     let mut machine = Machine { libc, c_compiler, glibc: None };

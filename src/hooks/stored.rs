@@ -11,7 +11,7 @@ use super::call::Call;
 use super::journal::Noted;
 use super::lookup::{self, Found, List, Lookup, Observed, Stale};
 use super::record::Recorded;
-use super::stored_copy::{Copy, Usable, usable};
+use super::stored_copy::{Usable, WheelCopy, usable};
 use super::{prepared, requires, shared, shared_limits, unpacked};
 use crate::editable;
 use crate::error::{PathContext as _, Result};
@@ -160,7 +160,7 @@ fn deliver(store: &Store, entry: &Entry, shell: Shell, folder: &Path) -> Result<
         Shell::AsStored => return Ok(usable(store.deliver(entry, folder)?)),
         Shell::Anew { table, python_root } => (table, python_root),
     };
-    let mut copy = match Copy::of(store, entry)? {
+    let mut copy = match WheelCopy::of(store, entry)? {
         Ok(copy) => copy,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -239,7 +239,7 @@ pub(super) fn renew(store: &Store, kind: EntryKind, stale: &Stale) -> Result<Opt
         record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
         changes.push((old.to_owned(), bytes));
     }
-    let Ok(mut copy) = Copy::of(store, entry)? else { return Ok(None) };
+    let Ok(mut copy) = WheelCopy::of(store, entry)? else { return Ok(None) };
     let Some(mut replace) = renew::replacements(&mut copy.wheel, &changes)? else {
         return Ok(None);
     };
@@ -266,7 +266,7 @@ pub(super) fn unpack_metadata(
     entry: &Entry,
     folder: &Path,
 ) -> Result<Option<String>> {
-    let Ok(mut copy) = Copy::of(store, entry)? else { return Ok(None) };
+    let Ok(mut copy) = WheelCopy::of(store, entry)? else { return Ok(None) };
     for name in metadata_names(&copy.wheel) {
         let target = folder.join(&name);
         if let Some(parent) = target.parent() {
@@ -280,7 +280,7 @@ pub(super) fn unpack_metadata(
 
 /// Does the stored wheel have the prepared metadata? If not, gives the reason.
 fn check_metadata(store: &Store, entry: &Entry, folder: &Path) -> Result<Usable<()>> {
-    let mut copy = match Copy::of(store, entry)? {
+    let mut copy = match WheelCopy::of(store, entry)? {
         Ok(copy) => copy,
         Err(reason) => return Ok(Err(reason)),
     };

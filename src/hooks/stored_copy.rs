@@ -12,13 +12,13 @@ use crate::store::{Delivery, Entry, EntryKind, Finished, Store};
 use crate::wheel::{Edit, Wheel};
 
 /// A copy of a stored wheel in a temporary folder.
-pub(super) struct Copy {
+pub(super) struct WheelCopy {
     pub wheel: Wheel,
     name: String,
     _folder: tempfile::TempDir,
 }
 
-impl Copy {
+impl WheelCopy {
     pub(super) fn of(store: &Store, entry: &Entry) -> Result<Usable<Self>> {
         let folder = publish::temporary_folder()?;
         let name = match usable(store.deliver(entry, folder.path())?) {

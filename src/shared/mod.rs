@@ -35,7 +35,7 @@ pub(crate) use untold::untold;
 /// How a build was made, for a store that a team shares.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Made {
+pub(crate) struct SharingFacts {
     /// The seconds of the build, if they are known.
     pub seconds: Option<f64>,
     /// The job of a CI service that made it.

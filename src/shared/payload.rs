@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Made;
+use super::SharingFacts;
 use super::machine::Machine;
 use crate::digest::Tagged;
 use crate::error::{Because as _, Cause, Result};
@@ -73,7 +73,7 @@ impl Payload {
         record: &Record,
         wheel: PublishedWheel,
         machine: Machine,
-        made: &Made,
+        made: &SharingFacts,
         salt: String,
     ) -> Self {
         let mut inputs = record.inputs.clone();
@@ -190,7 +190,7 @@ mod tests {
     fn payload(inputs: Inputs) -> Payload {
         let record = Record::new(&inputs, BTreeSet::new(), BTreeMap::new());
         let wheel = PublishedWheel { sha256: "0".into(), size: 1, file_name: "p.whl".into() };
-        let made = Made { seconds: Some(1.0), ..Made::default() };
+        let made = SharingFacts { seconds: Some(1.0), ..SharingFacts::default() };
         Payload::new("r".into(), &record, wheel, Machine::default(), &made, "salt".into())
     }
 

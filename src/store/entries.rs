@@ -13,7 +13,7 @@ use crate::fingerprint::{Record, record};
 use crate::inputs::Roots;
 use crate::publish::{self, sealed};
 use crate::request::Artifact;
-use crate::shared::Made;
+use crate::shared::SharingFacts;
 use crate::tied::Tied;
 
 /// Version of the entry format. Entries of another version are ignored.
@@ -65,7 +65,7 @@ pub(crate) struct Entry {
     /// Where it was fetched. `None` if it was built on this machine.
     pub fetched: Option<Fetched>,
     /// What matters for sharing the build.
-    pub made: Made,
+    pub made: SharingFacts,
 }
 
 /// A build that was fetched from a store that a team shares.
@@ -85,7 +85,7 @@ pub(crate) struct Finished {
     pub roots: Roots,
     pub at_import: Option<String>,
     pub fetched: Option<Fetched>,
-    pub made: Made,
+    pub made: SharingFacts,
 }
 
 /// A wheel in the store.
