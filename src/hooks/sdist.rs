@@ -93,25 +93,8 @@ fn archive_record(
     }
     let manifest = call.project.manifest_path(&call.request);
     let layout = untracked::layout(&call.project, &manifest);
-    let mut roots = Roots::default();
-    let mut watches = BTreeSet::from([Watch::Request]);
-    let target = Target::read(&call.project, &call.request, environment, &manifest, false);
-    if let Ok(target) = &target {
-        // No earlier build is as new as `since`, so only what cargo names without a build is
-        // found.
-        let (modules, since) = (Modules::none(), SystemTime::now());
-        let (project, request) = (&call.project, &call.request);
-        let found = cargo::discover(project, request, environment, target, &modules, since);
-        roots = found.roots;
-        watches.extend(generators::watches(project, target, &mut roots));
-        watches.extend(found.watches.into_iter().filter(|watch| match watch {
-            Watch::Glob { only_names, .. } => *only_names,
-            Watch::Place { look: Look::Toml(View::Dependencies), place, .. } => {
-                !is_packed(call, place, &roots, &packing)
-            }
-            _ => false,
-        }));
-    }
+    let (mut watches, mut roots) = not_packed(call, environment, &manifest, &packing);
+    watches.insert(Watch::Request);
     roots.add(Root::Project, &call.project.root);
     watches.extend(untracked::watches(call, &layout, &manifest, &mut roots));
     call.digests.look_again();
@@ -135,6 +118,33 @@ fn archive_record(
     record.source = Some(packing.source);
     record.packed = packing.packed;
     Ok(record)
+}
+
+/// What decides about a build and is not in the archive: names that globs match, and the dependencies of
+/// packages that are left out.
+fn not_packed(
+    call: &Call,
+    environment: &Environment,
+    manifest: &Path,
+    packing: &Packing,
+) -> (BTreeSet<Watch>, Roots) {
+    let (project, request) = (&call.project, &call.request);
+    let Ok(target) = Target::read(project, request, environment, manifest, false) else {
+        return Default::default();
+    };
+    // No earlier build is as new as `since`, so only what cargo names without a build is found.
+    let (modules, since) = (Modules::none(), SystemTime::now());
+    let found = cargo::discover(project, request, environment, &target, &modules, since);
+    let mut roots = found.roots;
+    let mut watches = generators::watches(project, &target, &mut roots);
+    watches.extend(found.watches.into_iter().filter(|watch| match watch {
+        Watch::Glob { only_names, .. } => *only_names,
+        Watch::Place { look: Look::Toml(View::Dependencies), place, .. } => {
+            !is_packed(call, place, &roots, packing)
+        }
+        _ => false,
+    }));
+    (watches, roots)
 }
 
 /// Manifests that maturin rewrote, and that changed since this call began.
