@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -34,6 +35,8 @@ or build it first:
 
 #: Folders whose tests have a session of their own.
 OWN_SESSIONS = ("faults", "shared")
+#: Markers of cases that another session runs than `tests` and `slow`.
+OTHERS = ("freshness", "faults", "frontends", "shared")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,6 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name, tests in (("smoke", sets.SMOKE), ("slow", sets.SLOW)):
             if sets.is_in(tests, item.nodeid):
                 item.add_marker(name)
+    cases: Counter[str] = Counter()
+    for item in items:
+        test = sets.test_of(item.nodeid)
+        if test in sets.CASES and not any(item.get_closest_marker(name) for name in OTHERS):
+            cases[test] += 1
+            if cases[test] > sets.CASES[test]:
+                item.add_marker("slow")
     if Spy.supported():
         return
     for item in items:

@@ -20,11 +20,21 @@ MATURIN = "maturin"
 
 
 @pytest.mark.parametrize(
-    ("name", "of_set"), [("smoke", sets.SMOKE), ("slow", sets.SLOW)], ids=["smoke", "slow"]
+    ("name", "of_set"),
+    [("smoke", sets.SMOKE), ("slow", sets.SLOW), ("slow", tuple(sets.CASES))],
+    ids=["smoke", "slow", "slow cases"],
 )
 def test_each_test_of_a_set_is_one(name: str, of_set: tuple[str, ...]) -> None:
     tests = Path(__file__).parents[1]
-    pytest_command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
+    pytest_command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
     run = subprocess.run(
         [*pytest_command, "-m", name, *(str(tests / test) for test in of_set)],
         cwd=tests.parent,
@@ -33,6 +43,7 @@ def test_each_test_of_a_set_is_one(name: str, of_set: tuple[str, ...]) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    assert all(test.partition("[")[0] in run.stdout for test in of_set)
 
 
 @pytest.mark.spy
