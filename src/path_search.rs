@@ -82,7 +82,7 @@ impl Paths {
         found.into_iter()
     }
 
-    /// The longest path at each place. The end of another path is none (`/tmp/t` in
+    /// The longest path at each place. A path inside a longer one is left out (`/tmp/t` in
     /// `/private/tmp/t`).
     pub(crate) fn places_in(&self, bytes: &[u8]) -> Places {
         let mut found: Vec<Range<usize>> = self.find(bytes, End::Anywhere).collect();

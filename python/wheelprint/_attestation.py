@@ -306,7 +306,7 @@ def check(
     # Whatever a library raises, the attestation does not hold.
     except Exception as error:
         found["refused"] = refusal(bundle, parts, error)
-    # A refused statement is nobody's. It only shows which file it is about.
+    # Nobody vouches for a refused statement. It only shows which file it is about.
     found["statement"] = payload.decode(errors="replace")
     return found
 

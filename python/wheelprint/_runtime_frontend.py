@@ -22,8 +22,8 @@ _name = __name__[: -len("_frontend")] + "_check"
 __import__(_name)
 check: Any = sys.modules[_name]
 
-# What Windows lets nobody remove while it is loaded, and how long a virus scanner may read it. pip
-# moves a program that runs out of the way; uv stops at it.
+# Files that Windows lets nobody remove while they are loaded. pip moves a running program away; uv
+# fails. WAITS: seconds between tries, because a virus scanner may read a file for a moment.
 LOADED = (".pyd", ".dll")
 PROGRAM = ".exe"
 WAITS = (0.1, 0.4)
@@ -122,8 +122,9 @@ def _workspace(installed: Any) -> str:
 def in_use(
     installed: Any, endings: tuple[str, ...], opened: Any = open, waits: tuple[float, ...] = WAITS
 ) -> str:
-    """A file of the package with such an ending that a program has loaded, if there is one. Windows
-    lets nobody remove it: a frontend would stop at it, when half of the package is removed."""
+    """A file of the package with one of these endings that a program has loaded; empty if there is
+    none. Windows lets nobody remove such a file. A frontend would fail at it after it has removed
+    half of the package."""
     # Path, digest and size. A path with a comma is in quotes; on Windows none contains a quote.
     lines = installed.recorded("RECORD").split("\n")
     names = [line.rsplit(",", 2)[0].strip('"') for line in lines]
@@ -132,7 +133,8 @@ def in_use(
 
 
 def _is_held(path: str, opened: Any, waits: tuple[float, ...]) -> bool:
-    # Writing to what is loaded is refused as removing it is; nothing is written.
+    # Windows refuses to open a loaded file for writing, as it refuses to remove it. Nothing is
+    # written.
     for wait in (*waits, 0):
         try:
             opened(path, "r+b").close()

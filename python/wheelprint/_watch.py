@@ -44,7 +44,8 @@ def bring_up_to_date(hook: str, is_quiet: bool) -> str:
         causes.append(cause)
 
     rebuild = check.load("_rebuild")
-    # A change of pyproject.toml would be seen as an edit. A failed import makes it.
+    # After a failed import, this changes the times of pyproject.toml. Here that would look like an
+    # edit.
     check.Installed.make_uv_look = lambda _: None
     # One line for each build says all.
     rebuild.announce = lambda *_: None

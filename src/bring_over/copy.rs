@@ -15,7 +15,8 @@ use crate::inputs::units::UnitKind;
 use crate::log;
 use crate::publish;
 
-/// As cargo writes it into a target folder that it makes. It cleans no folder without it.
+/// The CACHEDIR.TAG that cargo writes into a new target folder. Cargo cleans no folder without this
+/// file.
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # This file is a cache directory tag created by cargo.
 # For information about cache directory tags see https://bford.info/cachedir/
@@ -59,7 +60,8 @@ struct UnitCopier<'a> {
 }
 
 impl UnitCopier<'_> {
-    /// Cargo believes a unit by the file with the value of its fingerprint, so that comes last.
+    /// Copies a unit, and gives the number of bytes. Cargo uses a unit only if the file with the
+    /// value of its fingerprint exists, so this file is copied last.
     fn unit(&self, unit: &Portable) -> Result<u64> {
         let is_run = unit.unit.kind == UnitKind::Run;
         let mut bytes = 0;

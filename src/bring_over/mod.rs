@@ -197,7 +197,8 @@ impl Suspects {
         Self { paths: origin::paths(origins), own: origin::paths([own]) }
     }
 
-    /// Generic code is compiled where it is used, so only the finished module can tell.
+    /// Whether the finished module contains such a path. Only the module can show it, because
+    /// generic code is compiled in the crate that uses it.
     pub(crate) fn are_in(&self, module: &[u8]) -> bool {
         let places = self.paths.places_in(module);
         !places.is_empty() && !path_search::all_are_of(&places, &self.own.places_in(module))

@@ -63,14 +63,16 @@ pub(super) fn select<'a>(
     (with_dependencies(found), check.pyo3.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Without those that were built with a unit that does not come along, again and again.
+/// Removes the units that were built with a unit that does not come along. This is repeated,
+/// because each removal may exclude further units.
 pub(super) fn with_dependencies(mut found: Vec<Portable<'_>>) -> Vec<Portable<'_>> {
     loop {
         let kinds: BTreeMap<&str, UnitKind> =
             found.iter().map(|found| (found.unit.value(), found.unit.kind)).collect();
         let is_whole = |unit: &Unit| {
             let needed = unit.dependencies();
-            // Of an overridden build script there is only the run, which is the configuration's.
+            // If cargo's configuration overrides a build script, there is a run, but no compiled
+            // script. Such a run depends on the configuration, so it does not come along.
             let has_script =
                 || needed.iter().any(|value| kinds.get(value.as_str()) == Some(&UnitKind::Script));
             needed.iter().all(|value| kinds.contains_key(value.as_str()))

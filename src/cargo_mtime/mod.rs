@@ -74,10 +74,10 @@ pub(crate) fn invalidate_stale_units(
     remaining
 }
 
-/// Removes what the packages that can be edited were compiled to, and their fingerprints. It is called
-/// for the target folder in which unpacked sdists are built: one package after the other with the same
-/// name, and with times that do not tell which is newer. Without it, cargo could take the module of an
-/// earlier sdist. `is_apart`: nothing else is built there.
+/// Removes the fingerprints and compiled files of packages that can be edited. This is needed in
+/// the target folder for unpacked sdists. The sdists have packages of the same name, and file times
+/// do not show which one is newer, so cargo could take the module of an earlier sdist. `is_apart`:
+/// only unpacked sdists are built in that folder.
 pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &mut Remaining) {
     forget_by_name(target, remaining);
     let is_left = |unit: &Unit| target.can_be_edited(unit);
@@ -96,7 +96,8 @@ pub(crate) fn invalidate_own_units(target: &Target, is_apart: bool, remaining: &
 
 fn forget_by_name(target: &Target, remaining: &mut Remaining) {
     let mut names = BTreeSet::new();
-    // Vendored ones too: in a folder that was unpacked to before cargo takes them for the same.
+    // Vendored packages too: if two sdists are unpacked into the same folder, one after the other,
+    // cargo takes the vendored packages of both for the same.
     for package in &target.metadata.packages {
         names.insert(package.name.replace('-', "_"));
         names.extend(package.targets.iter().map(|product| product.name.replace('-', "_")));
@@ -133,7 +134,8 @@ fn forget_by_name(target: &Target, remaining: &mut Remaining) {
     }
 }
 
-/// Of a unit: 16 hexadecimal digits, or, of what is compiled step by step, letters and digits.
+/// Whether a text looks like a hash in one of cargo's file names: 16 hexadecimal digits for a unit,
+/// letters and digits for incremental compilation.
 fn is_hash(text: &str) -> bool {
     (13..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -185,7 +187,8 @@ fn cause(
         _ => return None,
     };
     let is_ours = target.packages_named(&unit.package).any(Package::is_of_a_path);
-    // The script of a package that this build does not use was run for other requirements.
+    // The script of a package that this build does not use was run with the build requirements of
+    // another build. So they are not compared.
     let is_unused = unit.kind == UnitKind::Run
         && !target.local_packages().iter().any(|package| package.name == unit.package);
     if is_ours && !is_unused && !untracked.is(&noted.untracked, unit.kind) {
@@ -198,11 +201,11 @@ fn cause(
             // Of its own packages cargo compares variables; of the registry's it does not.
             return !can_be_edited && unit.kind != UnitKind::Run;
         }
-        // What is gone leaves no time of its own.
+        // A removed file has no time that cargo could compare.
         if matches!(reason, Reason::Removed { .. }) {
             return true;
         }
-        // What members inherit: cargo does not go by the time of that manifest.
+        // A manifest that counts by its meaning. Its time is not compared.
         if key.view.is_some() {
             return true;
         }
@@ -222,9 +225,10 @@ fn watches_elsewhere(unit: &Unit, target: &Target) -> bool {
     })
 }
 
-/// After a build: of an artifact whose file bears no hash there may be several units, of other
-/// features or flags. They overwrite each other's file, and cargo would call the old ones fresh by
-/// their times. Those that were not built now are removed.
+/// Removes superseded units after a build. If an artifact's file name has no hash, there may be
+/// several units of it, with different features or flags. They overwrite each other's file, and
+/// cargo would call the old ones fresh by their times. If this build made one of them, the old ones
+/// are removed.
 pub(crate) fn remove_superseded_units(target: &Target, read: &Reader, since: SystemTime) {
     let Some(package) = target.package() else { return };
     let units = read.read(&target.profiles()).units;
@@ -233,8 +237,8 @@ pub(crate) fn remove_superseded_units(target: &Target, read: &Reader, since: Sys
     let is_new = |unit: &Unit| unit.built().is_some_and(|built| built >= since);
     for unit in &products {
         if !is_new(unit) && products.iter().any(|other| other.is_twin_of(unit) && is_new(other)) {
-            // The new artifact's dep-info took the place of its own: its note does not fit any more,
-            // and the next build tries again.
+            // If the removal fails, the next build tries again: the new unit's dep-info replaced
+            // the old unit's, so the old unit does not match its note any more.
             if let Err(error) = removed(&unit.folder) {
                 log::debug(format_args!("{}: {error}", unit.folder.display()));
             }

@@ -41,8 +41,9 @@ pub(super) struct UnitNote {
     pub(super) watches: BTreeSet<Watch>,
     pub(super) roots: Roots,
     pub(super) inputs: Vec<Input>,
-    /// The packages it may be of: in a target folder that several projects share, cargo gives two
-    /// packages of one name and one place in their workspace the same unit.
+    /// The folders of the packages that the unit may belong to. If several projects share a target
+    /// folder, cargo uses one unit for two packages that have the same name and the same place in
+    /// their workspaces.
     pub(super) owners: Vec<PathBuf>,
     /// See [`Untracked`]; for each project that shares the target folder.
     pub(super) untracked: BTreeMap<PathBuf, String>,
@@ -71,7 +72,7 @@ impl UnitNote {
                 Input { key, value }
             })
             .collect();
-        // What is gone is found again by nobody.
+        // A removed file cannot be observed later, so the unit is marked unreliable now.
         if (raced_inputs.is_gone)(watches) {
             let key = Key::named(Part::Rust, Kind::File, "removed");
             inputs.push(Input { key, value: raced_inputs.value() });
@@ -104,8 +105,8 @@ impl RacedInputs<'_> {
 }
 
 impl Note {
-    /// Made after a build, of the units in `found`. What is known of other units in the folder
-    /// stays, as long as nobody built them since.
+    /// Makes the note after a build, from the units in `found`. Earlier entries of other units in
+    /// the target folder stay. Their `witness` shows later whether another tool rebuilt the unit.
     pub(crate) fn new(
         before: Option<Self>,
         target: &Target,
@@ -154,8 +155,8 @@ pub(super) fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
     target.packages_named(&unit.package).map(|package| package.folder().to_owned()).collect()
 }
 
-/// Cargo's own files of the unit, and rustc's dep-info: of an artifact whose file bears no hash
-/// another package's build may have overwritten it.
+/// Size and time of cargo's own files of the unit, and of rustc's dep-info. If the artifact's file
+/// name has no hash, the build of another package may have overwritten the dep-info.
 pub(super) fn witness(unit: &Unit) -> Witness {
     let files = unit.files().into_iter().chain(unit.dep_infos());
     files

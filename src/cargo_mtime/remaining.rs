@@ -13,7 +13,7 @@ use crate::publish;
 #[derive(Debug, Default)]
 pub(crate) struct Remaining {
     units: BTreeSet<PathBuf>,
-    /// Which ones they are is not known.
+    /// True if it is not known which units could not be invalidated. Then every unit may be one.
     pub(super) any: bool,
     /// For the record: what could not be removed, and why. Without paths of this machine.
     pub causes: Vec<String>,
@@ -26,9 +26,9 @@ impl Remaining {
         self.any || self.units.contains(unit)
     }
 
-    /// Called after a build. Every unit that cargo took from an earlier build should have been looked at
-    /// before it. If one was not, which an unknown layout of cargo's folder could cause, it may be out of
-    /// date: then the build is not relied on, and the unit gets no note.
+    /// Called after a build. Every unit that cargo took from an earlier build should have been
+    /// examined before this build. A unit that was not examined may be stale, for example in an
+    /// unknown layout of cargo's folder. Then the record gets a gap, and the unit gets no note.
     pub(crate) fn check(&self, found: &mut Discovered) {
         let unseen = found.kept.iter().filter(|(folder, _)| !self.looked_at.contains(*folder));
         let mut packages = BTreeSet::new();

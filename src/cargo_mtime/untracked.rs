@@ -1,5 +1,5 @@
-//! What counts for units though cargo knows nothing of it: `extra-inputs`, the variables of
-//! compilers, and for build scripts the versions of build requirements.
+//! Inputs of units that cargo does not track: `extra-inputs`, the variables of compilers, and for
+//! build scripts the versions of build requirements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::inputs::{Part, Roots, Watch, environment};
 /// The untracked inputs at one time, of the project that is built and of others in the target
 /// folder.
 pub(crate) struct Untracked {
-    /// The project that is built. It is empty for a project without `extra-inputs`: all such
-    /// projects have the same digest.
+    /// The project that is built. Empty if it has no `extra-inputs` and had none in the last note:
+    /// all such projects have the same digest.
     project: PathBuf,
     /// The `extra-inputs` of the project that is built.
     extra: BTreeSet<Watch>,
@@ -41,7 +41,8 @@ impl Untracked {
             key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
         });
         let digest = |inputs: Inputs| Fingerprint::of(variables.iter().chain(&inputs)).sha256;
-        // If its `extra-inputs` were removed from the settings, no unit is known to be made without.
+        // If the settings had `extra-inputs` before, units may have been compiled with them. So no
+        // unit counts as compiled without them.
         let had_extra = note.is_some_and(|note| note.extra.contains_key(project));
         let is_named = had_extra || !extra.is_empty();
         let project = if is_named { project.to_owned() } else { PathBuf::new() };
@@ -71,8 +72,8 @@ impl Untracked {
         now.get(&self.project).is_some_and(|now| noted.get(&self.project) == Some(now))
     }
 
-    /// What counts for a unit that this build did not compile: of other projects, what it was
-    /// compiled with.
+    /// The digests for a unit that this build did not compile. The digest of this project is the
+    /// present one. Those of other projects are the ones that the unit was compiled with.
     pub(super) fn taken_over(
         &self,
         mut noted: BTreeMap<PathBuf, String>,

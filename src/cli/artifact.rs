@@ -176,8 +176,9 @@ pub(super) fn leads_astray(record: &Record) -> Option<String> {
         .map(|(path, _)| format!("{:?} is a place of some machine", escape_controls(path)))
 }
 
-/// Whether the path lies below no folder. On Windows that is so for drives and for devices, which
-/// have their names in every folder: reading `CON` would wait for somebody to type.
+/// Whether the path ignores the folder that it is joined to, as an absolute path does. On Windows
+/// this includes drives, and devices, whose names work in every folder: reading `CON` would wait
+/// for somebody to type.
 fn is_of_some_machine(path: &str, windows: bool) -> bool {
     let has_drive = || path.as_bytes().get(1) == Some(&b':');
     path.starts_with(['/', '\\'])

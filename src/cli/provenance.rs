@@ -144,8 +144,8 @@ impl Stated<'_> {
         }
     }
 
-    /// Writes a file for each of them. What an earlier call stated of another file with the name of
-    /// a refused one is removed.
+    /// Writes a file for each statement. For a refused artifact, a statement that an earlier call
+    /// wrote under the same name is removed, because it is about another file.
     fn write_into(&self, folder: &Path, is_predicate: bool) -> Result<()> {
         let ending = if is_predicate { "predicate.json" } else { "intoto.json" };
         fs::create_dir_all(folder).at(folder)?;

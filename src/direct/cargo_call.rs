@@ -68,8 +68,8 @@ enum Argument {
 /// Shorter texts are no secrets.
 const SHORTEST_SECRET: usize = 6;
 
-/// Leaves out what the user gave to maturin. `None` if an argument has a part of that, or is a part of
-/// it.
+/// Replaces each argument that the user gave to maturin by its index. `None` if another argument
+/// contains the value of such an argument, or is a part of that value.
 fn without_given(arguments: Vec<String>, given: &[String]) -> Option<Vec<Argument>> {
     let is_long = |text: &str| text.len() >= SHORTEST_SECRET;
     let values: Vec<&str> =
@@ -100,7 +100,7 @@ fn value(word: &str) -> Option<&str> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Variable {
     name: String,
-    /// The digest of its value before, without which maturin could have done something else.
+    /// The digest of the value that maturin got. With another value maturin could act differently.
     before: Option<String>,
     after: Option<String>,
 }

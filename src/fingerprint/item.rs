@@ -68,9 +68,9 @@ impl Item {
     }
 }
 
-/// How it is looked at.
+/// How the value of an input is found.
 pub(super) enum Probe {
-    /// With what was already asked of the file system.
+    /// By the content of a file. The stat is given if it is already known.
     Content(PathBuf, Option<Stat>),
     Meaning(PathBuf, View),
     Known(Value),
@@ -119,8 +119,8 @@ pub(super) fn is_absence(error: &std::io::Error) -> bool {
 /// A path, or one that can't be read and why.
 pub(super) type Walked = Result<PathBuf, (Option<PathBuf>, String)>;
 
-/// A link that leads nowhere is there all the same. The walkers' own messages hold absolute paths;
-/// records must not.
+/// The result for an error of a walk. A dangling link exists, so its path is given. The walker's
+/// own message is not used, because it has absolute paths, and records must not have any.
 pub(super) fn failed(path: Option<PathBuf>, error: Option<&std::io::Error>) -> Walked {
     match (path, error) {
         (Some(path), Some(error)) if is_absence(error) => Ok(path),

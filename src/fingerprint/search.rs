@@ -7,9 +7,9 @@ use super::item::{Item, Probe, Spot, is_absence};
 use crate::digest;
 use crate::inputs::{Key, Kind, Root, View, read_toml};
 
-/// Cargo looks upwards for the manifest with the package's workspace (cargo `workspace.rs`). Those
-/// that are there count by what a member would take from them; the project's own is watched by its
-/// own name.
+/// Adds the manifests in which cargo looks for the package's workspace, upwards (cargo
+/// `workspace.rs`). In these manifests, only tables that affect the members are compared. The
+/// manifest of the project's own workspace is left out, because it is an input under another name.
 pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let folder = spot.path;
     let own = read_toml(&folder.join("Cargo.toml")).unwrap_or_default();

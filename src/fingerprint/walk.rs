@@ -17,11 +17,11 @@ use crate::stat_cache::Stat;
 pub(super) const NOT_UTF8: &str = "its name is not UTF-8";
 const PYTHONS_CACHE: &str = "__pycache__";
 
-/// A file is one input; a folder is all that is below it, links followed and empty folders too, as
-/// cargo's own `mtime_recursive` has it.
+/// Adds the inputs at a path. A file is one input. For a folder, everything below it counts,
+/// including empty folders. Links are followed. Cargo's `mtime_recursive` does the same.
 pub(super) fn path(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let Ok(meta) = fs_err::metadata(spot.path) else {
-        // A link that leads nowhere is as good as nothing to whoever asks for this very file.
+        // A dangling link counts like a missing file, because this very path was asked for.
         let probe = Probe::Content(spot.path.to_owned(), None);
         items.push(Item { key: spot.key(Kind::File), probe });
         return;
@@ -117,7 +117,7 @@ pub(super) fn globs(part: Part, root: &Root, globs: &[&str], roots: &Roots, item
     push_files(&spot, files, false, items);
 }
 
-/// Do they begin in the same folder, below the same root?
+/// Do these globs, which have the same root, begin in the same folder?
 pub(super) fn begin_alike(one: &str, other: &str) -> bool {
     // Compared as text, because globs match text. `Path` treats `a/./b` and `a/b` as equal.
     let start = |glob: &str| start_of_glob(glob, Path::new("")).0.into_os_string();
@@ -177,7 +177,8 @@ pub(super) fn is_matched(glob: &str, folder: &Path, path: &Path) -> bool {
 }
 
 fn matcher(glob: &str) -> Option<GlobMatcher> {
-    // A record may be anybody's, and with `/**` at its end one of the settings is longer.
+    // The glob may come from an untrusted record, so its length is limited. The limit is twice that
+    // of the settings, because a glob of the settings may get `/**` at its end.
     if glob.len() > 2 * LONGEST_GLOB {
         return None;
     }
@@ -189,7 +190,8 @@ fn walked(error: &walkdir::Error) -> Walked {
     failed(error.path().map(Path::to_owned), error.io_error())
 }
 
-/// `by_meaning`: the package's own manifests count so, a comment in one is no change to anybody.
+/// Adds files as inputs. With `by_meaning`, the package's own manifests count by their meaning, so
+/// that a changed comment is no change.
 pub(super) fn push_files(
     spot: &Spot<'_>,
     files: Vec<Walked>,
@@ -279,7 +281,8 @@ pub(super) fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots
                 || path.is_dir() && MARKS.iter().any(|mark| path.join(mark).is_file())))
 }
 
-/// What is not worth a look before each build, though some script might watch it.
+/// Whether a snapshot of the tree leaves out this path. Looking at such folders before each build
+/// would take too long, although a build script might watch them.
 pub(super) fn is_passed_over(path: &Path, roots: &Roots) -> bool {
     is_junk(path, roots) || path.file_name().is_some_and(|name| name == "node_modules")
 }

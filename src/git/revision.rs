@@ -83,7 +83,7 @@ fn object(revision: &str, theirs: &impl Fn(&[&str]) -> Command) -> Result<String
     let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options"];
     let named = |kind| said(theirs(&verify).arg(format!("{revision}{kind}")));
     let object = named("^{commit}").or_else(|cause| {
-        // The user may name a tree. That of a commit which can't be read is none.
+        // The user may name a tree object. If a commit can't be read, its tree is not used instead.
         let tree = named("^{tree}")?;
         if named("")? == tree { Ok(tree) } else { Err(cause) }
     });

@@ -60,5 +60,5 @@ pub(super) fn is_read(
 ) -> Option<String> {
     let is_ours = counted.get(TARGET) != planned.get(TARGET);
     (is_ours && watches.contains(&Watch::Variable { name: TARGET.to_owned() }))
-        .then(|| format!("{TARGET} is read, and set for what is built of sdists"))
+        .then(|| format!("the build reads {TARGET}, which is set for builds of unpacked sdists"))
 }

@@ -11,10 +11,10 @@ use crate::log;
 use crate::store::Store;
 use crate::wheel::Wheel;
 
-/// Brings them over before the first build in a tree.
+/// Brings compiled packages over before the first build in a tree.
 ///
 /// # Errors
-/// Units that were brought before must be compiled anew, and cargo would use them.
+/// Units that were brought earlier must be compiled again, and their fingerprints can't be removed.
 pub(super) fn bring(call: &Call, store: &Store, target: &Target) -> Result<()> {
     if bring_over::has_changed(target).unwrap_or_else(not_known) {
         return take_back(target);
@@ -46,7 +46,7 @@ fn origins(notes: Vec<Note>, system: &str) -> Vec<OtherTree> {
         .collect()
 }
 
-/// In doubt, what was brought may be wrong.
+/// Warns that the brought units are not known. Always gives true: in doubt, they may be wrong.
 fn not_known(cause: Cause) -> bool {
     log::warn(format_args!("it is not known what was brought from other trees: {cause}"));
     true

@@ -32,8 +32,9 @@ pub(super) struct Start {
     places: Option<editable::PlacesBefore>,
 }
 
-/// Makes everything ready for maturin's hook, or for cargo alone if it `may_be_direct`. `stale` has the
-/// reasons of the build. `None` if cargo alone does not do.
+/// Prepares a build through maturin's hook or, if it `may_be_direct`, by cargo alone. `stale` has
+/// the reasons for the build. `None` if cargo alone was chosen, but can't be called in the same way
+/// now.
 ///
 /// # Errors
 /// maturin or cargo is missing, or an obstacle prevents the build.
@@ -116,10 +117,10 @@ fn places(call: &Call, layout: &Layout) -> Result<Option<editable::PlacesBefore>
     })
 }
 
-/// Makes the wheel in a temporary folder, with cargo alone or through maturin's hook. The tree is
-/// left without the files that maturin writes into it. If the result names a tree that packages were
-/// brought from, it is made again without them. If it has other metadata than the frontend prepared,
-/// it is made again with the prepared files. `None` if cargo alone does not do.
+/// Makes the wheel in a temporary folder, with cargo alone or through maturin's hook. Files that
+/// maturin writes into the tree are removed from it. The wheel is built again without the packages
+/// of another tree if it contains a path of that tree. It is built again with the prepared metadata
+/// if it has other metadata. `None` if cargo was called alone, and maturin is needed after all.
 ///
 /// # Errors
 /// The build fails, or its result is not a wheel.
@@ -165,7 +166,8 @@ fn through_maturin(order: &Order<'_>, start: Start, prepared: Option<&Path>) -> 
     let is_tree = artifact == Artifact::Wheel && !is_unpacked;
     let listing = is_tree.then(|| Listing::begin(call, interpreter, target.as_ref())).flatten();
     let recorder = match cargo_config::cargo(environment) {
-        // The next build does not have these metadata.
+        // A build with prepared metadata is not recorded, because the next build has other
+        // metadata.
         Some(cargo) if direct::is_wanted(call, is_unpacked) && prepared.is_none() => {
             let calls = folder.path().join("calls");
             Recorder::begin(&calls, &interpreter.python, &cargo, environment)
@@ -196,7 +198,7 @@ fn through_maturin(order: &Order<'_>, start: Start, prepared: Option<&Path>) -> 
         has_older_metadata: false,
         folder,
     };
-    // The wheel is right without it, too.
+    // If nothing can be learned from the recording, the wheel is still right.
     let given = call.request.maturin_arguments();
     let recorded = recorder.and_then(|recorder| recorder.finish(&given));
     learned::learn(recorded, preparation, &mut built)

@@ -257,8 +257,9 @@ pub(super) fn with_module(
     Wheel::open_checked(path)
 }
 
-/// Is the wheel of these inputs? A wheel by cargo alone is, apart from its module, of the inputs of the
-/// lookup. If others changed since, the log says so.
+/// Was the wheel built from the inputs in `after`? If cargo was called alone, everything in the
+/// wheel except its module fits the inputs of the lookup. So no input other than a Rust source may
+/// have changed since the lookup. If one has, the log says so.
 pub(super) fn is_right(built: &Built, nearest: Option<&Entry>, after: &After) -> bool {
     let Some(nearest) = nearest.filter(|_| built.artifact.is_some()) else { return true };
     let before = nearest.record.inputs();

@@ -20,7 +20,7 @@ pub(super) fn of_maturin(call: &Call) -> Vec<&'static str> {
 pub(super) fn of_the_shared_store(call: &Call) -> Option<String> {
     let shared = call.settings.shared.as_ref()?;
     let is_kept = || call.store.as_ref()?.team_program().filter(|copy| copy.is_file());
-    // Who publishes needs the installed one.
+    // Publishing needs the installed program. The kept copy is not enough.
     let is_needed = shared.may_write || (call.reuses() && is_kept().is_none());
     if !is_needed {
         return None;

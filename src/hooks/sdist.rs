@@ -45,7 +45,8 @@ pub fn build_sdist(call: &Call, folder: &Path) -> Result<String> {
             Err(cause) if archive.record.is_some() => {
                 return Err(Error::path(call.request.root.join(record::FILE_NAME), cause));
             }
-            // A record that can't be used and is not packed again: the folder is a tree.
+            // If the folder's record can't be used, and the new archive does not contain it, the
+            // folder counts as a tree.
             origin => origin.unwrap_or_default(),
         };
         let environment = &interpreter.plan.environment;

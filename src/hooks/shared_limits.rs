@@ -15,7 +15,8 @@ use crate::shared::{SharingFacts, c_compiler, is_of_c, untold};
 use crate::stat_cache;
 use crate::store::Entry;
 
-/// What is noted of a build that was just made. Only who publishes looks at more than the time.
+/// The facts that are noted about a new build. All except its duration are needed only for
+/// publishing, so they are found only where builds are published.
 pub(super) fn made(call: &Call, record: &Record, roots: &Roots) -> SharingFacts {
     let nanoseconds = |time: i128| Duration::from_nanos(time.max(0).cast_unsigned() as u64);
     let seconds = Some(nanoseconds(stat_cache::now() - call.began).as_secs_f64());
@@ -45,7 +46,8 @@ pub(super) fn obstacle(call: &Call, entry: &Entry) -> Option<String> {
         let why = report::tied(tied, &record.roots);
         return Some(format!("it depends on where its tree lies ({why})"));
     }
-    // It was made before the shared store was set up, or of an unpacked archive.
+    // `is_known` is false if the shared store could not be written to at the build, if a file that
+    // a build script may read was written during the build, or for a build of an unpacked archive.
     let runs_nothing = || matches!(untold(&entry.roots, &record.roots, None), Ok(None));
     if !entry.made.is_known && (compiles_c(record, &entry.roots) || !runs_nothing()) {
         let cause = "it is not known what its build scripts read";

@@ -143,8 +143,9 @@ pub(super) fn publish(call: &Call, entry: &Entry) {
     }
 }
 
-/// A build on its way: a folder with its wheel, and with the lines for the program. Only the process that
-/// wrote the lines has them read: whoever can write to the folder could have anything signed.
+/// A build that is ready to be published: a folder with its wheel and with the lines for the
+/// program. Only the process that wrote the lines starts the program that reads them. Otherwise
+/// anybody who can write to the folder could get anything signed.
 struct Out {
     folder: tempfile::TempDir,
     /// The wheel's file name.
@@ -184,7 +185,7 @@ fn prepare(call: &Call, store: &Store, shared: &Shared, entry: &Entry) -> Result
     copy.wheel.rewrite(file, &target, Edit { remove, replace, ..Edit::default() })?;
     let (sha256, size) = crate::digest::large(fs::File::open(&target)?)?;
     let request = request(call);
-    // Another one for each build, and the same for the same build.
+    // The salt differs from build to build, but one build always gets the same salt.
     let salt = sha256.clone();
     let wheel = PublishedWheel { sha256, size, file_name: file_name.clone() };
     let payload = Payload::new(request.clone(), &entry.record, wheel, machine, &entry.made, salt);

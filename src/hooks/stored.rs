@@ -29,9 +29,8 @@ use crate::tied::{Tied, is_path_file};
 use crate::wheel::{Edit, Wheel};
 
 /// Looks for a stored wheel of the requested artifact. If only readme or licence files changed, the
-/// nearest wheel is stored again with their new contents. If nothing fits, the store that a team shares
-/// is asked. `list` is given if the wheel will be
-/// delivered with a table for imports.
+/// nearest wheel is stored again with their new contents. If no wheel fits, the store that a team
+/// shares is asked. `list` is given if the wheel will be delivered with a table for imports.
 pub(super) fn wheel(call: &Call, origin: Option<&Origin>, list: Option<List<'_>>) -> Lookup {
     if !call.reuses() {
         return Lookup::stale(Reason::NotReused);
@@ -310,7 +309,8 @@ pub(super) fn keep(
     let (built_in, record) = (store.root().to_owned(), record.clone());
     let mut tied = tied.clone();
     if artifact == Artifact::Editable && at_import.is_none() {
-        // Without a table, no path file is made anew for another tree.
+        // A wheel without a table is delivered unchanged. So a path file in it keeps the path of
+        // this tree, and other trees can't use the wheel.
         match Wheel::open_checked(wheel) {
             Ok(wheel) => {
                 let names = wheel.files().map(|(name, _)| name).filter(|it| is_path_file(it));

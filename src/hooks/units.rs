@@ -102,7 +102,7 @@ fn system_of(libc: &str, variables: &Environment) -> String {
     tagged.finish()
 }
 
-/// What counts for units though cargo knows nothing of it. `look` is that of [`Untracked::new`].
+/// The inputs of units that cargo does not track. `look` is passed on to [`Untracked::new`].
 pub(super) fn untracked(
     call: &Call,
     note: Option<&Note>,

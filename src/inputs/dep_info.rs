@@ -36,8 +36,8 @@ pub fn parse_targets(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Splits at spaces without a backslash before them. No name has a NUL, which stands for the others
-/// meanwhile.
+/// Splits at spaces, except at a space after a backslash. Such spaces become NUL before the split
+/// and spaces again after it, because no name contains a NUL.
 fn split_names(text: &str) -> Vec<String> {
     let text = text.replace("\\ ", "\0");
     let names = text.split([' ', '\t', '\r']).filter(|name| !name.is_empty());

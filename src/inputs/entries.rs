@@ -35,8 +35,8 @@ pub fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     entries_that(folder, |_| true, |_| true)
 }
 
-/// `is` is told the kind from the folder itself, which saves a look at the entry. `is_at` looks at
-/// what a link leads to.
+/// The entries of a folder that `is` accepts by their file type. Listing the folder gives the type,
+/// so no further system call is needed. For a link, `is_at` decides by the link's target.
 fn entries_that(
     folder: &Path,
     is: fn(&FileType) -> bool,

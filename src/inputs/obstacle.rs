@@ -94,8 +94,8 @@ fn manifests(
     unresolved(project, request, environment, manifest, &common)
 }
 
-/// Dependencies that no lock file and no registry has. Offline first: what is known needs no
-/// network.
+/// The error if cargo can't resolve the dependencies. Cargo is asked offline first, because it
+/// needs no network if all dependencies are known.
 fn unresolved(
     project: &Project,
     request: &Request,

@@ -130,9 +130,10 @@ impl Maturin<'_> {
     }
 }
 
-/// A process that waits for the name of a hook, or runs it. On drop it is killed if it waits. If it
-/// runs the hook, its end is waited for: cargo would run on without it, perhaps in a folder that is
-/// gone by then, and would write the failure of rustc there into the target folder for later builds.
+/// A process that waits for the name of a hook, or runs the hook. On drop, a waiting process is
+/// killed. If the process runs the hook, drop waits for its end. Otherwise cargo would run on,
+/// perhaps in a folder that is already removed, and keep rustc's failure in the target folder for
+/// later builds.
 pub(crate) struct HookProcess {
     child: Child,
     /// The folder for the file with the hook's result.

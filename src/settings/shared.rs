@@ -47,9 +47,10 @@ pub fn job(environment: &Environment) -> Option<String> {
     Some(values.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
-/// What the job of a CI service may do: write, if it builds what a protected branch has; nothing, if it
-/// builds a tag, because that is a release; otherwise read. Variables of other jobs say what they like, so
-/// this only keeps honest jobs in order. The rest is up to who gets the writer's credentials.
+/// What the job of a CI service may do with the shared store. A job for a protected branch may
+/// write. A job for a tag may do nothing, because a tag is a release. Any other job may read. A
+/// dishonest job can set these variables itself, so this only prevents mistakes. Protection comes
+/// from giving the credentials for writing only to trusted jobs.
 ///
 /// Sources: GitHub's "Default environment variables" and "Events that trigger workflows"; GitLab's
 /// "Predefined CI/CD variables reference". `pull_request_target` and `workflow_run` have a protected branch,

@@ -1,8 +1,9 @@
 //! Files that a build script may read without telling cargo.
 //!
-//! Cargo does not know of them, and neither does a record: a header beside a C source that the script names,
-//! for example. On one machine the same holds for cargo itself, as long as its target folder is there. A
-//! machine that has none, and would compile all, must not get a build with another header.
+//! Neither cargo nor a record knows these files. An example is a header beside a C source that the
+//! script names. On one machine, cargo itself misses a change of the header as long as its target
+//! folder exists. Another machine has no target folder and would compile everything, so it must not
+//! get a build with another header.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

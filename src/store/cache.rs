@@ -123,7 +123,7 @@ impl Cache {
             freed.other(&path)?;
         }
         for name in shared::ALL {
-            // Notes, and what `init` needs, are not only remembered.
+            // Notes and the originals for `init --undo` can't be made again, so age does not count.
             let may_be_old = ![shared::NOTES, shared::ORIGINALS].contains(&name);
             for path in paths_in(&self.folder.join(name)) {
                 let is_old = match name {

@@ -241,14 +241,14 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Is this a SHA-256? Then it can be a file name in the store.
-/// The time since a file was written. If the clock was turned back, that time is in the future, and the
-/// distance counts.
+/// The time since a file was written. If the clock was turned back, the file's time may be in the
+/// future. Then this is the time until then.
 fn age(path: &Path) -> std::io::Result<Duration> {
     let modified = fs::metadata(path)?.modified()?;
     Ok(modified.elapsed().unwrap_or_else(|error| error.duration()))
 }
 
+/// Is this a SHA-256? Then it can be a file name in the store.
 fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -80,7 +80,7 @@ fn is_relative_folder(folder: &str) -> bool {
 
 /// A part of a word: `lib/a.o` in `link-arg=lib/a.o`.
 fn is_of_the_tree(part: &str) -> bool {
-    // A linker may get its folder with the next word.
+    // If the folder is in the next word, nothing follows the option here. This counts as relative.
     if let Some(folder) = ["-L", "/LIBPATH:"].iter().find_map(|start| part.strip_prefix(start)) {
         return !Path::new(folder).has_root();
     }

@@ -76,7 +76,8 @@ fn debug_information(bytes: &[u8]) -> Option<Vec<Range<usize>>> {
     Some(found)
 }
 
-/// Among the names of a Mach-O file's symbols are the object files that have its debug information.
+/// The names of a Mach-O file's symbols. They count as debug information, because they include the
+/// paths of the object files that have the debug information.
 fn names_of_symbols<Mach: MachHeader<Endian = Endianness>>(
     file: &MachOFile<'_, Mach>,
 ) -> Option<Vec<Range<usize>>> {

@@ -44,7 +44,8 @@ impl Tree {
     }
 
     pub(super) fn new(mut sources: Vec<PathBuf>, products: Vec<PathBuf>) -> Self {
-        // A build folder around the sources sets nothing apart.
+        // A build folder that contains the sources can't tell products from sources, so it counts
+        // as a folder of sources.
         let (around, products): (Vec<PathBuf>, Vec<PathBuf>) = products
             .into_iter()
             .partition(|folder| sources.iter().any(|source| source.starts_with(folder)));
@@ -99,7 +100,8 @@ impl Tree {
             if read == 0 {
                 return Ok(self.sources.find(&bytes, end).next().is_some());
             }
-            // The end of a piece may cut a path, and may hide how a name goes on.
+            // The end of the piece may cut a path, or a name that continues after a path. So the
+            // end is searched again, together with the next piece.
             let whole = bytes.len().saturating_sub(self.sources.longest() + 2);
             if self.sources.find(&bytes, end).any(|place| place.start < whole) {
                 return Ok(true);
@@ -132,7 +134,8 @@ fn is_of_a_checkout(folder: &Path) -> bool {
     NAMES.iter().any(|name| folder.join(name).exists())
 }
 
-/// A text says where a path ends. In other files another text may follow at once.
+/// Where a path may end in this file. In a text, a path ends where its last name ends. In a binary
+/// file, another text may follow the path directly.
 fn end_in(bytes: &[u8]) -> End {
     let first = &bytes[..bytes.len().min(FIRST)];
     if memchr::memchr(0, first).is_some() { End::Anywhere } else { End::OfName }

@@ -13,9 +13,9 @@ const SCRIPT: &str = include_str!("../../../python/wheelprint/_watch.py");
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The install is what the sources make.
+    /// The installed package was up to date.
     Fresh,
-    /// It is now.
+    /// The installed package was rebuilt, and is up to date now.
     Rebuilt,
     /// These sources can't be built.
     Failed,

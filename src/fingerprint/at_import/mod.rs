@@ -197,7 +197,7 @@ fn state_of(item: Item, value: &Value, roots: &Roots) -> Option<(PathBuf, State)
         (Probe::Content(path, _) | Probe::Meaning(path, _), Value::Unreadable(_)) => {
             (path, State::Unknown)
         }
-        // A link that leads nowhere is one no longer if something is there.
+        // A dangling link: its target must still be absent.
         (Probe::Known(_), Value::Sha256(_)) if item.key.kind == Kind::Special => {
             (roots.path_of(&item.key)?, State::Absent)
         }

@@ -185,7 +185,8 @@ impl AtImport {
         matches!(self.paths.get(path), Some(State::File(_)))
     }
 
-    /// The file was not there when the inputs were observed, whatever is there by now.
+    /// Adds a file that did not exist when the inputs were observed, even if it exists by now.
+    /// Nothing is added for a folder, or for a path that the table has already.
     pub(super) fn add_absent(&mut self, path: PathBuf) {
         if !self.paths.contains_key(&path) && !path.is_dir() {
             self.paths.insert(path, State::Absent);

@@ -11,7 +11,8 @@ use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
 use crate::settings::plain_glob;
 
-/// Binaries are found by their place: one more file is one more script in the wheel.
+/// Adds the places where cargo finds programs of a package. A new file there is a new program in
+/// the wheel.
 pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
     let mut kinds = package.targets.iter().flat_map(|product| &product.kind);
     if kinds.any(|kind| kind == "cdylib") {
@@ -50,7 +51,7 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
     }
     let place = Place { root: Root::Workspace, path: "Cargo.toml".to_owned() };
     found.watches.insert(manifest(View::Workspace, place));
-    // What the others need decides with them which versions are chosen.
+    // The dependencies of the other packages affect which versions cargo chooses.
     let is_used = |manifest: &Path| used.iter().any(|used| used.manifest_path == manifest);
     let others = target.metadata.packages.iter();
     for package in others.filter(|it| it.is_of_a_path() && !is_used(&it.manifest_path)) {

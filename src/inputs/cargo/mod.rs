@@ -91,7 +91,7 @@ fn add_compiled(
 ) {
     found.folders = target.folders_used(modules, since);
     found.gaps.extend(target.unread());
-    // Before the build only this profile was looked at for what cargo would not see.
+    // Before the build, stale units were searched and invalidated in this profile only.
     if found.folders.iter().any(|folder| !folder.ends_with(&target.profile)) {
         found.gaps.push(format!("it was not built in the profile {}", target.profile));
     }
@@ -152,7 +152,7 @@ fn owner<'a>(target: &'a Target, path: &Path) -> Option<&'a Package> {
         .max_by_key(|package| package.folder().components().count())
 }
 
-/// What a build that failed has compiled all the same: its units, and nothing else.
+/// The units that a failed build compiled before it failed. No other inputs are searched.
 pub fn discover_units(
     project: &Project,
     environment: &Environment,
@@ -170,7 +170,7 @@ pub fn discover_units(
 }
 
 impl Discovered {
-    /// Nothing yet, with the roots that everything is named by.
+    /// An empty result, with the roots by which inputs are named.
     fn new(project: &Project, target: &Target, environment: &Environment) -> Self {
         let mut roots = Roots::default();
         roots.add(Root::Project, &project.root);
@@ -290,14 +290,15 @@ fn add_run(
     let names: BTreeSet<&Path> =
         script.paths.iter().map(PathBuf::as_path).chain(unit.watched_paths()).collect();
     for name in names {
-        // Cargo asks the file system, which goes through a link before it goes up.
+        // The file system, and so cargo, reads `link/..` as the folder above the link's target.
+        // `normalize` would give the folder that contains the link.
         if packages.iter().any(|package| goes_up_from_a_link(&package.folder().join(name))) {
             found.gaps.push(format!("{}: leads through a link and back up", name.display()));
         }
         let places: Vec<PathBuf> = if name.is_absolute() {
             vec![normalize(name)]
         } else {
-            // Relative to a package of the registry: pinned by Cargo.lock.
+            // `packages` has no package of a registry: Cargo.lock pins the files of such a package.
             packages.iter().map(|package| normalize(&package.folder().join(name))).collect()
         };
         for path in places {

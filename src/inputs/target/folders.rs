@@ -29,7 +29,8 @@ impl Target {
         let build = self.build_root();
         let triples = subfolders(build).into_iter();
         let profiles = std::iter::once(build.to_owned()).chain(triples);
-        // By name: for cargo, too, a folder need not be one whose names can be read.
+        // Join the profile's name instead of listing the folder, because cargo can also build in a
+        // folder that can't be listed.
         profiles
             .map(|folder| folder.join(&self.profile))
             .filter(|folder| folder.is_dir() && is_profile(folder))
@@ -79,9 +80,9 @@ impl Target {
         all.into_iter().find(|path| digest::file(path).is_ok_and(|found| found == digest))
     }
 
-    /// The profile folder whose artifact is in the wheel, byte by byte; or those that may have it,
-    /// where maturin changed it on the way (RPATH, install name) or joined two (universal2). `since`
-    /// is when the build began.
+    /// The profile folders whose artifact is in the wheel unchanged. There may be none, because
+    /// maturin changed the module (RPATH, install name) or joined two (universal2). Then these are
+    /// all folders that the module may come from. `since` is the start of the build.
     pub fn folders_used(&self, modules: &Modules, since: SystemTime) -> Vec<PathBuf> {
         let all = self.folders();
         let stems = self.stems();
@@ -107,8 +108,8 @@ impl Target {
         likely(all, &written, &self.profile)
     }
 
-    /// Where cargo compiled for the artifacts in a profile folder; the host's units lie apart when
-    /// a triple is named.
+    /// The folders with cargo's units for the artifacts in a profile folder. If the folder is that
+    /// of a target triple, the units for the host are in a second folder.
     pub fn unit_folders(&self, folder: &Path) -> Vec<PathBuf> {
         let target = &self.metadata.target_directory;
         let own = folder.strip_prefix(target).map(|profile| self.build_root().join(profile));
@@ -122,8 +123,9 @@ impl Target {
     }
 }
 
-/// The folders of the profile, of all architectures, if the build wrote artifacts there and in no
-/// other; else all: more folders mean more inputs, never fewer.
+/// The folders of this profile, for all architectures, if the build wrote artifacts only in such
+/// folders. Otherwise all given folders: a superfluous folder adds inputs, and a missing one would
+/// hide some.
 fn likely(all: Vec<PathBuf>, written: &[bool], profile: &str) -> Vec<PathBuf> {
     let mut new = all.iter().zip(written).filter(|(_, written)| **written).peekable();
     if new.peek().is_none() || !new.all(|(folder, _)| folder.ends_with(profile)) {
@@ -132,9 +134,9 @@ fn likely(all: Vec<PathBuf>, written: &[bool], profile: &str) -> Vec<PathBuf> {
     all.into_iter().filter(|folder| folder.ends_with(profile)).collect()
 }
 
-/// Does cargo build in this folder? In the newer layout only lock files lie there beside what it
-/// made, and whoever removes the artifacts removes them as well; then the units tell, or may be there
-/// where their folder can't be read.
+/// Does cargo build in this folder? In cargo's newer layout there is no `.fingerprint`, only lock
+/// files, and a tool that removes the artifacts may remove these too. Then the folder counts if
+/// `build` has units in it, or if `build` can't be read, because it may have units.
 pub(super) fn is_profile(folder: &Path) -> bool {
     let has_units = || {
         let Ok(packages) = entries(&folder.join("build")) else { return true };

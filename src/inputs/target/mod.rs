@@ -145,8 +145,8 @@ impl Target {
         self.metadata.packages.iter().find(|package| canonical(&package.manifest_path) == wanted)
     }
 
-    /// The package and those of a path that it is built with, as far as their manifests tell: what
-    /// features and platforms leave out is among them.
+    /// The package and all path dependencies that the manifests name, directly or indirectly,
+    /// except dev-dependencies. Those that features or platforms leave out are included.
     pub fn local_packages(&self) -> Vec<&Package> {
         let mut found: Vec<&Package> = self.package().into_iter().collect();
         let mut next = 0;
@@ -257,7 +257,8 @@ impl Target {
                 gaps.push(format!("{stem}.d names a source that is not UTF-8"));
                 continue;
             };
-            // Relative only under `build.dep-info-basedir`: rustc's own dep-info has them too.
+            // With `build.dep-info-basedir` some names are relative. They are skipped here, because
+            // rustc's own dep-info has these files too.
             let names = dep_info::parse_rules(text).into_iter().filter(|path| path.is_absolute());
             sources.extend(names.map(|path| normalize(&path)));
         }

@@ -199,7 +199,7 @@ impl Attestations {
             ..Attested::none(self.is_signer_demanded, None)
         };
         if let Some(refusal) = &checked.refused {
-            // The rest of it is nobody's word.
+            // Nobody vouches for a refused statement, so it is not compared further.
             attested.problems.push(Problem::new(&refusal.kind, &refusal.cause));
             return attested;
         }
