@@ -24,6 +24,7 @@ use rayon::prelude::*;
 use super::origin::{self, OtherTree};
 use super::pyo3;
 use crate::error::Cause;
+use crate::inputs::environment;
 use crate::inputs::target::{Target, entries};
 use crate::inputs::units::{Unit, UnitKind};
 use crate::log;
@@ -112,7 +113,9 @@ impl Check<'_> {
         let sources = self.sources(unit)?;
         let variables = unit.variables();
         let is_set_by_cargo = |(name, _): &(String, Option<String>)| {
-            name == "OUT_DIR" || name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR"
+            name == "OUT_DIR"
+                || name == "CARGO_MANIFEST_DIR"
+                || name.starts_with("CARGO_PKG_") && environment::is_set_for_each_crate(name)
         };
         if !unit.is_compared_by_dep_info() && !variables.iter().all(is_set_by_cargo) {
             return Err("it reads variables that this cargo does not compare".into());

@@ -66,9 +66,12 @@ impl Terminal {
         color: Color,
         is_quiet: bool,
     ) -> Self {
-        // Windows shows escape sequences as text unless it is told not to. An old one can't be told.
-        let is_dumb = environment.get("TERM").is_some_and(|term| term == "dumb")
-            || anstyle_query::windows::enable_ansi_colors() == Some(false);
+        // A console of Windows shows escape sequences as text unless it is told not to, and an old
+        // one can't be told. Another terminal, such as that of Git Bash, sets TERM.
+        let is_dumb = match environment.get("TERM") {
+            Some(term) => term == "dumb",
+            None => anstyle_query::windows::enable_ansi_colors() == Some(false),
+        };
         let is_off = environment.non_empty("NO_COLOR").is_some();
         let is_on = environment.non_empty("FORCE_COLOR").is_some_and(|value| value != "0");
         let colour = |is_terminal: bool| match color {

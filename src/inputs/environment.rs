@@ -32,28 +32,16 @@ const PREFIXES: &[&str] = &[
 ];
 
 /// Exceptions in the families, which do not change what is compiled. They control display,
-/// downloads or publishing, or name a location.
+/// downloads or publishing, name a location, or are set by cargo itself for the programs it runs.
 #[rustfmt::skip]
 const NOT: &[&str] = &[
     "CARGO_HOME", "CARGO_LOG", "CARGO_TERM_", "CARGO_ALIAS_", "CARGO_BUILD_JOBS", "CARGO_MAKEFLAGS",
     "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRY_", "CARGO_REGISTRIES_", "CARGO_CACHE_",
+    "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_MANIFEST_", "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
     "MATURIN_PEP517_METADATA_DIR", "MATURIN_NON_INTERACTIVE", "MATURIN_NO_INSTALL_RUST",
     "MATURIN_PYPI_TOKEN", "MATURIN_PASSWORD", "MATURIN_USERNAME",
     "MATURIN_REPOSITORY", "MATURIN_REPOSITORY_",
-];
-
-/// Variables that cargo sets for the programs it runs, whatever the environment has. Their sources, the
-/// manifests, are inputs.
-const SET_BY_CARGO: &[&str] = &[
-    "CARGO_PKG_",
-    "CARGO_BIN_NAME",
-    "CARGO_BIN_EXE_",
-    "CARGO_CRATE_NAME",
-    "CARGO_MANIFEST_DIR",
-    "CARGO_MANIFEST_PATH",
-    "CARGO_MANIFEST_LINKS",
-    "CARGO_PRIMARY_PACKAGE",
-    "CARGO_TARGET_TMPDIR",
 ];
 
 /// Variables with which frontends, shells and cargo describe their own place. They count for a
@@ -71,7 +59,7 @@ pub fn families_at_import() -> [Vec<&'static str>; 3] {
     let mut exact: Vec<_> = EXACT.iter().copied().filter(|name| counts_at_import(name)).collect();
     // The variable only selects a rustc, and rustc's version is compared.
     exact.push("RUSTUP_TOOLCHAIN");
-    [exact, PREFIXES.to_vec(), [NOT, SET_BY_CARGO, NOT_AT_IMPORT].concat()]
+    [exact, PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
 }
 
 /// The name that Python's `os.environ` has for a variable: on Windows in capitals.
@@ -99,12 +87,25 @@ pub fn is_well_known(name: &str) -> bool {
         return true;
     }
     let in_family = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    in_family && !is_set_by_cargo(name) && !NOT.iter().any(|not| is_exception(name, not))
+    in_family && !NOT.iter().any(|not| is_exception(name, not))
 }
 
-/// Whether cargo sets this variable for rustc and build scripts.
-pub fn is_set_by_cargo(name: &str) -> bool {
-    SET_BY_CARGO.iter().any(|set| is_exception(name, set))
+/// Whether cargo sets this variable for each crate, whatever the environment has (cargo book,
+/// "Environment variables Cargo sets for crates"). Its value comes from the manifest, which is an
+/// input. Others, such as `CARGO_BIN_NAME`, are set for some crates only: the rest of the crates gets
+/// the value of the environment.
+pub fn is_set_for_each_crate(name: &str) -> bool {
+    #[rustfmt::skip]
+    const OF_THE_PACKAGE: [&str; 14] = [
+        "AUTHORS", "DESCRIPTION", "HOMEPAGE", "LICENSE", "LICENSE_FILE", "NAME", "README",
+        "REPOSITORY", "RUST_VERSION", "VERSION", "VERSION_MAJOR", "VERSION_MINOR", "VERSION_PATCH",
+        "VERSION_PRE",
+    ];
+    match name.strip_prefix("CARGO_PKG_") {
+        Some(rest) => OF_THE_PACKAGE.contains(&rest),
+        None => ["CARGO", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"]
+            .contains(&name),
+    }
 }
 
 /// Whether the exception `not` applies to a variable. One that ends in `_` is a prefix.

@@ -212,3 +212,13 @@ def test_an_extra_input_above_the_project(uncompiled: Project) -> None:
     asking.must_settle(project, 1)
     project.write("../../shared/.hidden/a.txt", "two")
     asking.stale(project)
+
+
+@pytest.mark.parametrize("name", ["CARGO_PKG_OTHER", "CARGO_BIN_NAME", "CARGO_TARGET_TMPDIR"])
+def test_a_variable_that_cargo_sets_for_other_crates_only(name: str, uncompiled: Project) -> None:
+    """The environment's own value reaches a library."""
+    project = uncompiled
+    packages.show(project, f'option_env!("{name}").unwrap_or("unset").to_owned()')
+    assert asking.anew(project).seen["edited"] == "unset"
+    project.env[name] = "set"
+    asking.must_see(project, "edited", "set")

@@ -336,8 +336,7 @@ fn goes_up_from_a_link(path: &Path) -> bool {
 }
 
 fn add_variable(name: String, watches: &mut BTreeSet<Watch>) {
-    // Cargo names itself in `CARGO`.
-    if name != "CARGO" && !environment::is_set_by_cargo(&name) {
+    if !environment::is_set_for_each_crate(&name) {
         watches.insert(Watch::Variable { name });
     }
 }
