@@ -120,7 +120,7 @@ def test_who_reads_the_variable_is_not_trusted(check_out: CheckOut) -> None:
     project = check_out("hello-pure")
     project.append("src/lib.rs", 'const _: Option<&str> = option_env!("CARGO_TARGET_DIR");\n')
     (cause,) = wheels.record(ready(project)[1])["untrusted"]
-    assert cause.startswith("CARGO_TARGET_DIR is read")
+    assert cause.startswith("the build reads CARGO_TARGET_DIR")
 
 
 def test_reuse_always_answers_with_the_stored_wheel(check_out: CheckOut) -> None:
