@@ -126,6 +126,17 @@ impl Error {
         Self::Setting { source_name, cause, hint: Some(hint.into()) }
     }
 
+    /// A file that is no TOML, or that has a value of a wrong type in a field.
+    pub fn toml(path: &Path, text: &str, field: Option<String>, error: &toml::de::Error) -> Self {
+        Self::Toml {
+            path: path.to_owned(),
+            position: error.span().map(|span| position(text, span.start)),
+            field: field.filter(|field| field != "."),
+            cause: error.message().trim().replace('\n', ": "),
+            hint: None,
+        }
+    }
+
     /// A field of a TOML file, whose place in the text is not known.
     pub fn field(path: impl Into<PathBuf>, field: &str, cause: impl Into<String>) -> Self {
         let field = Some(field.to_owned());

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 use serde::Deserialize;
 
 use crate::digest;
-use crate::error::{self, Error, PathContext as _, Result};
+use crate::error::{Error, PathContext as _, Result};
 use crate::request::Request;
 
 /// A project: its folder and the content of its pyproject.toml.
@@ -99,7 +99,7 @@ impl Project {
     }
 
     fn parse(root: &Path, path: &Path, text: &str) -> Result<Self> {
-        let wrong = |field, error: &toml::de::Error| toml_error(path, text, field, error);
+        let wrong = |field, error: &toml::de::Error| Error::toml(path, text, field, error);
         let document = toml::from_str(text).map_err(|error| wrong(None, &error))?;
         let deserializer = toml::Deserializer::parse(text).map_err(|error| wrong(None, &error))?;
         let typed: Document = serde_path_to_error::deserialize(deserializer)
@@ -244,17 +244,6 @@ pub(crate) fn normalize_name(name: &str) -> String {
         normalized = normalized.replace("--", "-");
     }
     normalized
-}
-
-/// Converts a TOML error: the position comes from the parser's span, the field from serde's path.
-fn toml_error(path: &Path, text: &str, field: Option<String>, error: &toml::de::Error) -> Error {
-    Error::Toml {
-        path: path.to_owned(),
-        position: error.span().map(|span| error::position(text, span.start)),
-        field: field.filter(|field| field != "."),
-        cause: error.message().trim().replace('\n', ": "),
-        hint: None,
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::error::{Because as _, Error, Result};
 use crate::hooks::{Access, Call};
 use crate::log as messages;
 use crate::request::{Artifact, Environment, Interpreter, Request};
-use crate::uv;
+use crate::uv::configuration::BuildSettings;
 
 mod artifact;
 mod cache;
@@ -128,10 +128,11 @@ impl Context {
         access: Access,
     ) -> Result<Call> {
         let mut environment = self.environment.clone();
-        let (config_settings, variables) = match access {
-            Access::All | Access::NoPrograms => uv::build_settings(root),
+        let BuildSettings { config_settings, variables } = match access {
+            Access::All => BuildSettings::here(root, &self.environment)?,
+            Access::NoPrograms => BuildSettings::of_project(root)?,
             // A temporary folder: the user has no settings for it.
-            Access::ProjectOnly => Default::default(),
+            Access::ProjectOnly => BuildSettings::default(),
         };
         let mut counted = Environment::default();
         for (name, value) in variables {

@@ -11,9 +11,10 @@ use crate::fingerprint::Inputs;
 use crate::fingerprint::at_import::{AtImport, Head};
 use crate::fingerprint::observe::Observer;
 use crate::freshness::{self, Verdict};
-use crate::inputs::{Look, Part, Place, Root, Roots, Watch, read_toml};
-use crate::project::{self, Project};
+use crate::inputs::{Look, Part, Place, Root, Roots, Watch};
+use crate::project::Project;
 use crate::store::{self, Entry};
+use crate::uv::configuration::BuildSettings;
 
 /// Loads the module at the path in the first argument, and asks for its verdict about the table at
 /// the second one. Isolated from the user's settings, and without the packages of an environment.
@@ -180,24 +181,11 @@ impl Call {
         Shell::Anew { table, python_root: (!is_of_this_tree).then(layout) }
     }
 
-    /// Names of the variables that uv sets for the build alone (`extra-build-variables` in
-    /// `[tool.uv]`). An import does not see them.
+    /// Names of the variables that uv sets for the build alone (`extra-build-variables`). An import
+    /// does not see them.
     pub(super) fn variables_of_uv(&self) -> BTreeSet<String> {
-        let own = self.project.name.as_deref().map(project::normalize_name);
-        let mut found = BTreeSet::new();
-        for folder in self.project.root.ancestors() {
-            let document = read_toml(&folder.join("pyproject.toml")).unwrap_or_default();
-            let uv = document.get("tool").and_then(|tool| tool.get("uv"));
-            let packages = uv.and_then(|uv| uv.get("extra-build-variables"));
-            for (name, variables) in packages.and_then(toml::Value::as_table).into_iter().flatten()
-            {
-                if Some(project::normalize_name(name)) == own {
-                    found.extend(
-                        variables.as_table().into_iter().flatten().map(|(name, _)| name.clone()),
-                    );
-                }
-            }
-        }
-        found
+        let settings = BuildSettings::here(&self.project.root, &self.request.environment);
+        // With settings that it can't read, uv builds nothing: another frontend does.
+        settings.unwrap_or_default().variables.into_keys().collect()
     }
 }

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::inspect::Watched;
 use crate::fingerprint::Value;
 use crate::inputs::target::subfolders;
-use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, cargo_config, environment};
+use crate::inputs::{Key, Kind, Look, Root, Roots, Watch, cargo_config, environment, read_toml};
 use crate::settings::{KeyList, OnStale};
 use crate::uv::derive::Wanted;
 
@@ -58,8 +58,8 @@ pub fn is_import_checked(call: &Call) -> bool {
         Some(bindings) => bindings != "bin",
         None => {
             let manifest = call.project.manifest_path(&call.request);
-            let text = fs::read_to_string(&manifest).unwrap_or_default();
-            text.contains("[lib]") || manifest.with_file_name("src").join("lib.rs").is_file()
+            let declared = read_toml(&manifest).is_some_and(|table| table.contains_key("lib"));
+            declared || manifest.with_file_name("src").join("lib.rs").is_file()
         }
     };
     call.settings.on_stale != OnStale::Ignore && has_module()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,33 @@ def test_a_variable(project: Project) -> None:
     assert status(project)["verdict"] == "fresh"
     # What only uv run sets.
     assert status(project, VIRTUAL_ENV="/elsewhere", PYO3_PYTHON="x")["verdict"] == "fresh"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="variables do not name these folders there")
+@pytest.mark.parametrize(
+    "variable", ["", "UV_CONFIG_FILE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"], ids=str.lower
+)
+def test_settings_of_uv_outside_of_pyproject(
+    variable: str, project: Project, tmp_path: Path
+) -> None:
+    """A uv.toml of the project, one that a variable names, the user's, the system's."""
+    name = project.sample.name
+    settings = (
+        'config-settings = { build-args = "-q" }',
+        f'extra-build-variables = {{ {name} = {{ CFLAGS = "-O1" }} }}',
+    )
+    place = tmp_path / "uv" / "uv.toml" if variable else project.root / "uv.toml"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("\n".join(settings) + "\n", encoding="utf-8")
+    named = str(place if variable == "UV_CONFIG_FILE" else tmp_path)
+    changes = {variable: named} if variable else {}
+    said = words(status(project, **changes))
+    assert "config setting build-args: now given" in said, said
+    assert "CFLAGS: unset -> set" in said, said
+    project.uv("sync", "--reinstall-package", name, **changes).ok()
+    assert status(project, **changes)["verdict"] == "fresh"
+    editable = installed.Editable(project, Path(project.env["UV_PROJECT_ENVIRONMENT"]))
+    assert editable.imports(WHEELPRINT_ON_STALE="warn", **changes).said == []
 
 
 def test_what_uv_does_not_see(project: Project) -> None:

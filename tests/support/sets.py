@@ -199,6 +199,7 @@ CASES = {
     "cli/test_init.py::test_undo_where_the_store_is_gone": 4,
     "cli/test_inspect.py::test_what_is_refused": 8,
     "cli/test_new.py::test_it_joins_a_workspace": 4,
+    "cli/test_status.py::test_settings_of_uv_outside_of_pyproject": 2,
     "cli/test_verify.py::test_a_workspace_whose_root_watches_everything": 1,
     "cli/test_verify.py::test_here_and_in_a_copy_elsewhere": 1,
     "cli/test_verify.py::test_records_that_no_build_writes": 1,

@@ -15,7 +15,7 @@ use crate::inputs::Part;
 use crate::publish;
 use crate::rebuild::{self, Difference, Needed, Plan};
 use crate::request::{ConfigSettings, ConfigValue};
-use crate::uv;
+use crate::uv::configuration::BuildSettings;
 
 mod build;
 mod clean;
@@ -138,7 +138,7 @@ fn rebuild(
     }
 
     let folder = clean.project(&wheel, &name)?;
-    let (configured, _) = uv::build_settings(&folder);
+    let configured = BuildSettings::of_project(&folder)?.config_settings;
     let is_used = |path: &Path| fs::read_dir(path).is_ok_and(|mut inside| inside.next().is_some());
     let plan = Plan::of(&record, &context.environment, &settings, &configured, is_used)?;
     let progress = context.terminal.progress("looking for the tools");
