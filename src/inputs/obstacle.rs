@@ -13,14 +13,15 @@ use crate::error::Error;
 use crate::project::Project;
 use crate::request::{Environment, Request};
 
-/// cargo could not reach its registry; wording: cargo's and curl's.
-const NETWORK: [&str; 6] = [
+/// cargo could not reach its registry, or was told not to; wording: cargo's and curl's.
+const NETWORK: [&str; 7] = [
     "failed to download",
     "download of",
     "network failure",
     "Could not resolve host",
     "Couldn't resolve host",
     "offline mode",
+    "--offline was specified",
 ];
 
 /// The first thing that stands in the way; `None` if cargo, rustc and the manifests are in order.
@@ -127,7 +128,8 @@ fn unresolved(
     Some(error)
 }
 
-fn is_of_the_network(said: &str) -> bool {
+/// Whether this output of cargo, or of maturin that called it, names the network as the cause.
+pub fn is_of_the_network(said: &str) -> bool {
     NETWORK.iter().any(|words| said.contains(words))
 }
 

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Because as _, Error, Result};
-use crate::inputs::environment;
+use crate::inputs::{environment, obstacle};
 use crate::publish;
 use crate::request::{Artifact, ConfigSettings, Environment, Hook, Interpreter};
 
@@ -211,21 +211,22 @@ impl Drop for HookProcess {
 /// and not because of a mistake in the sources. The texts are those of maturin, cargo, std and
 /// Python.
 pub(crate) fn is_environment_failure(output: &str) -> bool {
-    const DOORS: [&str; 12] = [
-        "Cargo, the Rust package manager, is not installed",
+    const NO_CARGO: &str = "Cargo, the Rust package manager, is not installed";
+    // EACCES, ENOSPC and EROFS, as Rust and as Python write them.
+    const ERRNOS: [&str; 6] = [
         "(os error 13)",
         "(os error 28)",
         "(os error 30)",
         "[Errno 13]",
         "[Errno 28]",
         "[Errno 30]",
-        "failed to download",
-        "network failure",
-        "--offline was specified",
-        "Could not resolve host",
-        "Couldn't resolve host",
     ];
-    !output.contains("could not compile") && DOORS.iter().any(|door| output.contains(door))
+    let is_of_the_machine = || {
+        output.contains(NO_CARGO)
+            || ERRNOS.iter().any(|errno| output.contains(errno))
+            || obstacle::is_of_the_network(output)
+    };
+    !output.contains("could not compile") && is_of_the_machine()
 }
 
 /// The error if maturin is needed and cannot be imported.
