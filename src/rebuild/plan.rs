@@ -79,7 +79,7 @@ impl Needed {
 
 impl Plan {
     /// Compares the record with the variables here and with settings. `given` are those that the
-    /// user gave to the command, `configured` those that the frontend reads from the project.
+    /// user gave to the command, `configured` those that uv reads from its own files.
     /// `is_used` says whether a folder has something in it.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub(super) struct Build<'a> {
     pub tools: &'a Tools,
     pub needed: &'a Needed,
     pub plan: &'a Plan,
-    /// The settings that uv reads from the project. Other frontends are given them.
+    /// The settings that uv reads from its own files. Other frontends are given them.
     pub configured: &'a ConfigSettings,
     pub folder: &'a Path,
     pub working: &'a Path,

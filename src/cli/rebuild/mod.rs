@@ -138,7 +138,7 @@ fn rebuild(
     }
 
     let folder = clean.project(&wheel, &name)?;
-    let configured = BuildSettings::of_project(&folder)?.config_settings;
+    let configured = BuildSettings::here(&folder, &context.environment)?.config_settings;
     let is_used = |path: &Path| fs::read_dir(path).is_ok_and(|mut inside| inside.next().is_some());
     let plan = Plan::of(&record, &context.environment, &settings, &configured, is_used)?;
     let progress = context.terminal.progress("looking for the tools");
