@@ -16,8 +16,7 @@ pub(crate) enum Reason {
     Compression,
     /// The mode of an entry.
     Mode,
-    /// Bytes of the archive that belong to no entry, or entries that installers may read in
-    /// different ways.
+    /// Headers of the archive without effect on its files.
     Archive,
     /// The file is in the wheel, and not in the rebuilt one.
     Missing,

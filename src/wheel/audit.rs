@@ -2,12 +2,14 @@
 //! listed instead of ending the reading.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use rayon::prelude::*;
 
+use super::list::List;
+use super::local;
 use super::record_file::RecordFile;
 use super::{BUFFER, Zip};
 use crate::digest;
@@ -36,8 +38,8 @@ impl Audit {
     /// Opens a wheel that the user named.
     ///
     /// # Errors
-    /// The path is not a file or not a zip; names are unsafe or repeated; there is not exactly one
-    /// dist-info folder; files overlap or unpack to too much; there are two lists of files.
+    /// The path is not a file or not a zip; programs could read the zip in different ways; names are
+    /// unsafe or repeated; there is not exactly one dist-info folder; files unpack to too much.
     pub fn open(path: &Path) -> Result<Self> {
         let refused = |cause: Cause| {
             Error::given(path, cause, "a wheel is a file like NAME-VERSION-...-PLATFORM.whl")
@@ -53,9 +55,6 @@ impl Audit {
             let most = UNPACKED >> 30;
             return Err(refused(format!("not a wheel: it unpacks to more than {most} GiB").into()));
         }
-        if has_second_list(path, found.archive.comment().len()).at(path)? {
-            return Err(refused("not a wheel: there are two lists of files in it".into()));
-        }
         Ok(found)
     }
 
@@ -63,28 +62,15 @@ impl Audit {
     pub(super) fn archive(path: &Path) -> Result<Self> {
         let no_wheel = |cause: Cause| Error::wheel(path, because("not a wheel", cause));
         let mut archive = open(path).at(path)?.map_err(|error| no_wheel(error.into()))?;
-        let (mut sizes, mut packed) = (BTreeMap::new(), 0_u64);
-        for index in 0..archive.len() {
-            let entry = archive.by_index_raw(index).map_err(|error| no_wheel(error.into()))?;
-            check_name(entry.name()).map_err(no_wheel)?;
-            packed = packed.saturating_add(entry.compressed_size());
-            sizes.insert(entry.name().to_owned(), entry.size());
-        }
-        if count_listed(path, archive.central_directory_start()).at(path)? != sizes.len() {
-            return Err(no_wheel("a name is twice in it".into()));
-        }
-        // If files overlap, the copy of one file could contain bytes of another, and a small wheel
-        // could take years to read.
-        if packed > fs::metadata(path).at(path)?.len() {
-            return Err(no_wheel("its files overlap".into()));
+        let mut file = std::io::BufReader::new(fs::File::open(path).at(path)?);
+        let list = List::read(&mut file).map_err(no_wheel)?;
+        local::check(&mut file, &list).map_err(no_wheel)?;
+        let sizes = agreed(&mut archive, &list).map_err(no_wheel)?;
+        for name in sizes.keys() {
+            check_name(name).map_err(no_wheel)?;
         }
         let dist_info = dist_info(sizes.keys()).map_err(no_wheel)?;
         Ok(Self { path: path.to_owned(), archive, dist_info, sizes })
-    }
-
-    /// The archive's file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The size of all files as the archive states it.
@@ -194,27 +180,36 @@ fn difference(archive: &mut Zip, name: &str, size: u64, record: &RecordFile) -> 
     }
 }
 
-/// The number of files in the archive's list (APPNOTE.TXT, 4.3.12). If two files have one name, the
-/// `zip` crate shows the last one, and other programs may unpack the first.
-fn count_listed(path: &Path, start: u64) -> std::io::Result<usize> {
-    const SIGNATURE: [u8; 4] = *b"PK\x01\x02";
-    let mut file = std::io::BufReader::new(fs::File::open(path)?);
-    file.seek(SeekFrom::Start(start))?;
-    let mut count = 0;
-    let mut header = [0; 46];
-    while file.read_exact(&mut header).is_ok() && header[..4] == SIGNATURE {
-        count += 1;
-        let length = |at: usize| i64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        file.seek_relative(length(28) + length(30) + length(32))?;
+/// The size of each file. The `zip` crate has to see the files of the list, as they are listed.
+fn agreed(archive: &mut Zip, list: &List) -> Result<BTreeMap<String, u64>, Cause> {
+    const OTHERS: &str = "programs see other files in it";
+    if archive.len() != list.files.len() {
+        return Err(OTHERS.into());
     }
-    Ok(count)
+    let mut sizes = BTreeMap::new();
+    for (index, listed) in list.files.iter().enumerate() {
+        let entry = archive.by_index_raw(index)?;
+        let is_listed = entry.name_raw() == listed.name
+            && entry.header_start() == listed.start
+            && entry.crc32() == listed.crc
+            && [entry.size(), entry.compressed_size()] == listed.sizes;
+        if !is_listed {
+            return Err(OTHERS.into());
+        }
+        sizes.insert(entry.name().to_owned(), entry.size());
+    }
+    Ok(sizes)
 }
 
-/// Refuses names that lead outside the folder that a wheel is unpacked into.
+/// Refuses names that lead outside the folder that a wheel is unpacked into, and second names of a
+/// path, such as `a//b` and `a/./b`.
 fn check_name(name: &str) -> Result<(), Cause> {
-    let unsafe_name = name.starts_with('/')
-        || name.contains(['\\', '\0'])
-        || name.split('/').any(|part| part == "..")
+    let unsafe_name = name.contains(['\\', '\0'])
+        || name
+            .strip_suffix('/')
+            .unwrap_or(name)
+            .split('/')
+            .any(|it| ["", ".", ".."].contains(&it))
         || name.get(1..2) == Some(":");
     if unsafe_name {
         return Err(format!("{name:?}: a name that leads outside").into());
@@ -233,24 +228,6 @@ fn dist_info<'a>(names: impl Iterator<Item = &'a String>) -> Result<String, Caus
         [] => Err("there is no dist-info folder in it".into()),
         _ => Err(format!("more than one dist-info folder: {}", found.join(", ")).into()),
     }
-}
-
-/// Does a ZIP64 end record lead to a second list of files, though the ordinary end record needs no
-/// such help (APPNOTE.TXT, 4.3.14 to 4.3.16)? We would read the ordinary list, and Python the
-/// other.
-fn has_second_list(path: &Path, comment: usize) -> std::io::Result<bool> {
-    const LOCATOR: u64 = 20;
-    const END: u64 = 22;
-    let mut file = fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    let Some(start) = length.checked_sub(END + LOCATOR + comment as u64) else { return Ok(false) };
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = [0; (LOCATOR + END) as usize];
-    file.read_exact(&mut bytes)?;
-    let (locator, end) = bytes.split_at(LOCATOR as usize);
-    let is_full = |field: &[u8]| field.iter().all(|byte| *byte == 0xff);
-    let needs_help = is_full(&end[10..12]) || is_full(&end[12..16]) || is_full(&end[16..20]);
-    Ok(locator.starts_with(b"PK\x06\x07") && !needs_help)
 }
 
 #[cfg(test)]

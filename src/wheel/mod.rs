@@ -19,6 +19,9 @@ use crate::error::{Cause, Damage, Error, PathContext as _, Result, because};
 
 pub mod audit;
 pub mod entries;
+mod list;
+mod local;
+mod raw;
 pub mod record_file;
 pub mod sbom;
 mod target;
@@ -112,8 +115,8 @@ impl Wheel {
     /// Opens a wheel and checks its RECORD against its contents.
     ///
     /// # Errors
-    /// It is not a zip, does not have exactly one dist-info folder, has unsafe or repeated names or
-    /// overlapping files, or RECORD is missing or wrong.
+    /// It is not a zip or one that programs could read in different ways, does not have exactly one
+    /// dist-info folder, has unsafe or repeated names, or RECORD is missing or wrong.
     pub fn open(path: &Path) -> Result<Self> {
         Self::opened(path, |audit, record| audit.damage_by(record).into_iter().next())
     }
