@@ -153,6 +153,10 @@ impl Base {
         let (folder, revision) = split_revision(given, context)?;
         let made = temporary()?;
         let (tree, _) = Tree::checked_out(&folder, &revision, made.path(), context)?;
+        if !tree.folder.join("pyproject.toml").is_file() {
+            let hint = "name the folder of the project in front of the `@`";
+            return Err(Error::given(given, "there is no pyproject.toml in the folder", hint));
+        }
         Ok(Self::Tree(Tree { _temporary: Some(made), ..tree }))
     }
 

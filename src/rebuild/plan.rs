@@ -22,6 +22,12 @@ const OF_THE_FRONTEND: [&str; 2] = ["PATH", "VIRTUAL_ENV"];
 const OF_TARGET_FOLDERS: [&str; 3] =
     ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
 
+/// Variables with which the user tells programs where things are and which servers to ask. A record
+/// is not trusted, so they are never removed: their beginnings, and whole names.
+const OF_THE_USER: [&str; 8] =
+    ["UV_", "PIP_", "SSL_", "XDG_", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "RUSTUP_"];
+const NAMES_OF_THE_USER: [&str; 6] = ["PATH", "HOME", "USERPROFILE", "CARGO_HOME", "UV", "NETRC"];
+
 /// The tools that the recorded build used. `None`: the record does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Needed {
@@ -150,6 +156,9 @@ impl Plan {
         };
         let here = variables.get(name);
         match value {
+            Value::Absent if here.is_some() && is_of_the_user(name) => {
+                lacks("it was not set in the recorded build, and is needed here");
+            }
             Value::Absent => return false,
             _ if OF_THE_FRONTEND.contains(&name) => {}
             Value::Sha256(recorded) => match here.map(|here| here.to_str()) {
@@ -198,6 +207,13 @@ impl Plan {
             self.unavailable.push(Unavailable { name, cause: cause.to_owned() });
         }
     }
+}
+
+fn is_of_the_user(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    NAMES_OF_THE_USER.contains(&&*name)
+        || OF_THE_USER.iter().any(|start| name.starts_with(start))
+        || name.ends_with("_PROXY")
 }
 
 #[cfg(test)]
@@ -264,6 +280,17 @@ mod tests {
         let plan = of(true);
         assert_eq!(plan.unset, ["CARGO_TARGET_DIR", "LDFLAGS", "READ_BY_CRATE", "RUSTFLAGS"]);
         assert_eq!(names(&plan), ["CARGO_TARGET_DIR", "CXXFLAGS", "LDFLAGS"]);
+    }
+
+    #[test]
+    fn variables_of_the_user_are_never_removed() {
+        let names = ["UV_INDEX_URL", "PIP_INDEX_URL", "HOME", "https_proxy", "CARGO_NET_OFFLINE"];
+        let absent = names.map(|name| (Part::Environment, Kind::Variable, name, Value::Absent));
+        let here = variables(&names.map(|name| (name, "1")));
+        let none = ConfigSettings::new();
+        let plan = Plan::of(&record(&absent), &here, &none, &none, |_| false).unwrap();
+        assert_eq!(plan.unset, Vec::<String>::new());
+        assert_eq!(plan.unavailable.iter().filter(|it| names.contains(&&*it.name)).count(), 5);
     }
 
     #[test]

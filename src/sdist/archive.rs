@@ -14,6 +14,7 @@ use fs_err as fs;
 use tar::{Builder, EntryType, Header};
 
 use super::PKG_INFO;
+use super::headers::Headers;
 use crate::digest;
 use crate::error::{Cause, Error, PathContext as _, Result, because};
 use crate::fingerprint::record::FILE_NAME;
@@ -27,8 +28,8 @@ const FILES: usize = 1_000_000;
 const NAMES: usize = 64 << 20;
 /// Limit of the headers of one file (name, times), in bytes. The `tar` crate reads them into
 /// memory, whatever their size.
-const HEADERS: u64 = 1 << 20;
-/// Limit of one file that is read into memory, in bytes.
+pub(super) const HEADERS: u64 = 1 << 20;
+/// Limit of the files that are read into memory, in bytes.
 pub const READ: u64 = 64 << 20;
 
 /// An sdist. Every file in it was read once.
@@ -43,17 +44,20 @@ pub struct Archive {
     pub record: Option<Vec<u8>>,
     /// The text of PKG-INFO.
     pub metadata: Vec<u8>,
+    /// The texts of the manifests, by path below the top folder.
+    pub manifests: BTreeMap<String, String>,
 }
 
-type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
-type Entry<'a> = tar::Entry<'a, Reader>;
+pub(super) type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
+pub(super) type Entry<'a> = tar::Entry<'a, Reader>;
 
 impl Archive {
     /// Reads a whole archive.
     ///
     /// # Errors
-    /// The path is not a file or not an archive; the archive has no file or more than one top
-    /// folder, has links, unsafe or repeated names, or exceeds a limit.
+    /// The path is not a file or not an archive; programs could read the archive in different ways;
+    /// it has no file or more than one top folder, has links, unsafe or repeated names, or exceeds a
+    /// limit.
     pub fn open(path: &Path) -> Result<Self> {
         let meta = fs::metadata(path).at(path)?;
         if !meta.is_file() {
@@ -65,22 +69,28 @@ impl Archive {
             files: BTreeMap::new(),
             record: None,
             metadata: Vec::new(),
+            manifests: BTreeMap::new(),
         };
-        let mut names = 0;
+        let mut headers = Headers::default();
+        each(path, true, &mut |entry| headers.check(entry).map_err(|cause| refused(path, cause)))?;
+        let (mut names, mut left) = (0, READ);
         each(path, false, &mut |entry| {
             let Some(name) = found.name(entry)? else { return Ok(()) };
-            let digest = if name == FILE_NAME || name == PKG_INFO {
+            let digest = if name == FILE_NAME || name == PKG_INFO || is_manifest(&name) {
                 let mut bytes = Vec::new();
-                let read = entry.by_ref().take(READ + 1).read_to_end(&mut bytes);
+                let read = entry.by_ref().take(left + 1).read_to_end(&mut bytes);
                 read.map_err(|error| refused(path, error))?;
-                if bytes.len() as u64 > READ {
-                    return Err(refused(path, format!("{name} is larger than 64 MiB")));
-                }
+                left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                    refused(path, "its record and manifests are larger than 64 MiB")
+                })?;
                 let digest = digest::bytes(&bytes);
-                if name == FILE_NAME {
-                    found.record = Some(bytes);
-                } else {
-                    found.metadata = bytes;
+                match name.as_str() {
+                    FILE_NAME => found.record = Some(bytes),
+                    PKG_INFO => found.metadata = bytes,
+                    _ => {
+                        let text = String::from_utf8(bytes);
+                        found.manifests.extend(text.ok().map(|text| (name.clone(), text)));
+                    }
                 }
                 digest
             } else {
@@ -113,11 +123,10 @@ impl Archive {
             .to_owned();
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous => {}
-            // A folder entry must be empty, because Python's tarfile reads its data as further
-            // files. A global header must be small, because tarfile loads it into memory.
+            EntryType::XGlobalHeader => return Ok(None),
+            // Python's tarfile reads the data of a folder as further files.
             EntryType::Directory if entry.size() == 0 => return Ok(None),
-            EntryType::XGlobalHeader if entry.size() <= HEADERS => return Ok(None),
-            EntryType::Directory | EntryType::XGlobalHeader => {
+            EntryType::Directory => {
                 return Err(refused(path, format!("{name:?} has something in it")));
             }
             _ => return Err(refused(path, format!("{name:?} is a link or no file"))),
@@ -203,8 +212,12 @@ impl Archive {
     }
 }
 
+fn is_manifest(name: &str) -> bool {
+    ["Cargo.toml", "pyproject.toml"].contains(&name.rsplit('/').next().unwrap_or(name))
+}
+
 /// A reader that enforces the limits, whatever sizes the archive states.
-struct BoundedReader<R> {
+pub(super) struct BoundedReader<R> {
     inner: R,
     left: u64,
     /// Bytes of headers that may still be read; `None` while a file's content is read.

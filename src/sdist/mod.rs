@@ -8,9 +8,11 @@
 //! a build of an unpacked sdist names and compares its inputs as if it ran in the tree.
 
 pub mod archive;
+mod headers;
 pub mod origin;
 pub mod pack;
 pub mod restore;
+mod rewritten;
 
 pub use archive::Archive;
 pub use origin::Origin;

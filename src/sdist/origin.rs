@@ -8,7 +8,8 @@ use walkdir::WalkDir;
 
 use super::PKG_INFO;
 use super::archive::READ;
-use super::restore::{contradictions, project_in};
+use super::restore::{contradictions, not_maturins, project_in};
+use super::rewritten::Rewritten;
 use crate::digest;
 use crate::error::{Cause, Error};
 use crate::fingerprint::record::FILE_NAME;
@@ -62,7 +63,7 @@ pub enum Unusable {
     Invalid(#[from] Cause),
     /// The record contradicts itself.
     #[error("{name} {cause}")]
-    Contradiction { name: String, cause: &'static str },
+    Contradiction { name: String, cause: String },
     #[error("it names no packed files")]
     NamesNoFiles,
     #[error("it names `{0}`, which is not a path in the archive")]
@@ -96,7 +97,8 @@ impl Origin {
         }
         let record = Record::from_json(&fs_err::read(&path)?)?;
         if let Some((name, cause)) = contradictions(&record).first() {
-            return Err(Unusable::Contradiction { name: (*name).to_owned(), cause });
+            let (name, cause) = ((*name).to_owned(), (*cause).to_owned());
+            return Err(Unusable::Contradiction { name, cause });
         }
         if record.packed.is_empty() {
             return Err(Unusable::NamesNoFiles);
@@ -114,6 +116,7 @@ impl Origin {
         let top = normalize(&project.join(top));
         let look = |packed: &Packed| (packed.path.clone(), Found::look(root, packed));
         let files = record.packed.iter().map(look).collect();
+        check_rewritten(root, &record, &files)?;
         let unpacked_extras = RefCell::default();
         let root = root.to_owned();
         Ok(Some(Self { root, files, tree, project, top, record, unpacked_extras }))
@@ -380,6 +383,24 @@ impl Found {
         });
         Self { packed: packed.clone(), state, text }
     }
+}
+
+/// Checks that the packed manifests are the tree's, as maturin rewrites them.
+fn check_rewritten(
+    root: &Path,
+    record: &Record,
+    files: &BTreeMap<String, Found>,
+) -> Result<(), Unusable> {
+    let archive = Rewritten::new(record);
+    let found = files.values().filter(|found| found.state == State::AsPacked);
+    for Found { packed, .. } in found.filter(|found| found.packed.original.is_some()) {
+        let text = digest::text(&root.join(&packed.path))?;
+        archive.check(packed, &text).map_err(|key| {
+            let (name, cause) = (packed.path.clone(), not_maturins(&key));
+            Unusable::Contradiction { name, cause }
+        })?;
+    }
+    Ok(())
 }
 
 fn is_product(path: &Path, here: &Roots) -> bool {

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
+use super::rewritten::Rewritten;
 use super::{Archive, Origin, PKG_INFO};
 use crate::error::{Damage, Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
@@ -34,8 +35,33 @@ pub fn damage(archive: &Archive, record: &Record) -> Vec<Damage> {
     let missing = packed.keys().filter(|name| !archive.files.contains_key(**name));
     found.extend(missing.map(|name| Damage::new(name, "is in its record and not in the archive")));
     found.extend(contradictions(record).into_iter().map(|(name, cause)| Damage::new(name, cause)));
+    let text = |name: &str| archive.manifests.get(name).map(String::as_str);
+    let strange = rewritten(record, text).filter_map(|(name, keys)| Some((name, keys.err()?)));
+    found.extend(strange.map(|(name, key)| Damage::new(name, not_maturins(&key))));
     found.sort_by(|one, other| one.name.cmp(&other.name));
     found
+}
+
+/// The manifests of an archive that are not as in the tree, each with the keys whose values only the
+/// archive states, or with the key that maturin does not change so.
+pub fn rewritten<'a>(
+    record: &'a Record,
+    text: impl Fn(&str) -> Option<&'a str>,
+) -> impl Iterator<Item = (&'a str, Result<Vec<String>, String>)> {
+    let files = Rewritten::new(record);
+    let packed = record.packed.iter().filter(|packed| packed.original.is_some());
+    packed.map(move |packed| {
+        let checked = match text(&packed.path) {
+            Some(text) => files.check(packed, text),
+            None => Err("no text".to_owned()),
+        };
+        (packed.path.as_str(), checked)
+    })
+}
+
+/// The words for a key that maturin does not change so.
+pub fn not_maturins(key: &str) -> String {
+    format!("is not the tree's as maturin rewrites it ({key})")
 }
 
 /// Impossible statements of a record about the files in an archive: each file's name and the cause.

@@ -10,13 +10,15 @@ use walkdir::WalkDir;
 use super::super::Context;
 use super::super::members;
 use super::super::sources::{Base, Sources, Tree, split_revision};
+use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
+use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Record, Value};
 use crate::git;
 use crate::inputs::{Kind, Root, normalize};
 use crate::publish::is_git_folder;
 use crate::request::Environment;
-use crate::sdist::{Archive, Origin};
+use crate::sdist::{Archive, Origin, PKG_INFO, restore};
 
 /// Folders that tools make, and that are no sources.
 const TOOLS: [&str; 2] = [".venv", "__pycache__"];
@@ -46,8 +48,15 @@ pub(super) fn make(
     if path.is_dir() {
         if matches!(Origin::read(&path), Ok(Some(_))) {
             let folder = to.join(path.file_name().unwrap_or("sdist".as_ref()));
+            let record = Record::from_json(&fs::read(path.join(FILE_NAME)).at(&path)?)?;
+            let texts = texts_of(&record, |name| digest::text(&path.join(name)).ok());
+            is_compared(&path, &record, &texts)?;
             copy_all(&path, &folder, working)?;
             return Ok(Clean { sources: Sources::open_one(given, context)?, folder });
+        }
+        if !path.join("pyproject.toml").is_file() {
+            let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION, or an sdist";
+            return Err(Error::given(path.join("pyproject.toml"), "no such file", hint));
         }
         let member = members::below(&path, name).map(|(member, _)| member.project.root);
         let own = member.unwrap_or_else(|| path.clone());
@@ -62,13 +71,46 @@ pub(super) fn make(
         }
         let archive = Archive::open(&path)?;
         let folder = to.join(&archive.top);
-        archive.unpack(&|name| Some(folder.join(name)))?;
+        let record = Record::from_json(archive.record.as_deref().unwrap_or_default())?;
+        is_compared(&path, &record, &archive.manifests)?;
+        // Other files, such as wheels, were compared with nothing.
+        let named = record.packed.iter().filter(|packed| packed.source.is_some());
+        let mut named: BTreeSet<&str> = named.map(|packed| packed.path.as_str()).collect();
+        named.extend([FILE_NAME, PKG_INFO]);
+        archive.unpack(&|name| named.contains(name).then(|| folder.join(name)))?;
         return Ok(Clean { sources, folder });
     }
     let (folder, revision) = split_revision(given, context)?;
     let (tree, top) = Tree::checked_out(&folder, &revision, &to, context)?;
+    if !tree.folder.join("pyproject.toml").is_file() {
+        let hint = "name the folder of the project in front of the `@`";
+        return Err(Error::given(given, "there is no pyproject.toml in the folder", hint));
+    }
     track(&top, context)?;
     Ok(Clean::of(tree))
+}
+
+fn texts_of(record: &Record, text: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let packed = record.packed.iter().filter(|packed| packed.original.is_some());
+    packed.filter_map(|packed| Some((packed.path.clone(), text(&packed.path)?))).collect()
+}
+
+/// Refuses an sdist with a manifest that can't be compared with the tree's: frontends would build
+/// with what only the sdist says.
+fn is_compared(path: &Path, record: &Record, texts: &BTreeMap<String, String>) -> Result<()> {
+    let text = |name: &str| texts.get(name).map(String::as_str);
+    let refused = |cause: String| Err(Error::given(path, cause, "give the tree as --source"));
+    for (name, keys) in restore::rewritten(record, text) {
+        match keys {
+            Ok(keys) if keys.is_empty() => {}
+            Ok(keys) => {
+                let keys = keys.join(", ");
+                return refused(format!("{name}: only the sdist says what it inherits ({keys})"));
+            }
+            Err(key) => return refused(format!("{name} {}", restore::not_maturins(&key))),
+        }
+    }
+    Ok(())
 }
 
 impl Clean {

@@ -79,7 +79,9 @@ pub(super) fn find(
         None => has_build(environment, context),
     };
     let target = used_target_folder(folder, working, environment);
+    let unclear = no_versions(needed);
     let packages = match &frontend {
+        _ if !unclear.is_empty() => unclear,
         Ok(Frontend::Uv(uv)) => {
             let python = python.as_deref().ok();
             packages(needed, uv, python, folder, working, environment)
@@ -276,14 +278,10 @@ fn packages(
         }
         run(&mut command).ok()?.err()
     };
-    let versions = [("wheelprint", &needed.wheelprint), ("maturin", &needed.maturin)];
     let mut missing = Vec::new();
-    for (name, version) in versions {
-        let Some(version) = version else { continue };
-        let what = escape_controls(&format!("{name} {version}"));
-        if !is_version(version) {
-            missing.push(Missing::new(what, "this is no version"));
-        } else if let Some(said) = lacks(&format!("{name}=={version}\n")) {
+    for (name, version) in versions(needed) {
+        if let Some(said) = lacks(&format!("{name}=={version}\n")) {
+            let what = format!("{name} {version}");
             let cause =
                 said.lines().map(|line| line.trim_matches(|it: char| " ×╰─▶│".contains(it)));
             let cause: Vec<&str> = cause.filter(|line| !line.is_empty()).collect();
@@ -291,6 +289,19 @@ fn packages(
         }
     }
     missing
+}
+
+/// The packages of which the recorded build had a certain version.
+fn versions(needed: &Needed) -> impl Iterator<Item = (&'static str, &str)> {
+    let versions = [("wheelprint", &needed.wheelprint), ("maturin", &needed.maturin)];
+    versions.into_iter().filter_map(|(name, version)| Some((name, version.as_deref()?)))
+}
+
+/// The recorded versions that are none. With them, nothing is asked and nothing is built.
+fn no_versions(needed: &Needed) -> Vec<Missing> {
+    let unclear = versions(needed).filter(|(_, version)| !is_version(version));
+    let what = |(name, version)| escape_controls(&format!("{name} {version}"));
+    unclear.map(|one| Missing::new(what(one), "this is no version")).collect()
 }
 
 /// Whether the text has only characters of versions (PEP 440). A record is not trusted, and the

@@ -56,7 +56,9 @@ fn computed(verified: &Verified) -> Vec<Claim> {
         if findings.same > 0 && !verified.is_archive {
             same.push(count(findings.same, "input"));
         }
-        claims.push(claim("sources", format!("{} as in the sources", same.join(" and "))));
+        if !same.is_empty() {
+            claims.push(claim("sources", format!("{} as in the sources", same.join(" and "))));
+        }
     }
     if findings.damaged.is_empty() {
         let list = if verified.is_archive { "its record" } else { "RECORD" };

@@ -105,7 +105,7 @@ fn of_sdists(exclude: &toml::Value) -> Option<&str> {
     exclude.as_str().or_else(|| exclude.get("path").filter(|_| applies)?.as_str())
 }
 
-fn key(name: &str) -> Key {
+pub(super) fn key(name: &str) -> Key {
     let file = name.rsplit('/').next().unwrap_or(name);
     let end = file.rsplit_once('.').map_or("", |(_, end)| end);
     let part = match (file, end) {

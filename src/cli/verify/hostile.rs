@@ -1,7 +1,9 @@
 //! Records that no build of ours writes, and that would make `verify` read other files.
 
-use crate::fingerprint::Record;
-use crate::inputs::{Look, Roots, Watch};
+use std::path::{Path, PathBuf};
+
+use crate::fingerprint::{Record, Value};
+use crate::inputs::{Look, Root, Roots, Watch, normalize};
 use crate::wheel::audit::LIMIT;
 
 /// A watched TOML file that is a device or too large for a manifest. TOML files are read whole.
@@ -14,4 +16,52 @@ pub(super) fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
         }
         _ => None,
     })
+}
+
+/// A folder that would be read with all folders in it, and that no project has as a source: a package
+/// without a manifest, `/proc`, the whole disk, or all homes. Reading it could take hours.
+pub(super) fn endless(record: &Record, roots: &Roots, project: &Path) -> Option<String> {
+    let is_no_package = |folder: &Path| folder.is_dir() && !folder.join("Cargo.toml").is_file();
+    let packages = record.watches.iter().filter_map(|watch| match watch {
+        Watch::Place { look: Look::Package, place, .. } => roots.resolve(place),
+        _ => None,
+    });
+    let crates = roots.iter().filter(|(root, _)| matches!(root, Root::Crate(_)));
+    let packages = packages.chain(crates.map(|(_, folder)| folder.to_owned()));
+    let packages = packages.filter(|folder| is_no_package(folder));
+
+    let home = etcetera::home_dir().ok();
+    let is_above_home = |folder: &Path| {
+        home.as_ref().is_some_and(|home| home.starts_with(folder) && home != folder)
+    };
+    let is_endless = |folder: &PathBuf| {
+        let is_of_the_kernel = ["/proc", "/sys", "/dev"].iter().any(|it| folder.starts_with(it));
+        let is_wide = folder.parent().is_none() || is_above_home(folder);
+        is_of_the_kernel || folder != project && is_wide && is_no_package(folder)
+    };
+    let folders = record.watches.iter().filter_map(|watch| match watch {
+        Watch::Place { look: Look::Content | Look::Python, place, .. } => roots.resolve(place),
+        Watch::Glob { root, glob, .. } => Some(normalize(&roots.get(root)?.join(fixed(glob)))),
+        _ => None,
+    });
+    let found = packages.chain(folders.filter(is_endless)).next();
+    found.map(|folder| folder.display().to_string())
+}
+
+/// The folder that a glob begins with.
+fn fixed(glob: &str) -> PathBuf {
+    glob.split('/').take_while(|part| !part.contains(['*', '?', '[', '{'])).collect()
+}
+
+/// A manifest that each build reads and that the record does not name as a source.
+pub(super) fn missing_manifest(record: &Record) -> Option<&'static str> {
+    let inputs = record.pairs().filter(|(key, value)| {
+        key.root.as_ref().is_some_and(Root::is_of_sources) && **value != Value::Absent
+    });
+    let inputs: Vec<&str> = inputs.map(|(key, _)| key.name.as_str()).collect();
+    let files = record.source.iter().flat_map(|source| source.files.keys()).map(String::as_str);
+    let names: Vec<&str> = files.chain(inputs).collect();
+    ["pyproject.toml", "Cargo.toml"]
+        .into_iter()
+        .find(|wanted| !names.iter().any(|name| name.rsplit('/').next() == Some(wanted)))
 }

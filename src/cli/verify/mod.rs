@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
+use super::artifact::{ArtifactKind, InspectedArtifact, file_name, leads_astray};
 use super::sources::{Base, Package, SourceArguments, Sources, Tree};
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
@@ -13,9 +13,10 @@ use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
 use crate::inputs::{Key, Kind, Part, Root, Roots, normalize};
 use crate::log::escape_controls;
-use crate::project::Project;
+use crate::project::{Project, normalize_name};
 use crate::report;
 use crate::request::Artifact;
+use crate::sdist::{Archive, PKG_INFO, restore};
 
 mod attestation;
 mod claims;
@@ -24,7 +25,7 @@ mod hostile;
 pub(super) mod words;
 
 use attestation::Attested;
-use hostile::no_manifest;
+use hostile::{endless, missing_manifest, no_manifest};
 
 /// Check whether wheels and sdists were built from these sources
 ///
@@ -131,7 +132,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer> {
 /// Compares an artifact with the sources.
 pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Result<Verified> {
     let path = context.path(given);
-    let InspectedArtifact { name, record, record_file, mut kind, .. } =
+    let InspectedArtifact { name, version, record, record_file, mut kind } =
         InspectedArtifact::open(&path)?;
     let (package, own) = sources.of(&path, &name)?;
     let refused = |cause: &str, hint: &str| Err(Error::given(&path, cause, hint));
@@ -161,6 +162,10 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
     if let Some(cause) = leads_astray(&record) {
         return refused(&format!("its record can't be used: {cause}"), "build it again");
     }
+    if let Some(name) = missing_manifest(&record) {
+        let cause = format!("its record can't be used: it names no {name}, which each build reads");
+        return refused(&cause, "build it again");
+    }
     let base = own.as_ref().unwrap_or(&sources.base);
     let mut findings = match base {
         Base::Tree(tree) => in_tree(&path, &record, artifact, tree, context)?,
@@ -177,6 +182,14 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
         },
     };
     findings.damaged = kind.damage(&record);
+    let project = match base {
+        Base::Tree(tree) => Project::load(&tree.folder)?.name,
+        Base::Stated { .. } => None,
+    };
+    findings.damaged.extend(misnamed(&path, [&name, &version], project.as_deref()));
+    if let ArtifactKind::Archive(archive) = &kind {
+        findings.not_compared.extend(not_compared(archive, &record));
+    }
     let folder = match base {
         Base::Tree(tree) => Some(tree.folder.clone()),
         Base::Stated { .. } => None,
@@ -184,6 +197,42 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
     let (path, is_archive) = (given.to_owned(), artifact == Artifact::Sdist);
     let attestations = Vec::new();
     Ok(Verified { path, package, record, record_file, folder, is_archive, findings, attestations })
+}
+
+/// Another name in the metadata than that of the project, and a file name of another package.
+fn misnamed(path: &Path, named: [&str; 2], project: Option<&str>) -> Option<(String, String)> {
+    let [name, version] = named.map(escape_controls);
+    if let Some(project) =
+        project.filter(|project| normalize_name(project) != normalize_name(&name))
+    {
+        let cause = format!("says that it is of {name}, and the project is {project}");
+        return Some(("its metadata".to_owned(), cause));
+    }
+    let file = file_name(path);
+    let file = file.strip_suffix(".tar.gz").unwrap_or(&file);
+    let mut parts = file.splitn(3, '-').map(normalize_name);
+    // Names of both formats have `_` in place of `-`, and versions may have `_` in place of `+`.
+    let version = normalize_name(&version);
+    let [own, other] = [parts.next(), parts.next()].map(Option::unwrap_or_default);
+    let is_same = own == normalize_name(&name)
+        && normalize_name(&other.replace('+', "-")) == normalize_name(&version.replace('+', "-"));
+    (!is_same).then(|| ("its file name".to_owned(), format!("is not that of {name} {version}")))
+}
+
+/// What an sdist has in it that is of no file of the sources, or that only the sdist says.
+fn not_compared(archive: &Archive, record: &Record) -> Vec<Reason> {
+    let strange = record.packed.iter().filter(|it| it.source.is_none() && it.path != PKG_INFO);
+    let strange = strange.map(|packed| {
+        let cause = "no file of the sources".to_owned();
+        Reason::Unreadable { key: files::key(&packed.path), cause }
+    });
+    let text = |name: &str| archive.manifests.get(name).map(String::as_str);
+    let stated = restore::rewritten(record, text).filter_map(|(name, keys)| {
+        let keys = keys.ok().filter(|keys| !keys.is_empty())?;
+        let cause = format!("only the sdist says what it inherits ({})", keys.join(", "));
+        Some(Reason::Unreadable { key: files::key(name), cause })
+    });
+    strange.chain(stated).collect()
 }
 
 fn in_tree(
@@ -199,6 +248,10 @@ fn in_tree(
     if let Some(name) = no_manifest(record, &roots) {
         let cause =
             format!("its record names {} as a TOML file, which it is not", escape_controls(&name));
+        return refused(&cause, "is this the right --source?");
+    }
+    if let Some(folder) = endless(record, &roots, &tree.folder) {
+        let cause = format!("its record names {} as a source", escape_controls(&folder));
         return refused(&cause, "is this the right --source?");
     }
     let mut observed = compare::observe(&call, record, &roots);
@@ -225,7 +278,8 @@ fn in_tree(
         findings.differences.extend(differences);
         findings.files = same;
     }
-    if findings.same + findings.files == 0 && findings.differences.is_empty() {
+    let is_compared = findings.files > 0 || artifact != Artifact::Sdist && findings.same > 0;
+    if !is_compared && findings.differences.is_empty() {
         return refused("its record names no source that can be compared here", "build it again");
     }
     Ok(findings)
