@@ -38,6 +38,7 @@ pub mod settings;
 mod shared;
 pub mod stat_cache;
 mod store;
+mod strict_json;
 mod switch;
 mod tied;
 pub mod toolchain;

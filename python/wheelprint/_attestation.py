@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LIMIT = 64 << 20
 #: The longest text of a library that is passed on.
 LONGEST = 200
+HINT = "an attestation is a file of PEP 740, of PyPI's integrity API, or a Sigstore bundle"
 IN_TOTO = "application/vnd.in-toto+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle"
 #: Services whose names a signer may begin with: their address, and their issuer of identities.
@@ -68,6 +69,8 @@ class Failed(Exception):
 class Signer:
     """The signer that the user demands. Fields that are None are not compared."""
 
+    #: The text of ``--signer``.
+    text: str
     issuer: str
     #: The subject alternative name of the certificate.
     identity: str | None = None
@@ -91,7 +94,7 @@ def demanded(signer: str | None, issuer: str | None) -> Signer | None:
 
     for name, (address, own_issuer) in SERVICES.items():
         if signer.startswith(f"{address}/"):
-            return Signer(issuer or own_issuer, identity=signer)
+            return Signer(signer, issuer or own_issuer, identity=signer)
         if not signer.startswith(f"{name}:"):
             continue
         project, at, ref = signer[len(name) + 1 :].partition("@")
@@ -107,6 +110,7 @@ def demanded(signer: str | None, issuer: str | None) -> Signer | None:
                 raise wrong("workflows are in .github/workflows")
             workflow = f"{address}/{repository}/.github/workflows/{parts[-1]}"
         return Signer(
+            signer,
             issuer or own_issuer,
             repository=f"{address}/{repository}",
             workflow=workflow,
@@ -114,7 +118,7 @@ def demanded(signer: str | None, issuer: str | None) -> Signer | None:
         )
     if issuer is None:
         raise wrong("an identity needs its --issuer")
-    return Signer(issuer, identity=signer)
+    return Signer(signer, issuer, identity=signer)
 
 
 def read(path: str) -> bytes:
@@ -154,27 +158,65 @@ def bundles(path: str) -> Iterator[tuple[str, Any]]:
     from pypi_attestations import Attestation
     from sigstore.models import Bundle
 
-    hint = "an attestation is a file of PEP 740, of PyPI's integrity API, or a Sigstore bundle"
-    for document in documents(path, hint):
+    for document in documents(path, HINT):
         try:
             if str(document.get("mediaType")).startswith(BUNDLE):
                 yield "sigstore-bundle", Bundle.from_json(json.dumps(document))
             elif "attestation_bundles" in document:
-                # The publisher in it is PyPI's word, and not signed. The certificate decides.
-                for group in document["attestation_bundles"]:
-                    for attestation in group["attestations"]:
-                        yield "provenance", Attestation.model_validate(attestation).to_bundle()
+                for attestation in in_provenance(path, document):
+                    yield "provenance", Attestation.model_validate(attestation).to_bundle()
             elif "envelope" in document:
                 yield "attestation", Attestation.model_validate(document).to_bundle()
             elif "_type" in document and "subject" in document:
                 raise Failed(path, "a statement that nobody signed", "sign it first")
             else:
-                raise Failed(path, "neither an attestation (PEP 740) nor a Sigstore bundle")
+                raise Failed(path, "neither an attestation (PEP 740) nor a Sigstore bundle", HINT)
         except Failed:
             raise
         # The libraries read data of others here, and their errors have no common type.
         except Exception as error:
-            raise Failed(path, f"not a valid attestation: {short(error)}") from error
+            raise Failed(path, unreadable(error), HINT) from error
+
+
+def in_provenance(path: str, document: dict[str, Any]) -> list[Any]:
+    """The attestations in a provenance object of PyPI's integrity API (PEP 740).
+
+    The library's own reader refuses publishers that it does not know. The publisher is PyPI's word,
+    and not signed. The certificate decides.
+    """
+    version = document.get("version")
+    # For Python, `true` equals 1.
+    if version != 1 or isinstance(version, bool):
+        said = json.dumps(version)
+        raise Failed(
+            path, f"PyPI's provenance of a version that is not known ({short(said)})", HINT
+        )
+    groups = document["attestation_bundles"]
+    lists: list[Any] = [
+        group.get("attestations") if isinstance(group, dict) else None
+        for group in (groups if isinstance(groups, list) else [None])
+    ]
+    if not all(isinstance(attestations, list) for attestations in lists):
+        raise Failed(path, "PyPI's provenance without a list of attestations", HINT)
+    return [attestation for attestations in lists for attestation in attestations]
+
+
+def unreadable(error: Exception) -> str:
+    """Why a library can't read an attestation: the first wrong field."""
+    # The library for bundles only repeats the text of the error that it caught.
+    for cause in (error, error.__context__):
+        details = getattr(cause, "errors", None)
+        if not callable(details):
+            continue
+        first = details()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] != "missing" and field == "mediaType":
+            return f"a bundle of a version that is not known ({short(first['input'])})"
+        if first["type"] != "missing" and field == "version":
+            return f"an attestation of a version that is not known ({short(first['input'])})"
+        words = short(f"{field}: {first['msg']}" if field else first["msg"])
+        return f"not a valid attestation: {words}"
+    return f"not a valid attestation: {short(error)}"
 
 
 def verifiers(trust_root: str | None) -> list[Any]:
@@ -215,8 +257,11 @@ class AnySigner:
         """Accepts every certificate."""
 
 
-def signer_of(bundle: Any) -> dict[str, Any]:
-    """Who the certificate names: identities, issuer, and the build that it was given to."""
+def signer_of(bundle: Any, wanted: Signer | None) -> dict[str, Any]:
+    """Who the certificate names: identities, issuer, and the build that it was given to.
+
+    A demanded identity is the first, because that one is shown.
+    """
     from cryptography import x509
     from pypi_attestations import Attestation
     from sigstore.verify import policy
@@ -231,11 +276,14 @@ def signer_of(bundle: Any) -> dict[str, Any]:
         "commit": policy.OIDCSourceRepositoryDigest,
         "workflow": policy.OIDCBuildConfigURI,
     }
+    identities = [
+        *names.get_values_for_type(x509.UniformResourceIdentifier),
+        *names.get_values_for_type(x509.RFC822Name),
+    ]
+    if wanted is not None:
+        identities.sort(key=lambda identity: identity != wanted.identity)
     return {
-        "identities": [
-            *names.get_values_for_type(x509.UniformResourceIdentifier),
-            *names.get_values_for_type(x509.RFC822Name),
-        ],
+        "identities": identities,
         **{name: claims.get(kind.oid.dotted_string) for name, kind in kinds.items()},
     }
 
@@ -297,7 +345,7 @@ def check(
     found: dict[str, Any] = {"file": file, "format": kind, "signer": None, "time": None}
     try:
         content, payload = verified(bundle, trusted)
-        found["signer"] = signer_of(bundle)
+        found["signer"] = signer_of(bundle, wanted)
         time = time_of(bundle, parts)
         found["time"] = time and f"{time:%Y-%m-%dT%H:%M:%SZ}"
         found["refused"] = refusal_of_signer(wanted, found["signer"])
@@ -315,10 +363,22 @@ def refusal_of_signer(wanted: Signer | None, found: dict[str, Any]) -> dict[str,
     """The refusal if another signer was demanded."""
     if wanted is None or is_demanded(wanted, found):
         return None
-    names = ", ".join(found["identities"])
-    build = f", for {found['repository']} at {found['ref']}" if found["repository"] else ""
-    cause = f"it was signed by {names}{build} (issuer {found['issuer']})"
-    return {"kind": "signer", "cause": short(cause)}
+    demand = wanted.text
+    if found["issuer"] != wanted.issuer:
+        demand += f" (issuer {wanted.issuer})"
+    cause = f"not signed by the demanded signer {demand}, but by {described(found)}"
+    return {"kind": "signer", "cause": cause}
+
+
+def described(found: dict[str, Any]) -> str:
+    """A signer in words. Each part is shortened, so that a long one does not hide the others."""
+    words = ", ".join(found["identities"]) or "a signer without identity"
+    parts = [short(words)]
+    for word, name in (("for", "repository"), ("at", "ref"), ("in the workflow", "workflow")):
+        # The identity mostly is the workflow.
+        if found[name] and found[name] not in found["identities"]:
+            parts.append(f"{word} {short(found[name])}")
+    return f"{' '.join(parts)} (issuer {short(found['issuer'])})"
 
 
 def refusal(bundle: Any, parts: dict[str, Any], error: Exception) -> dict[str, str]:

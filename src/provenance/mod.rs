@@ -13,6 +13,7 @@ use crate::inputs::{Kind, Part};
 
 pub(crate) mod builder;
 pub(crate) mod crates;
+mod descriptor;
 pub(crate) mod reader;
 
 use builder::Builder;
@@ -70,9 +71,7 @@ fn predicate(
 ) -> Json {
     let record = subject.record;
     let mut dependencies: Vec<Json> = commit.map(source).into_iter().collect();
-    let file =
-        |(name, sha256): (String, &str)| json!({ "name": name, "digest": { "sha256": sha256 } });
-    dependencies.extend(files(record).into_iter().map(file));
+    dependencies.extend(files(record).into_iter().map(|(name, sha256)| input(&name, sha256)));
     dependencies.extend_from_slice(crates);
     dependencies.extend(tools(record));
     json!({
@@ -84,11 +83,7 @@ fn predicate(
         "runDetails": {
             "builder": builder.json(),
             "metadata": builder.metadata(),
-            "byproducts": [{
-                "name": subject.record_name,
-                "mediaType": "application/json",
-                "digest": { "sha256": subject.record_sha256 },
-            }],
+            "byproducts": [byproduct(subject.record_name, subject.record_sha256)],
         },
     })
 }
@@ -137,6 +132,16 @@ fn source(commit: &Commit) -> Json {
         json["uri"] = uri.as_str().into();
     }
     json
+}
+
+/// A file that was an input.
+fn input(name: &str, sha256: &str) -> Json {
+    json!({ "name": name, "digest": { "sha256": sha256 } })
+}
+
+/// The record in the file.
+fn byproduct(name: &str, sha256: &str) -> Json {
+    json!({ "name": name, "mediaType": "application/json", "digest": { "sha256": sha256 } })
 }
 
 /// The files that the record names with the digest of their bytes: the path relative to the

@@ -11,6 +11,7 @@ use crate::fingerprint::{Fingerprint, Inputs, Record};
 use crate::freshness::{self, Verdict};
 use crate::inputs::Part;
 use crate::report;
+use crate::strict_json;
 use crate::wheel::record_file::RecordFile;
 
 /// The number of fields of an SBOM that are shown.
@@ -39,8 +40,9 @@ pub(super) fn of_lists(name: &str, one: &[u8], other: &[u8]) -> Vec<Difference> 
 /// The differences of two records of wheelprint. What the two builds were made with (variables,
 /// tools, settings) has no effect of its own: an effect would be a difference of another file. All
 /// else in a record is about the sources, which both wheels should have in common. `None` if one of
-/// them can't be read.
+/// them can't be read, or can be read in two ways.
 pub(super) fn of_records(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Difference>> {
+    let values = (strict_json::parse(one).ok()?, strict_json::parse(other).ok()?);
     let (one, other) = (Record::from_json(one).ok()?, Record::from_json(other).ok()?);
     let is_of_the_build = |part: Part| match part {
         Part::Environment | Part::Toolchain | Part::Request => true,
@@ -95,15 +97,19 @@ pub(super) fn of_records(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Dif
         found.push(Difference::of(name, Reason::Record, text));
     }
     if found.is_empty() {
-        found.push(Difference::of(name, Reason::Record, "the same in another form").harmless());
+        let difference = |text| Difference::of(name, Reason::Record, text);
+        found.push(match values.0 == values.1 {
+            true => difference("the same in another form").harmless(),
+            false => difference("values that are not of a record"),
+        });
     }
     Some(found)
 }
 
-/// The fields that differ in two SBOMs. `None` if one of them is no JSON.
+/// The fields that differ in two SBOMs. `None` if one of them is no JSON, or can be read in two
+/// ways.
 pub(super) fn of_sboms(name: &str, one: &[u8], other: &[u8]) -> Option<Vec<Difference>> {
-    let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
-    let (one, other) = (read(one)?, read(other)?);
+    let (one, other) = (strict_json::parse(one).ok()?, strict_json::parse(other).ok()?);
     let mut fields = Vec::new();
     differing(String::new(), Some(&one), Some(&other), &mut fields);
     if fields.is_empty() {
@@ -200,6 +206,29 @@ mod tests {
         spaced.push(b'\n');
         assert_eq!(of(&usual, &spaced), [("the same in another form".to_owned(), true)]);
         assert_eq!(of_records("record", &usual, b"{}"), None);
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_not_the_same() {
+        let usual = record("-O2", "one", ".");
+        let text = String::from_utf8(usual.clone()).unwrap();
+        let changed = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from} in {text}");
+            text.replacen(from, to, 1).into_bytes()
+        };
+        let twice = changed("\"roots\": {", "\"roots\": { \"project\": \"other\",");
+        assert!(Record::from_json(&twice).is_ok(), "it is read");
+        assert_eq!(of_records("record", &usual, &twice), None);
+        assert_eq!(of_records("record", &twice, &usual), None);
+        let sbom = |text: &'static str| text.as_bytes();
+        let (one, two) = (sbom(r#"{"a": [1]}"#), sbom(r#"{"a": [2], "a": [1]}"#));
+        assert_eq!(of_sboms("sbom", one, two), None);
+        assert_eq!(of_sboms("sbom", two, one), None);
+        let more = changed("\"kind\": \"variable\"", "\"more\": 1, \"kind\": \"variable\"");
+        let found = of_records("record", &usual, &more).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].text, "values that are not of a record");
+        assert!(!found[0].is_harmless);
     }
 
     #[test]

@@ -214,6 +214,14 @@ def test_a_publisher_vouches_for_the_file_only(built: Built) -> None:
     assert claims(found) == by
 
 
+def test_the_statement_about_an_sdist_holds(built: Built) -> None:
+    run = wheelprint(built.project, "provenance", built.sdist).ok()
+    path = built.write(built.authority.sign(json.loads(run.stdout)).bundle())
+    found = said(built.run("--json", built.sdist, "--attestation", path))
+    assert found["verified"], found
+    assert claims(found)["dependencies"] == "signer"
+
+
 def answer(
     built: Built, content: Any, signer: str | None = None, _: str = "", issuer: str | None = None
 ) -> dict[str, Any]:
@@ -274,7 +282,35 @@ def test_the_demanded_signer(built: Built, signer: tuple[str, ...], is_by_mail: 
 def test_another_signer(built: Built, signer: tuple[str, ...]) -> None:
     (found,) = answer(built, built.sign().bundle(), *signer)["attestations"]
     assert found["refused"]["kind"] == "signer"
-    assert WORKFLOW in found["refused"]["cause"], "the true signer is named"
+    start = f"not signed by the demanded signer {signer[0]}"
+    cause = found["refused"]["cause"]
+    assert cause.startswith(start)
+    demanded, _, true = cause[len(start) :].partition(", but by ")
+    assert true == (
+        f"{WORKFLOW} for https://github.com/someone/hello at refs/tags/v1"
+        f" (issuer {authority.GITHUB})"
+    )
+    is_other_issuer = GOOGLE in signer or signer[0].startswith("gitlab:")
+    assert demanded.startswith(" (issuer ") is is_other_issuer
+
+
+def test_a_signer_without_identity(built: Built) -> None:
+    """The certificate has a name, which is of a kind that no authority of Sigstore confirms."""
+    signed = built.sign(identity=authority.Identity("example.org", GOOGLE))
+    (found,) = answer(built, signed.bundle(), *MAIL)["attestations"]
+    assert found["refused"]["cause"] == (
+        f"not signed by the demanded signer {MAIL[0]}, but by a signer without identity"
+        f" (issuer {GOOGLE})"
+    )
+    run = built.run(built.wheel, "--attestation", built.write(signed.bundle())).ok()
+    assert f"signed by a signer without identity (issuer {GOOGLE})" in run.stdout
+
+
+def test_the_demanded_one_of_two_identities_is_shown(built: Built) -> None:
+    identity = authority.Identity("other@example.org", GOOGLE, others=(MAIL[0],))
+    path = built.write(built.sign(identity=identity).bundle())
+    run = built.run(built.wheel, "--attestation", path, "--signer", *MAIL).ok()
+    assert f"signed by {MAIL[0]} (issuer {GOOGLE})" in run.stdout
 
 
 def test_the_signer_is_compared_by_the_command(built: Built) -> None:
@@ -334,6 +370,13 @@ def changed(bundle: Any, *path: str | int, to: Any) -> Any:
         place = place[name]
     place[last] = to
     return bundle
+
+
+def twice(statement: Statement, name: str) -> bytes:
+    """The JSON of a statement with one name twice in an object: first with an empty list."""
+    text = json.dumps(statement)
+    assert text.count(f'"{name}": [') == 1
+    return text.replace(f'"{name}": [', f'"{name}": [], "{name}": [').encode()
 
 
 ENVELOPE = "dsseEnvelope"
@@ -408,6 +451,10 @@ BAD: dict[str, tuple[Callable[[Built], Any], str, str]] = {
     "not a statement": (
         lambda built: built.authority.sign({"_type": "other"}).bundle(),
         *("statement", "not an in-toto statement"),
+    ),
+    "a repeated name": (
+        lambda built: built.authority.sign(twice(built.statement, "resolvedDependencies")).bundle(),
+        *("statement", '"resolvedDependencies" is there twice in one object'),
     ),
     "a broken predicate": (
         lambda built: built.sign(lambda it: it["predicate"].pop("runDetails")).bundle(),
@@ -512,21 +559,62 @@ def test_another_subject(built: Built) -> None:
     assert found["attestations"][0]["file"] is None
 
 
+#: Changes of the subject, and the only line about it.
+UNCLEAR: dict[str, tuple[Callable[[Statement], object], str]] = {
+    "no name": (
+        lambda it: it["subject"][0].pop("name"),
+        "it is about this content, and does not name the file",
+    ),
+    "no digest": (
+        lambda it: it["subject"][0].update(digest={"sha512": "0"}),
+        "it is about a file of this name, and names no sha256 of it",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def unclear(built: Built) -> Several:
+    signed = {name: built.sign(change).bundle() for name, (change, _) in UNCLEAR.items()}
+    return Several.of(built, signed)
+
+
+@pytest.mark.parametrize("name", list(UNCLEAR))
+def test_a_subject_that_is_not_told(unclear: Several, name: str) -> None:
+    assert unclear.refused(name, "subject") == UNCLEAR[name][1]
+
+
+def test_no_attestation_is_none_that_does_not_hold(built: Built) -> None:
+    signed = built.sign(lambda it: it.update(subject=[]))
+    run = built.run(built.wheel, "--attestation", built.write(signed.bundle()))
+    assert run.code == 1
+    assert "no attestation is about it" in run.stdout
+    assert "in --attestation\n  none is about this file\n" in run.stdout
+    assert "does not hold" not in run.stdout
+
+
+def listed(statement: Statement) -> list[dict[str, Any]]:
+    """The dependencies."""
+    found: list[dict[str, Any]] = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    return found
+
+
 def find(statement: Statement, **wanted: str) -> dict[str, Any]:
     """The only dependency with these values."""
-    definition = statement["predicate"]["buildDefinition"]
-    (found,) = (it for it in definition["resolvedDependencies"] if wanted.items() <= it.items())
+    (found,) = (it for it in listed(statement) if wanted.items() <= it.items())
     return found
 
 
 def without(statement: Statement, **wanted: str) -> None:
-    dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
-    dependencies.remove(find(statement, **wanted))
+    listed(statement).remove(find(statement, **wanted))
 
 
 def a_crate(statement: Statement) -> dict[str, Any]:
-    dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
-    return next(it for it in dependencies if it.get("uri", "").startswith("pkg:cargo/pyo3@"))
+    return next(it for it in listed(statement) if it.get("uri", "").startswith("pkg:cargo/pyo3@"))
+
+
+def other_repository(statement: Statement, uri: str) -> None:
+    find(statement, name="source")["uri"] = uri
+    statement["predicate"]["buildDefinition"]["externalParameters"]["source"] = uri
 
 
 #: Changes of a statement before it is signed, the kind of the problem, and words of it.
@@ -540,9 +628,7 @@ LIES: dict[str, tuple[Callable[[Statement], object], str, str]] = {
         *("dependency", "dependency src/lib.rs: the attestation does not name it"),
     ),
     "a file more": (
-        lambda it: it["predicate"]["buildDefinition"]["resolvedDependencies"].append(
-            {"name": "src/other.rs", "digest": {"sha256": "0" * 64}}
-        ),
+        lambda it: listed(it).append({"name": "src/other.rs", "digest": {"sha256": "0" * 64}}),
         *("dependency", "dependency src/other.rs: only the attestation names it"),
     ),
     "a crate": (
@@ -552,6 +638,34 @@ LIES: dict[str, tuple[Callable[[Statement], object], str, str]] = {
     "the compiler": (
         lambda it: find(it, name="rustc").update(uri="pkg:generic/rustc@1.0.0"),
         *("dependency", "dependency rustc: pkg:generic/rustc@1.0.0 by the attestation, "),
+    ),
+    "the whole version": (
+        lambda it: find(it, name="rustc")["annotations"].update(version="rustc 1.0.0 (other)"),
+        *("dependency", "dependency rustc (annotations.version): rustc 1.0.0 (other) by the "),
+    ),
+    "a file twice": (
+        lambda it: listed(it).append(deepcopy(find(it, name="src/lib.rs"))),
+        *("dependency", "dependency src/lib.rs: the attestation names it more than once"),
+    ),
+    "another digest of a file": (
+        lambda it: find(it, name="src/lib.rs")["digest"].update(sha512="0"),
+        *("dependency", "src/lib.rs (digest.sha512): only the attestation names it"),
+    ),
+    "another commit": (
+        lambda it: listed(it).append({"name": "source", "digest": {"gitCommit": "b" * 40}}),
+        *("commit", "commit source: the attestation names it more than once"),
+    ),
+    "a repository of another commit": (
+        lambda it: other_repository(it, f"git+https://example.org/a@{'b' * 40}"),
+        *("parameter", f"a@{'b' * 40} by the attestation, commit "),
+    ),
+    "internal parameters": (
+        lambda it: it["predicate"]["buildDefinition"].update(internalParameters={"a": 1}),
+        *("parameter", "parameter internalParameters: only the attestation names it"),
+    ),
+    "another byproduct": (
+        lambda it: it["predicate"]["runDetails"]["byproducts"].append({"name": "log"}),
+        *("byproduct", "byproduct log: only the attestation names it"),
     ),
     "the record": (
         lambda it: it["predicate"]["runDetails"]["byproducts"][0]["digest"].update(sha256="0" * 64),
@@ -650,11 +764,34 @@ def test_a_folder_has_the_attestations_of_each_file(built: Built) -> None:
         ("[" * 200_000, "not JSON: "),
         ("[]", "not a JSON object"),
         ("{}", "neither an attestation (PEP 740) nor a Sigstore bundle"),
-        ('{"envelope": 1}', "not a valid attestation: "),
-        ('{"attestation_bundles": [1]}', "not a valid attestation: "),
+        ('{"envelope": 1}', "not a valid attestation: version: Field required"),
+        (
+            '{"envelope": {}, "version": 2}',
+            "an attestation of a version that is not known (2)",
+        ),
+        (
+            '{"version": 1, "attestation_bundles": [1]}',
+            "PyPI's provenance without a list of attestations",
+        ),
+        (
+            '{"version": 1, "attestation_bundles": null}',
+            "PyPI's provenance without a list of attestations",
+        ),
+        (
+            '{"version": 1, "attestation_bundles": [{"attestations": [1]}]}',
+            "not a valid attestation: Input should be ",
+        ),
+        (
+            '{"version": 9, "attestation_bundles": []}',
+            "PyPI's provenance of a version that is not known (9)",
+        ),
+        (
+            '{"attestation_bundles": []}',
+            "PyPI's provenance of a version that is not known (null)",
+        ),
         (
             '{"mediaType": "application/vnd.dev.sigstore.bundle.v9+json"}',
-            "not a valid attestation: ",
+            "a bundle of a version that is not known (application/vnd.dev.sigstore.bundle.v9+json)",
         ),
         ('{"_type": "https://in-toto.io/Statement/v1", "subject": []}', "nobody signed"),
         ("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "not JSON: "),
@@ -664,6 +801,10 @@ def test_what_is_no_attestation(built: Built, content: str, words: str) -> None:
     error = answer(built, content)["error"]
     assert error["about"] == str(built.folder / "it.json")
     assert words in error["cause"]
+    assert error["hint"] in (
+        "sign it first",
+        "an attestation is a file of PEP 740, of PyPI's integrity API, or a Sigstore bundle",
+    )
 
 
 def test_what_is_no_attestation_is_an_error(built: Built) -> None:

@@ -80,6 +80,8 @@ class Identity:
     issuer: str
     #: Texts of Fulcio's extensions by their number: 12 is the repository, 14 the ref.
     claims: dict[int, str] = field(default_factory=dict)
+    #: Further names of the same certificate. Real ones have none.
+    others: tuple[str, ...] = ()
 
     @classmethod
     def github(
@@ -91,12 +93,15 @@ class Identity:
         return cls(workflow, GITHUB, {12: address, 13: commit, 14: ref, 18: workflow})
 
     @property
-    def san(self) -> x509.GeneralName:
-        """The subject alternative name."""
-        is_address = "://" in self.name
-        return (
-            x509.UniformResourceIdentifier(self.name) if is_address else x509.RFC822Name(self.name)
-        )
+    def san(self) -> list[x509.GeneralName]:
+        """The subject alternative names: an address, an e-mail address, or the name of a host."""
+
+        def named(name: str) -> x509.GeneralName:
+            if "://" in name:
+                return x509.UniformResourceIdentifier(name)
+            return x509.RFC822Name(name) if "@" in name else x509.DNSName(name)
+
+        return [named(name) for name in (self.name, *self.others)]
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root),
                 critical=False,
             )
-            .add_extension(x509.SubjectAlternativeName([identity.san]), critical=True)
+            .add_extension(x509.SubjectAlternativeName(identity.san), critical=True)
         )
         for number, claim in {8: identity.issuer, **identity.claims}.items():
             builder = _extended(builder, f"{EXTENSIONS}.{number}", der(0x0C, claim.encode()))

@@ -93,6 +93,8 @@ pub(in super::super) fn text(verified: &Verified, terminal: &Terminal) -> String
         vec!["it was not built from these sources".to_owned()]
     } else if !findings.damaged.is_empty() {
         vec!["it is not what was built".to_owned()]
+    } else if verified.attestations.iter().all(Attested::is_missing) {
+        vec!["no attestation is about it".to_owned()]
     } else {
         vec!["its attestation does not hold".to_owned()]
     };
@@ -185,10 +187,12 @@ fn sections(verified: &Verified) -> Vec<(Style, &'static str, Vec<String>)> {
     });
     let attestations = verified.attestations.iter().flat_map(Attested::problems);
     let itself = if *is_archive { "in the sdist" } else { "in the wheel" };
+    let is_missing = verified.attestations.iter().all(Attested::is_missing);
+    let attested = if is_missing { "in --attestation" } else { "in the attestation" };
     let mut sections = vec![
         (BAD, itself, damaged.collect()),
         (BAD, "in the sources", all(&findings.differences)),
-        (BAD, "in the attestation", attestations.collect()),
+        (BAD, attested, attestations.collect()),
         (NOTICE, "built with (says nothing of the sources)", all(&findings.built_with)),
         (NOTICE, "not compared", not_compared.collect()),
     ];

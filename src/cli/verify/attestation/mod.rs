@@ -16,7 +16,7 @@ use crate::error::{Cause, Error, PathContext as _, Result};
 use crate::git;
 use crate::log::escape_controls;
 use crate::provenance::below;
-use crate::provenance::reader::{About, Built, Compared, Difference, Part, Statement};
+use crate::provenance::reader::{About, Built, Compared, Difference, Mismatch, Part, Statement};
 use crate::report::named;
 
 mod library;
@@ -175,7 +175,8 @@ impl Attestations {
             others.sort();
             others.dedup();
             let text = match others.len() {
-                0 => "there is no attestation of this file".to_owned(),
+                0 if self.checked.is_empty() => "there is no attestation of this file".to_owned(),
+                0 => "none is about this file".to_owned(),
                 _ => format!("none is about this file, but about {}", named(others.into_iter())),
             };
             found.push(Attested::none(self.is_signer_demanded, Problem::new("subject", &text)));
@@ -204,15 +205,8 @@ impl Attestations {
             return attested;
         }
         match about {
-            About::OtherName(name) => attested.problems.push(Problem::new(
-                "subject",
-                &format!("it is about this content, under the name {name}"),
-            )),
-            About::OtherContent(sha256) => attested.problems.push(Problem::new(
-                "subject",
-                &format!("it is about another file of this name, with sha256 {sha256}"),
-            )),
             About::This | About::Others(_) => {}
+            other => attested.problems.push(Problem::new("subject", &subject_in_words(other))),
         }
         let compared = statement.and_then(|statement| statement.compare(built).transpose());
         match compared {
@@ -226,6 +220,23 @@ impl Attestations {
             }
         }
         attested
+    }
+}
+
+/// What a statement is about, if that is not quite the file.
+fn subject_in_words(about: &About) -> String {
+    match about {
+        About::OtherName(Some(name)) => {
+            format!("it is about this content, under the name {name}")
+        }
+        About::OtherName(None) => "it is about this content, and does not name the file".to_owned(),
+        About::OtherContent(Some(sha256)) => {
+            format!("it is about another file of this name, with sha256 {sha256}")
+        }
+        About::OtherContent(None) => {
+            "it is about a file of this name, and names no sha256 of it".to_owned()
+        }
+        About::This | About::Others(_) => String::new(),
     }
 }
 
@@ -247,14 +258,19 @@ impl Attested {
         self.problems.is_empty()
     }
 
-    /// The identity of the signer.
+    /// Whether no attestation is about the file.
+    pub(super) fn is_missing(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// The identity of the signer: the demanded one, if one was demanded.
     pub(super) fn signer_name(&self) -> Option<String> {
         self.signer.as_ref()?.identities.first().cloned()
     }
 
     /// Who signed, and when.
     pub(super) fn signature(&self) -> String {
-        let name = self.signer_name().unwrap_or_else(|| "somebody".to_owned());
+        let name = self.signer_name().unwrap_or_else(|| "a signer without identity".to_owned());
         let issuer = self.signer.as_ref().and_then(|signer| signer.issuer.as_deref());
         let issuer = issuer.map(|issuer| format!(" (issuer {issuer})")).unwrap_or_default();
         // A workflow of another repository that this one calls.
@@ -281,20 +297,23 @@ impl Problem {
     }
 
     fn of(difference: &Difference) -> Self {
-        let Difference { part, name, stated, found } = difference;
+        let Difference { part, name, mismatch } = difference;
         let (kind, what, where_found) = match part {
             Part::Record => ("record", "record", "in the artifact"),
+            Part::Byproduct => ("byproduct", "byproduct", "in the artifact"),
             Part::Dependency => ("dependency", "dependency", "by the record"),
             Part::Parameter => ("parameter", "parameter", "by the record"),
+            Part::Repository => ("parameter", "parameter", "by the dependency of this name"),
             Part::Commit => ("commit", "commit", "in --source"),
         };
-        let text = match (stated, found) {
-            (Some(stated), Some(found)) => {
-                format!("{what} {name}: {stated} by the attestation, {found} {where_found}")
+        let said = match mismatch {
+            Mismatch::Other { stated, found } => {
+                format!("{stated} by the attestation, {found} {where_found}")
             }
-            (None, _) => format!("{what} {name}: the attestation does not name it"),
-            (_, None) => format!("{what} {name}: only the attestation names it"),
+            Mismatch::Missing => "the attestation does not name it".to_owned(),
+            Mismatch::Unexpected => "only the attestation names it".to_owned(),
+            Mismatch::Repeated => "the attestation names it more than once".to_owned(),
         };
-        Self::new(kind, &text)
+        Self::new(kind, &format!("{what} {name}: {said}"))
     }
 }
