@@ -14,6 +14,7 @@ use crate::digest::{self, Tagged};
 use crate::error::Cause;
 use crate::inputs::cargo_config::{self, rustup_home};
 use crate::inputs::obstacle::essential;
+use crate::inputs::read_toml;
 use crate::inputs::target::entries;
 use crate::publish::sealed;
 use crate::request::{Environment, run};
@@ -82,8 +83,7 @@ impl Toolchain {
             && let Some(circumstances) = circumstances
             && let Ok(sysroot) = ask(&["--print", "sysroot"])
         {
-            let inner = format!("rustc{}", std::env::consts::EXE_SUFFIX);
-            let inner = Path::new(sysroot.trim()).join("bin").join(inner);
+            let inner = rustc_in(Path::new(sysroot.trim()));
             let with_stat = |path: PathBuf| (path.clone(), stat_of(&path));
             let programs = [program, inner].map(with_stat).into();
             let version = version.clone();
@@ -93,12 +93,17 @@ impl Toolchain {
     }
 
     /// The files that decide which rustc there is: rustup's settings and its folder of toolchains,
-    /// which may be links, and the programs that were remembered.
+    /// the rustc behind each link to a toolchain, and the programs that were remembered.
     pub(crate) fn deciding(&self, environment: &Environment) -> Vec<PathBuf> {
         let programs = self.known().into_iter().flat_map(|known| known.programs);
         let rustup = rustup_home(environment);
         let named = ["settings.toml", "toolchains"].map(|name| Some(rustup.as_ref()?.join(name)));
-        programs.map(|(path, _)| path).chain(named.into_iter().flatten()).collect()
+        let toolchains = rustup.as_ref().map(|home| home.join("toolchains"));
+        let links = links(&self.root, toolchains.as_deref()).unwrap_or_default();
+        // The path of the link, not of the toolchain: the link may lead elsewhere later.
+        let linked = links.iter().map(|link| rustc_in(link));
+        let programs = programs.map(|(path, _)| path).chain(linked);
+        programs.chain(named.into_iter().flatten()).collect()
     }
 
     /// Writes what rustc answered. A failed write is ignored, because it only makes later runs
@@ -136,12 +141,10 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Opti
         tagged.field(name, value.as_deref().unwrap_or("\0unset"));
     }
     let rustup_home = rustup_home(environment);
-    // `rustup toolchain link` gives a name to a folder, and later perhaps to another one.
     let toolchains = rustup_home.as_ref().map(|home| home.join("toolchains"));
-    let toolchains = toolchains.map(|folder| entries(&folder)).transpose().ok()?;
-    for name in toolchains.into_iter().flatten().filter(|path| path.is_symlink()) {
-        let target = fs_err::read_link(&name).ok()?;
-        tagged.field("link", &name.to_string_lossy());
+    for link in links(root, toolchains.as_deref())?.into_iter().chain(toolchains) {
+        let target = dunce::canonicalize(&link).unwrap_or_default();
+        tagged.field("link", &link.to_string_lossy());
         tagged.field("to", &target.to_string_lossy());
     }
     let settings = rustup_home.map(|home| home.join("settings.toml"));
@@ -156,6 +159,25 @@ fn circumstances(program: &Path, root: &Path, environment: &Environment) -> Opti
         tagged.field("content", &content);
     }
     Some(tagged.finish())
+}
+
+/// The paths by which a toolchain is named and that may lead to another one later, if any link on the
+/// way is changed: those that `rustup toolchain link` made, and the `path` in the toolchain file.
+/// `None` if the folder of toolchains can't be read.
+fn links(root: &Path, toolchains: Option<&Path>) -> Option<Vec<PathBuf>> {
+    let inside = toolchains.map(entries).transpose().ok()?;
+    let linked = inside.into_iter().flatten().filter(|path| path.is_symlink());
+    let named = cargo_config::toolchain_file(root).and_then(|file| {
+        let table = read_toml(&file.path)?;
+        let path = table.get("toolchain")?.get("path")?.as_str()?;
+        Some(file.path.parent()?.join(path))
+    });
+    Some(linked.chain(named).collect())
+}
+
+/// The rustc of a toolchain in this folder.
+fn rustc_in(toolchain: &Path) -> PathBuf {
+    toolchain.join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn stat_of(path: &Path) -> Option<Stat> {
@@ -218,5 +240,45 @@ mod tests {
         assert_eq!(calls(), 6, "a damaged memory counts as none");
         Toolchain::load(folder.to_owned(), None).rustc(&environment).unwrap();
         assert_eq!(calls(), 7, "without a memory only the version is asked for");
+    }
+
+    #[test]
+    fn a_toolchain_behind_several_links() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (root, rustup) = (folder.path().join("project"), folder.path().join("rustup"));
+        for toolchain in ["v1", "v2"] {
+            fs::create_dir_all(folder.path().join(toolchain).join("bin")).unwrap();
+            fs::write(rustc_in(&folder.path().join(toolchain)), toolchain).unwrap();
+        }
+        fs::create_dir_all(rustup.join("toolchains")).unwrap();
+        fs::create_dir(&root).unwrap();
+        let current = folder.path().join("current");
+        let lead_to = |toolchain: &str| {
+            let _ = fs::remove_file(&current);
+            symlink(toolchain, &current).unwrap();
+        };
+        let mut environment = Environment::default();
+        environment.set("RUSTUP_HOME", &rustup);
+        let dev = rustup.join("toolchains/dev");
+        for by_file in [true, false] {
+            if by_file {
+                let text = "[toolchain]\npath = '../current'\n";
+                fs::write(root.join("rust-toolchain.toml"), text).unwrap();
+            } else {
+                fs::remove_file(root.join("rust-toolchain.toml")).unwrap();
+                symlink(&current, &dev).unwrap();
+            }
+            lead_to("v1");
+            let now = || circumstances(Path::new("rustc"), &root, &environment).unwrap();
+            let before = now();
+            assert_eq!(now(), before);
+            lead_to("v2");
+            assert_ne!(now(), before, "by a toolchain file: {by_file}");
+            let named = if by_file { &root.join("../current") } else { &dev };
+            let toolchain = Toolchain::load(root.clone(), None);
+            assert!(toolchain.deciding(&environment).contains(&rustc_in(named)), "{by_file}");
+        }
     }
 }

@@ -32,10 +32,10 @@ mod remaining;
 mod untracked;
 
 pub(crate) use note::{Note, Observe, RacedInputs};
-use note::{owners, witness};
+use note::{about, owners, witness};
 pub(crate) use remaining::Remaining;
 use remaining::removed;
-pub(crate) use untracked::Untracked;
+pub(crate) use untracked::{OfProject, Untracked};
 
 /// Makes cargo build anew what it would wrongly call fresh.
 pub(crate) fn invalidate_stale_units(
@@ -191,7 +191,9 @@ fn cause(
     // another build. So they are not compared.
     let is_unused = unit.kind == UnitKind::Run
         && !target.local_packages().iter().any(|package| package.name == unit.package);
-    if is_ours && !is_unused && !untracked.is(&noted.untracked, unit.kind) {
+    if is_ours && !is_unused && !untracked.is(&noted.untracked, unit.kind)
+        || can_be_edited && noted.about != about(target, unit)
+    {
         return Some("an input that cargo does not know of changed");
     }
     let built = unit.built();
@@ -200,6 +202,11 @@ fn cause(
         if key.part == Part::Environment {
             // Of its own packages cargo compares variables; of the registry's it does not.
             return !can_be_edited && unit.kind != UnitKind::Run;
+        }
+        // Of the files of a package, cargo compares only the newest time. One file with a time in the
+        // future hides the changes of all others.
+        if unit.names_nothing() {
+            return true;
         }
         // A removed file has no time that cargo could compare.
         if matches!(reason, Reason::Removed { .. }) {
@@ -251,9 +258,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::fingerprint::{Inputs, Value};
     use crate::inputs::cargo::Discovered;
+    use crate::inputs::cargo_metadata::About;
     use crate::inputs::target::testing;
-    use crate::inputs::{Roots, Watch};
+    use crate::inputs::{Key, Kind, Look, Place, Root, Roots, Watch};
+
+    fn of_project(requirements: &str) -> OfProject {
+        let (extra, configuration) = (BTreeSet::new(), String::new());
+        OfProject { extra, configuration, to_scripts: requirements.to_owned() }
+    }
 
     /// The units that are left in a build of `m` with these build requirements. Earlier, `m` and
     /// `other`, which it does not use, were built with `cffi=1`.
@@ -268,6 +282,7 @@ mod tests {
             manifest_path: other,
             targets: Vec::new(),
             dependencies: Vec::new(),
+            about: About::default(),
         });
         let profile = target.build_root().join("release");
         for (id, file) in [
@@ -281,8 +296,7 @@ mod tests {
         let units = || units::read(std::slice::from_ref(&profile)).units.into_iter();
         let see = |_: &BTreeSet<Watch>, _: &Roots| BTreeMap::new();
         let with = |requirements: &str| {
-            let extra = BTreeSet::new();
-            Untracked::new(folder.path(), extra, requirements.to_owned(), None, |_, _| None, &see)
+            Untracked::new(folder.path(), of_project(requirements), None, |_, _| None, &see)
         };
         let raced_inputs = RacedInputs {
             raced: &BTreeSet::new(),
@@ -300,5 +314,56 @@ mod tests {
     fn other_build_requirements_concern_the_projects_own_build_scripts() {
         assert_eq!(left("cffi=1"), ["m-01", "m-02", "m-03", "other-04"]);
         assert_eq!(left("cffi=2"), ["m-01", "m-02", "other-04"]);
+    }
+
+    /// The units that are left after a change of `data.txt`, which has a later time than the build.
+    /// `local` is what cargo compares for a run of a build script.
+    fn left_after_an_edit(local: &str) -> usize {
+        let folder = tempfile::tempdir().unwrap();
+        let target = testing::target(folder.path());
+        let profile = target.build_root().join("release");
+        testing::unit(&profile, "m-01", "run-build-script-build-script-build", 1, &[], local);
+        let data = folder.path().join("data.txt");
+        let write = |text: &str| {
+            fs::write(&data, text).unwrap();
+            let file = fs::File::options().append(true).open(&data).unwrap();
+            let later = SystemTime::now() + std::time::Duration::from_secs(100);
+            file.set_modified(later).unwrap();
+        };
+        write("one");
+        let see = |watches: &BTreeSet<Watch>, _: &Roots| {
+            let value = || Value::Text(fs::read_to_string(&data).unwrap());
+            let key = |watch: &Watch| match watch {
+                Watch::Place { part, place, .. } => Key::place(*part, Kind::File, place.clone()),
+                other => panic!("{other:?}"),
+            };
+            watches.iter().map(|watch| (key(watch), value())).collect::<Inputs>()
+        };
+        let nothing = |_: &BTreeSet<Watch>, _: &Roots| Inputs::new();
+        let untracked = Untracked::new(folder.path(), of_project(""), None, |_, _| None, &nothing);
+        let raced_inputs = RacedInputs {
+            raced: &BTreeSet::new(),
+            remaining: &Remaining::default(),
+            is_gone: &|_| false,
+        };
+        let units = || units::read(std::slice::from_ref(&profile)).units.into_iter();
+        let place = Place { root: Root::Project, path: "data.txt".to_owned() };
+        let watches = BTreeSet::from([Watch::at(Look::Content, Part::Rust, place)]);
+        let mut found = Discovered::default();
+        found.roots.add(Root::Project, dunce::canonicalize(folder.path()).unwrap());
+        found.units = units().map(|unit| (unit.folder.clone(), watches.clone())).collect();
+        let note = Note::new(None, &target, &found, &untracked, &raced_inputs, &see);
+        invalidate_stale_units(&target, Some(&note), &untracked, &see);
+        assert_eq!(units().count(), 1, "unchanged");
+        write("two");
+        invalidate_stale_units(&target, Some(&note), &untracked, &see);
+        units().count()
+    }
+
+    #[test]
+    fn the_newest_time_of_a_package_does_not_show_each_change() {
+        let named = r#"[{"RerunIfChanged": {"output": "output", "paths": ["data.txt"]}}]"#;
+        assert_eq!(left_after_an_edit(named), 1, "cargo compares the time of the file");
+        assert_eq!(left_after_an_edit(r#"[{"Precalculated": "1.0s (other.txt)"}]"#), 0);
     }
 }

@@ -45,6 +45,9 @@ pub(super) struct UnitNote {
     /// folder, cargo uses one unit for two packages that have the same name and the same place in
     /// their workspaces.
     pub(super) owners: Vec<PathBuf>,
+    /// What cargo told a build script about its package. Cargo does not compare it.
+    #[serde(default)]
+    pub(super) about: String,
     /// See [`Untracked`]; for each project that shares the target folder.
     pub(super) untracked: BTreeMap<PathBuf, String>,
     /// Cargo's files of the unit, with size and mtime.
@@ -131,6 +134,7 @@ impl Note {
             if let Some(unit) = read.get(folder.as_path()) {
                 note.witness = witness(unit);
                 note.owners = owners(target, unit);
+                note.about = about(target, unit);
             }
             let kind = read.get(folder.as_path()).map_or(UnitKind::Product, |unit| unit.kind);
             note.untracked = match note.witness == before.witness {
@@ -153,6 +157,16 @@ impl Note {
 /// The folders of the packages that the unit may be of.
 pub(super) fn owners(target: &Target, unit: &Unit) -> Vec<PathBuf> {
     target.packages_named(&unit.package).map(|package| package.folder().to_owned()).collect()
+}
+
+/// What cargo tells this run of a build script about its package. Empty for all other units.
+pub(super) fn about(target: &Target, unit: &Unit) -> String {
+    if unit.kind != UnitKind::Run {
+        return String::new();
+    }
+    let packages = target.packages_named(&unit.package).filter(|package| package.is_of_a_path());
+    let about: Vec<_> = packages.map(|package| &package.about).collect();
+    serde_json::to_string(&about).unwrap_or_default()
 }
 
 /// Size and time of cargo's own files of the unit, and of rustc's dep-info. If the artifact's file

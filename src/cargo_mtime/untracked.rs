@@ -1,5 +1,5 @@
-//! Inputs of units that cargo does not track: `extra-inputs`, the variables of compilers, and for
-//! build scripts the versions of build requirements.
+//! Inputs of units that cargo does not track: `extra-inputs`, the variables and settings of compilers,
+//! and what build scripts can ask for without telling cargo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,12 +17,22 @@ pub(crate) struct Untracked {
     project: PathBuf,
     /// The `extra-inputs` of the project that is built.
     extra: BTreeSet<Watch>,
-    /// By project: a digest of its `extra-inputs` and the variables of compilers. Without projects
+    /// By project: a digest of its `extra-inputs` and the variables and settings of compilers. Without projects
     /// whose inputs changed during the build.
     digests: BTreeMap<PathBuf, String>,
-    /// The versions of the build requirements of the project that is built. A build script can ask
-    /// Python about them.
-    requirements: String,
+    /// What a build script can ask for without telling cargo: variables, Python, and the versions of
+    /// the build requirements of the project that is built.
+    to_scripts: String,
+}
+
+/// What the caller knows of the project that is built.
+pub(crate) struct OfProject {
+    /// The `extra-inputs`.
+    pub extra: BTreeSet<Watch>,
+    /// A digest of the settings in cargo's configuration that cargo does not compare.
+    pub configuration: String,
+    /// See [`Untracked`].
+    pub to_scripts: String,
 }
 
 impl Untracked {
@@ -30,17 +40,20 @@ impl Untracked {
     /// them changed during the build.
     pub(crate) fn new(
         project: &Path,
-        extra: BTreeSet<Watch>,
-        requirements: String,
+        of_project: OfProject,
         note: Option<&Note>,
         look: impl Fn(&Path, &BTreeSet<Watch>) -> Option<Inputs>,
         see: Observe,
     ) -> Self {
+        let OfProject { extra, configuration, to_scripts } = of_project;
         let mut variables = see(&BTreeSet::from([Watch::Variables]), &Roots::default());
         variables.retain(|key, _| {
             key.part != Part::Environment || environment::is_of_the_compilers(&key.name)
         });
-        let digest = |inputs: Inputs| Fingerprint::of(variables.iter().chain(&inputs)).sha256;
+        let digest = |inputs: Inputs| {
+            let inputs = Fingerprint::of(variables.iter().chain(&inputs)).sha256;
+            format!("{inputs} {configuration}")
+        };
         // If the settings had `extra-inputs` before, units may have been compiled with them. So no
         // unit counts as compiled without them.
         let had_extra = note.is_some_and(|note| note.extra.contains_key(project));
@@ -54,13 +67,13 @@ impl Untracked {
             .filter_map(|(it, watches)| Some((it.clone(), digest(look(it, watches)?))));
         let mut digests: BTreeMap<PathBuf, String> = looked.collect();
         digests.insert(PathBuf::new(), digest(Inputs::new()));
-        Self { project, extra, digests, requirements }
+        Self { project, extra, digests, to_scripts }
     }
 
     /// What counts for a unit of this kind, by project.
     pub(super) fn of(&self, kind: UnitKind) -> BTreeMap<PathBuf, String> {
         let value = |digest: &String| match kind {
-            UnitKind::Run => format!("{digest} {}", self.requirements),
+            UnitKind::Run => format!("{digest} {}", self.to_scripts),
             _ => digest.clone(),
         };
         self.digests.iter().map(|(project, digest)| (project.clone(), value(digest))).collect()
@@ -119,7 +132,9 @@ mod tests {
             (raced != Some(project)).then(|| Inputs::from([(key, value)]))
         };
         let see = |_: &BTreeSet<Watch>, _: &Roots| Inputs::new();
-        Untracked::new(project, extra, requirements.into(), Some(note), look, &see)
+        let of_project =
+            OfProject { extra, configuration: String::new(), to_scripts: requirements.into() };
+        Untracked::new(project, of_project, Some(note), look, &see)
     }
 
     #[test]

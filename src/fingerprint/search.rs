@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Value;
 use super::item::{Item, Probe, Spot, is_absence};
 use crate::digest;
-use crate::inputs::{Key, Kind, Root, View, read_toml};
+use crate::inputs::{Key, Kind, Root, View, normalize, read_toml};
 
 /// Adds the manifests in which cargo looks for the package's workspace, upwards (cargo
 /// `workspace.rs`). In these manifests, only tables that affect the members are compared. The
@@ -16,7 +16,9 @@ pub(super) fn workspaces(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let named = own.get("package").and_then(|package| package.get("workspace"));
     let mut candidates = Vec::new();
     if let Some(named) = named.and_then(toml::Value::as_str) {
-        candidates.push((format!("{named}/Cargo.toml"), folder.join(named).join("Cargo.toml")));
+        // Cargo normalizes this path, and the project's own workspace is recognized by it.
+        let path = normalize(&folder.join(named).join("Cargo.toml"));
+        candidates.push((format!("{named}/Cargo.toml"), path));
     } else if !own.contains_key("workspace") {
         for (level, above) in folder.ancestors().enumerate().skip(1) {
             candidates

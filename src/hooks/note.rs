@@ -90,7 +90,7 @@ impl Units<'_> {
             let is_settled = seen.raced.is_empty() && !names_gone(extra, &roots);
             is_settled.then_some(seen.inputs)
         };
-        let untracked = super::units::untracked(call, before.as_ref(), &look);
+        let untracked = super::units::untracked(call, target, before.as_ref(), &look);
         let mut note = Note::new(before, target, found, &untracked, &raced_inputs, &see);
         note.system = units::system(call);
         store.write_note(&note);

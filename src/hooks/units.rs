@@ -6,14 +6,14 @@ use std::path::Path;
 use super::call::{BuildInterpreter, Call};
 use super::obstacle::{installs_rust, obstacle};
 use super::untracked;
-use crate::cargo_mtime::{self, Note, Remaining, Untracked};
+use crate::cargo_mtime::{self, Note, OfProject, Remaining, Untracked};
 use crate::digest::Tagged;
 use crate::direct::Made;
 use crate::error::Result;
 use crate::fingerprint::Inputs;
 use crate::freshness::Reason;
 use crate::inputs::target::Target;
-use crate::inputs::{Part, Roots, Watch, environment};
+use crate::inputs::{Part, Roots, Watch, cargo_config, environment};
 use crate::log;
 use crate::request::Environment;
 
@@ -75,14 +75,25 @@ pub(super) fn remembered(
     Target::remembered(&call.project, &call.request, environment, manifest, metadata)
 }
 
-/// The versions of the project's build requirements, apart from wheelprint and maturin.
-fn requirements(call: &Call) -> String {
+/// What a build script can ask for without telling cargo: the interpreter, the versions of the build
+/// requirements apart from wheelprint and maturin, and the variables that count.
+fn to_scripts(call: &Call) -> String {
     let interpreter = &call.request.interpreter;
     let version = |name: &str| environment::version_of(interpreter, name).unwrap_or_default();
-    let names = call.project.build_requirements();
-    let versions: BTreeSet<String> =
-        names.into_iter().map(|name| format!("{name}={}", version(&name))).collect();
-    versions.into_iter().collect::<Vec<_>>().join(" ")
+    let mut tagged = Tagged::new("build scripts");
+    tagged.field("python", &interpreter.identity());
+    for name in call.project.build_requirements().into_iter().collect::<BTreeSet<_>>() {
+        tagged.field(&name, &version(&name));
+    }
+    for (name, value) in call.counted.iter() {
+        let name = name.to_string_lossy();
+        // Frontends make another environment, and so another path, for each build.
+        if environment::is_well_known(&name) && name != "PYO3_PYTHON" {
+            tagged.field("variable", &name);
+            tagged.field("value", &value.to_string_lossy());
+        }
+    }
+    tagged.finish()
 }
 
 /// A digest of what decides about compiled C code: the C library, and the variables of compilers.
@@ -105,13 +116,20 @@ fn system_of(libc: &str, variables: &Environment) -> String {
 /// The inputs of units that cargo does not track. `look` is passed on to [`Untracked::new`].
 pub(super) fn untracked(
     call: &Call,
+    target: &Target,
     note: Option<&Note>,
     look: &dyn Fn(&Path, &BTreeSet<Watch>) -> Option<Inputs>,
 ) -> Untracked {
     let observer = call.observer();
     let see = |watches: &BTreeSet<Watch>, roots: &Roots| observer.observe(watches, roots);
-    let extra = untracked::extra_watches(&call.settings);
-    Untracked::new(&call.project.root, extra, requirements(call), note, look, &see)
+    let folders = [&*call.project.root, &*target.metadata.workspace_root];
+    let environment = &call.plan.environment;
+    let of_project = OfProject {
+        extra: untracked::extra_watches(&call.settings),
+        configuration: cargo_config::untracked(&call.project, &call.request, environment, &folders),
+        to_scripts: to_scripts(call),
+    };
+    Untracked::new(&call.project.root, of_project, note, look, &see)
 }
 
 /// Invalidates stale units that cargo's clock would call fresh (docs/design.md, D5).
@@ -123,7 +141,7 @@ pub(super) fn invalidate_stale(call: &Call, target: &Target, is_unpacked: bool) 
     let look = |project: &Path, extra: &BTreeSet<Watch>| {
         Some(observer.observe(extra, &untracked::project_root(project)))
     };
-    let untracked = untracked(call, note.as_ref(), &look);
+    let untracked = untracked(call, target, note.as_ref(), &look);
     let mut remaining =
         cargo_mtime::invalidate_stale_units(target, note.as_ref(), &untracked, &see);
     // All files of an archive have the same time, whatever their content.
@@ -156,6 +174,9 @@ mod tests {
             );
         }
         assert_ne!(system("2.39", &[]), plain);
+        for variable in ["RUSTC", "CARGO_BUILD_RUSTC", "RUSTC_WRAPPER"] {
+            assert_ne!(system("2.36", &[(variable, "x")]), plain, "{variable}");
+        }
         // Cargo compares its own.
         for variable in ["RUSTFLAGS", "PYO3_PYTHON", "HOME"] {
             assert_eq!(system("2.36", &[(variable, "x")]), plain, "{variable}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::read_toml;
 use super::{Root, normalize};
+use crate::digest::{self, Tagged};
 use crate::project::{Project, all_arguments};
 use crate::request::{Environment, Request};
 
@@ -209,20 +210,83 @@ fn paths_in(
     section: &str,
     key: &str,
 ) -> Vec<PathBuf> {
+    let named = tables(project, request, environment).into_iter();
+    let named = named.flat_map(|(folder, table)| {
+        let paths = texts(&table, section, key).into_iter();
+        paths.map(move |path| folder.join(path)).collect::<Vec<_>>()
+    });
+    named.collect()
+}
+
+/// The tables of all configuration files and of what `--config` gives, each with the folder that its
+/// paths are relative to.
+fn tables(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+) -> Vec<(PathBuf, toml::Table)> {
     let root = &request.root;
-    let mut paths = Vec::new();
+    let mut tables = Vec::new();
     let mut configs = config_paths(root, environment);
     for value in given(project, request) {
-        if let Ok(table) = value.parse::<toml::Table>() {
-            paths.extend(texts(&table, section, key).into_iter().map(|path| root.join(path)));
-        }
+        tables.extend(value.parse::<toml::Table>().ok().map(|table| (root.clone(), table)));
         let file = root.join(value);
         configs.extend(included(&file));
         configs.push(file);
     }
-    let named = relative_to(&configs, root, section, key);
-    paths.extend(named.map(|(folder, path)| folder.join(path)));
-    paths
+    tables.extend(configs.iter().filter_map(|config| {
+        let folder = config.parent().and_then(Path::parent).unwrap_or(root);
+        Some((folder.to_owned(), read_toml(config)?))
+    }));
+    tables
+}
+
+/// Settings for programs in place of rustc. Cargo compares only the version that they print.
+const IN_PLACE_OF_RUSTC: [&str; 3] = ["rustc", "rustc-wrapper", "rustc-workspace-wrapper"];
+
+/// The wrappers of rustc and the linkers that the configuration names, and that are files of these
+/// folders. Cargo does not compare their content.
+pub fn own_programs(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    folders: &[&Path],
+) -> Vec<PathBuf> {
+    let mut programs = Vec::new();
+    for (folder, table) in tables(project, request, environment) {
+        let wrappers = IN_PLACE_OF_RUSTC.iter().flat_map(|key| texts(&table, "build", key));
+        let targets = table.get("target").and_then(toml::Value::as_table);
+        let targets = targets.into_iter().flat_map(toml::Table::values);
+        let linkers = targets.filter_map(|it| Some(it.get("linker")?.as_str()?.to_owned()));
+        // A name without a folder is searched on PATH.
+        let named = wrappers.chain(linkers).filter(|it| Path::new(it).components().count() > 1);
+        programs.extend(named.map(|program| normalize(&folder.join(program))));
+    }
+    programs.retain(|program| folders.iter().any(|folder| program.starts_with(folder)));
+    programs
+}
+
+/// The settings that cargo obeys and does not compare: the programs in place of rustc, and `[env]`,
+/// which a build script can read without telling cargo. `folders` is as in [`own_programs`].
+pub fn untracked(
+    project: &Project,
+    request: &Request,
+    environment: &Environment,
+    folders: &[&Path],
+) -> String {
+    let mut tagged = Tagged::new("untracked configuration");
+    for (folder, table) in tables(project, request, environment) {
+        let build = table.get("build");
+        let settings = IN_PLACE_OF_RUSTC.iter().filter_map(|key| Some((*key, build?.get(key)?)));
+        for (name, value) in settings.chain(table.get("env").map(|value| ("env", value))) {
+            tagged.field("folder", &folder.to_string_lossy());
+            tagged.field(name, &value.to_string());
+        }
+    }
+    for program in own_programs(project, request, environment, folders) {
+        tagged.field("program", &digest::file(&program).unwrap_or_default());
+    }
+    tagged.finish()
 }
 
 /// The folders that variables and configuration files name for builds, found without running cargo.
@@ -278,6 +342,7 @@ fn named_program(folder: &Path, program: &Path, environment: &Environment) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{Artifact, ConfigSettings, Interpreter};
 
     #[test]
     fn line_ends_are_no_part_of_a_configuration() {
@@ -357,5 +422,50 @@ mod tests {
                 (Root::CargoHome, "config.toml".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn what_cargo_does_not_compare() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("project");
+        fs_err::create_dir_all(root.join(".cargo")).unwrap();
+        fs_err::create_dir(root.join("tools")).unwrap();
+        let pyproject = "[project]\nname = 'a'\nversion = '1.0.0'\n[tool.maturin]\n";
+        let request = Request {
+            artifact: Artifact::Editable,
+            root: root.clone(),
+            config_settings: ConfigSettings::default(),
+            interpreter: Interpreter::default(),
+            environment: Environment::default(),
+        };
+        let seen = |config: &str, settings: &str| {
+            fs_err::write(root.join(".cargo/config.toml"), config).unwrap();
+            fs_err::write(root.join("pyproject.toml"), format!("{pyproject}{settings}")).unwrap();
+            let project = Project::load(&root).unwrap();
+            let (environment, folders) = (Environment::default(), [&*root]);
+            let programs = own_programs(&project, &request, &environment, &folders);
+            (programs, untracked(&project, &request, &environment, &folders))
+        };
+        let tool = root.join("tools/wrap");
+        let plain = seen("[build]\njobs = 1\n", "");
+        assert_eq!(seen("[build]\njobs = 2\n[net]\noffline = true\n", ""), plain);
+        for (config, settings, is_own) in [
+            ("[build]\nrustc-wrapper = 'tools/wrap'\n", "", true),
+            ("[build]\nrustc-workspace-wrapper = './tools/wrap'\n", "", true),
+            ("[build]\nrustc = 'tools/wrap'\n", "", true),
+            ("[target.'cfg(unix)']\nlinker = 'tools/wrap'\n", "", true),
+            ("", "config = [\"build.rustc-wrapper = 'tools/wrap'\"]\n", true),
+            ("[build]\nrustc-wrapper = 'wrap'\n", "", false),
+            ("[build]\nrustc-wrapper = '/usr/bin/wrap'\n", "", false),
+            ("[env]\nCFLAGS = '-O1'\n", "", false),
+            ("[env]\nCFLAGS = { value = '-O1', force = true }\n", "", false),
+        ] {
+            let before = seen(config, settings);
+            assert_eq!(before.0, Vec::from_iter(is_own.then(|| tool.clone())), "{config}");
+            assert_ne!(before.1, plain.1, "{config} {settings}");
+            fs_err::write(&tool, config).unwrap();
+            assert_eq!(seen(config, settings).1 != before.1, is_own, "{config} {settings}");
+            fs_err::remove_file(&tool).unwrap();
+        }
     }
 }

@@ -30,6 +30,25 @@ pub struct Package {
     pub targets: Vec<Product>,
     #[serde(default)]
     pub dependencies: Vec<Dependency>,
+    #[serde(flatten)]
+    pub about: About,
+}
+
+/// What cargo tells the build script of a package about the package, in variables (cargo book,
+/// "Environment variables Cargo sets for build scripts").
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    version: String,
+    authors: Vec<String>,
+    description: Option<String>,
+    homepage: Option<String>,
+    license: Option<String>,
+    license_file: Option<String>,
+    links: Option<String>,
+    readme: Option<String>,
+    repository: Option<String>,
+    rust_version: Option<String>,
 }
 
 /// A dependency of a package.

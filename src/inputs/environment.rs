@@ -45,20 +45,24 @@ const NOT: &[&str] = &[
 ];
 
 /// Variables with which frontends, shells and cargo describe their own place. They count for a
-/// build that reads them, but an import runs with other values than the build.
+/// build that reads them, but an import runs with other values than the build. Other variables of
+/// these tools are set by the user, and count at import too.
 #[rustfmt::skip]
 const NOT_AT_IMPORT: &[&str] = &[
     "CARGO", "OUT_DIR", "HOME", "PATH",
-    "PYO3_PYTHON", "PYTHONHOME", "PYTHONPATH", "PYTHON_",
-    "CONDA_", "PIP_", "UV", "UV_", "VIRTUAL_ENV",
+    "PYO3_PYTHON", "PYTHONHOME", "PYTHONPATH", "PYTHON_SYS_EXECUTABLE",
+    "CONDA_DEFAULT_ENV", "CONDA_EXE", "CONDA_PREFIX", "CONDA_PREFIX_", "CONDA_PROMPT_MODIFIER",
+    "CONDA_PYTHON_EXE", "CONDA_SHLVL",
+    "PIP_BUILD_TRACKER", "UV", "UV_INTERNAL_", "UV_RUN_RECURSION_DEPTH", "VIRTUAL_ENV",
 ];
 
 /// The variables that an import compares although no source names them: exact names, prefixes, and
 /// the exceptions from the prefixes. An exception that ends in `_` is a prefix itself.
 pub fn families_at_import() -> [Vec<&'static str>; 3] {
     let mut exact: Vec<_> = EXACT.iter().copied().filter(|name| counts_at_import(name)).collect();
-    // The variable only selects a rustc, and rustc's version is compared.
-    exact.push("RUSTUP_TOOLCHAIN");
+    // These only select a rustc, whose version is compared, and cargo's configuration, which is
+    // compared too.
+    exact.extend(["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"]);
     [exact, PREFIXES.to_vec(), [NOT, NOT_AT_IMPORT].concat()]
 }
 
@@ -76,8 +80,9 @@ pub fn counts_at_import(name: &str) -> bool {
 /// such variables without telling cargo.
 pub fn is_of_the_compilers(name: &str) -> bool {
     const CARGOS: [&str; 4] = ["CARGO", "RUST", "MATURIN_", "PYO3_"];
-    // Cargo compares the version that a wrapper prints, but not which wrapper it is.
+    // Cargo compares the version that these programs print, but not which program it is.
     name.ends_with("_WRAPPER")
+        || ["RUSTC", "CARGO_BUILD_RUSTC"].contains(&name)
         || (is_well_known(name) && !CARGOS.iter().any(|start| name.starts_with(start)))
 }
 

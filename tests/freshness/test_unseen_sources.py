@@ -222,3 +222,30 @@ def test_a_variable_that_cargo_sets_for_other_crates_only(name: str, uncompiled:
     assert asking.anew(project).seen["edited"] == "unset"
     project.env[name] = "set"
     asking.must_see(project, "edited", "set")
+
+
+def test_a_text_through_a_link_to_a_package_and_back(uncompiled: Project) -> None:
+    """`link/../..` is a parent of where the link leads. By its name it is another file."""
+    project = uncompiled
+    project.write("../../shared/text.txt", "one")
+    project.path(HELPER).rename(project.path("../../shared/helper"))
+    project.path(HELPER).symlink_to("../shared/helper")
+    project.write("../../crates/text.txt", "decoy")
+    project.replace(f"{HELPER}/src/lib.rs", '"helper 1"', 'include_str!("../../text.txt")')
+    assert asking.anew(project).seen["helper"] == "one"
+    project.write("../../shared/text.txt", "two")
+    asking.must_see(project, "helper", "two")
+
+
+def test_a_module_through_a_link_and_back(uncompiled: Project) -> None:
+    project = uncompiled
+    module = 'pub const TEXT: &str = "{}";\n'
+    project.write("../../lib/inner/some.rs", "")
+    project.write("../../lib/common.rs", module.format("one"))
+    project.write("src/common.rs", module.format("decoy"))
+    project.path("src/ext").symlink_to("../../../lib/inner")
+    project.append("src/lib.rs", '\n#[path = "ext/../common.rs"]\nmod common;\n')
+    packages.show(project, "common::TEXT.to_owned()")
+    assert asking.anew(project).seen["edited"] == "one"
+    project.write("../../lib/common.rs", module.format("two"))
+    asking.must_see(project, "edited", "two")

@@ -79,3 +79,28 @@ def test_modules_for_one_version_each(both: tuple[Project, list[Path]]) -> None:
             assert shown == expected
         if expected == project.sample.shows[0]:
             project.edit()
+
+
+@pytest.mark.parametrize("both", ["pure"], indirect=True)
+def test_a_build_script_asks_the_interpreter(both: tuple[Project, list[Path]]) -> None:
+    """It tells cargo only of its own file, so cargo would not run it again for another Python."""
+    project, venvs = both
+    project.write(
+        "build.rs",
+        r"""fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let python = std::env::var("PYO3_PYTHON").unwrap();
+    let said = std::process::Command::new(python).arg("-V").output().unwrap();
+    println!("cargo::rustc-env=ASKED={}", String::from_utf8(said.stdout).unwrap().trim());
+}
+""",
+    )
+    project.append(
+        project.sample.source,
+        '\n#[unsafe(no_mangle)]\npub static ASKED: &str = concat!("asked: ", env!("ASKED"));\n',
+    )
+    for venv in venvs:
+        said = project.run(environment.python_in(venv), "-V").ok().stdout.strip()
+        wheel = Build(project, venv=venv).wheel()
+        module = next(name for name in wheels.names(wheel) if name.endswith((".so", ".pyd")))
+        assert f"asked: {said}".encode() in wheels.read(wheel, module)

@@ -7,14 +7,15 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
-from support import asking, environment, installed, privileges
+from support import asking, environment, installed, packages, privileges, toolchains
+from support.changes import SEEN as SEEN_AS_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from conftest import CheckOut
     from support.installed import Editable
@@ -414,6 +415,46 @@ def test_another_rustc_comes_first(project: Project, tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), project.env["PATH"]])
     (said,) = editable.imports(WHEELPRINT_ON_STALE="warn", PATH=path).said
     assert " -> 9.9.9" in said
+
+
+@pytest.mark.freshness
+def test_another_home_of_cargo(project: Project, tmp_path: Path) -> None:
+    home = Path(project.env.get("CARGO_HOME", Path.home() / ".cargo"))
+    editable = installed.install(project)
+    editable.imports().run.ok()
+    for _ in range(2):
+        same = {"WHEELPRINT_ON_STALE": "warn", "CARGO_HOME": str(home)}
+        assert editable.imports(**same).said == []
+    project.spy.clear()
+    (tmp_path / "config.toml").write_text('[build]\nrustflags = ["--cfg", "loud"]\n')
+    said = editable.imports(WHEELPRINT_ON_STALE="warn", CARGO_HOME=str(tmp_path)).said
+    assert said, "not seen"
+    assert "config.toml" in said[0]
+
+
+@pytest.mark.freshness
+def test_another_home_of_rustup(project: Project, tmp_path: Path) -> None:
+    """The version of rustc is asked for there."""
+    toolchains.behind_rustup(project)
+    editable = installed.install(project)
+    editable.imports().run.ok()
+    (tmp_path / "toolchains").mkdir()
+    (tmp_path / "toolchains/other").symlink_to(toolchains.sysroot("nightly"))
+    toolchains.set_default(tmp_path, "other")
+    said = editable.imports(WHEELPRINT_ON_STALE="warn", RUSTUP_HOME=str(tmp_path)).said
+    assert said, "not seen"
+    assert "rustc" in said[0]
+
+
+@pytest.mark.freshness
+@pytest.mark.parametrize("name", ["UV_THING", "PYTHON_FLAVOUR", "PIP_THING", "CONDA_THING"])
+def test_a_variable_of_the_user(name: str, every_input: Project) -> None:
+    """Its name begins like those that tools set for themselves."""
+    packages.show(every_input, f'option_env!("{name}").unwrap_or("unset").to_owned()')
+    editable = installed.install(every_input)
+    assert installed.seen(editable.imports(SEEN_AS_JSON))["edited"] == "unset"
+    assert installed.seen(editable.imports(SEEN_AS_JSON, **{name: "set"}))["edited"] == "set"
+    assert editable.imports(SEEN_AS_JSON, **{name: "set"}).said == []
 
 
 def test_the_file_says_what_it_is_about(check_out: CheckOut) -> None:

@@ -79,7 +79,8 @@ fn member_globs(workspace_root: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Files that settings name: configuration given as `--config FILE`, target specifications.
+/// Files that settings name: configuration given as `--config FILE`, target specifications, the
+/// project's own linkers and wrappers of rustc.
 pub(super) fn add_named_files(
     project: &Project,
     request: &Request,
@@ -93,6 +94,9 @@ pub(super) fn add_named_files(
         environment.get("CARGO_BUILD_TARGET").map(|target| target.to_string_lossy().into_owned()),
     );
     let mut paths = cargo_config::target_specifications(project, request, environment);
+    let sources = found.roots.iter().filter(|(root, _)| root.is_of_sources());
+    let folders: Vec<&Path> = sources.map(|(_, folder)| folder).collect();
+    paths.extend(cargo_config::own_programs(project, request, environment, &folders));
     for name in names {
         let path = project.root.join(&name);
         if path.is_file() || name.ends_with(".toml") || name.ends_with(".json") {

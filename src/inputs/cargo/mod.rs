@@ -257,7 +257,9 @@ fn add_unit(unit: &Unit, target: &Target, used: &mut BTreeSet<PathBuf>, found: &
             if target.is_product(&source) || target.is_pinned(&source) {
                 continue;
             }
-            if !source.exists() {
+            if goes_up_from_a_link(&target.metadata.workspace_root.join(&name)) {
+                found.gaps.push(leads_back_up(&name));
+            } else if !source.exists() {
                 let name = source.file_name().unwrap_or_default().to_string_lossy();
                 found.gaps.push(format!("{name} was removed while it was being built"));
             }
@@ -290,10 +292,8 @@ fn add_run(
     let names: BTreeSet<&Path> =
         script.paths.iter().map(PathBuf::as_path).chain(unit.watched_paths()).collect();
     for name in names {
-        // The file system, and so cargo, reads `link/..` as the folder above the link's target.
-        // `normalize` would give the folder that contains the link.
         if packages.iter().any(|package| goes_up_from_a_link(&package.folder().join(name))) {
-            found.gaps.push(format!("{}: leads through a link and back up", name.display()));
+            found.gaps.push(leads_back_up(name));
         }
         let places: Vec<PathBuf> = if name.is_absolute() {
             vec![normalize(name)]
@@ -325,18 +325,54 @@ fn add_run(
     }
 }
 
+/// The file system, and so cargo and rustc, read `link/..` as the folder above the link's target.
+/// `normalize` would give the folder that contains the link.
 fn goes_up_from_a_link(path: &Path) -> bool {
     let mut so_far = PathBuf::new();
     path.components().any(|part| {
-        let up = part == std::path::Component::ParentDir
-            && fs_err::symlink_metadata(&so_far).is_ok_and(|meta| meta.is_symlink());
-        so_far.push(part);
+        if part != std::path::Component::ParentDir {
+            so_far.push(part);
+            return false;
+        }
+        // Of `link/folder/../..`, the second step leaves the link.
+        let up = fs_err::symlink_metadata(&so_far).is_ok_and(|meta| meta.is_symlink());
+        so_far.pop();
         up
     })
+}
+
+fn leads_back_up(name: &Path) -> String {
+    format!("{}: leads through a link and back up", name.display())
 }
 
 fn add_variable(name: String, watches: &mut BTreeSet<Watch>) {
     if !environment::is_set_for_each_crate(&name) {
         watches.insert(Watch::Variable { name });
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use fs_err as fs;
+
+    use super::*;
+
+    #[test]
+    fn a_path_through_a_link_and_back_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("shared/core/src")).unwrap();
+        fs::create_dir(root.join("plain")).unwrap();
+        std::os::unix::fs::symlink("shared/core", root.join("core")).unwrap();
+        for (path, expected) in [
+            ("core/../a", true),
+            ("core/src/../../a", true),
+            ("plain/../core/./../a", true),
+            ("core/src/../a", false),
+            ("plain/../core/a", false),
+            ("absent/../a", false),
+        ] {
+            assert_eq!(goes_up_from_a_link(&root.join(path)), expected, "{path}");
+        }
     }
 }
