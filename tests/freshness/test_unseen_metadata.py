@@ -38,6 +38,17 @@ def test_a_file_that_cargo_toml_names(key: str, check_out: CheckOut) -> None:
     assert b"two texts" in metadata(wheel), run.verdict
 
 
+def test_a_licence_with_the_text_of_the_readme(check_out: CheckOut) -> None:
+    project = check_out("cffi-bindings")
+    for name in ("README.md", "LICENSE"):
+        project.write(name, "to be written")
+    project.build("editable")
+    project.write("README.md", "written")
+    run, wheel = project.build("editable")
+    assert wheels.read(wheel, "*/METADATA").endswith(b"\n\nwritten\n"), run.verdict
+    assert wheels.read(wheel, "*/licenses/LICENSE") == b"to be written", run.verdict
+
+
 @pytest.mark.parametrize("layout", ["pure", "mixed"])
 def test_a_stub_and_data(layout: str, check_out: CheckOut) -> None:
     """What an editable wheel holds besides the module."""
@@ -67,6 +78,16 @@ def test_a_binary_whose_folder_was_there_before(check_out: CheckOut) -> None:
     project.path("src/bin/second").mkdir(parents=True)
     project.build("editable")
     project.write("src/bin/second/main.rs", "fn main() {}\n")
+    run, wheel = project.build("editable")
+    assert any("scripts/second" in name for name in wheels.names(wheel)), run.verdict
+
+
+def test_a_binary_beside_a_library_for_c(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.append("Cargo.toml", '\n[lib]\nname = "for_c"\ncrate-type = ["cdylib"]\n')
+    project.write("src/lib.rs", "")
+    project.build("editable")
+    project.write("src/bin/second.rs", "fn main() {}\n")
     run, wheel = project.build("editable")
     assert any("scripts/second" in name for name in wheels.names(wheel)), run.verdict
 
