@@ -13,9 +13,10 @@ use crate::settings::plain_glob;
 
 /// Adds the places where cargo finds programs of a package. A new file there is a new program in
 /// the wheel.
-pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
+pub(super) fn add_binaries(package: &Package, bindings: Option<&str>, found: &mut Discovered) {
     let mut kinds = package.targets.iter().flat_map(|product| &product.kind);
-    if kinds.any(|kind| kind == "cdylib") {
+    // maturin packs no programs beside a module, unless the project asks for programs.
+    if bindings != Some("bin") && kinds.any(|kind| kind == "cdylib") {
         return;
     }
     let folder = package.folder();
@@ -111,8 +112,30 @@ pub(super) fn add_named_files(
 mod tests {
     use fs_err as fs;
 
+    use super::super::super::target::testing::target;
     use super::*;
     use crate::request::{Artifact, ConfigSettings, Interpreter};
+
+    #[test]
+    fn a_new_program_counts_where_programs_are_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, bindings, expected) in [
+            ("cdylib", None, false),
+            ("cdylib", Some("cffi"), false),
+            ("cdylib", Some("bin"), true),
+            ("rlib", None, true),
+            ("rlib", Some("bin"), true),
+        ] {
+            let mut target = target(folder.path());
+            target.metadata.packages[0].targets[0].kind = vec![kind.to_owned()];
+            let mut found = Discovered::default();
+            found.roots.add(Root::Project, folder.path());
+            add_binaries(target.package().unwrap(), bindings, &mut found);
+            let place = Place { root: Root::Project, path: "src/bin".to_owned() };
+            let watch = Watch::at(Look::DirEntries, Part::Rust, place);
+            assert_eq!(found.watches.contains(&watch), expected, "{kind} {bindings:?}");
+        }
+    }
 
     #[test]
     fn a_target_specification_is_found_wherever_it_is_named() {
