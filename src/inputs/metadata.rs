@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Look, Part, Place, Root, Roots, View, Watch, read_toml, slashed, workspace_of};
-use crate::project::{Layout, Project};
-use crate::request::Artifact;
+use crate::project::{Layout, Project, all_arguments};
+use crate::request::{Artifact, Request};
 use crate::settings::plain_glob;
 
 /// The files that maturin packs by default (the usual names in PEP 639).
@@ -15,10 +15,15 @@ const LICENCE_GLOBS: &[&str] = &["LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*
 pub fn watches(
     project: &Project,
     layout: &Layout,
-    artifact: Artifact,
+    request: &Request,
     manifest_dir: &Path,
     roots: &mut Roots,
 ) -> Vec<Watch> {
+    // Sdists are made to build wheels from, so they have the inputs of a wheel.
+    let artifact = match request.artifact {
+        Artifact::Sdist => Artifact::Wheel,
+        artifact => artifact,
+    };
     let mut watches = Vec::new();
     let pyproject = Place { root: Root::Project, path: "pyproject.toml".to_owned() };
     watches.push(Watch::at(Look::Toml(View::Build), Part::Manifest, pyproject.clone()));
@@ -47,6 +52,9 @@ pub fn watches(
         }
     }
     python_part(&mut watches, project, layout, artifact, roots);
+    for path in included_sboms(project, &request.maturin_arguments()) {
+        push_path(&mut watches, Part::Python, &project.root.join(path), roots);
+    }
     watches
 }
 
@@ -193,6 +201,21 @@ fn wheel_includes(project: &Project) -> Vec<String> {
         .collect()
 }
 
+/// The SBOMs that settings and arguments add to the wheel (PEP 770).
+fn included_sboms(project: &Project, arguments: &[String]) -> Vec<String> {
+    const OPTION: &str = "--sbom-include";
+    let settings = project.tool("maturin").and_then(|maturin| maturin.get("sbom")?.get("include"));
+    let named = settings.and_then(toml::Value::as_array).into_iter().flatten();
+    let mut found: Vec<String> = named.filter_map(|path| Some(path.as_str()?.to_owned())).collect();
+    found.extend(all_arguments(arguments, OPTION, None));
+    // Each option may have several values.
+    for (at, _) in arguments.iter().enumerate().filter(|(_, argument)| *argument == OPTION) {
+        let values = arguments[at + 1..].iter().take_while(|value| !value.starts_with('-'));
+        found.extend(values.skip(1).cloned());
+    }
+    found
+}
+
 fn push_path(watches: &mut Vec<Watch>, part: Part, path: &Path, roots: &mut Roots) {
     if let Some(place) = roots.name(path) {
         watches.push(Watch::at(Look::Content, part, place));
@@ -266,6 +289,26 @@ mod tests {
                 found.iter().map(|path| super::super::normalize(path)).collect();
             let expected: Vec<PathBuf> = expected.iter().map(|name| root.join(name)).collect();
             assert_eq!(found, expected, "{in_project} {package}");
+        }
+    }
+
+    #[test]
+    fn sboms_are_named_by_settings_and_arguments() {
+        for (settings, arguments, expected) in [
+            ("", &[][..], &[][..]),
+            ("sbom = { include = ['a.json', 'b/c.json'] }", &[], &["a.json", "b/c.json"]),
+            ("sbom = { rust = false }", &["--sbom-include=a.json"], &["a.json"]),
+            (
+                "",
+                &["--sbom-include", "a", "b", "--strip", "c", "--sbom-include", "d"],
+                &["a", "d", "b"],
+            ),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            write(folder.path(), &[("pyproject.toml", &format!("[tool.maturin]\n{settings}\n"))]);
+            let project = Project::load(folder.path()).unwrap();
+            let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            assert_eq!(included_sboms(&project, &arguments), expected, "{settings} {arguments:?}");
         }
     }
 
