@@ -102,12 +102,15 @@ fn python_part(
 fn layout_files(watches: &mut Vec<Watch>, project: &Project, layout: &Layout, roots: &mut Roots) {
     let package = layout.python_root.join(&layout.top);
     if !layout.top.is_empty() && package.is_dir() {
-        // With a Cargo.toml and no __init__.py the folder is a crate.
-        let manifest = package.join("Cargo.toml");
+        // With a Cargo.toml and no __init__.py the folder is a crate. Where the one is there and the
+        // other is not, as in most projects, no single file makes it one.
+        let (init, manifest) = (package.join("__init__.py"), package.join("Cargo.toml"));
         if manifest.is_file() {
-            push_existence(watches, Part::Python, &package.join("__init__.py"), roots);
+            push_existence(watches, Part::Python, &init, roots);
         }
-        push_existence(watches, Part::Python, &manifest, roots);
+        if manifest.is_file() || !init.is_file() {
+            push_existence(watches, Part::Python, &manifest, roots);
+        }
     }
     for path in project.files_that_choose_the_manifest() {
         push_existence(watches, Part::Manifest, &path, roots);
@@ -324,14 +327,15 @@ mod tests {
                 &["a/Cargo.toml", "a/__init__.py"],
                 &["names a/Cargo.toml", "names a/__init__.py"],
             ),
-            ("", &["a/__init__.py"], &["file a/Cargo.toml"]),
+            ("", &["a/__init__.py"], &[]),
+            ("", &["a/other.py"], &["file a/Cargo.toml"]),
             ("", &[], &[]),
             // Another crate is built if there is Python beside it.
             ("", &["rust/Cargo.toml"], &["file src/a/__init__.py", "file src/b/__init__.py"]),
             (
                 "",
                 &["rust/Cargo.toml", init],
-                &["names src/a/__init__.py", "file src/b/__init__.py", "file src/a/Cargo.toml"],
+                &["names src/a/__init__.py", "file src/b/__init__.py"],
             ),
             ("python-source = 'python'", &["rust/Cargo.toml", init], &[]),
             ("", &[init], &[]),
