@@ -146,6 +146,13 @@ impl Project {
         nested.unwrap_or_else(|| self.root.join("Cargo.toml"))
     }
 
+    /// The kind of bindings that arguments or settings choose: `cffi`, `bin`. `None` if maturin finds
+    /// out.
+    pub fn bindings(&self, request: &Request) -> Option<String> {
+        let given = argument(&request.maturin_arguments(), "--bindings", Some('b'));
+        given.or_else(|| self.maturin.bindings.clone())
+    }
+
     fn nested_manifest(&self) -> Option<PathBuf> {
         Some(self.root.join("rust").join("Cargo.toml")).filter(|path| path.is_file())
     }
@@ -162,10 +169,23 @@ impl Project {
     }
 
     fn src_has_package(&self) -> bool {
+        self.packages_in_src().iter().any(|path| path.is_file())
+    }
+
+    /// The files of which one is enough for the layout with Python sources in `src`.
+    fn packages_in_src(&self) -> Vec<PathBuf> {
         let own = self.name.as_ref().map(|name| name.replace('-', "_"));
-        own.iter()
-            .chain(self.maturin.python_packages.iter().flatten())
-            .any(|package| self.root.join("src").join(package).join("__init__.py").is_file())
+        let packages = own.iter().chain(self.maturin.python_packages.iter().flatten());
+        packages.map(|name| self.root.join("src").join(name).join("__init__.py")).collect()
+    }
+
+    /// The files whose existence decides between `rust/Cargo.toml` and `Cargo.toml`, and with it
+    /// the folder of the Python packages.
+    pub fn files_that_choose_the_manifest(&self) -> Vec<PathBuf> {
+        match (&self.maturin.python_source, self.nested_manifest()) {
+            (None, Some(_)) => self.packages_in_src(),
+            _ => Vec::new(),
+        }
     }
 
     /// The layout of the project. `library` is `lib.name` and `package` is `package.name` of

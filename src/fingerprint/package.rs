@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::item::{Item, Spot};
 use super::{by_rules, walk};
 use crate::git;
-use crate::inputs::{is_built, read_toml};
+use crate::inputs::{is_built, read_toml, workspace_of};
 use crate::request::Environment;
 
 /// `include` and `exclude` of a Cargo.toml. If they are not understood, more files count than cargo
@@ -65,12 +65,7 @@ fn manifest(folder: &Path) -> Table {
 
 /// The list that a package inherits from its workspace.
 fn inherited(folder: &Path, package: &Value, name: &str) -> Option<Vec<Value>> {
-    let workspace = match package.get("workspace").and_then(Value::as_str) {
-        Some(place) => manifest(&folder.join(place)),
-        None => {
-            folder.ancestors().map(manifest).find(|manifest| manifest.contains_key("workspace"))?
-        }
-    };
+    let (_, workspace) = workspace_of(folder, package)?;
     let globs = workspace.get("workspace")?.get("package")?.get(name)?;
     globs.as_array().cloned()
 }

@@ -72,7 +72,12 @@ pub(super) fn python(spot: &Spot<'_>, items: &mut Vec<Item>) {
     let roots = spot.roots.clone();
     let mut walk = WalkBuilder::new(spot.path);
     walk.hidden(false).parents(false).git_global(false).git_exclude(false);
-    let is_source = move |entry: &DirEntry| !is_junk_of(entry.path(), entry.file_type(), &roots);
+    // maturin packs folders with the mark of a cache or an environment like others.
+    let is_source = move |entry: &DirEntry| {
+        let path = entry.path();
+        let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
+        !is_junk_by_name(path) && (is_file || !roots.is_products(path))
+    };
     push_files(spot, by_rules::paths(spot.path, walk, is_source), false, items);
 }
 
@@ -272,10 +277,14 @@ pub(super) fn is_junk(path: &Path, roots: &Roots) -> bool {
     is_junk_of(path, None, roots)
 }
 
+fn is_junk_by_name(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == ".git" || name == PYTHONS_CACHE)
+}
+
 /// Like `is_junk`, for a caller that knows the file type. This saves a system call.
 pub(super) fn is_junk_of(path: &Path, file_type: Option<FileType>, roots: &Roots) -> bool {
     let is_file = file_type.is_some_and(|file_type| file_type.is_file());
-    path.file_name().is_some_and(|name| name == ".git" || name == PYTHONS_CACHE)
+    is_junk_by_name(path)
         || (!is_file
             && (roots.is_products(path)
                 || path.is_dir() && MARKS.iter().any(|mark| path.join(mark).is_file())))
@@ -316,6 +325,25 @@ mod tests {
         assert_eq!(names(&["a/*.txt", "a/*.txt/**"]), expected.into());
         assert!(begin_alike("a/*.txt", "a/*.txt/**") && !begin_alike("a/*.txt", "d/*.txt"));
         assert!(!begin_alike("a/./b/*.txt", "a/b/*.txt"));
+    }
+
+    #[test]
+    fn a_marked_folder_of_a_python_package_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["in/pyvenv.cfg", "in/a.py", "c/CACHEDIR.TAG", "__pycache__/b.pyc", "d.py"] {
+            let path = folder.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let mut roots = Roots::default();
+        roots.add(Root::Project, folder.path());
+        let place = Place { root: Root::Project, path: String::new() };
+        let spot = Spot { part: Part::Python, place: &place, path: folder.path(), roots: &roots };
+        let mut items = Vec::new();
+        python(&spot, &mut items);
+        let mut names: Vec<String> = items.into_iter().map(|item| item.key.name).collect();
+        names.sort();
+        assert_eq!(names, ["c/CACHEDIR.TAG", "d.py", "in/a.py", "in/pyvenv.cfg"]);
     }
 
     /// Junctions are links, too.

@@ -52,8 +52,11 @@ pub fn next(call: &Call) -> Next {
     match search(call) {
         Found::Fresh { .. } => Next::Stored { renewed: Vec::new() },
         Found::Stale(Stale { reasons, nearest }) => {
+            let can_renew = nearest.as_ref().is_some_and(|entry| {
+                !reasons.is_empty() && renew::are_told_apart(&entry.record, &reasons)
+            });
             let roots = nearest.map(|entry| entry.record.roots).unwrap_or_default();
-            if !reasons.is_empty() && renew::only_metadata_files(&reasons).is_some() {
+            if can_renew {
                 Next::Stored { renewed: reasons }
             } else {
                 Next::Build { reasons, roots }

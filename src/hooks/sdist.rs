@@ -137,7 +137,8 @@ fn not_packed(
     let (modules, since) = (Modules::none(), SystemTime::now());
     let found = cargo::discover(project, request, environment, &target, &modules, since);
     let mut roots = found.roots;
-    let mut watches = generators::watches(project, &target, &mut roots);
+    let bindings = project.bindings(request);
+    let mut watches = generators::watches(bindings.as_deref(), &target, &mut roots);
     watches.extend(found.watches.into_iter().filter(|watch| match watch {
         Watch::Glob { only_names, .. } => *only_names,
         Watch::Place { look: Look::Toml(View::Dependencies), place, .. } => {

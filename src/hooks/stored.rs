@@ -230,13 +230,16 @@ pub(super) fn renew(store: &Store, kind: EntryKind, stale: &Stale) -> Result<Opt
     else {
         return Ok(None);
     };
+    if !renew::are_told_apart(&entry.record, &stale.reasons) {
+        return Ok(None);
+    }
     let mut record = entry.record.clone();
     let mut changes = Vec::new();
     for (key, old) in files {
         let Some(path) = entry.roots.path_of(key) else { return Ok(None) };
         let bytes = fs::read(&path).at(&path)?;
         record.set(key, Value::Sha256(crate::digest::bytes(&bytes)));
-        changes.push((old.to_owned(), bytes));
+        changes.push(renew::Change { path, old: old.to_owned(), new: bytes });
     }
     let Ok(mut copy) = WheelCopy::of(store, entry)? else { return Ok(None) };
     let Some(mut replace) = renew::replacements(&mut copy.wheel, &changes)? else {

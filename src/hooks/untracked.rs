@@ -6,7 +6,6 @@ use std::path::Path;
 use super::call::Call;
 use crate::inputs::{Root, Roots, Watch, extra, metadata, read_toml};
 use crate::project::{Layout, Project};
-use crate::request::Artifact;
 use crate::settings::Settings;
 
 /// The names of the project's Python module and package, as maturin chooses them.
@@ -27,12 +26,7 @@ pub(super) fn watches(
 ) -> BTreeSet<Watch> {
     let folder = manifest.parent().unwrap_or(&call.project.root);
     let mut watches = extra_watches(&call.settings);
-    // Sdists are made to build wheels from, so they have the inputs of a wheel.
-    let artifact = match call.request.artifact {
-        Artifact::Sdist => Artifact::Wheel,
-        artifact => artifact,
-    };
-    watches.extend(metadata::watches(&call.project, layout, artifact, folder, roots));
+    watches.extend(metadata::watches(&call.project, layout, &call.request, folder, roots));
     watches
 }
 

@@ -67,3 +67,17 @@ fn entries_that(
 pub fn read_toml(path: &Path) -> Option<toml::Table> {
     digest::text(path).ok()?.parse().ok()
 }
+
+/// The folder and the manifest of the workspace that a package inherits from: the one that it names,
+/// or the nearest above. `package` is the table of that name in the package's Cargo.toml.
+pub fn workspace_of(folder: &Path, package: &toml::Value) -> Option<(PathBuf, toml::Table)> {
+    let manifest =
+        |folder: &Path| Some((folder.to_owned(), read_toml(&folder.join("Cargo.toml"))?));
+    match package.get("workspace").and_then(toml::Value::as_str) {
+        Some(place) => manifest(&folder.join(place)),
+        None => folder
+            .ancestors()
+            .filter_map(manifest)
+            .find(|(_, manifest)| manifest.contains_key("workspace")),
+    }
+}

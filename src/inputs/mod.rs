@@ -25,7 +25,7 @@ pub mod target;
 pub mod units;
 mod view;
 
-pub use entries::read_toml;
+pub use entries::{read_toml, workspace_of};
 use paths::{below, is_one_folder};
 pub use paths::{is_device, normalize, relative, slashed};
 pub use roots::{Root, Roots};

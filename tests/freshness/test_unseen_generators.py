@@ -10,6 +10,7 @@ from support import asking, wheels
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import CheckOut
     from support.project import Project
 
 pytestmark = [pytest.mark.spy, pytest.mark.freshness]
@@ -50,3 +51,19 @@ def test_a_module_that_rustc_leaves_out(uncompiled: Project) -> None:
     run, wheel = project.build("editable")
     _, expected = project.build("editable", WHEELPRINT_REUSE="never")
     assert declared(wheel, *names) == declared(expected, *names), run.verdict
+
+
+def test_a_module_by_path_that_rustc_leaves_out(check_out: CheckOut) -> None:
+    """`#[path]` names it, and the library has a folder of its own."""
+    project = check_out("cffi-bindings")
+    project.path("rust").mkdir()
+    project.path("src/lib.rs").rename(project.path("rust/lib.rs"))
+    project.replace("Cargo.toml", "[lib]\n", '[lib]\npath = "rust/lib.rs"\n')
+    project.append("rust/lib.rs", '\n#[cfg(windows)]\n#[path = "elsewhere.rs"]\nmod extra;\n')
+    function = '#[unsafe(no_mangle)]\npub extern "C" fn {}() -> i32 {{ 1 }}\n'
+    project.write("rust/elsewhere.rs", function.format("first_name"))
+    _, wheel = project.build("editable")
+    assert declared(wheel, "first_name")
+    project.write("rust/elsewhere.rs", function.format("second_name"))
+    run, wheel = project.build("editable")
+    assert declared(wheel, "second_name"), run.verdict

@@ -38,6 +38,58 @@ def test_a_file_that_cargo_toml_names(key: str, check_out: CheckOut) -> None:
     assert b"two texts" in metadata(wheel), run.verdict
 
 
+def test_a_licence_with_the_text_of_the_readme(check_out: CheckOut) -> None:
+    project = check_out("cffi-bindings")
+    for name in ("README.md", "LICENSE"):
+        project.write(name, "to be written")
+    project.build("editable")
+    project.write("README.md", "written")
+    run, wheel = project.build("editable")
+    assert wheels.read(wheel, "*/METADATA").endswith(b"\n\nwritten\n"), run.verdict
+    assert wheels.read(wheel, "*/licenses/LICENSE") == b"to be written", run.verdict
+
+
+def test_an_sbom_that_settings_include(check_out: CheckOut) -> None:
+    project = check_out("cffi-bindings")
+    sbom = 'sbom = { include = ["mine.json"] }'
+    project.replace("pyproject.toml", "[tool.maturin]\n", f"[tool.maturin]\n{sbom}\n")
+    project.write("mine.json", '{"a": 1}\n')
+    project.build("editable")
+    project.write("mine.json", '{"a": 2}\n')
+    run, wheel = project.build("editable")
+    assert wheels.read(wheel, "*/sboms/mine.json") == b'{"a": 2}\n', run.verdict
+
+
+def test_a_dependency_for_another_system_in_the_sbom(check_out: CheckOut) -> None:
+    """It is not compiled, and the SBOM describes it."""
+    project = check_out("cffi-bindings")
+    project.append("Cargo.toml", '\n[target."cfg(windows)".dependencies]\nwin = { path = "win" }\n')
+    package = '[package]\nname = "win"\nversion = "0.1.0"\ndescription = "{}"\n'
+    project.write("win/Cargo.toml", package.format("one text"))
+    project.write("win/src/lib.rs", "")
+    _, wheel = project.build("editable")
+    assert b"one text" in metadata(wheel)
+    project.write("win/Cargo.toml", package.format("two texts"))
+    run, wheel = project.build("editable")
+    assert b"two texts" in metadata(wheel), run.verdict
+
+
+def test_a_folder_that_becomes_a_package(check_out: CheckOut) -> None:
+    """A folder with Cargo.toml is the crate, until it has an `__init__.py`."""
+    project = check_out("cffi-bindings")
+    shutil.rmtree(project.path("python"))
+    project.path("inner").mkdir()
+    for name in ("src", "Cargo.toml", "Cargo.lock"):
+        project.path(name).rename(project.path(f"inner/{name}"))
+    module = 'module-name = "inner"\nmanifest-path = "inner/Cargo.toml"'
+    project.replace("pyproject.toml", 'module-name = "cffi_sample._native"', module)
+    project.replace("pyproject.toml", 'python-source = "python"\n', "")
+    project.build("editable")
+    project.write("inner/__init__.py", "")
+    run, _ = project.build("editable")
+    assert run.verdict.startswith("stale: inner/__init__.py"), run.verdict
+
+
 @pytest.mark.parametrize("layout", ["pure", "mixed"])
 def test_a_stub_and_data(layout: str, check_out: CheckOut) -> None:
     """What an editable wheel holds besides the module."""
@@ -67,6 +119,16 @@ def test_a_binary_whose_folder_was_there_before(check_out: CheckOut) -> None:
     project.path("src/bin/second").mkdir(parents=True)
     project.build("editable")
     project.write("src/bin/second/main.rs", "fn main() {}\n")
+    run, wheel = project.build("editable")
+    assert any("scripts/second" in name for name in wheels.names(wheel)), run.verdict
+
+
+def test_a_binary_beside_a_library_for_c(check_out: CheckOut) -> None:
+    project = check_out("bin-bindings")
+    project.append("Cargo.toml", '\n[lib]\nname = "for_c"\ncrate-type = ["cdylib"]\n')
+    project.write("src/lib.rs", "")
+    project.build("editable")
+    project.write("src/bin/second.rs", "fn main() {}\n")
     run, wheel = project.build("editable")
     assert any("scripts/second" in name for name in wheels.names(wheel)), run.verdict
 

@@ -13,9 +13,10 @@ use crate::settings::plain_glob;
 
 /// Adds the places where cargo finds programs of a package. A new file there is a new program in
 /// the wheel.
-pub(super) fn add_binaries(package: &Package, found: &mut Discovered) {
+pub(super) fn add_binaries(package: &Package, bindings: Option<&str>, found: &mut Discovered) {
     let mut kinds = package.targets.iter().flat_map(|product| &product.kind);
-    if kinds.any(|kind| kind == "cdylib") {
+    // maturin packs no programs beside a module, unless the project asks for programs.
+    if bindings != Some("bin") && kinds.any(|kind| kind == "cdylib") {
         return;
     }
     let folder = package.folder();
@@ -33,11 +34,17 @@ fn manifest(view: View, place: Place) -> Watch {
 
 pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Discovered) {
     for package in used {
-        let Some(place) = found.roots.name(&package.manifest_path) else { continue };
         // A build.rs that appears is a build script, unless the manifest names another.
         if let Some(place) = found.roots.name(&package.folder().join("build.rs")) {
             found.watches.insert(Watch::at(Look::Content, Part::Rust, place));
         }
+    }
+    // The SBOM describes the dependencies for other platforms, too, which are not compiled.
+    let described = target.local_packages();
+    let others = used.iter().filter(|it| !described.iter().any(|known| is_same(known, it)));
+    let described: Vec<&Package> = others.copied().chain(described.iter().copied()).collect();
+    for package in &described {
+        let Some(place) = found.roots.name(&package.manifest_path) else { continue };
         found.watches.insert(manifest(View::Package, place));
         // It need not be the project's workspace that a package inherits from.
         if let Some(place) = found.roots.name(package.folder()) {
@@ -52,9 +59,9 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
     let place = Place { root: Root::Workspace, path: "Cargo.toml".to_owned() };
     found.watches.insert(manifest(View::Workspace, place));
     // The dependencies of the other packages affect which versions cargo chooses.
-    let is_used = |manifest: &Path| used.iter().any(|used| used.manifest_path == manifest);
+    let is_described = |package: &Package| described.iter().any(|it| is_same(it, package));
     let others = target.metadata.packages.iter();
-    for package in others.filter(|it| it.is_of_a_path() && !is_used(&it.manifest_path)) {
+    for package in others.filter(|it| it.is_of_a_path() && !is_described(it)) {
         if let Some(place) = found.roots.name(&package.manifest_path) {
             found.watches.insert(manifest(View::Dependencies, place));
         }
@@ -65,6 +72,10 @@ pub(super) fn add_manifests(used: &[&Package], target: &Target, found: &mut Disc
             None => found.gaps.push(format!("{}: name is not UTF-8", lock.display())),
         }
     }
+}
+
+fn is_same(one: &Package, other: &Package) -> bool {
+    one.manifest_path == other.manifest_path
 }
 
 /// The members that a workspace names by globs: one more folder is one more member.
@@ -115,8 +126,60 @@ pub(super) fn add_named_files(
 mod tests {
     use fs_err as fs;
 
+    use super::super::super::target::testing::target;
     use super::*;
     use crate::request::{Artifact, ConfigSettings, Interpreter};
+
+    #[test]
+    fn a_new_program_counts_where_programs_are_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, bindings, expected) in [
+            ("cdylib", None, false),
+            ("cdylib", Some("cffi"), false),
+            ("cdylib", Some("bin"), true),
+            ("rlib", None, true),
+            ("rlib", Some("bin"), true),
+        ] {
+            let mut target = target(folder.path());
+            target.metadata.packages[0].targets[0].kind = vec![kind.to_owned()];
+            let mut found = Discovered::default();
+            found.roots.add(Root::Project, folder.path());
+            add_binaries(target.package().unwrap(), bindings, &mut found);
+            let place = Place { root: Root::Project, path: "src/bin".to_owned() };
+            let watch = Watch::at(Look::DirEntries, Part::Rust, place);
+            assert_eq!(found.watches.contains(&watch), expected, "{kind} {bindings:?}");
+        }
+    }
+
+    #[test]
+    fn the_manifest_of_a_dependency_that_is_not_compiled_counts_by_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = |name: &str| {
+            let manifest = folder.path().join(name).join("Cargo.toml");
+            serde_json::json!({ "name": name, "manifest_path": manifest, "targets": [] })
+        };
+        let mut target = target(folder.path());
+        for name in ["windows", "tested", "member"] {
+            target.metadata.packages.push(serde_json::from_value(package(name)).unwrap());
+        }
+        let needed = serde_json::json!([
+            { "name": "windows", "kind": null, "path": folder.path().join("windows") },
+            { "name": "tested", "kind": "dev", "path": folder.path().join("tested") },
+        ]);
+        target.metadata.packages[0].dependencies = serde_json::from_value(needed).unwrap();
+        let mut found = Discovered::default();
+        found.roots.add(Root::Project, folder.path());
+        add_manifests(&[target.package().unwrap()], &target, &mut found);
+        for (name, view) in [
+            ("Cargo.toml", View::Package),
+            ("windows/Cargo.toml", View::Package),
+            ("tested/Cargo.toml", View::Dependencies),
+            ("member/Cargo.toml", View::Dependencies),
+        ] {
+            let place = Place { root: Root::Project, path: name.to_owned() };
+            assert!(found.watches.contains(&manifest(view, place)), "{name} {view:?}");
+        }
+    }
 
     #[test]
     fn a_target_specification_is_found_wherever_it_is_named() {

@@ -70,9 +70,11 @@ pub fn discover(
         .iter()
         .filter(|package| used.contains(&package.manifest_path))
         .collect();
-    add_binaries(package, &mut found);
+    let bindings = project.bindings(request);
+    add_binaries(package, bindings.as_deref(), &mut found);
     add_manifests(&used, target, &mut found);
-    found.watches.extend(generators::watches(project, target, &mut found.roots));
+    let generated = generators::watches(bindings.as_deref(), target, &mut found.roots);
+    found.watches.extend(generated);
     add_named_files(project, request, environment, &mut found);
 
     found.watches.extend([Watch::CargoConfig, Watch::ToolchainFile, Watch::Variables]);
