@@ -1,34 +1,27 @@
 //! An sdist as a file: `NAME-VERSION.tar.gz` with one folder in it. Its content is not trusted, so
 //! memory and time are bounded.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use fs_err as fs;
 use tar::{Builder, EntryType, Header};
 
 use super::PKG_INFO;
 use super::headers::Headers;
+use super::reader::{Entry, each, refused};
 use crate::digest;
-use crate::error::{Cause, Error, PathContext as _, Result, because};
+use crate::error::{PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::publish::is_git_folder;
 
-/// Limit of the unpacked size, in bytes.
-const LIMIT: u64 = 8 << 30;
 /// Limit of the number of files.
 const FILES: usize = 1_000_000;
 /// Limit of the length of all names together, in bytes.
 const NAMES: usize = 64 << 20;
-/// Limit of the headers of one file (name, times), in bytes. The `tar` crate reads them into
-/// memory, whatever their size.
-pub(super) const HEADERS: u64 = 1 << 20;
 /// Limit of the files that are read into memory, in bytes.
 pub const READ: u64 = 64 << 20;
 
@@ -47,9 +40,6 @@ pub struct Archive {
     /// The texts of the manifests, by path below the top folder.
     pub manifests: BTreeMap<String, String>,
 }
-
-pub(super) type Reader = BoundedReader<MultiGzDecoder<BufReader<fs::File>>>;
-pub(super) type Entry<'a> = tar::Entry<'a, Reader>;
 
 impl Archive {
     /// Reads a whole archive.
@@ -214,52 +204,6 @@ impl Archive {
 
 fn is_manifest(name: &str) -> bool {
     ["Cargo.toml", "pyproject.toml"].contains(&name.rsplit('/').next().unwrap_or(name))
-}
-
-/// A reader that enforces the limits, whatever sizes the archive states.
-pub(super) struct BoundedReader<R> {
-    inner: R,
-    left: u64,
-    /// Bytes of headers that may still be read; `None` while a file's content is read.
-    headers: Rc<Cell<Option<u64>>>,
-}
-
-impl<R: Read> Read for BoundedReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let too_much =
-            || std::io::Error::other(format!("it unpacks to more than {} GiB", LIMIT >> 30));
-        self.left = self.left.checked_sub(count as u64).ok_or_else(too_much)?;
-        if let Some(left) = self.headers.get() {
-            let too_much = || std::io::Error::other("more than 1 MiB is said of one file");
-            self.headers.set(Some(left.checked_sub(count as u64).ok_or_else(too_much)?));
-        }
-        Ok(count)
-    }
-}
-
-/// Calls `visit` for each entry. If `raw` is set, headers that extend a file's entry are entries of
-/// their own.
-fn each(path: &Path, raw: bool, visit: &mut dyn FnMut(&mut Entry<'_>) -> Result<()>) -> Result<()> {
-    let inner = MultiGzDecoder::new(BufReader::new(fs::File::open(path).at(path)?));
-    let headers = Rc::new(Cell::new(None));
-    let reader = BoundedReader { inner, left: LIMIT, headers: Rc::clone(&headers) };
-    let mut archive = tar::Archive::new(reader);
-    let mut entries = archive.entries().map_err(|error| refused(path, error))?.raw(raw);
-    loop {
-        headers.set(Some(HEADERS));
-        let Some(entry) = entries.next() else { return Ok(()) };
-        headers.set(None);
-        let mut entry = entry.map_err(|error| refused(path, error))?;
-        visit(&mut entry)?;
-        // Skip content that `visit` did not read; it would count as a header of the next file.
-        std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| refused(path, error))?;
-    }
-}
-
-fn refused(path: &Path, cause: impl Into<Cause>) -> Error {
-    let cause = because("not an sdist", cause);
-    Error::given(path, cause, "an sdist is a file like NAME-VERSION.tar.gz")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 use tar::{EntryType, Header};
 
-use super::archive::{Entry, HEADERS};
+use super::reader::{Entry, HEADERS};
 use crate::error::Cause;
 
 /// What a header for the next file may say of it. Sizes are not among them: no file is as large as

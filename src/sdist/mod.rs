@@ -11,6 +11,7 @@ pub mod archive;
 mod headers;
 pub mod origin;
 pub mod pack;
+mod reader;
 pub mod restore;
 mod rewritten;
 

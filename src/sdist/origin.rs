@@ -8,8 +8,7 @@ use walkdir::WalkDir;
 
 use super::PKG_INFO;
 use super::archive::READ;
-use super::restore::{contradictions, not_maturins, project_in};
-use super::rewritten::Rewritten;
+use super::restore::{contradictions, not_maturins, project_in, strange_manifest};
 use crate::digest;
 use crate::error::{Cause, Error};
 use crate::fingerprint::record::FILE_NAME;
@@ -116,7 +115,9 @@ impl Origin {
         let top = normalize(&project.join(top));
         let look = |packed: &Packed| (packed.path.clone(), Found::look(root, packed));
         let files = record.packed.iter().map(look).collect();
-        check_rewritten(root, &record, &files)?;
+        if let Some((name, key)) = strange_manifest(root, &record) {
+            return Err(Unusable::Contradiction { name, cause: not_maturins(&key) });
+        }
         let unpacked_extras = RefCell::default();
         let root = root.to_owned();
         Ok(Some(Self { root, files, tree, project, top, record, unpacked_extras }))
@@ -383,24 +384,6 @@ impl Found {
         });
         Self { packed: packed.clone(), state, text }
     }
-}
-
-/// Checks that the packed manifests are the tree's, as maturin rewrites them.
-fn check_rewritten(
-    root: &Path,
-    record: &Record,
-    files: &BTreeMap<String, Found>,
-) -> Result<(), Unusable> {
-    let archive = Rewritten::new(record);
-    let found = files.values().filter(|found| found.state == State::AsPacked);
-    for Found { packed, .. } in found.filter(|found| found.packed.original.is_some()) {
-        let text = digest::text(&root.join(&packed.path))?;
-        archive.check(packed, &text).map_err(|key| {
-            let (name, cause) = (packed.path.clone(), not_maturins(&key));
-            Unusable::Contradiction { name, cause }
-        })?;
-    }
-    Ok(())
 }
 
 fn is_product(path: &Path, here: &Roots) -> bool {

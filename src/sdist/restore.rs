@@ -9,6 +9,7 @@ use fs_err as fs;
 
 use super::rewritten::Rewritten;
 use super::{Archive, Origin, PKG_INFO};
+use crate::digest;
 use crate::error::{Damage, Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Packed, Record};
@@ -59,6 +60,27 @@ pub fn rewritten<'a>(
     })
 }
 
+/// The first manifest of an unpacked archive that is as packed and not the tree's as maturin rewrites
+/// it, with its key.
+pub fn strange_manifest(root: &Path, record: &Record) -> Option<(String, String)> {
+    let texts = texts(root, record);
+    let text = |name: &str| texts.get(name).map(String::as_str);
+    let strange =
+        rewritten(record, text).find(|(name, it)| texts.contains_key(*name) && it.is_err());
+    strange.and_then(|(name, keys)| Some((name.to_owned(), keys.err()?)))
+}
+
+/// The texts of the rewritten manifests of an unpacked archive that are as packed.
+pub fn texts(root: &Path, record: &Record) -> BTreeMap<String, String> {
+    let packed = record.packed.iter().filter(|packed| packed.original.is_some());
+    let texts = packed.filter_map(|packed| {
+        let text = digest::text(&root.join(&packed.path)).ok()?;
+        let is_as_packed = digest::bytes(text.as_bytes()) == packed.sha256;
+        is_as_packed.then(|| (packed.path.clone(), text))
+    });
+    texts.collect()
+}
+
 /// The words for a key that maturin does not change so.
 pub fn not_maturins(key: &str) -> String {
     format!("is not the tree's as maturin rewrites it ({key})")
@@ -82,7 +104,7 @@ pub fn contradictions(record: &Record) -> Vec<(&str, &'static str)> {
         if packed.original.is_some() && !["Cargo.toml", "pyproject.toml"].contains(&file) {
             found.push((packed.path.as_str(), "is no manifest, and said to be rewritten"));
         }
-        let original = packed.original.as_ref().map(|text| crate::digest::bytes(text.as_bytes()));
+        let original = packed.original.as_ref().map(|text| digest::bytes(text.as_bytes()));
         if source.files.get(name) != Some(original.as_ref().unwrap_or(&packed.sha256)) {
             found.push((packed.path.as_str(), "is not the file of the tree that it should be"));
         }

@@ -7,12 +7,14 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::audit::LIMIT;
 use super::raw::{Bytes, extras, field};
 use crate::error::Cause;
 
 /// The flag for names in UTF-8 (4.4.4).
 pub(super) const UTF8: u16 = 0x800;
+
+/// Limit of the size of the list, in bytes. It is read into memory.
+const LIMIT: u64 = 64 << 20;
 
 /// What the list says of one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

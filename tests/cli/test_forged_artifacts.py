@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -89,8 +90,14 @@ def test_a_record_of_almost_nothing(kept: str, project: Project, tmp_path: Path)
     ("watch", "roots"),
     [
         ({"watch": "glob", "root": "project", "glob": "../" * 20 + "**/*"}, {}),
-        ({"watch": "place", "look": "package", "root": "crate:x", "path": ""}, {"crate:x": "../" * 20}),
-        ({"watch": "place", "look": "content", "root": "outside:1", "path": "proc"}, {"outside:1": "../" * 20}),
+        (
+            {"watch": "place", "look": "package", "root": "crate:x", "path": ""},
+            {"crate:x": "../" * 20},
+        ),
+        (
+            {"watch": "place", "look": "content", "root": "outside:1", "path": "proc"},
+            {"outside:1": "../" * 20},
+        ),
     ],
     ids=["glob", "package", "proc"],
 )
@@ -109,32 +116,32 @@ def test_a_record_that_names_the_whole_disk(
     assert "as a source" in run.stderr
 
 
-def forged_sdist(
-    project: Project, folder: Path, name: str, change: Callable[[str], str]
-) -> Path:
+def forged_sdist(project: Project, folder: Path, name: str, change: Callable[[str], str]) -> Path:
     """An sdist with a changed manifest, which its record calls rewritten."""
 
     def forge(files: dict[str, bytes]) -> None:
-        place = next(path for path in files if path.endswith(f"/{name}"))
-        original = files[place].decode()
-        files[place] = change(original).encode()
+        original = files[name].decode()
+        files[name] = change(original).encode()
+        assert files[name] != original.encode()
 
         def states(record: dict[str, Any]) -> None:
             (packed,) = [it for it in record["packed"] if it["path"] == name]
-            packed["sha256"] = archives.sha256(files[place])
+            packed["sha256"] = hashlib.sha256(files[name]).hexdigest()
             packed["original"] = original
 
-        record = next(path for path in files if path.endswith("/wheelprint.json"))
-        files[record] = forged.fitting(json.loads(files[record]), states)
+        files["wheelprint.json"] = forged.fitting(json.loads(files["wheelprint.json"]), states)
 
-    folder.mkdir()
     return archives.rewritten(built(project, "--sdist"), folder, forge)
 
 
 @pytest.mark.parametrize(
     ("name", "key", "change"),
     [
-        ("pyproject.toml", "build-system.build-backend", lambda text: text.replace('"wheelprint"\n', '"evil"\n')),
+        (
+            "pyproject.toml",
+            "build-system.build-backend",
+            lambda text: text.replace('"wheelprint"\n', '"evil"\n'),
+        ),
         ("Cargo.toml", "dependencies", lambda text: text + '\n[dependencies]\nevil = "1"\n'),
     ],
     ids=["pyproject", "cargo"],
@@ -158,18 +165,15 @@ def test_an_sdist_with_another_manifest(
 
 def test_an_sdist_without_sources(project: Project, tmp_path: Path) -> None:
     def forge(files: dict[str, bytes]) -> None:
-        for path in list(files):
-            if not path.endswith(("/PKG-INFO", "/wheelprint.json")):
-                del files[path]
+        for path in files.keys() - {"PKG-INFO", "wheelprint.json"}:
+            del files[path]
 
         def states(record: dict[str, Any]) -> None:
             record["packed"] = [it for it in record["packed"] if it["path"] == "PKG-INFO"]
             record["source"]["files"] = {}
 
-        record = next(path for path in files if path.endswith("/wheelprint.json"))
-        files[record] = forged.fitting(json.loads(files[record]), states)
+        files["wheelprint.json"] = forged.fitting(json.loads(files["wheelprint.json"]), states)
 
-    (tmp_path / "forged").mkdir()
     sdist = archives.rewritten(built(project, "--sdist"), tmp_path / "forged", forge)
     run = verified(project, sdist)
     assert run.code == 2, run.output

@@ -10,7 +10,6 @@ use walkdir::WalkDir;
 use super::super::Context;
 use super::super::members;
 use super::super::sources::{Base, Sources, Tree, split_revision};
-use crate::digest;
 use crate::error::{Error, PathContext as _, Result};
 use crate::fingerprint::record::FILE_NAME;
 use crate::fingerprint::{Record, Value};
@@ -49,8 +48,7 @@ pub(super) fn make(
         if matches!(Origin::read(&path), Ok(Some(_))) {
             let folder = to.join(path.file_name().unwrap_or("sdist".as_ref()));
             let record = Record::from_json(&fs::read(path.join(FILE_NAME)).at(&path)?)?;
-            let texts = texts_of(&record, |name| digest::text(&path.join(name)).ok());
-            is_compared(&path, &record, &texts)?;
+            is_compared(&path, &record, &restore::texts(&path, &record))?;
             copy_all(&path, &folder, working)?;
             return Ok(Clean { sources: Sources::open_one(given, context)?, folder });
         }
@@ -90,17 +88,14 @@ pub(super) fn make(
     Ok(Clean::of(tree))
 }
 
-fn texts_of(record: &Record, text: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
-    let packed = record.packed.iter().filter(|packed| packed.original.is_some());
-    packed.filter_map(|packed| Some((packed.path.clone(), text(&packed.path)?))).collect()
-}
-
 /// Refuses an sdist with a manifest that can't be compared with the tree's: frontends would build
 /// with what only the sdist says.
 fn is_compared(path: &Path, record: &Record, texts: &BTreeMap<String, String>) -> Result<()> {
     let text = |name: &str| texts.get(name).map(String::as_str);
     let refused = |cause: String| Err(Error::given(path, cause, "give the tree as --source"));
-    for (name, keys) in restore::rewritten(record, text) {
+    // Another text than the packed one was compared with the tree's.
+    let rewritten = restore::rewritten(record, text).filter(|(name, _)| texts.contains_key(*name));
+    for (name, keys) in rewritten {
         match keys {
             Ok(keys) if keys.is_empty() => {}
             Ok(keys) => {

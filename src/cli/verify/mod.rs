@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::artifact::{ArtifactKind, InspectedArtifact, file_name, leads_astray};
+use super::artifact::{ArtifactKind, InspectedArtifact, leads_astray};
 use super::sources::{Base, Package, SourceArguments, Sources, Tree};
 use super::{Answer, Context, FAILED};
 use crate::error::{Error, Result};
@@ -13,19 +13,20 @@ use crate::freshness::{self, Reason, Verdict};
 use crate::hooks::compare;
 use crate::inputs::{Key, Kind, Part, Root, Roots, normalize};
 use crate::log::escape_controls;
-use crate::project::{Project, normalize_name};
+use crate::project::Project;
 use crate::report;
 use crate::request::Artifact;
-use crate::sdist::{Archive, PKG_INFO, restore};
 
 mod attestation;
 mod claims;
 mod files;
 mod hostile;
+mod packed;
 pub(super) mod words;
 
 use attestation::Attested;
 use hostile::{endless, missing_manifest, no_manifest};
+use packed::{misnamed, not_compared};
 
 /// Check whether wheels and sdists were built from these sources
 ///
@@ -197,42 +198,6 @@ pub(super) fn verify(given: &Path, sources: &Sources, context: &Context) -> Resu
     let (path, is_archive) = (given.to_owned(), artifact == Artifact::Sdist);
     let attestations = Vec::new();
     Ok(Verified { path, package, record, record_file, folder, is_archive, findings, attestations })
-}
-
-/// Another name in the metadata than that of the project, and a file name of another package.
-fn misnamed(path: &Path, named: [&str; 2], project: Option<&str>) -> Option<(String, String)> {
-    let [name, version] = named.map(escape_controls);
-    if let Some(project) =
-        project.filter(|project| normalize_name(project) != normalize_name(&name))
-    {
-        let cause = format!("says that it is of {name}, and the project is {project}");
-        return Some(("its metadata".to_owned(), cause));
-    }
-    let file = file_name(path);
-    let file = file.strip_suffix(".tar.gz").unwrap_or(&file);
-    let mut parts = file.splitn(3, '-').map(normalize_name);
-    // Names of both formats have `_` in place of `-`, and versions may have `_` in place of `+`.
-    let version = normalize_name(&version);
-    let [own, other] = [parts.next(), parts.next()].map(Option::unwrap_or_default);
-    let is_same = own == normalize_name(&name)
-        && normalize_name(&other.replace('+', "-")) == normalize_name(&version.replace('+', "-"));
-    (!is_same).then(|| ("its file name".to_owned(), format!("is not that of {name} {version}")))
-}
-
-/// What an sdist has in it that is of no file of the sources, or that only the sdist says.
-fn not_compared(archive: &Archive, record: &Record) -> Vec<Reason> {
-    let strange = record.packed.iter().filter(|it| it.source.is_none() && it.path != PKG_INFO);
-    let strange = strange.map(|packed| {
-        let cause = "no file of the sources".to_owned();
-        Reason::Unreadable { key: files::key(&packed.path), cause }
-    });
-    let text = |name: &str| archive.manifests.get(name).map(String::as_str);
-    let stated = restore::rewritten(record, text).filter_map(|(name, keys)| {
-        let keys = keys.ok().filter(|keys| !keys.is_empty())?;
-        let cause = format!("only the sdist says what it inherits ({})", keys.join(", "));
-        Some(Reason::Unreadable { key: files::key(name), cause })
-    });
-    strange.chain(stated).collect()
 }
 
 fn in_tree(
