@@ -97,6 +97,15 @@ def other_rustc(version: str) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def other_maturin(version: str) -> Callable[[dict[str, Any]], None]:
+    def change(record: dict[str, Any]) -> None:
+        for entry in record["inputs"]:
+            if entry["name"] == "maturin":
+                entry["value"] = {"text": version}
+
+    return change
+
+
 def copied(project: Project, folder: Path) -> Path:
     """The project in another folder, without what was built."""
     leave_out = shutil.ignore_patterns("target", ".venv", "*.so")
@@ -341,9 +350,13 @@ def test_without_uv(check_out: CheckOut, temporary: Path) -> None:
     )
     error = refused(run_rebuild(project, wheel, temporary=temporary, UV=None, PATH=path))
     assert "neither uv is on PATH nor `build`" in error
+    # A record is not trusted, and pip reads options from the file that gets the version.
+    injected = changed_record(wheel, temporary.parent / "injected", other_maturin("1\n--no-index"))
     venv = project.new_venv()
     project.uv("pip", "install", "--python", venv, "wheelprint", "build").ok()
     command = next(found for found in venv.glob("*/wheelprint*") if found.is_file())
+    run = project.run(command, "rebuild", injected, PATH=path, UV=None)
+    assert "this is no version" in refused(run)
     run = project.run(command, "rebuild", "--json", wheel, PATH=path, UV=None)
     said = json.loads(run.ok().stdout)
     assert_identical(said)
