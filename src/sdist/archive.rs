@@ -14,7 +14,7 @@ use super::PKG_INFO;
 use super::headers::Headers;
 use super::reader::{Entry, each, refused};
 use crate::digest;
-use crate::error::{PathContext as _, Result};
+use crate::error::{Cause, PathContext as _, Result, because};
 use crate::fingerprint::record::FILE_NAME;
 use crate::publish::is_git_folder;
 
@@ -61,8 +61,10 @@ impl Archive {
             metadata: Vec::new(),
             manifests: BTreeMap::new(),
         };
+        let unclear =
+            |cause: Cause| refused(path, because("programs may read it in different ways", cause));
         let mut headers = Headers::default();
-        each(path, true, &mut |entry| headers.check(entry).map_err(|cause| refused(path, cause)))?;
+        each(path, true, &mut |entry| headers.check(entry).map_err(unclear))?;
         let (mut names, mut left) = (0, READ);
         each(path, false, &mut |entry| {
             let Some(name) = found.name(entry)? else { return Ok(()) };

@@ -141,8 +141,9 @@ impl Manifest<'_> {
 
     fn of_pyproject(&self, key: &[&str], one: Option<&Value>, other: Option<&Value>) -> Fate {
         let old = one.and_then(Value::as_str);
-        let new = other.and_then(Value::as_str).map(Path::new);
-        let is_known = match (key, new) {
+        // On Windows, maturin 1.9 writes its separators.
+        let new = other.and_then(Value::as_str).map(|new| new.replace('\\', "/"));
+        let is_known = match (key, new.as_deref().map(Path::new)) {
             (["tool", "maturin", "manifest-path"], Some(new)) => match old {
                 Some(old) => self.is_of(new, Path::new(old)),
                 None => {
@@ -283,6 +284,7 @@ mod tests {
         let to = |path: &str| format!("{own}[tool.maturin]\nmanifest-path = '{path}'");
         assert_eq!(check(own, &to("py/Cargo.toml")), known);
         assert_eq!(check(&to("Cargo.toml"), &to("py/Cargo.toml")), known);
+        assert_eq!(check(own, &to("py\\Cargo.toml")), known);
         assert!(check(own, &to("evil/Cargo.toml")).is_err());
         assert!(check(&to("../core/Cargo.toml"), &to("evil/Cargo.toml")).is_err());
         let source = |path: &str| format!("[tool.maturin]\npython-source = '{path}'");

@@ -63,9 +63,11 @@ impl Audit {
         let no_wheel = |cause: Cause| Error::wheel(path, because("not a wheel", cause));
         let mut archive = open(path).at(path)?.map_err(|error| no_wheel(error.into()))?;
         let mut file = std::io::BufReader::new(fs::File::open(path).at(path)?);
-        let list = List::read(&mut file).map_err(no_wheel)?;
-        local::check(&mut file, &list).map_err(no_wheel)?;
-        let sizes = agreed(&mut archive, &list).map_err(no_wheel)?;
+        let unclear =
+            |cause: Cause| no_wheel(because("programs may read it in different ways", cause));
+        let list = List::read(&mut file).map_err(unclear)?;
+        local::check(&mut file, &list).map_err(unclear)?;
+        let sizes = agreed(&mut archive, &list).map_err(unclear)?;
         for name in sizes.keys() {
             check_name(name).map_err(no_wheel)?;
         }

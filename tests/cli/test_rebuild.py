@@ -311,6 +311,16 @@ def test_what_cannot_be_built_again(check_out: CheckOut, tmp_path: Path, tempora
     keep.joinpath("file").write_text("")
     error = refused(run_rebuild(project, wheel, "--keep", keep, temporary=temporary))
     assert "there are files in it" in error
+    error = refused(run_rebuild(project, wheel, "--keep", keep / "file", temporary=temporary))
+    assert "file: not a folder" in error
+    for source, cause in (
+        ("gone", "no such file or folder"),
+        (keep, "pyproject.toml: no such file"),
+    ):
+        error = refused(run_rebuild(project, wheel, "--source", source, temporary=temporary))
+        assert cause in error
+        assert "or an sdist\n" in error
+        assert str(temporary) not in error
 
 
 def test_a_build_that_fails(check_out: CheckOut, tmp_path: Path, temporary: Path) -> None:

@@ -19,6 +19,8 @@ use crate::publish::is_git_folder;
 use crate::request::Environment;
 use crate::sdist::{Archive, Origin, PKG_INFO, restore};
 
+const TAKEN: &str = "--source takes a folder with pyproject.toml, FOLDER@REVISION, or an sdist";
+
 /// Folders that tools make, and that are no sources.
 const TOOLS: [&str; 2] = [".venv", "__pycache__"];
 
@@ -53,8 +55,7 @@ pub(super) fn make(
             return Ok(Clean { sources: Sources::open_one(given, context)?, folder });
         }
         if !path.join("pyproject.toml").is_file() {
-            let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION, or an sdist";
-            return Err(Error::given(path.join("pyproject.toml"), "no such file", hint));
+            return Err(Error::given(path.join("pyproject.toml"), "no such file", TAKEN));
         }
         let member = members::below(&path, name).map(|(member, _)| member.project.root);
         let own = member.unwrap_or_else(|| path.clone());
@@ -64,8 +65,7 @@ pub(super) fn make(
     if path.is_file() {
         let sources = Sources::open_one(given, context)?;
         if matches!(sources.base, Base::Stated { .. }) {
-            let hint = "--source takes a folder with pyproject.toml, FOLDER@REVISION, or an sdist";
-            return Err(Error::given(path, "a wheel, which has no sources in it", hint));
+            return Err(Error::given(path, "a wheel, which has no sources in it", TAKEN));
         }
         let archive = Archive::open(&path)?;
         let folder = to.join(&archive.top);
@@ -78,7 +78,8 @@ pub(super) fn make(
         archive.unpack(&|name| named.contains(name).then(|| folder.join(name)))?;
         return Ok(Clean { sources, folder });
     }
-    let (folder, revision) = split_revision(given, context)?;
+    let (folder, revision) = split_revision(given, context)
+        .map_err(|_| Error::given(path, "no such file or folder", TAKEN))?;
     let (tree, top) = Tree::checked_out(&folder, &revision, &to, context)?;
     if !tree.folder.join("pyproject.toml").is_file() {
         let hint = "name the folder of the project in front of the `@`";

@@ -249,9 +249,12 @@ impl Working {
             return Ok(working(folder, true));
         };
         let folder = context.path(keep);
+        let hint = "name a folder that is empty or does not exist";
+        if folder.exists() && !folder.is_dir() {
+            return Err(Error::given(folder, "not a folder", hint));
+        }
         fs::create_dir_all(&folder).at(&folder)?;
         if fs::read_dir(&folder).at(&folder)?.next().is_some() {
-            let hint = "name a folder that is empty or does not exist";
             return Err(Error::given(folder, "there are files in it", hint));
         }
         Ok(working(canonical(&folder)?, false))
