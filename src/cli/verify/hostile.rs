@@ -21,7 +21,10 @@ pub(super) fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
 /// A folder that would be read with all folders in it, and that no project has as a source: a package
 /// without a manifest, `/proc`, the whole disk, or all homes. Reading it could take hours.
 pub(super) fn endless(record: &Record, roots: &Roots, project: &Path) -> Option<String> {
-    let is_no_package = |folder: &Path| folder.is_dir() && !folder.join("Cargo.toml").is_file();
+    // The folder of a submodule that was not checked out is empty.
+    let has_files =
+        |folder: &Path| fs_err::read_dir(folder).is_ok_and(|mut inside| inside.next().is_some());
+    let is_no_package = |folder: &Path| !folder.join("Cargo.toml").is_file() && has_files(folder);
     let packages = record.watches.iter().filter_map(|watch| match watch {
         Watch::Place { look: Look::Package, place, .. } => roots.resolve(place),
         _ => None,
