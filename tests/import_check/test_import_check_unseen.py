@@ -448,10 +448,11 @@ def test_another_home_of_rustup(project: Project, tmp_path: Path) -> None:
 
 @pytest.mark.freshness
 @pytest.mark.parametrize("name", ["UV_THING", "PYTHON_FLAVOUR", "PIP_THING", "CONDA_THING"])
-def test_a_variable_of_the_user(name: str, every_input: Project) -> None:
+def test_a_variable_of_the_user(name: str, check_out: CheckOut) -> None:
     """Its name begins like those that tools set for themselves."""
-    packages.show(every_input, f'option_env!("{name}").unwrap_or("unset").to_owned()')
-    editable = installed.install(every_input)
+    project = check_out("every-input")
+    packages.show(project, f'option_env!("{name}").unwrap_or("unset").to_owned()')
+    editable = installed.install(project)
     assert installed.seen(editable.imports(SEEN_AS_JSON))["edited"] == "unset"
     assert installed.seen(editable.imports(SEEN_AS_JSON, **{name: "set"}))["edited"] == "set"
     assert editable.imports(SEEN_AS_JSON, **{name: "set"}).said == []
