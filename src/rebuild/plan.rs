@@ -23,10 +23,21 @@ const OF_TARGET_FOLDERS: [&str; 3] =
     ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
 
 /// Variables with which the user tells programs where things are and which servers to ask. A record
-/// is not trusted, so they are never removed: their beginnings, and whole names.
-const OF_THE_USER: [&str; 8] =
-    ["UV_", "PIP_", "SSL_", "XDG_", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "RUSTUP_"];
-const NAMES_OF_THE_USER: [&str; 6] = ["PATH", "HOME", "USERPROFILE", "CARGO_HOME", "UV", "NETRC"];
+/// is not trusted, so they are never removed.
+const OF_THE_USER: [&str; 7] =
+    ["PATH", "HOME", "USERPROFILE", "CARGO_HOME", "RUSTUP_HOME", "UV", "NETRC"];
+
+/// The beginnings of more such variables.
+const OF_THE_USERS_TOOLS: [&str; 8] = [
+    "UV_",
+    "PIP_",
+    "SSL_",
+    "XDG_",
+    "CARGO_NET_",
+    "CARGO_HTTP_",
+    "CARGO_REGISTRY_",
+    "CARGO_REGISTRIES_",
+];
 
 /// The tools that the recorded build used. `None`: the record does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,8 +222,8 @@ impl Plan {
 
 fn is_of_the_user(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    NAMES_OF_THE_USER.contains(&&*name)
-        || OF_THE_USER.iter().any(|start| name.starts_with(start))
+    OF_THE_USER.contains(&&*name)
+        || OF_THE_USERS_TOOLS.iter().any(|start| name.starts_with(start))
         || name.ends_with("_PROXY")
 }
 

@@ -62,11 +62,19 @@ impl<'a> Rewritten<'a> {
         let Some(original) = &packed.original else { return Ok(Vec::new()) };
         let place = packed.source.as_deref().unwrap_or_default();
         let parse = |text: &str| text.parse::<Table>().map_err(|_| "no TOML".to_owned());
-        let (one, other) = (parse(original)?, parse(text)?);
+        let (mut one, other) = (parse(original)?, parse(text)?);
         let path = Path::new(&packed.path);
+        let is_cargo = path.ends_with("Cargo.toml");
+        // Of a workspace whose package is not packed, the tables of the package are left out.
+        if is_cargo
+            && !other.contains_key("package")
+            && other.keys().all(|name| OF_WORKSPACES.contains(&name.as_str()))
+        {
+            one.retain(|name, _| OF_WORKSPACES.contains(&name));
+        }
         let mut manifest = Manifest {
             archive: self,
-            is_cargo: path.ends_with("Cargo.toml"),
+            is_cargo,
             folder: path.parent().unwrap_or(path),
             tree: normalize(Path::new(place).parent().unwrap_or(Path::new(""))),
             stated: Vec::new(),
@@ -163,25 +171,7 @@ impl Manifest<'_> {
 
     fn of_cargo(&self, key: &[&str], one: Option<&Value>, other: Option<&Value>) -> Fate {
         let is = |is_known| if is_known { Fate::Known } else { Fate::Unknown };
-        let has_package =
-            |value: Option<&Value>| value.is_some_and(|it| it.get("package").is_some());
         match (key, one, other) {
-            ([], Some(Value::Table(_)), Some(Value::Table(other))) => {
-                // The files of the package are not packed, only its workspace is.
-                let is_workspace = other.keys().all(|name| OF_WORKSPACES.contains(&name.as_str()));
-                if has_package(one) && is_workspace {
-                    let kept = |table: &Table| -> Table {
-                        let kept = table.iter().filter(|(name, _)| other.contains_key(*name));
-                        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-                    };
-                    let one = one.and_then(Value::as_table).map(kept).map(Value::Table);
-                    let same = Some(Value::Table(other.clone()));
-                    let mut alone =
-                        Manifest { stated: Vec::new(), tree: self.tree.clone(), ..*self };
-                    return is(one == same || alone.compare_kept(one.as_ref(), same.as_ref()));
-                }
-                Fate::Parts
-            }
             (["workspace"], Some(Value::Table(one)), None) => {
                 is(one.keys().all(|name| ["members", "default-members"].contains(&name.as_str())))
             }
@@ -225,11 +215,6 @@ impl Manifest<'_> {
             }
             _ => Fate::Parts,
         }
-    }
-
-    /// Compares the tables of a workspace without its package.
-    fn compare_kept(&mut self, one: Option<&Value>, other: Option<&Value>) -> bool {
-        self.compare(&mut Vec::new(), one, other).is_ok()
     }
 
     /// Whether the file of a target is in the archive. `usual` is its place without a path.

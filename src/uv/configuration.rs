@@ -45,8 +45,11 @@ impl BuildSettings {
     /// A `uv.toml` that cannot be read, which uv refuses too.
     pub(crate) fn here(root: &Path, environment: &Environment) -> Result<Self> {
         if let Some(path) = environment.non_empty("UV_CONFIG_FILE") {
-            let table = file(Path::new(path))?;
-            return Ok(Self::of(root, table.as_slice()));
+            let path = Path::new(path);
+            let table = file(path)?.ok_or_else(|| {
+                Error::given(path, "no such file", "UV_CONFIG_FILE names it, and uv stops here too")
+            })?;
+            return Ok(Self::of(root, &[table]));
         }
         if is_set(environment, "UV_NO_CONFIG") {
             return Ok(Self::default());
@@ -57,7 +60,8 @@ impl BuildSettings {
         } else {
             system_file(environment)
         };
-        let others = user_file().into_iter().chain(system).map(|path| file(&path));
+        let user = user_file().filter(|path| !is_forbidden(path));
+        let others = user.into_iter().chain(system).map(|path| file(&path));
         let others = others.filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
         settings.add(Self::of(root, &others));
         Ok(settings)
@@ -145,20 +149,21 @@ fn nearest(folder: &Path) -> Result<Option<toml::Table>> {
     Ok(None)
 }
 
-/// The table of a `uv.toml`; `None` if there is no such file, or none that this user may read.
+/// The table of a `uv.toml`; `None` if there is no such file.
 fn file(path: &Path) -> Result<Option<toml::Table>> {
     let text = match digest::text(path) {
         Ok(text) => text,
-        Err(error) => {
-            return match error.kind() {
-                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied => {
-                    Ok(None)
-                }
-                _ => Err(Error::io(path, &error)),
-            };
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
         }
+        Err(error) => return Err(Error::io(path, &error)),
     };
     toml::from_str(&text).map(Some).map_err(|error| Error::toml(path, &text, None, &error))
+}
+
+/// Whether this user may not read the file. uv passes over its own such file.
+fn is_forbidden(path: &Path) -> bool {
+    fs_err::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 fn user_file() -> Option<PathBuf> {
@@ -285,5 +290,8 @@ mod tests {
         let error = BuildSettings::of_project(folder.path()).unwrap_err().to_string();
         let path = folder.path().join(FILE);
         assert!(error.starts_with(&format!("{}:1:", path.display())), "{error}");
+        let gone = folder.path().join("gone.toml");
+        let error = BuildSettings::here(folder.path(), &with(&[("UV_CONFIG_FILE", &gone)]));
+        assert!(error.unwrap_err().to_string().contains("gone.toml: no such file"));
     }
 }

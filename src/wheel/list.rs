@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::raw::{Bytes, extras, field};
+use super::raw::{Bytes, extras, field, read};
 use crate::error::Cause;
 
 /// The flag for names in UTF-8 (4.4.4).
@@ -56,9 +56,7 @@ impl List {
         if end.size > LIMIT {
             return Err("its list of files is too long".into());
         }
-        file.seek(SeekFrom::Start(end.start))?;
-        let mut bytes = Vec::new();
-        file.take(end.size).read_to_end(&mut bytes)?;
+        let bytes = read_at(file, end.start, end.size)?;
         let mut rest = Bytes(&bytes);
         let mut files = Vec::new();
         while !rest.0.is_empty() {
@@ -82,7 +80,7 @@ impl End {
         const LARGE_END: u64 = 56;
         let length = file.seek(SeekFrom::End(0))?;
         let at = length.checked_sub(END).ok_or("it is too short")?;
-        let bytes = read(file, at, END)?;
+        let bytes = read_at(file, at, END)?;
         let mut end = Bytes(&bytes);
         // No comment follows the record, so all programs find this one.
         if !bytes.starts_with(b"PK\x05\x06") || bytes[20..] != [0, 0] {
@@ -97,14 +95,14 @@ impl End {
         }
         let small = Self { files: counts[0].into(), size: size.into(), start: start.into(), at };
         let Some(before) = at.checked_sub(LOCATOR) else { return Ok(small) };
-        let locator = read(file, before, LOCATOR)?;
+        let locator = read_at(file, before, LOCATOR)?;
         if !locator.starts_with(b"PK\x06\x07") {
             return Ok(small);
         }
         // Numbers of 64 bits are in a record of their own. Each small number is the same, or full.
         let at = before.checked_sub(LARGE_END).ok_or("it is too short")?;
         let expected = [&[0; 4][..], &at.to_le_bytes(), &1_u32.to_le_bytes()].concat();
-        let bytes = read(file, at, LARGE_END)?;
+        let bytes = read_at(file, at, LARGE_END)?;
         let mut large = Bytes(&bytes);
         let is_one = bytes.starts_with(b"PK\x06\x06") && locator[4..] == expected;
         large.skip(4)?;
@@ -174,11 +172,9 @@ impl Listed {
     }
 }
 
-fn read(file: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u8>, Cause> {
+fn read_at(file: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u8>, Cause> {
     file.seek(SeekFrom::Start(at))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err("it is cut off".into()) }
+    read(file, length)
 }
 
 #[cfg(test)]

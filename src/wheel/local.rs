@@ -4,7 +4,7 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::list::{List, Listed, UTF8};
-use super::raw::{Bytes, extras, field};
+use super::raw::{Bytes, extras, field, read};
 use crate::error::Cause;
 
 /// The flag for a data descriptor behind the content (4.4.4).
@@ -42,7 +42,8 @@ fn is_same(file: &mut (impl Read + Seek), listed: &Listed, next: u64) -> Result<
     let mut fields = Bytes(&header[26..]);
     let [name, extra] = [fields.u16()?, fields.u16()?];
     let (name, extra) = (read(file, name.into())?, read(file, extra.into())?);
-    let end = listed.start + (HEADER + name.len() + extra.len()) as u64 + listed.sizes[1];
+    let begin = listed.start + (HEADER + name.len() + extra.len()) as u64;
+    let Some(end) = begin.checked_add(listed.sizes[1]) else { return Ok(false) };
     let flags = u16::from_le_bytes([header[6], header[7]]);
     let is_clear = name.is_ascii() || flags & UTF8 != 0;
     let has_same_fields = header[..4] == *b"PK\x03\x04" && name == listed.name && is_clear;
@@ -109,12 +110,6 @@ fn is_described(listed: &Listed, descriptor: &[u8]) -> bool {
     fits(packed)
         && fits(unpacked)
         && fields == Some(&[&listed.crc.to_le_bytes()[..], &sizes.concat()].concat())
-}
-
-fn read(file: &mut impl Read, length: u64) -> Result<Vec<u8>, Cause> {
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err("it is cut off".into()) }
 }
 
 #[cfg(test)]

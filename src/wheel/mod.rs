@@ -118,7 +118,9 @@ impl Wheel {
     /// It is not a zip or one that programs could read in different ways, does not have exactly one
     /// dist-info folder, has unsafe or repeated names, or RECORD is missing or wrong.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::opened(path, |audit, record| audit.damage_by(record).into_iter().next())
+        let damage =
+            |audit: &Audit, record: &RecordFile| audit.damage_by(record).into_iter().next();
+        Self::opened(path, false, damage)
     }
 
     /// Opens a wheel whose contents are known to be as RECORD says: [`Self::rewrite`] wrote it in
@@ -127,14 +129,15 @@ impl Wheel {
     /// # Errors
     /// Those of [`Self::open`], without a look at the contents.
     pub fn open_checked(path: &Path) -> Result<Self> {
-        Self::opened(path, |_, _| None)
+        Self::opened(path, true, |_, _| None)
     }
 
     fn opened(
         path: &Path,
+        is_known: bool,
         damage: impl FnOnce(&Audit, &RecordFile) -> Option<Damage>,
     ) -> Result<Self> {
-        let mut audit = Audit::archive(path)?;
+        let mut audit = Audit::archive(path, is_known)?;
         let wrong = |name: &str, cause: Cause| Error::wheel(path, because(name, cause));
         let record = audit.record().map_err(|cause| wrong(&audit.in_dist_info("RECORD"), cause))?;
         if let Some(Damage { name, cause }) = damage(&audit, &record) {

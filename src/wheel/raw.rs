@@ -1,6 +1,15 @@
 //! Fields of a zip's headers.
 
+use std::io::Read;
+
 use crate::error::Cause;
+
+/// The next bytes of a file, of which there must be as many.
+pub(super) fn read(file: &mut impl Read, length: u64) -> Result<Vec<u8>, Cause> {
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err("it is cut off".into()) }
+}
 
 /// Bytes that are read from the front.
 pub(super) struct Bytes<'a>(pub &'a [u8]);

@@ -116,6 +116,16 @@ def test_a_record_that_names_the_whole_disk(
     assert "as a source" in run.stderr
 
 
+def test_a_crate_without_its_manifest_is_a_difference(check_out: CheckOut) -> None:
+    """A folder of the sources is read, although there is no manifest in it."""
+    project = check_out("mixed-path-dep")
+    wheel = built(project)
+    project.path("../shared-core/Cargo.toml").unlink()
+    run = wheelprint(project, "verify", wheel, "--source", ".")
+    assert run.code == 1, run.output
+    assert "shared-core/Cargo.toml is gone" in run.stdout
+
+
 def forged_sdist(project: Project, folder: Path, name: str, change: Callable[[str], str]) -> Path:
     """An sdist with a changed manifest, which its record calls rewritten."""
 

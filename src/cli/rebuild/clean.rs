@@ -47,9 +47,9 @@ pub(super) fn make(
         path = context.project_folder(given)?;
     }
     if path.is_dir() {
-        if matches!(Origin::read(&path), Ok(Some(_))) {
+        // A folder with a record that can't be used counts as a tree.
+        if let Ok(Some(Origin { record, .. })) = Origin::read(&path) {
             let folder = to.join(path.file_name().unwrap_or("sdist".as_ref()));
-            let record = Record::from_json(&fs::read(path.join(FILE_NAME)).at(&path)?)?;
             is_compared(&path, &record, &restore::texts(&path, &record))?;
             copy_all(&path, &folder, working)?;
             return Ok(Clean { sources: Sources::open_one(given, context)?, folder });

@@ -18,21 +18,9 @@ pub(super) fn no_manifest(record: &Record, roots: &Roots) -> Option<String> {
     })
 }
 
-/// A folder that would be read with all folders in it, and that no project has as a source: a package
-/// without a manifest, `/proc`, the whole disk, or all homes. Reading it could take hours.
-pub(super) fn endless(record: &Record, roots: &Roots, project: &Path) -> Option<String> {
-    // The folder of a submodule that was not checked out is empty.
-    let has_files =
-        |folder: &Path| fs_err::read_dir(folder).is_ok_and(|mut inside| inside.next().is_some());
-    let is_no_package = |folder: &Path| !folder.join("Cargo.toml").is_file() && has_files(folder);
-    let packages = record.watches.iter().filter_map(|watch| match watch {
-        Watch::Place { look: Look::Package, place, .. } => roots.resolve(place),
-        _ => None,
-    });
-    let crates = roots.iter().filter(|(root, _)| matches!(root, Root::Crate(_)));
-    let packages = packages.chain(crates.map(|(_, folder)| folder.to_owned()));
-    let packages = packages.filter(|folder| is_no_package(folder));
-
+/// A folder that would be read with all folders in it, and that no project has as a source: `/proc`, the
+/// whole disk, or all homes. Reading it could take hours.
+pub(super) fn endless(record: &Record, roots: &Roots) -> Option<String> {
     let home = etcetera::home_dir().ok();
     let is_above_home = |folder: &Path| {
         home.as_ref().is_some_and(|home| home.starts_with(folder) && home != folder)
@@ -40,15 +28,16 @@ pub(super) fn endless(record: &Record, roots: &Roots, project: &Path) -> Option<
     let is_endless = |folder: &PathBuf| {
         let is_of_the_kernel = ["/proc", "/sys", "/dev"].iter().any(|it| folder.starts_with(it));
         let is_wide = folder.parent().is_none() || is_above_home(folder);
-        is_of_the_kernel || folder != project && is_wide && is_no_package(folder)
+        is_of_the_kernel || is_wide && !folder.join("Cargo.toml").is_file()
     };
-    let folders = record.watches.iter().filter_map(|watch| match watch {
-        Watch::Place { look: Look::Content | Look::Python, place, .. } => roots.resolve(place),
+    let watched = record.watches.iter().filter_map(|watch| match watch {
+        Watch::Place { look: Look::Content | Look::Python | Look::Package, place, .. } => {
+            roots.resolve(place)
+        }
         Watch::Glob { root, glob, .. } => Some(normalize(&roots.get(root)?.join(fixed(glob)))),
         _ => None,
     });
-    let found = packages.chain(folders.filter(is_endless)).next();
-    found.map(|folder| folder.display().to_string())
+    watched.into_iter().find(is_endless).map(|folder| folder.display().to_string())
 }
 
 /// The folder that a glob begins with.

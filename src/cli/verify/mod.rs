@@ -215,7 +215,7 @@ fn in_tree(
             format!("its record names {} as a TOML file, which it is not", escape_controls(&name));
         return refused(&cause, "is this the right --source?");
     }
-    if let Some(folder) = endless(record, &roots, &tree.folder) {
+    if let Some(folder) = endless(record, &roots) {
         let cause = format!("its record names {} as a source", escape_controls(&folder));
         return refused(&cause, "is this the right --source?");
     }

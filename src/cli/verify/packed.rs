@@ -25,12 +25,10 @@ pub(super) fn misnamed(
     }
     let file = file_name(path);
     let file = file.strip_suffix(".tar.gz").unwrap_or(&file);
-    let mut parts = file.splitn(3, '-').map(normalize_name);
-    // Names of both formats have `_` in place of `-`, and versions may have `_` in place of `+`.
-    let version = normalize_name(&version);
-    let [own, other] = [parts.next(), parts.next()].map(Option::unwrap_or_default);
-    let is_same = own == normalize_name(&name)
-        && normalize_name(&other.replace('+', "-")) == normalize_name(&version.replace('+', "-"));
+    // Names have `_` in place of `-`, and versions may have `_` in place of `+`.
+    let plain = |text: &str| normalize_name(&text.replace('+', "-"));
+    let named: Vec<String> = file.splitn(3, '-').take(2).map(plain).collect();
+    let is_same = named == [plain(&name), plain(&version)];
     (!is_same).then(|| ("its file name".to_owned(), format!("is not that of {name} {version}")))
 }
 
